@@ -1,0 +1,39 @@
+# Two commands for a fresh machine with Python 3.11 or newer: `make demo` and `make test`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: help demo test fast lint clean
+
+help:
+	@echo "make demo   install into $(VENV), then fine-tune LeNet-5 on handwritten digits and write a report"
+	@echo "make test   install into $(VENV), then run every test"
+	@echo "make fast   the tests that take less than two minutes together"
+	@echo "make lint   ruff"
+
+# Made once, and again when the list of dependencies changes.
+$(READY): setup.cfg pyproject.toml
+	@echo "Creating $(VENV) and installing the project into it: a few minutes, once."
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.12 ..."; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[dev]"
+	@touch $(READY)
+
+demo: $(READY)
+	@echo "Running the demo: digits of scikit-learn, LeNet-5 pretrained on MNIST."
+	@$(BIN)/python -m recipes.demo
+
+test: $(READY)
+	@echo "Running every test; those that need data which is not here are named as skipped."
+	@$(BIN)/python -m pytest
+
+fast: $(READY)
+	@$(BIN)/python -m pytest -m "not slow"
+
+lint: $(READY)
+	@$(BIN)/ruff check .
+
+clean:
+	rm -rf $(VENV) runs build *.egg-info

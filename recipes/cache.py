@@ -1,0 +1,126 @@
+"""A content-addressed store of equally shaped arrays on disk, memory-mapped, shared by runs and processes.
+
+A store is a folder of shards. A shard is an array file and a list of its rows' keys, both written to a temporary name
+and renamed, the list last, and never changed again. So a killed process leaves whole shards and loses at most the one
+that it was writing; two processes that compute the same rows write the same thing twice and disturb nobody; and one
+added picture adds one row.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import zlib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from recipes.errors import UserError
+
+
+class Rows:
+    """Some rows of a store in a chosen order, on disk: `rows[indices]` reads them as one array."""
+
+    def __init__(self, shards: list[np.ndarray], places: np.ndarray):
+        self._shards, self._places = shards, places  # places: (rows, 2), shard and row in it
+        self.shape = (len(places), *shards[0].shape[1:])
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __getitem__(self, indices) -> np.ndarray:
+        places = self._places[indices]
+        out = np.empty((len(places), *self.shape[1:]), self._shards[0].dtype)
+        for shard in np.unique(places[:, 0]):
+            chosen = places[:, 0] == shard
+            out[chosen] = self._shards[shard][places[chosen, 1]]
+        return out
+
+    def take(self, indices) -> "Rows":
+        return Rows(self._shards, self._places[indices])
+
+
+class Store:
+    """Rows of one `shape` and `dtype` under `folder`, by key; a row may carry a short text.
+
+    Raises UserError where the folder cannot be written or has too little room.
+    """
+
+    def __init__(self, folder: Path, shape: tuple[int, ...], dtype: str):
+        self._folder, self._shape, self._dtype = folder, shape, np.dtype(dtype)
+        self._index: dict[str, tuple[Path, int]] = {}
+        self.texts: dict[str, str] = {}
+        self._open: dict[Path, np.ndarray] = {}
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(f"The cache folder {folder} cannot be made ({error.strerror}): set ZOO_CACHE.") from error
+        for listing in sorted(folder.glob("*.json")):
+            self._add_listing(listing)
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._index and self._shard(self._index[key][0]) is not None
+
+    def require_room(self, rows: int) -> None:
+        """Raises UserError, before any work, if that many more rows do not fit on the disk."""
+        need, free = rows * self._row_bytes, shutil.disk_usage(self._folder).free
+        if need > 0.9 * free:
+            raise UserError(
+                f"The cache needs {need / 1e9:.1f} GB in {self._folder} and {free / 1e9:.1f} GB are free: "
+                "make room, or set ZOO_CACHE to a folder on a larger disk."
+            )
+
+    @property
+    def _row_bytes(self) -> int:
+        return int(np.prod(self._shape)) * self._dtype.itemsize
+
+    def add(self, keys: Sequence[str], rows: np.ndarray, texts: Iterable[str] = ()) -> None:
+        """Write one shard."""
+        rows = np.ascontiguousarray(rows, self._dtype)
+        name = hashlib.sha256("\n".join(keys).encode()).hexdigest()[:32]
+        listing = {"keys": list(keys), "texts": list(texts), "crc32": zlib.crc32(rows)}
+        try:
+            self._write(self._folder / f"{name}.npy", lambda file: np.save(file, rows))
+            path = self._write(self._folder / f"{name}.json", lambda file: file.write(json.dumps(listing).encode()))
+        except OSError as error:
+            raise UserError(f"The cache in {self._folder} cannot be written ({error.strerror}).") from error
+        self._add_listing(path)
+
+    def rows(self, keys: Sequence[str]) -> Rows:
+        """The rows of these keys, all of which must be there."""
+        paths = list(dict.fromkeys(self._index[key][0] for key in keys))
+        number = {path: i for i, path in enumerate(paths)}
+        places = np.array([(number[self._index[key][0]], self._index[key][1]) for key in keys])
+        return Rows([self._shard(path) for path in paths], places)
+
+    def _write(self, path: Path, write) -> Path:
+        temporary = path.with_name(f"{path.name}.{os.getpid()}")
+        with open(temporary, "wb") as file:
+            write(file)
+        os.replace(temporary, path)
+        return path
+
+    def _add_listing(self, path: Path) -> None:
+        try:
+            listing = json.loads(path.read_bytes())
+            keys, texts = listing["keys"], listing["texts"]
+        except (OSError, ValueError, KeyError):
+            return  # cut off by a crash of the machine: its rows are simply made again
+        self._index |= {key: (path, row) for row, key in enumerate(keys)}
+        self.texts |= dict(zip(keys, texts, strict=False))
+
+    def _shard(self, path: Path) -> np.ndarray | None:
+        """The memory-mapped array, checked once; None, and forgotten, if it is damaged."""
+        if path not in self._open:
+            try:
+                array = np.load(path.with_suffix(".npy"), mmap_mode="r")
+                whole = array.shape[1:] == self._shape and array.dtype == self._dtype
+                good = whole and zlib.crc32(np.ascontiguousarray(array)) == json.loads(path.read_bytes())["crc32"]
+            except (OSError, ValueError):
+                good = False
+            if not good:
+                self._index = {key: place for key, place in self._index.items() if place[0] != path}
+                return None
+            self._open[path] = array
+        return self._open[path]

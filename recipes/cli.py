@@ -1,0 +1,73 @@
+"""The command `zoo`. Nothing heavy is imported before a command's settings have been read."""
+
+import dataclasses
+import importlib
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from recipes.errors import UserError
+
+# command: (settings in recipes.config, module whose `run` takes them, what it does)
+COMMANDS = {
+    "finetune": ("Recipe", "recipes.finetune", "from a folder of images to a classifier with a report"),
+    "predict": ("Prediction", "recipes.predict", "class names and probabilities of images"),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status: 0, 2 after bad input, 130 after Ctrl-C."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(_overview())
+        return 0
+    try:
+        return _run(*arguments)
+    except UserError as error:
+        print(f"zoo: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(
+            "\nzoo: interrupted; the output folder is as it was, and what was decoded and computed is kept: "
+            "the same command goes on from there.",
+            file=sys.stderr,
+        )
+        return 130
+
+
+def _run(command: str, *arguments: str) -> int:
+    if command not in COMMANDS:
+        raise UserError(f"There is no command {command!r}: choose one of {', '.join(COMMANDS)}.")
+    settings = _settings(command, list(arguments))
+    from recipes import runtime
+
+    runtime.start(getattr(settings, "seed", 0))
+    importlib.import_module(COMMANDS[command][1]).run(settings)
+    return 0
+
+
+def _settings(command: str, arguments: list[str]):
+    """The command's settings from its flags, on top of those of `--recipe FILE`."""
+    import tyro
+
+    from recipes import config
+
+    kind, default = getattr(config, COMMANDS[command][0]), None
+    if kind is config.Recipe and "--recipe" in arguments:
+        at = arguments.index("--recipe")
+        if at + 1 == len(arguments):
+            raise UserError("--recipe needs a file: a recipe.json.")
+        default = config.Recipe.load(Path(arguments[at + 1]))
+        del arguments[at : at + 2]
+    if default is None:
+        return tyro.cli(kind, prog=f"zoo {command}", args=arguments)
+    return tyro.cli(kind, prog=f"zoo {command}", args=arguments, default=dataclasses.replace(default))
+
+
+def _overview() -> str:
+    lines = [f"  {name:<10}{does}" for name, (_, _, does) in COMMANDS.items()]
+    return "\n".join(["usage: zoo COMMAND ...", "", *lines, "", "`zoo COMMAND --help` lists a command's flags."])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

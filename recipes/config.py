@@ -1,0 +1,89 @@
+"""Every setting of every command, once: the flags, their help, `recipe.json` and the functions all read it here.
+
+Nothing heavy is imported, so that `--help` answers at once.
+"""
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from tyro.conf import Positional
+
+from recipes.errors import UserError
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """From a folder of images to a classifier: choose what to train, train it, measure it, and save it with a report.
+
+    DATA holds a folder per class, or train/ with val/ and test/ that do. What is missing is split off: stratified, by
+    content, with the seed. `--recipe FILE` repeats the run of a recipe.json; other flags change it.
+    """
+
+    data: Positional[Path]
+    """Folder of images."""
+    output: Path | None = None
+    """Folder for the model, the report and the numbers; runs/NAME-OF-DATA if not given."""
+    model: str = "mobilenet_v2"
+    """Architecture, a name of zoo.list_models()."""
+    weights: str | None = None
+    """A tag of the catalog, a file, or "none" for a random start; the model's first tag if not given."""
+    alpha: float | None = None
+    """Width multiplier, for the MobileNets."""
+    strategy: Literal["auto", "small", "medium", "large", "scratch"] = "auto"
+    """How much to train: small, the head alone; medium, the last stage too; large, all but the first stage; scratch,
+    everything from a random start; auto, by the number of images."""
+    validation: float = 0.2
+    """Share of each class to hold out for validation, if DATA has no val/."""
+    test: float = 0.2
+    """Share of each class to hold out for the test, if DATA has neither val/ nor test/."""
+    image_size: int | None = None
+    """Height and width that the model sees; those of its weights if not given."""
+    mirror: Literal["auto", "yes", "no"] = "auto"
+    """Whether mirrored pictures are of the same class; auto measures it inside the training part."""
+    epochs: int | None = None
+    """Epochs of fine-tuning; the strategy's if not given."""
+    learning_rate: float | None = None
+    """Highest learning rate of fine-tuning; the strategy's if not given."""
+    batch_size: int = 32
+    """Images per step."""
+    seed: int = 0
+    """Of the split, the folds, the order and the augmentation."""
+
+    def __post_init__(self):
+        positive = {"image_size": self.image_size, "epochs": self.epochs, "learning_rate": self.learning_rate,
+                    "batch_size": self.batch_size, "alpha": self.alpha}  # fmt: skip
+        for name, value in positive.items():
+            if value is not None and not value > 0:
+                raise UserError(f"--{name.replace('_', '-')} must be positive, found {value}.")
+        shares = (self.validation, self.test)
+        if not (all(0 <= share < 1 for share in shares) and sum(shares) < 1):
+            raise UserError(f"--validation and --test must be shares that leave something to train on, found {shares}.")
+
+    def save(self, path: Path) -> None:
+        values = {k: str(v) if isinstance(v, Path) else v for k, v in dataclasses.asdict(self).items()}
+        path.write_text(json.dumps(values, indent=2) + "\n")
+
+    @classmethod
+    def load(cls, path: Path) -> "Recipe":
+        """Raises UserError if there is no such file or it is no recipe."""
+        try:
+            values = json.loads(Path(path).read_text())
+            paths = {name: Path(values[name]) for name in ("data", "output") if values.get(name)}
+            return cls(**(values | paths))
+        except (OSError, ValueError, TypeError, AttributeError) as error:
+            raise UserError(f"--recipe {path} cannot be read as a recipe.json: {error}.") from error
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Class names and probabilities of images, by the model of a finished run."""
+
+    run: Positional[Path]
+    """Folder that `zoo finetune` wrote."""
+    images: Positional[tuple[str, ...]]
+    """Files, folders (with all below them) and globs."""
+    top: int = 3
+    """Classes to print for each image, the likeliest first."""

@@ -1,0 +1,137 @@
+"""A folder of images, ready to train on: scanned, decoded once, divided, with everything that was found on the way."""
+
+import hashlib
+import os
+import sys
+import warnings
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from recipes.cache import Rows, Store
+from recipes.data import split
+from recipes.data.images import DECODER_VERSION, Framing, ImageError, decode, read_bytes
+from recipes.data.sources import File, Folder, scan
+from recipes.errors import UserError, shown
+from zoo.progress import Progress
+from zoo.weights.fetching import cache_folder
+
+SHARD = 256  # pictures decoded, and written, at a time
+SPLITS = ("train", "validation", "test")
+
+@dataclass(frozen=True)
+class Dataset:
+    """Pictures that can be used, one entry each in `paths`, `labels`, `splits`, `digests` and `pixels`."""
+
+    root: Path
+    classes: tuple[str, ...]
+    paths: list[str]
+    labels: np.ndarray  # (images,) class numbers
+    splits: np.ndarray  # (images,) "train", "validation" or "test"
+    digests: list[str]  # sha256 of each file
+    pixels: Rows  # (images, resize, resize, channels), uint8
+    framing: Framing
+    left_out: list[tuple[str, str]]  # (path, reason)
+    findings: list[str]
+
+    def part(self, name: str) -> np.ndarray:
+        """Indices of a split's pictures."""
+        return np.flatnonzero(self.splits == name)
+
+    def counts(self, name: str) -> dict[str, int]:
+        numbers = np.bincount(self.labels[self.part(name)], minlength=len(self.classes))
+        return dict(zip(self.classes, numbers.tolist(), strict=True))
+
+def prepare(root: Path, framing: Framing, validation: float, test: float, seed: int) -> Dataset:
+    """Scan, decode and divide a folder; unreadable pictures are left out, named and counted.
+
+    Raises:
+        UserError: see `sources.scan` and `split.check_counts`.
+    """
+    folder = scan(root)
+    digests, problems, store = _decode_all(folder, framing)
+    left_out = [*folder.left_out, *((file.path, reason) for file, reason in problems)]
+    _warn(folder.root, left_out)
+    files = [file for file in folder.files if file in digests]
+    keys = [digests[file] for file in files]
+    labels, paths = [file.label for file in files], [file.path for file in files]
+    divided, fractions = _missing_parts([file.split for file in files], validation, test)
+    _check_counts(folder, files, keys, divided, fractions)
+    findings = [*folder.findings, *split.duplicates(paths, labels, [file.split for file in files], keys)]
+    findings += [f"{shown(p)}: {store.texts[key]}." for p, key in zip(paths, keys, strict=True) if store.texts.get(key)]
+    splits = split.assign(labels, keys, divided, fractions, seed)
+    number = {name: i for i, name in enumerate(folder.classes)}
+    return Dataset(
+        folder.root, folder.classes, paths, np.array([number[label] for label in labels]), np.array(splits), keys,
+        store.rows(keys), framing, left_out, findings,
+    )  # fmt: skip
+
+def in_threads(function, items: Sequence) -> Iterator:
+    """`map` in two threads a core. Pillow's warnings about odd metadata, which become findings, stay off the screen."""
+    with warnings.catch_warnings(), ThreadPoolExecutor(2 * (os.cpu_count() or 1)) as pool:
+        warnings.simplefilter("ignore")
+        yield from pool.map(function, items)
+
+def _decode_all(folder: Folder, framing: Framing):
+    """({file: digest}, [(file, reason)], store of pixels), decoding only what no earlier run has decoded."""
+    shape = (framing.resize, framing.resize, framing.channels)
+    kind = f"v{DECODER_VERSION}-{framing.size}-{framing.resize}-{framing.channels}-{framing.interpolation}"
+    store = Store(cache_folder("pixels") / kind, shape, "uint8")
+    store.require_room(len(folder.files))
+    digests, problems = {}, []
+
+    def read(file: File):
+        try:
+            data = read_bytes(folder.root / file.path)
+            digest = hashlib.sha256(data).hexdigest()
+            return file, digest, None if digest in store else decode(data, framing)
+        except ImageError as error:
+            return file, None, str(error)
+
+    with Progress("reading", len(folder.files), "images") as progress:
+        for start in range(0, len(folder.files), SHARD):
+            new = {}
+            for file, digest, result in in_threads(read, folder.files[start : start + SHARD]):
+                if digest is None:
+                    problems.append((file, result))
+                else:
+                    digests[file] = digest
+                    if result is not None:
+                        new[digest] = result
+                progress.advance()
+            if new:
+                pixels, notes = zip(*new.values(), strict=True)
+                store.add(list(new), np.stack(pixels), ["; ".join(note) for note in notes])
+    return digests, problems, store
+
+def _missing_parts(given: list[str], validation: float, test: float) -> tuple[list[str], dict[str, float]]:
+    """What is still to be divided ("" in the list) and into which parts.
+
+    A folder with val/ and no test/ keeps all of train/ to train on: val/ is then what the run reports.
+    """
+    there = set(given)
+    fractions = {}
+    if "validation" not in there:
+        fractions["validation"] = validation
+        if "test" not in there:
+            fractions["test"] = test
+    fractions = {name: share for name, share in fractions.items() if share}
+    return ["" if part in ("", "train") and fractions else part or "train" for part in given], fractions
+
+def _check_counts(folder: Folder, files: list[File], keys: list[str], divided: list[str], fractions) -> None:
+    pictures: dict[str, set[str]] = {label: set() for label in folder.classes}
+    for file, key, part in zip(files, keys, divided, strict=True):
+        if part in ("", "train"):
+            pictures[file.label].add(key)
+    split.check_counts({label: len(keys) for label, keys in pictures.items()}, split.minimum(fractions), folder.root)
+    if not files:
+        raise UserError(f"{shown(folder.root)} holds no readable picture.")
+
+def _warn(root: Path, left_out: list[tuple[str, str]]) -> None:
+    for path, reason in left_out[:20]:
+        print(f"warning: {shown(root / path)} {reason}: left out.", file=sys.stderr)
+    if len(left_out) > 20:
+        print(f"warning: {len(left_out) - 20} more files were left out, see files.csv.", file=sys.stderr)

@@ -1,0 +1,93 @@
+"""One pass through the frozen backbone, kept on disk by content.
+
+What a frozen layer gives for a picture never changes, so it is computed once and shared by every head, phase, run and
+process. A row is keyed by the file's bytes and the view of it; its folder by everything else that it depends on: decoder, framing, graph, weights, cut and backend. So nothing stale can be found there.
+"""
+
+import hashlib
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+from PIL import Image
+
+import zoo
+from recipes.cache import Rows, Store
+from recipes.data.dataset import Dataset
+from recipes.data.images import DECODER_VERSION, centre
+from zoo.progress import Progress
+from zoo.weights.fetching import cache_folder
+
+SHARD_BYTES = 64e6
+
+# What a head is shown of a training picture: the part that evaluation sees and the whole, each as it is and mirrored.
+# Chosen by cross-validation inside hymenoptera's train/ (docs/decisions.md); evaluation sees "centre" alone.
+VIEWS = ("centre", "wide", "centre mirrored", "wide mirrored")
+
+
+def extract(
+    model: keras.Model, cuts: Sequence[str], data: Dataset, views: Sequence[tuple[int, str]], batch_size: int
+) -> dict[str, Rows]:
+    """The outputs of the stages `cuts`, float32, for each `(index of a picture, view)`, in one pass."""
+    outputs = [model.get_layer(cut).output for cut in cuts]
+    shapes = [tuple(output.shape[1:]) for output in outputs]
+    stores = [
+        Store(cache_folder("features") / fingerprint(model, cut, data), shape, "float32")
+        for cut, shape in zip(cuts, shapes, strict=True)
+    ]
+    keys = [f"{data.digests[index]} {view}" for index, view in views]
+    todo = {key: view for key, view in zip(keys, views, strict=True) if any(key not in store for store in stores)}
+    if not todo:
+        return {cut: store.rows(keys) for cut, store in zip(cuts, stores, strict=True)}
+    for store in stores:
+        store.require_room(len(todo))
+    body = keras.Model(model.input, outputs)
+    shard = max(batch_size, int(SHARD_BYTES / (4 * max(map(np.prod, shapes)))) // batch_size * batch_size)
+    with Progress(f"{model.name} up to {', '.join(cuts)}", len(keys), "views") as progress:
+        progress.skip(len(keys) - len(todo))
+        names = list(todo)
+        for start in range(0, len(names), shard):
+            part = names[start : start + shard]
+            results = forward(body, data, [todo[key] for key in part], batch_size, progress)
+            for store, result in zip(stores, results, strict=True):
+                store.add(part, result)
+    return {cut: store.rows(keys) for cut, store in zip(cuts, stores, strict=True)}
+
+
+def look(data: Dataset, index: int, view: str) -> np.ndarray:
+    """Pixels `(size, size, channels)` of one view of a picture."""
+    pixels = data.pixels[[index]][0]
+    if view.startswith("wide"):
+        size = (data.framing.size, data.framing.size)
+        bands = [Image.fromarray(pixels[..., c]).resize(size, Image.BILINEAR) for c in range(pixels.shape[-1])]
+        pixels = np.stack(bands, axis=-1)
+    else:
+        pixels = centre(pixels, data.framing)
+    return pixels[:, ::-1] if view.endswith("mirrored") else pixels
+
+
+def forward(
+    body: keras.Model, data: Dataset, views: Sequence[tuple[int, str]], batch_size: int, progress: Progress
+) -> list[np.ndarray]:
+    """The outputs of `body` for each `(index of a picture, view)`, in memory."""
+    results = []
+    for start in range(0, len(views), batch_size):
+        part = views[start : start + batch_size]
+        # The last batch is filled up with its own first view: another size would compile the graph again.
+        padded = [*part, *[part[0]] * (batch_size - len(part))]
+        outputs = body.predict_on_batch(np.stack([look(data, index, view) for index, view in padded]))
+        results.append([np.asarray(output)[: len(part)] for output in keras.tree.flatten(outputs)])
+        progress.advance(len(part))
+    return [np.concatenate(output) for output in zip(*results, strict=True)]
+
+
+def fingerprint(model: keras.Model, cut: str, data: Dataset) -> str:
+    """Names everything that a feature depends on besides the picture."""
+    body = zoo.split(model, cut)[0]
+    digest = hashlib.sha256()
+    parts = (DECODER_VERSION, data.framing, model.origin.name, model.origin.variant, model.input_shape, cut,
+             keras.backend.backend(), keras.config.floatx())  # fmt: skip
+    digest.update(repr(parts).encode())
+    for variable in body.weights:
+        digest.update(np.ascontiguousarray(keras.ops.convert_to_numpy(variable)))
+    return digest.hexdigest()[:24]

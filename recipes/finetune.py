@@ -1,0 +1,213 @@
+"""The main recipe: from a folder of images to a classifier, its report and the evidence for it.
+
+    zoo finetune DATA --model mobilenet_v2 --strategy small --output DIR
+    python -m recipes.finetune DATA ...
+
+Check, split, choose a strategy, train, evaluate, report. Everything that a run chooses it chooses inside the training
+part, so that what it reports about the other parts is what new pictures of the same kind will see.
+"""
+
+import inspect
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import keras
+import numpy as np
+
+import zoo
+from recipes import features, heads, results, runs, training
+from recipes.config import Recipe
+from recipes.data.dataset import SPLITS, Dataset, prepare
+from recipes.data.images import Framing
+from recipes.errors import UserError
+from recipes.features import VIEWS
+from recipes.strategies import STRATEGIES, Strategy, choose
+from zoo.progress import Progress
+from zoo.weights import catalog
+
+CACHED_BYTES = 8e9  # activations beyond that are computed in every epoch instead of being kept on the disk
+
+
+@dataclass
+class Run:
+    """What a run has come to know."""
+
+    recipe: Recipe
+    model: keras.Model
+    data: Dataset
+    strategy: Strategy
+    head: heads.Head | None = None
+    history: list[dict] = field(default_factory=list)
+    probabilities: np.ndarray | None = None  # (images, classes)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def timed(self, step: str):
+        start = time.monotonic()
+        yield
+        self.seconds[step] = self.seconds.get(step, 0.0) + time.monotonic() - start
+
+
+def run(recipe: Recipe) -> Path:
+    """Do all of it; returns the run's folder.
+
+    Raises:
+        UserError: data, weights or output cannot be used; the output folder is as it was.
+    """
+    start = time.monotonic()
+    output = recipe.output or Path("runs") / recipe.data.resolve().name
+    with runs.writing(output) as folder:
+        body = backbone(recipe)
+        framing = Framing(body.input_shape[1], _resize(body), body.input_shape[3])
+        data = prepare(recipe.data, framing, recipe.validation, recipe.test, recipe.seed)
+        keras.utils.set_random_seed(recipe.seed)
+        model = zoo.new_head(body, len(data.classes))
+        strategy = _strategy(recipe, model, data)
+        run = Run(recipe, model, data, strategy, seconds={"preparation": time.monotonic() - start})
+        runs.say(results.plan(run))
+        learn(run)
+        with run.timed("evaluation"):
+            run.probabilities = predict(run)
+        results.write(run, folder, start)
+    runs.say(results.summary(folder=output))
+    return output
+
+
+def backbone(recipe: Recipe) -> keras.Model:
+    """The pretrained network without its classifier.
+
+    Raises:
+        UserError: no such model or weights, or they do not go together.
+    """
+    if recipe.model not in zoo.MODELS:
+        raise UserError(f"There is no model {recipe.model!r}: choose one of {', '.join(zoo.MODELS)}.")
+    options: dict = {"weights": _weights(recipe)}
+    if recipe.alpha is not None:
+        if "alpha" not in inspect.signature(zoo.MODELS[recipe.model]).parameters:
+            raise UserError(f"--alpha does not apply to {recipe.model}: only the MobileNets have a width multiplier.")
+        options["alpha"] = recipe.alpha
+    if recipe.image_size:
+        channels = catalog.entries(recipe.model)[0].input_shape[2]
+        options["input_shape"] = (recipe.image_size, recipe.image_size, channels)
+    try:
+        return zoo.get_model(recipe.model, num_classes=0, **options)
+    except ValueError as error:  # a sentence already
+        raise UserError(str(error)) from error
+
+
+def _weights(recipe: Recipe) -> str | None:
+    """Which weights to ask for: the model's first in the catalog, if the recipe does not say."""
+    if recipe.strategy == "scratch":
+        if recipe.weights not in (None, "none"):
+            raise UserError("--strategy scratch starts at random: leave out --weights, or choose another strategy.")
+        return None
+    if recipe.weights == "none":
+        if recipe.strategy != "auto":
+            raise UserError(
+                f"--strategy {recipe.strategy} freezes layers that --weights none leaves untrained: "
+                "give weights, or --strategy scratch."
+            )
+        return None
+    return recipe.weights or catalog.entries(recipe.model)[0].tag
+
+
+def _resize(body: keras.Model) -> int:
+    """The short side before the crop, in the proportion that the weights were trained with."""
+    return round(body.input_shape[1] * body.origin.resize / body.origin.size)
+
+
+def _strategy(recipe: Recipe, model: keras.Model, data: Dataset) -> Strategy:
+    """The strategy, with the recipe's own epochs and learning rate, if it gives any."""
+    pretrained = model.origin.weights is not None
+    strategy = choose(recipe.strategy, zoo.stages(model), len(data.part("train")), pretrained)
+    changes = {"epochs": recipe.epochs, "learning_rate": recipe.learning_rate}
+    changes = {name: value for name, value in changes.items() if value}
+    phases = [replace(phase, **changes) for phase in strategy.phases]
+    for i, phase in enumerate(phases):
+        if not phase.augment and _kept_bytes(model, phase.freeze_until, data) > CACHED_BYTES:
+            phases[i] = replace(phase, augment=True)
+    return replace(strategy, phases=tuple(phases))
+
+
+def _kept_bytes(model: keras.Model, cut: str, data: Dataset) -> int:
+    row = 4 * int(np.prod(model.get_layer(cut).output.shape[1:]))
+    return row * (len(VIEWS) * len(data.part("train")) + len(data.paths))
+
+
+def learn(run: Run) -> None:
+    """Fit the head on frozen features, then train the strategy's phases."""
+    data, train = run.data, run.data.part("train")
+    views = [view for view in VIEWS if not (view.endswith("mirrored") and run.recipe.mirror == "no")]
+    if data.framing.resize == data.framing.size:  # there is nothing outside the crop to see
+        views = [view for view in views if not view.startswith("wide")]
+    rows = {}
+    if run.strategy.head_first:
+        cuts = ["pre_logits", *(phase.freeze_until for phase in run.strategy.phases if not phase.augment)]
+        with run.timed("features"):
+            samples = [(i, view) for view in views for i in train]
+            samples += [(i, "centre") for i in range(len(data.paths))]
+            rows = features.extract(run.model, cuts, data, list(dict.fromkeys(samples)), run.recipe.batch_size)
+        with run.timed("head"):
+            fit_head(run, rows["pre_logits"], views)
+    if run.head and not run.head.mirrored:
+        views = [view for view in views if not view.endswith("mirrored")]
+    zoo.freeze(run.model, run.strategy.freeze_until)
+    for phase in run.strategy.phases:
+        with run.timed(phase.name):
+            train_phase(run, phase, rows.get(phase.freeze_until), views)
+
+
+def fit_head(run: Run, rows, views: list[str]) -> None:
+    """The logistic regression becomes the model's classifier."""
+    train, labels = run.data.part("train"), run.data.labels
+    stacked = rows[: len(views) * len(train)].reshape(len(views), len(train), -1)
+    mirrored = [view.endswith("mirrored") for view in views]
+    with Progress("head", heads.STEPS, "steps at most") as progress:
+        run.head = heads.fit(stacked, mirrored, labels[train], run.recipe.seed, run.recipe.mirror == "auto",
+                             progress.advance)  # fmt: skip
+    run.model.get_layer(zoo.surgery.CLASSIFIER).set_weights([run.head.kernel, run.head.bias])
+
+
+def train_phase(run: Run, phase, rows, views: list[str]) -> None:
+    """One phase, from images or from the activations that are kept before its first trained layer."""
+    data, train, validation = run.data, run.data.part("train"), run.data.part("validation")
+    part = training.prepare(run.model, phase)
+    if phase.augment:
+        mirrored = run.head.mirrored if run.head else run.recipe.mirror != "no"
+        read, read_held_out = training.random_crops(data, train, mirrored), training.centre_crops(data, validation)
+    else:
+        read = training.from_features(rows, len(train), len(views))
+        read_held_out = training.from_features(_centre_rows(run, phase.freeze_until).take(validation), len(validation))
+    size, seed = run.recipe.batch_size, run.recipe.seed
+    batches = training.Batches(read, data.labels[train], size, seed)
+    held_out = training.Batches(read_held_out, data.labels[validation], size, seed) if len(validation) else None
+    run.history += training.train(part, phase, batches, held_out)
+
+
+def _centre_rows(run: Run, cut: str):
+    """What the stage `cut` gives for every picture as evaluation sees it."""
+    samples = [(i, "centre") for i in range(len(run.data.paths))]
+    return features.extract(run.model, [cut], run.data, samples, run.recipe.batch_size)[cut]
+
+
+def predict(run: Run) -> np.ndarray:
+    """Class probabilities `(images, classes)` of every picture, through the cut if what lies before it is frozen."""
+    data, size = run.data, run.recipe.batch_size
+    if run.strategy.phases and run.strategy.phases[-1].augment:
+        with Progress("evaluation", len(data.paths), "images") as progress:
+            samples = [(i, "centre") for i in range(len(data.paths))]
+            return features.forward(run.model, data, samples, size, progress)[0]
+    rows = _centre_rows(run, run.strategy.freeze_until)
+    tail = zoo.split(run.model, run.strategy.freeze_until)[1]
+    chunks = [rows[start : start + 1024] for start in range(0, len(rows), 1024)]
+    return np.concatenate([tail.predict(chunk, batch_size=size, verbose=0) for chunk in chunks])
+
+
+if __name__ == "__main__":
+    import sys
+
+    from recipes.cli import main
+
+    sys.exit(main(["finetune", *sys.argv[1:]]))

@@ -1,0 +1,75 @@
+"""Class names and probabilities of new pictures: zoo predict RUN IMAGE... (files, folders, globs)."""
+
+import glob
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from recipes import runs
+from recipes.config import Prediction
+from recipes.data.dataset import in_threads
+from recipes.data.images import Framing, ImageError, centre, read
+from recipes.errors import UserError, shown
+
+BATCH = 64
+
+
+def run(settings: Prediction) -> None:
+    """Print a line for each picture; those that cannot be read are named at the end.
+
+    Raises:
+        UserError: no such run, nothing to predict, or pictures that could not be read.
+    """
+    paths = list(dict.fromkeys(expand(settings.images)))
+    model, classes, framing = runs.read_model(settings.run)
+    framing = Framing(**framing)
+    problems = []
+    for start in range(0, len(paths), BATCH):
+        pixels, good = [], []
+        for path, result in in_threads(lambda path: (path, _read(path, framing)), paths[start : start + BATCH]):
+            if isinstance(result, ImageError):
+                problems.append(f"{shown(path)} {result}")
+            else:
+                pixels.append(result)
+                good.append(path)
+        if good:
+            guesses = model.predict(np.stack(pixels), batch_size=32, verbose=0)
+            for path, guess in zip(good, guesses, strict=True):
+                runs.say(f"{shown(path)}  {_likeliest(guess, classes, settings.top)}")
+    if problems:
+        raise UserError(f"{len(problems)} of {len(paths)} pictures could not be read: {'; '.join(problems[:20])}.")
+
+
+def expand(images: Sequence[str]) -> Iterator[Path]:
+    """Files as they are, folders with all files below them but hidden ones, globs expanded here if the shell did not.
+
+    Raises:
+        UserError: something names no file.
+    """
+    for name in images:
+        matches = [name] if os.path.exists(name) else sorted(glob.glob(name, recursive=True))
+        files = [file for match in matches for file in _files(Path(match))]
+        if not files:
+            raise UserError(f"{shown(name)} is no picture, no folder with pictures and no pattern that matches any.")
+        yield from files
+
+
+def _files(path: Path) -> list[Path]:
+    if not path.is_dir():
+        return [path]
+    files = (file for file in sorted(path.rglob("*")) if file.is_file())
+    return [file for file in files if not any(part.startswith(".") for part in file.relative_to(path).parts)]
+
+
+def _read(path: Path, framing: Framing) -> np.ndarray | ImageError:
+    try:
+        return centre(read(path, framing)[0], framing)
+    except ImageError as error:
+        return error
+
+
+def _likeliest(guess: np.ndarray, classes: list[str], top: int) -> str:
+    order = np.argsort(-guess, kind="stable")[:top]
+    return "  ".join(f"{shown(classes[i])} {guess[i]:.4f}" for i in order)

@@ -1,0 +1,174 @@
+"""What a run leaves behind: `result.json`, `report.html`, the tables, the model, and the lines on the screen."""
+
+import platform
+import shlex
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, fields
+from importlib import metadata
+from pathlib import Path
+
+import keras
+import numpy as np
+
+import zoo
+from recipes import report, runs
+from recipes.config import Recipe
+from recipes.data.dataset import SPLITS
+from recipes.data.images import centre
+from recipes.errors import UserError, shown
+from recipes.evaluate import metrics
+from zoo.weights.fetching import sha256
+
+CHECKED, AGREEMENT = 16, 1e-3  # pictures shown to the reloaded model, and how far its probabilities may differ
+PACKAGES = ("keras", "tensorflow", "jax", "torch", "numpy", "pillow", "scikit-learn")
+
+
+def plan(run) -> str:
+    """What is about to happen, and why."""
+    data, strategy = run.data, run.strategy
+    sizes = ", ".join(f"{len(data.part(name)):,} {name}" for name in SPLITS)
+    lines = [f"{shown(data.root)}: {len(data.paths):,} images of {len(data.classes):,} classes ({sizes})."]
+    lines += [shown(finding) for finding in data.findings[:10]]
+    frozen = f"frozen up to {strategy.freeze_until}" if strategy.freeze_until else "nothing frozen"
+    lines.append(f"{run.model.name}, strategy {strategy.name} ({frozen}), because {strategy.reason}.")
+    return "\n".join(lines)
+
+
+def write(run, folder: Path, start: float) -> None:
+    """Fill a new run's folder.
+
+    Raises:
+        UserError: the saved model, loaded again, does not answer as it did.
+    """
+    with run.timed("saving"):
+        framing = asdict(run.data.framing)
+        runs.save_model(run.model, folder / "model.keras", run.data.classes, framing)
+        _check_reload(run, folder / "model.keras")
+    rows = list(_file_rows(run))
+    with run.timed("report"):
+        runs.write_csv(folder / "files.csv", rows)
+        runs.write_csv(folder / "history.csv", run.history or [_head_row(run)])
+        run.recipe.save(folder / "recipe.json")
+        result = as_dict(run, start)
+        numbers = {path: i for i, path in enumerate(run.data.paths)}
+        page = report.render(result, run.history, rows, lambda path: _picture(run, numbers.get(path)))
+        (folder / "report.html").write_text(page, encoding="utf-8")
+    runs.write_json(folder / "result.json", as_dict(run, start))
+
+
+def as_dict(run, start: float) -> dict:
+    """`result.json`; its keys are a contract with other programs, so `SCHEMA` counts their changes."""
+    data, strategy, model = run.data, run.strategy, run.model
+    parts = {name: data.part(name) for name in SPLITS}
+    weights = model.origin.weights
+    trainable = sum(int(np.prod(variable.shape)) for variable in model.trainable_variables)
+    return {
+        "schema": runs.SCHEMA,
+        "recipe": "finetune",
+        "command": command(run.recipe),
+        "data": str(data.root.resolve()).encode("utf-8", "backslashreplace").decode(),
+        "classes": list(data.classes),
+        "counts": {name: len(part) for name, part in parts.items()} | {"left_out": len(data.left_out)},
+        "class_counts": {name: data.counts(name) for name, part in parts.items() if len(part)},
+        "strategy": {
+            "name": strategy.name, "reason": strategy.reason, "freeze_until": strategy.freeze_until,
+            "frozen": [layer.name for layer in model.layers if layer.weights and not layer.trainable],
+            "phases": [asdict(phase) for phase in strategy.phases],
+        },
+        "head": run.head and {
+            "penalty": run.head.penalty, "mirrored": run.head.mirrored, "folds": run.head.folds,
+            "path": [row for row in run.head.path if row["mirrored"] == run.head.mirrored],
+        },
+        "metrics": {
+            name: metrics(data.labels[part], run.probabilities[part], data.classes)
+            for name, part in parts.items() if len(part)
+        },
+        "seconds": {"total": time.monotonic() - start} | run.seconds,
+        "model": {
+            "name": model.origin.name, "variant": model.origin.variant, "parameters": model.count_params(),
+            "trainable": trainable, "weights": weights,
+            "weights_sha256": sha256(Path(weights)) if weights else None,
+        },
+        "input": asdict(data.framing),
+        "findings": data.findings,
+        "versions": {"python": platform.python_version(), "zoo": zoo.__version__, "backend": keras.backend.backend()}
+        | dict(_versions()),
+        "seed": run.recipe.seed,
+    }  # fmt: skip
+
+
+def command(recipe: Recipe) -> str:
+    """The command line that repeats a run."""
+    words = ["zoo", "finetune", shown(recipe.data.resolve())]
+    for setting in fields(Recipe):
+        value = getattr(recipe, setting.name)
+        if setting.name != "data" and value != setting.default:
+            words += [f"--{setting.name.replace('_', '-')}", str(value)]
+    return shlex.join(words)
+
+
+def summary(folder: Path) -> str:
+    """The run's numbers in a few lines, each with its interval."""
+    import json
+
+    result = json.loads((folder / "result.json").read_text())
+    lines = []
+    for name, measured in result["metrics"].items():
+        if name != "train" or len(result["metrics"]) == 1:
+            low, high = measured["accuracy_interval"]
+            lines.append(
+                f"{name} accuracy {measured['accuracy']:.1%} (95 % interval {low:.1%} to {high:.1%}, "
+                f"{measured['images']:,} images)"
+            )
+    lines.append(f"{result['seconds']['total']:.0f} s; report: {shown(folder / 'report.html')}")
+    return "\n".join(lines)
+
+
+def _versions() -> Iterator[tuple[str, str]]:
+    for name in PACKAGES:
+        try:
+            yield name, metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+
+
+def _head_row(run) -> dict:
+    """History of a run without epochs: its head was solved, not stepped."""
+    labels, parts = run.data.labels, {name: run.data.part(name) for name in ("train", "validation")}
+    scores = {
+        name: metrics(labels[part], run.probabilities[part], run.data.classes)
+        for name, part in parts.items() if len(part)
+    }  # fmt: skip
+    validation = scores.get("validation", {})
+    return {
+        "phase": "head", "epoch": 1, "learning_rate": None, "loss": scores["train"]["loss"],
+        "accuracy": scores["train"]["accuracy"], "validation_loss": validation.get("loss"),
+        "validation_accuracy": validation.get("accuracy"), "seconds": run.seconds["head"],
+    }  # fmt: skip
+
+
+def _file_rows(run) -> Iterator[dict]:
+    """A row of files.csv for every file that was found."""
+    data = run.data
+    for path, label, split, guess in zip(data.paths, data.labels, data.splits, run.probabilities, strict=True):
+        best = int(guess.argmax())
+        yield {"path": path, "split": str(split), "label": data.classes[label], "prediction": data.classes[best],
+               "probability": round(float(guess[best]), 6), "reason": ""}  # fmt: skip
+    for path, reason in data.left_out:
+        yield {"path": path, "split": "", "label": "", "prediction": "", "probability": "", "reason": reason}
+
+
+def _picture(run, index: int | None) -> np.ndarray | None:
+    return None if index is None else centre(run.data.pixels[[index]], run.data.framing)[0]
+
+
+def _check_reload(run, path: Path) -> None:
+    """A model that answers otherwise after loading is worse than none."""
+    data = run.data
+    chosen = np.linspace(0, len(data.paths) - 1, min(CHECKED, len(data.paths))).astype(int)
+    loaded = keras.models.load_model(path, compile=False)
+    again = loaded.predict(centre(data.pixels[chosen], data.framing), verbose=0)
+    difference = float(np.abs(again - run.probabilities[chosen]).max())
+    if not difference < AGREEMENT:
+        raise UserError(f"The saved model differs from the trained one by {difference:.2g} in its probabilities: not kept.")

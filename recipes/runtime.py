@@ -1,0 +1,42 @@
+"""What every command does before it computes: a quiet, seeded, repeatable Keras."""
+
+import contextlib
+import os
+import sys
+
+
+def start(seed: int) -> None:
+    """Import Keras, and seed it; on TensorFlow, choose kernels that give the same numbers every time."""
+    with quiet_import():
+        import keras
+    keras.utils.set_random_seed(seed)
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        tf.config.experimental.enable_op_determinism()
+
+
+@contextlib.contextmanager
+def quiet_import():
+    """Keep TensorFlow's start-up notes (no GPU found, CPU features) off the screen: they are for its developers.
+
+    They come from C++ before any logging can be set up, so the stream itself is turned away; errors of the import are
+    Python's and are not touched.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    sys.stderr.flush()
+    screen = os.dup(2)
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        import keras
+
+        if keras.backend.backend() == "tensorflow":
+            import tensorflow as tf
+
+            tf.config.list_logical_devices()  # the first look for devices prints, too
+        yield
+    finally:
+        sys.stderr.flush()
+        os.dup2(screen, 2)
+        os.close(screen)

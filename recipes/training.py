@@ -1,0 +1,130 @@
+"""One phase of training by gradient descent: freeze, compile, fit, in this order and nowhere else."""
+
+import math
+import time
+
+import keras
+import numpy as np
+from keras import layers
+
+import zoo
+from recipes.cache import Rows
+from recipes.data.dataset import Dataset
+from recipes.data.images import centre
+from recipes.errors import UserError
+from recipes.strategies import Phase
+from zoo.progress import Progress
+
+
+class Batches(keras.utils.PyDataset):
+    """Shuffled batches, another order in every epoch; `read(samples, generator)` gives the inputs of some samples."""
+
+    def __init__(self, read, labels: np.ndarray, batch_size: int, seed: int):
+        super().__init__(workers=1)
+        self._read, self._labels, self._batch_size, self._seed = read, labels, batch_size, seed
+        self._epoch = 0
+        self.on_epoch_begin()
+
+    def on_epoch_begin(self):
+        self._order = np.random.default_rng((self._seed, self._epoch)).permutation(len(self._labels))
+
+    def on_epoch_end(self):
+        self._epoch += 1
+
+    def __len__(self) -> int:
+        return math.ceil(len(self._labels) / self._batch_size)
+
+    def __getitem__(self, batch: int):
+        samples = self._order[batch * self._batch_size :][: self._batch_size]
+        # Each batch has its own generator: a thread that works ahead cannot change what another batch draws.
+        generator = np.random.default_rng((self._seed, self._epoch, batch))
+        return self._read(samples, generator), self._labels[samples]
+
+
+def random_crops(data: Dataset, images: np.ndarray, mirror: bool):
+    """A reader of training pictures: a random place of the crop, and a coin for its mirror image."""
+    size, room = data.framing.size, data.framing.resize - data.framing.size
+
+    def read(samples: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+        corners = generator.integers(0, room + 1, (len(samples), 2))
+        flips = generator.random(len(samples)) < 0.5
+        pixels = data.pixels[images[samples]]
+        crops = [p[y : y + size, x : x + size] for p, (y, x) in zip(pixels, corners, strict=True)]
+        return np.stack([crop[:, ::-1] if mirror and flip else crop for crop, flip in zip(crops, flips, strict=True)])
+
+    return read
+
+
+def centre_crops(data: Dataset, images: np.ndarray):
+    """A reader of pictures as evaluation sees them."""
+    return lambda samples, generator: centre(data.pixels[images[samples]], data.framing)
+
+
+def from_features(rows: Rows, images: int, views: int = 1):
+    """A reader of cached activations; of a picture's views, which follow each other in blocks, one is drawn."""
+
+    def read(samples: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+        return rows[samples + images * generator.integers(0, views, len(samples))]
+
+    return read
+
+
+def prepare(model: keras.Model, phase: Phase) -> keras.Model:
+    """Freeze for the phase; what to compile: the model, or the part behind the cut if activations are cached."""
+    zoo.freeze(model, phase.freeze_until)
+    if phase.batch_norm == "inference":
+        for layer in model.layers:
+            if isinstance(layer, layers.BatchNormalization):
+                layer.trainable = False
+    return model if phase.augment else zoo.split(model, phase.freeze_until)[1]
+
+
+def train(part: keras.Model, phase: Phase, batches: Batches, validation: Batches | None) -> list[dict]:
+    """Fit a prepared part; one row of history an epoch.
+
+    Raises:
+        UserError: the loss became NaN or infinite.
+    """
+    steps = len(batches) * phase.epochs
+    warm_up = max(1, steps // 10)
+    schedule = keras.optimizers.schedules.CosineDecay(
+        0.0, steps - warm_up, warmup_target=phase.learning_rate, warmup_steps=warm_up
+    )
+    part.compile(keras.optimizers.Adam(schedule), "sparse_categorical_crossentropy", ["accuracy"], jit_compile=False)
+    recorder = History(phase, len(batches))
+    part.fit(batches, validation_data=validation, epochs=phase.epochs, verbose=0, shuffle=False, callbacks=[recorder])
+    return recorder.rows
+
+
+class History(keras.callbacks.Callback):
+    """Rows for history.csv, and a line of progress with the time left."""
+
+    def __init__(self, phase: Phase, steps: int):
+        super().__init__()
+        self.rows: list[dict] = []
+        self._phase = phase
+        self._progress = Progress(phase.name, steps * phase.epochs, "steps")
+        self._note = ""
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._start = time.monotonic()
+
+    def on_train_batch_end(self, batch, logs=None):
+        self._progress.advance(1, self._note)
+
+    def on_epoch_end(self, epoch, logs=None):
+        row = {
+            "phase": self._phase.name, "epoch": epoch + 1, "learning_rate": float(self.model.optimizer.learning_rate),
+            "loss": logs["loss"], "accuracy": logs["accuracy"], "validation_loss": logs.get("val_loss"),
+            "validation_accuracy": logs.get("val_accuracy"), "seconds": time.monotonic() - self._start,
+        }  # fmt: skip
+        if not math.isfinite(row["loss"]):
+            raise UserError(
+                f"Training has diverged: the loss became {row['loss']} in epoch {epoch + 1}. "
+                f"Give a --learning-rate below {self._phase.learning_rate:g}."
+            )
+        self.rows.append(row)
+        self._note = f"epoch {epoch + 1}/{self._phase.epochs} loss {row['loss']:.4f}"
+
+    def on_train_end(self, logs=None):
+        self._progress.__exit__(None)

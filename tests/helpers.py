@@ -1,0 +1,94 @@
+"""Shared by the tests of `zoo/`: random weights, and writers of every kind of weights file that do not use `zoo`."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import h5py
+import numpy as np
+from safetensors.numpy import save_file
+
+ROOT = Path(__file__).parents[1]
+KINDS = ("keras2.h5", "model.h5", "current.weights.h5", "model.keras", "arrays.npz", "arrays.safetensors")
+
+
+def pixels(*shape, seed=0):
+    """uint8 noise: (batch, height, width, channels)."""
+    return np.random.default_rng(seed).integers(0, 256, shape).astype(np.uint8)
+
+
+def digest(model):
+    """A few numbers that differ when any weight does."""
+    return [(float(np.sum(w)), float(np.sum(np.square(w)))) for w in model.get_weights()]
+
+
+def randomize(model, seed=0):
+    """Random weights that keep signals in range, and statistics that no default would hide."""
+    rng = np.random.default_rng(seed)
+    for variable in model.weights:
+        shape = variable.shape
+        if variable.name == "moving_variance":
+            value = rng.uniform(0.5, 2.0, shape)
+        elif variable.name == "gamma":
+            value = rng.uniform(0.7, 1.3, shape)
+        elif variable.name == "kernel" and len(shape) > 1:
+            inputs = np.prod(shape[:2]) if shape[-1] == 1 else np.prod(shape[:-1])  # depthwise: one map each
+            value = rng.standard_normal(shape, np.float32) * np.float32(np.sqrt(2 / inputs))
+        else:
+            value = 0.1 * rng.standard_normal(shape, np.float32)
+        variable.assign(value)
+    return model
+
+
+def named(model):
+    """{"layer/variable": array} of a flat model."""
+    return {f"{layer.name}/{v.name}": np.asarray(v) for layer in model.layers for v in layer.weights}
+
+
+def write_legacy(model, path, spelling="keras2"):
+    """The layout of Keras 1 and 2: a group a layer, the names of its arrays in an attribute, "kernel:0" and the like."""
+    with h5py.File(path, "w") as file:
+        file.attrs["layer_names"] = [layer.name.encode() for layer in model.layers]
+        file.attrs["backend"], file.attrs["keras_version"] = b"tensorflow", b"2.1.6"
+        for layer in model.layers:
+            group, names = file.create_group(layer.name), []
+            for variable in layer.weights:
+                name = _spelled(layer, variable.name, spelling)
+                group[name] = np.asarray(variable)
+                names.append(name.encode())
+            group.attrs["weight_names"] = names
+    return path
+
+
+def _spelled(layer, variable, spelling):
+    if spelling == "keras1":
+        return f"{layer.name}_{ {'kernel': 'W', 'bias': 'b'}[variable]}_1:0"
+    if "Depthwise" in type(layer).__name__ and variable == "kernel":
+        variable = "depthwise_kernel"
+    return f"{layer.name}/{variable}:0"
+
+
+def write(model, path):
+    """Write the model's weights in the kind of file that the name stands for: one of KINDS."""
+    name = Path(path).name
+    if name == "keras2.h5":
+        write_legacy(model, path)
+    elif name == "model.h5" or name == "model.keras":
+        model.save(path)
+    elif name == "current.weights.h5":
+        model.save_weights(path)
+    elif name == "arrays.npz":
+        np.savez(path, **named(model))
+    else:
+        save_file(named(model), path)
+    return path
+
+
+def python(code, *arguments, cwd, **environment):
+    """Run code in a new process, without this project on its path unless asked; its standard output."""
+    env = {**os.environ, "PYTHONPATH": "", **environment}
+    done = subprocess.run([sys.executable, "-c", code, *map(str, arguments)], cwd=cwd, env=env,
+                          capture_output=True, text=True, timeout=300)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout

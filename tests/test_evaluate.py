@@ -1,0 +1,124 @@
+import json
+import math
+
+import numpy as np
+import pytest
+from sklearn import metrics as reference
+
+from recipes.evaluate import metrics, wilson
+
+HAND = np.array([[0.92, 0.08, 0.0], [0.55, 0.45, 0.0], [0.2, 0.75, 0.05], [0.96, 0.04, 0.0]])
+
+
+def random_split(seed: int, images: int = 400, classes: int = 5) -> tuple[np.ndarray, np.ndarray]:
+    random = np.random.default_rng(seed)
+    labels = np.concatenate([np.arange(classes), random.integers(0, classes, images - classes)])
+    logits = random.normal(size=(images, classes)) * 2 + 2 * np.eye(classes)[labels]
+    powers = np.exp(logits)
+    return labels, powers / powers.sum(axis=1, keepdims=True)
+
+
+@pytest.mark.parametrize(
+    ("correct", "total", "low", "high"),
+    [(8, 10, 0.490162, 0.943318), (0, 10, 0.0, 0.277533), (10, 10, 0.722467, 1.0), (1, 1, 0.206549, 1.0)],
+)
+def test_wilson_matches_hand_computed_numbers(correct, total, low, high):
+    assert wilson(correct, total) == pytest.approx((low, high), abs=1e-6)
+
+
+def test_wilson_stays_within_zero_and_one():
+    for total in range(1, 300):
+        assert wilson(0, total)[0] == pytest.approx(0, abs=1e-12) and wilson(0, total)[0] >= 0
+        assert wilson(total, total)[1] == pytest.approx(1) and wilson(total, total)[1] <= 1
+
+
+def test_wilson_of_nothing_is_refused():
+    with pytest.raises(ValueError, match="at least one image"):
+        wilson(0, 0)
+
+
+def test_metrics_match_hand_computed_numbers():
+    """Truth a, b, b, a; prediction a, a, b, a; class c neither occurs nor is predicted."""
+    scores = metrics(np.array([0, 1, 1, 0]), HAND, ["a", "b", "c"])
+    assert scores["images"] == 4
+    assert scores["accuracy"] == 0.75
+    assert scores["accuracy_interval"] == list(wilson(3, 4))
+    assert scores["loss"] == pytest.approx(-math.log(0.92 * 0.45 * 0.75 * 0.96) / 4)
+    assert scores["balanced_accuracy"] == 0.75  # recall 1 and 1/2; c has none
+    assert scores["confusion"] == [[2, 0, 0], [1, 1, 0], [0, 0, 0]]
+    assert scores["classes"] == [
+        {"name": "a", "images": 2, "precision": pytest.approx(2 / 3), "recall": 1.0, "f1": 0.8},
+        {"name": "b", "images": 2, "precision": 1.0, "recall": 0.5, "f1": pytest.approx(2 / 3)},
+        {"name": "c", "images": 0, "precision": None, "recall": None, "f1": None},
+    ]
+
+
+def test_calibration_matches_hand_computed_numbers():
+    scores = metrics(np.array([0, 1, 1, 0]), HAND, ["a", "b", "c"])
+    assert scores["calibration"] == [
+        {"low": 0.5, "high": 0.6, "images": 1, "confidence": 0.55, "accuracy": 0.0},
+        {"low": 0.7, "high": 0.8, "images": 1, "confidence": 0.75, "accuracy": 1.0},
+        {"low": 0.9, "high": 1.0, "images": 2, "confidence": pytest.approx(0.94), "accuracy": 1.0},
+    ]
+    assert scores["calibration_error"] == pytest.approx((0.55 + 0.25 + 2 * 0.06) / 4)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_metrics_match_scikit_learn(seed):
+    labels, probabilities = random_split(seed)
+    predictions = probabilities.argmax(axis=1)
+    scores = metrics(labels, probabilities, list("abcde"))
+    assert scores["accuracy"] == pytest.approx(reference.accuracy_score(labels, predictions))
+    assert scores["loss"] == pytest.approx(reference.log_loss(labels, probabilities))
+    balanced = reference.balanced_accuracy_score(labels, predictions)
+    assert scores["balanced_accuracy"] == pytest.approx(balanced)
+    assert scores["confusion"] == reference.confusion_matrix(labels, predictions).tolist()
+    each = reference.precision_recall_fscore_support(labels, predictions)
+    for key, values in zip(("precision", "recall", "f1", "images"), each, strict=True):
+        assert [row[key] for row in scores["classes"]] == pytest.approx(values)
+
+
+def test_calibration_error_matches_a_plain_loop():
+    labels, probabilities = random_split(7, images=1000)
+    confidences, correct = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
+    scores = metrics(labels, probabilities, list("abcde"))
+    expected = 0.0
+    for i in range(10):
+        inside = (confidences >= i / 10) & (confidences < (i + 1) / 10)
+        expected += abs((confidences[inside] - correct[inside]).sum()) / 1000
+    assert scores["calibration_error"] == pytest.approx(expected)
+    assert sum(row["images"] for row in scores["calibration"]) == 1000
+
+
+def test_a_class_never_predicted_has_no_precision_but_a_recall_and_an_f1():
+    scores = metrics(np.array([0, 1]), np.array([[0.9, 0.1], [0.8, 0.2]]), ["a", "b"])
+    assert scores["classes"][1] == {"name": "b", "images": 1, "precision": None, "recall": 0.0, "f1": 0.0}
+
+
+def test_certain_and_wrong_gives_a_finite_loss_and_falls_in_the_last_bin():
+    scores = metrics(np.array([0]), np.array([[0.0, 1.0]], dtype=np.float32), ["a", "b"])
+    assert scores["loss"] == pytest.approx(-math.log(1e-7))
+    (last,) = scores["calibration"]
+    assert last == {"low": 0.9, "high": 1.0, "images": 1, "confidence": 1.0, "accuracy": 0.0}
+    assert scores["calibration_error"] == 1.0
+
+
+def test_metrics_are_strict_json():
+    labels, probabilities = random_split(3)
+    scores = metrics(labels, probabilities.astype(np.float32), [*"abcde"])
+    assert json.loads(json.dumps(scores, allow_nan=False)) == scores
+
+
+@pytest.mark.parametrize(
+    ("labels", "probabilities", "message"),
+    [
+        ([], np.zeros((0, 2)), "no images"),
+        ([0], [[0.5, 0.3, 0.2]], "probabilities are"),
+        ([2], [[0.5, 0.5]], "labels must lie in 0..1"),
+        ([-1], [[0.5, 0.5]], "labels must lie in 0..1"),
+        ([0], [[math.nan, 0.5]], "not finite"),
+    ],
+)
+def test_nonsense_is_refused(labels, probabilities, message):
+    with pytest.raises(ValueError, match=message):
+        metrics(np.array(labels), np.array(probabilities), ["a", "b"])

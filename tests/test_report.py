@@ -1,0 +1,297 @@
+import base64
+import html.parser
+import io
+import json
+import os
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from recipes.evaluate import metrics
+from recipes.report import render
+
+VOID = {"meta", "img"}
+SECTIONS = "headline splits learning confusion classes mistakes calibration data reproduce".split()
+RESULT = """{
+  "schema": 1, "recipe": "finetune", "data": "/pictures/hymenoptera", "seed": 7,
+  "command": "zoo finetune ../data/hymenoptera --model mobilenet_v2",
+  "counts": {"train": 244, "validation": 153, "test": 0, "left_out": 0},
+  "strategy": {"name": "small", "reason": "asked for", "freeze_until": "pre_logits", "phases": [
+    {"name": "head", "freeze_until": "pre_logits", "epochs": 0, "learning_rate": null},
+    {"name": "fine-tune", "freeze_until": "stage4", "epochs": 3, "learning_rate": 1e-4}]},
+  "head": {"penalty": 0.01, "folds": 5, "path": [
+    {"penalty": 1e-4, "accuracy": 0.9, "loss": 0.3}, {"penalty": 0.01, "accuracy": 0.95, "loss": 0.2}]},
+  "seconds": {"total": 21.34, "scan": 0.42},
+  "model": {"name": "mobilenet_v2", "parameters": 2260546, "trainable": 2562,
+    "weights": "imagenet", "weights_sha256": "9f86d081"},
+  "input": {"size": 224, "resize": 256, "channels": 3, "interpolation": "bilinear"},
+  "findings": ["Two pictures are the same."],
+  "versions": {"python": "3.11", "keras": "3.11.0"}
+}"""
+
+
+class Page(html.parser.HTMLParser):
+    """The parsed page: text by section, table rows by section, all tags with their attributes."""
+
+    def __init__(self, text: str):
+        super().__init__()
+        self.open, self.tags, self.rows, self.texts, self.section = [], [], {}, {}, None
+        self.feed(text)
+        self.close()
+        assert not self.open, f"never closed: {self.open}"
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag in ("section", "header"):
+            self.section = dict(attrs)["id"]
+            self.rows[self.section], self.texts[self.section] = [], ""
+        if tag == "tr":
+            self.rows[self.section].append([])
+        if tag in ("td", "th"):
+            self.rows[self.section][-1].append("")
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.section:
+            self.texts[self.section] += data
+        if {"td", "th"} & set(self.open):
+            self.rows[self.section][-1][-1] += data
+
+    def text(self, section: str) -> str:
+        return " ".join(self.texts[section].split())
+
+    def table(self, section: str) -> list[list[str]]:
+        return [[" ".join(cell.split()) for cell in row] for row in self.rows[section]]
+
+    def images(self, key: str) -> list[str]:
+        return [attrs[key] for tag, attrs in self.tags if tag == "img"]
+
+
+def example(classes=("ants", "bees"), splits=("train", "validation"), images=60, right=3.0, reasons=()):
+    """Result, history and files of an invented run; `right` pulls predictions towards the truth."""
+    classes, random = list(classes), np.random.default_rng(0)
+    measured, files = {}, []
+    for split in splits:
+        labels = np.arange(max(images, len(classes))) % len(classes)
+        logits = random.normal(size=(len(labels), len(classes))) + right * np.eye(len(classes))[labels]
+        probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+        measured[split] = metrics(labels, probabilities, classes)
+        for i, (label, row) in enumerate(zip(labels, probabilities, strict=True)):
+            prediction = classes[row.argmax()]
+            files.append(file_row(f"{split}/{i}.jpg", split, classes[label], prediction, row.max()))
+    files += [file_row(f"broken/{i}.jpg", "", "ants", "", "", reason) for i, reason in enumerate(reasons)]
+    result = json.loads(RESULT) | {"classes": classes, "metrics": measured}
+    result["class_counts"] = {"train": dict.fromkeys(classes, 122)}
+    result["counts"]["left_out"] = len(reasons)
+    history = [{"phase": "fine-tune", "epoch": i, "loss": 1 / (i + 1), "accuracy": None} for i in range(3)]
+    return result, history, files
+
+
+def file_row(path, split, label, prediction, probability, reason="") -> dict:
+    keys = ("path", "split", "label", "prediction", "probability", "reason")
+    return dict(zip(keys, (path, split, label, prediction, probability, reason), strict=True))
+
+
+def grey(path: str) -> np.ndarray:
+    return np.full((400, 300, 1), 128, np.uint8)
+
+
+def percent(value: float | None) -> str:
+    return "–" if value is None else f"{100 * value:.1f}%"
+
+
+def page_of(run, picture=grey) -> Page:
+    return Page(render(*run, picture))
+
+
+def test_the_page_is_reproducible_in_order_and_nothing_is_loaded_from_outside():
+    run = example()
+    run[0]["model"]["weights"] = "https://example.com/weights.h5"  # shown as text, never as a link
+    text = render(*run, grey)
+    page = Page(text)
+    assert text == render(*run, grey)
+    assert list(page.texts) == SECTIONS
+    assert not {"script", "link", "iframe", "a"} & {tag for tag, _ in page.tags}
+    for _, attrs in page.tags:
+        assert "href" not in attrs and attrs.get("src", "data:image/").startswith("data:image/")
+    assert "url(" not in text and "@import" not in text
+
+
+def test_headline_says_what_was_measured_and_why_it_was_trained_so():
+    result, history, files = example()
+    scores = result["metrics"]["validation"]
+    text = page_of((result, history, files)).text("headline")
+    correct = sum(scores["confusion"][i][i] for i in range(2))
+    low, high = map(percent, scores["accuracy_interval"])
+    assert percent(scores["accuracy"]) in text
+    assert f"accuracy on the validation images: {correct} of 60 are classified correctly" in text
+    assert f"between {low} and {high}" in text
+    assert "Strategy “small” (asked for): head (solved directly, without epochs, frozen up to pre_log" in text
+    assert "then fine-tune (3 epochs, learning rate 0.0001, frozen up to stage4)." in text
+    assert "Warning" not in text
+
+
+@pytest.mark.parametrize("splits", ["train validation test", "train validation", "train"])
+def test_the_most_trustworthy_split_is_reported(splits):
+    reported = splits.split()[-1]
+    text = page_of(example(splits=splits.split())).text("headline")
+    assert f"accuracy on the {reported} images" in text
+    assert ("Warning: the model was trained on these very images" in text) == (reported == "train")
+
+
+def test_tables_hold_the_numbers_of_the_result():
+    result, history, files = example(right=1.0)
+    page, scores = page_of((result, history, files)), result["metrics"]["validation"]
+    for row, name in zip(page.table("splits")[1:], ("train", "validation"), strict=True):
+        m = result["metrics"][name]
+        low, high = map(percent, m["accuracy_interval"])
+        assert row[:4] == [name, "60", percent(m["accuracy"]), f"{low} – {high}"]
+        assert row[4:6] == [percent(m["balanced_accuracy"]), f"{m['loss']:.3f}"]
+        assert row[6] == percent(m["calibration_error"])
+    confusion = [[int(cell) for cell in row[1:]] for row in page.table("confusion")[1:]]
+    assert confusion == scores["confusion"]
+    weakest = sorted(scores["classes"], key=lambda row: row["recall"])
+    for row, expected in zip(page.table("classes")[1:], weakest, strict=True):
+        each = [percent(expected[key]) for key in ("recall", "precision", "f1")]
+        assert row == [expected["name"], *each, str(expected["images"]), "122"]
+    for row, expected in zip(page.table("calibration")[1:], scores["calibration"], strict=True):
+        each = [percent(expected[key]) for key in ("confidence", "accuracy")]
+        assert row == [f"{expected['low']:.1f} – {expected['high']:.1f}", str(expected["images"]), *each]
+    assert percent(scores["calibration_error"]) in page.text("calibration")
+
+
+def test_classes_without_images_come_last_with_a_dash():
+    result, history, files = example(("a", "b", "c"))
+    probabilities = np.array([[0.9, 0.1, 0], [0.8, 0.2, 0]])
+    result["metrics"] = {"test": metrics(np.array([0, 1]), probabilities, result["classes"])}
+    rows = page_of((result, history, [])).table("classes")[1:]
+    assert [row[:2] for row in rows] == [["b", "0.0%"], ["a", "100.0%"], ["c", "–"]]
+    assert rows[2][1:5] == ["–", "–", "–", "0"]
+
+
+def test_worst_mistakes_are_the_surest_of_the_reported_split():
+    result, history, _ = example()
+    files = [file_row(f"v/{i}.jpg", "validation", "ants", "bees", 0.5 + i / 100) for i in range(30)]
+    files.append(file_row("other split.jpg", "train", "ants", "bees", 1.0))
+    files.append(file_row("right.jpg", "validation", "ants", "ants", 1.0))
+    page = page_of((result, history, files), (asked := []).append)  # and no picture can be had
+    assert asked == [f"v/{i}.jpg" for i in reversed(range(6, 30))]
+    text = page.text("mistakes")
+    assert "24 of 30" in text and text.count("no preview") == 24
+    assert "is ants taken for bees79.0% sure v/29.jpg" in text
+
+
+def test_thumbnails_are_small_jpegs_of_one_or_three_channels():
+    result, history, _ = example()
+    files = [file_row(name, "validation", "ants", "bees", 0.9) for name in ("colour", "grey")]
+    shapes = {"colour": (30, 500, 3), "grey": (400, 300, 1)}
+    page = page_of((result, history, files), lambda path: np.full(shapes[path], 200, np.uint8))
+    jpegs = [uri for uri in page.images("src") if uri.startswith("data:image/jpeg;base64,")]
+    decoded = [Image.open(io.BytesIO(base64.b64decode(uri.split(",")[1]))) for uri in jpegs]
+    assert [(image.format, image.mode, max(image.size)) for image in decoded] == [
+        ("JPEG", mode, 160) for mode in ("RGB", "L")
+    ]
+
+
+def test_no_mistake_is_said_plainly():
+    page = page_of(example([f"class {i}" for i in range(31)], right=60.0))
+    assert "There is no mistake to show: every validation image" in page.text("mistakes")
+    assert "No class was taken for another" in page.text("confusion")
+
+
+def test_curves_give_way_to_the_penalty_path_and_that_to_a_sentence():
+    result, history, files = example(right=50.0)
+    run, last = (result, history, files), "Chart: accuracy by confidence"
+    assert page_of(run).images("alt") == ["Chart: loss by epoch", "Chart: accuracy by epoch", last]
+    del history[1:]
+    assert page_of(run).images("alt") == ["Chart: loss by penalty", "Chart: accuracy by penalty", last]
+    assert "5-fold cross-validation" in page_of(run).text("learning")
+    result["head"] = None
+    assert page_of(run).images("alt") == [last]
+    assert "no curve to draw" in page_of(run).text("learning")
+
+
+def test_left_out_files_are_listed_up_to_a_hundred():
+    page = page_of(example(reasons=[f"reason {i}" for i in range(1234)]))
+    rows = page.table("data")[1:]
+    assert rows == [[f"broken/{i}.jpg", f"reason {i}"] for i in range(100)]
+    assert "and 1,134 more, see files.csv" in page.text("data")
+    assert "left out: 1,234" in page.text("data") and "Two pictures are the same." in page.text("data")
+    assert "more, see" not in page_of(example(reasons=["one"])).text("data")
+
+
+def test_reproducing_has_command_seed_versions_weights_and_seconds():
+    text = page_of(example()).text("reproduce")
+    for part in (
+        "zoo finetune ../data/hymenoptera --model mobilenet_v2",
+        "seed7 model",
+        "mobilenet_v2: 2,260,546 parameters, 2,562 of them trained weightsimagenet weights SHA-2569f86d081",
+        "python 3.11, keras 3.11.0",
+        "total 21.3, scan 0.4",
+        "224 × 224 pixels cut from 256, 3 channels, bilinear",
+    ):
+        assert part in text
+
+
+HOSTILE = ["<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "{{ 7 * 7 }}", "&amp; " + 250 * "x"]
+
+
+@pytest.mark.parametrize("classes", [2, 40])
+def test_hostile_names_stay_text(classes):
+    names = [*HOSTILE, *(f"class {i}" for i in range(classes))]
+    result, history, files = example(names, right=0.0, reasons=HOSTILE)
+    result |= dict.fromkeys(("command", "data", "recipe"), HOSTILE[0]) | {"findings": HOSTILE}
+    for row in files:
+        row["path"] += HOSTILE[0]
+    page = page_of((result, history, files))
+    assert "script" not in {tag for tag, _ in page.tags}
+    assert not any("onerror" in attrs for _, attrs in page.tags)
+    assert list(page.texts) == SECTIONS
+    for name in HOSTILE:
+        assert name in [row[0] for row in page.table("classes")]
+        assert name in page.text("data")
+
+
+def test_names_that_are_not_utf8_can_be_written(tmp_path):
+    name = os.fsdecode(b"caf\xe9")
+    result, history, files = example((name, "bees"), right=0.0, reasons=["cannot be read"])
+    result["command"] += " " + name
+    for row in files:
+        row["path"] += name
+    text = render(result, history, files, grey)
+    (tmp_path / "report.html").write_text(text, encoding="utf-8")
+    assert r"caf\udce9" in Page(text).text("reproduce")
+
+
+def test_a_thousand_classes_make_a_page_that_still_opens():
+    noise = np.random.default_rng(0).integers(0, 256, (300, 300, 3), dtype=np.uint8)  # compresses worst
+    result, history, files = example([f"class {i}" for i in range(1000)], images=3000, right=4.0)
+    text = render(result, history, files, lambda path: noise)
+    page, confusion = Page(text), np.array(result["metrics"]["validation"]["confusion"])
+    assert len(text.encode()) < 3_000_000
+    assert len(page.table("classes")) == 1001
+    rows = page.table("confusion")[1:]
+    assert len(rows) == 30
+    np.fill_diagonal(confusion, 0)
+    assert [int(row[2]) for row in rows] == sorted(confusion.ravel().tolist(), reverse=True)[:30]
+    for truth, prediction, count, _ in rows:
+        assert confusion[int(truth.split()[1]), int(prediction.split()[1])] == int(count)
+
+
+def test_a_run_without_validation_or_accuracy_is_drawn_without_warnings():
+    result, history, files = example(splits=["train"])
+    empty = [{"phase": row["phase"], "epoch": row["epoch"]} for row in history]
+    assert len(page_of((result, empty, files)).texts) == len(SECTIONS)
+
+
+def test_a_run_that_measured_nothing_still_has_a_page():
+    result, history, _ = example()
+    result["metrics"] = {}
+    page = page_of((result, history, []))
+    assert list(page.texts) == ["headline", "splits", "learning", "data", "reproduce"]
+    assert "Nothing was measured" in page.text("headline")

@@ -1,0 +1,42 @@
+"""A model zoo for Keras 3: one function an architecture, pretrained weights, and cuts for transfer learning.
+
+>>> from zoo import vgg16
+>>> model = vgg16(num_classes=10)
+"""
+
+import fnmatch
+
+import keras
+
+from zoo.lenet import lenet5
+from zoo.mobilenet import mobilenet, mobilenet_v2
+from zoo.resnet import resnet50
+from zoo.surgery import freeze, new_head, regularize, split, stages
+from zoo.vgg import vgg16
+from zoo.weights.files import WeightsError
+
+__version__ = "0.1.0"
+
+MODELS = {function.__name__: function for function in (lenet5, vgg16, resnet50, mobilenet, mobilenet_v2)}
+
+
+def list_models(pattern: str = "*") -> list[str]:
+    """Names of all architectures that match a shell pattern, such as "resnet*"."""
+    return [name for name in MODELS if fnmatch.fnmatch(name, pattern)]
+
+
+def get_model(name: str, **options) -> keras.Model:
+    """Build an architecture by its name; the options are its builder's.
+
+    Raises:
+        ValueError: no such architecture; the sentence lists those there are.
+    """
+    if name not in MODELS:
+        raise ValueError(f"There is no model {name!r}: choose one of {', '.join(MODELS)}.")
+    return MODELS[name](**options)
+
+
+__all__ = [
+    "MODELS", "WeightsError", "freeze", "get_model", "lenet5", "list_models", "mobilenet", "mobilenet_v2", "new_head",
+    "regularize", "resnet50", "split", "stages", "vgg16",
+]  # fmt: skip

@@ -1,0 +1,114 @@
+"""Every builder in one function: input → preprocessing → body → classifier → weights → penalty."""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TypedDict
+
+import keras
+from keras import layers
+
+from zoo import surgery
+from zoo.preprocessing import preprocess
+from zoo.weights import loading
+
+Body = Callable[[keras.KerasTensor, str], keras.KerasTensor]  # (preprocessed pixels, variant) -> "pre_logits"
+
+
+class Options(TypedDict, total=False):
+    """What every builder takes.
+
+    A model takes pixels `(batch, height, width, channels)`, RGB in 0..255, whatever its weights expect, and gives
+    `(batch, num_classes)`.
+    """
+
+    num_classes: int  # default: the paper's (1000; 10 for LeNet-5); 0: no classifier, the model ends at "pre_logits"
+    input_shape: tuple[int | None, int | None, int]  # default: the weights', else the paper's
+    weights: str | os.PathLike | None  # None, a tag of the catalog ("imagenet", "imagenet_torchvision"), or a file
+    variant: str  # "keras" or "torch": whose form of the graph and preprocessing; default: the weights'
+    l2: float  # penalty on every kernel
+    dropout: float  # rate before the classifier
+    activation: str | None  # of the classifier: "softmax", or None for logits
+
+
+@dataclass(frozen=True)
+class Family:
+    """What the members of a family share."""
+
+    preprocessing: Mapping[str, str | None]  # variant → mode; the first variant is the default
+    input_shape: tuple[int, int, int] = (224, 224, 3)
+    num_classes: int = 1000
+    min_size: int = 32
+    resize: int = 256  # short side that pictures have before the centre crop of input_shape
+    any_size: bool = True  # whether height and width may be None
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a built model comes from: what a recipe must know to feed it and to report it."""
+
+    name: str
+    variant: str
+    weights: str | None  # path of the file
+    size: int  # what its weights were trained on: pictures resized to `resize`, then `size` cut from the centre
+    resize: int
+
+
+def build(
+    name: str,
+    body: Body,
+    family: Family,
+    *,
+    torch_names: loading.Rename = None,
+    arguments: Mapping[str, object] | None = None,
+    num_classes: int | None = None,
+    input_shape: tuple[int | None, int | None, int] | None = None,
+    weights: str | os.PathLike | None = None,
+    variant: str | None = None,
+    l2: float = 0.0,
+    dropout: float = 0.0,
+    activation: str | None = "softmax",
+) -> keras.Model:
+    """Build `body` into a model of the zoo; see `Options`. `arguments` are the builder's own, such as a width.
+
+    Raises:
+        ValueError: an argument out of range, in one sentence.
+        WeightsError: the weights cannot be had or do not fit.
+    """
+    source = None if weights is None else loading.resolve(name, weights, arguments or {})
+    variant = variant or (source.variant if source else next(iter(family.preprocessing)))
+    if variant not in family.preprocessing:
+        raise ValueError(f"{name} has the variants {', '.join(family.preprocessing)}, found {variant!r}.")
+    trained_on = source.entry if source and source.entry else family
+    input_shape = tuple(trained_on.input_shape if input_shape is None else input_shape)
+    _check(name, family, input_shape, num_classes, l2, dropout)
+
+    mode = family.preprocessing[variant]
+    inputs = layers.Input(input_shape, name="image")
+    x = body(preprocess(inputs, mode), variant)
+    if num_classes != 0:
+        x = surgery.classifier(x, num_classes or family.num_classes, dropout, activation)
+    model = keras.Model(inputs, x, name=name)
+    if source:
+        loading.load(model, source, torch_names, new_classes=num_classes is not None, reverse_stem=mode == "caffe")
+    if l2:
+        surgery.regularize(model, l2)
+    path = str(source.path) if source else None
+    model.origin = Origin(name, variant, path, trained_on.input_shape[0], trained_on.resize)
+    return model
+
+
+def _check(name: str, family: Family, input_shape, num_classes, l2: float, dropout: float) -> None:
+    sizes = input_shape[:2]
+    if len(input_shape) != 3 or not isinstance(input_shape[2], int) or input_shape[2] < 1:
+        raise ValueError(f"{name}: input_shape must be (height, width, channels), found {input_shape}.")
+    if None in sizes and not family.any_size:
+        raise ValueError(f"{name}: its first dense layer needs a fixed height and width, found {input_shape}.")
+    if any(size is not None and size < family.min_size for size in sizes):
+        raise ValueError(f"{name}: height and width must be {family.min_size} or more, found {input_shape}.")
+    if num_classes is not None and (not isinstance(num_classes, int) or num_classes < 0):
+        raise ValueError(f"{name}: num_classes must be 0 or a positive integer, found {num_classes!r}.")
+    if not 0 <= dropout < 1:
+        raise ValueError(f"{name}: dropout must be in [0, 1), found {dropout!r}.")
+    if l2 < 0:
+        raise ValueError(f"{name}: l2 must be 0 or positive, found {l2!r}.")

@@ -1,0 +1,135 @@
+"""MobileNets: depthwise separable convolutions, and their inverted residuals.
+
+- V1: Howard et al. 2017, "MobileNets: Efficient Convolutional Neural Networks for Mobile Vision Applications",
+  arXiv:1704.04861, table 1
+- V2: Sandler et al. 2018, "MobileNetV2: Inverted Residuals and Linear Bottlenecks", arXiv:1801.04381, table 2
+
+`alpha` is the width multiplier: it scales the filters of every layer.
+"""
+
+from functools import partial
+from typing import Unpack
+
+import keras
+from keras import layers
+
+from zoo.builder import Family, Options, build
+from zoo.layers import conv_bn, pad_like_torch, stage
+from zoo.weights import names
+
+V1 = Family({"keras": "tf"})
+V2 = Family({"keras": "tf", "torch": "torch"})
+
+# (filters, stride) of the 13 separable convolutions, a row a stage: V1, table 1.
+V1_STAGES = (
+    ((64, 1),),
+    ((128, 2), (128, 1)),
+    ((256, 2), (256, 1)),
+    ((512, 2), *[(512, 1)] * 5),
+    ((1024, 2), (1024, 1)),
+)
+
+# expansion t, filters c, repeats n, stride s: V2, table 2. A stage ends before the resolution falls.
+V2_STAGES = (
+    ((1, 16, 1, 1),),
+    ((6, 24, 2, 2),),
+    ((6, 32, 3, 2),),
+    ((6, 64, 4, 2), (6, 96, 3, 1)),
+    ((6, 160, 3, 2), (6, 320, 1, 1)),
+)
+
+
+def mobilenet(alpha: float = 1.0, **options: Unpack[Options]) -> keras.Model:
+    """MobileNet V1 of Howard et al. 2017 (arXiv:1704.04861), table 1: 4,253,864 parameters at alpha 1.
+
+    Input `(batch, 224, 224, 3)`, or any size from 32 up, RGB in 0..255. See `zoo.builder.Options`; weights: "imagenet",
+    "imagenet_192", "imagenet_160", "imagenet_128" (keras.applications) for alpha 0.25, 0.5, 0.75 and 1.
+    """
+    _check(alpha)
+    return build("mobilenet", partial(_v1, alpha=alpha), V1, arguments={"alpha": alpha}, **options)
+
+
+def mobilenet_v2(alpha: float = 1.0, **options: Unpack[Options]) -> keras.Model:
+    """MobileNetV2 of Sandler et al. 2018 (arXiv:1801.04381), table 2: 3,538,984 parameters at alpha 1.
+
+    Input `(batch, 224, 224, 3)`, or any size from 32 up, RGB in 0..255. See `zoo.builder.Options`; weights: "imagenet"
+    and sizes from "imagenet_96" to "imagenet_192" (keras.applications), "imagenet_torchvision",
+    "imagenet_torchvision_v2" (whose graph pads and normalises differently).
+    """
+    _check(alpha)
+    return build("mobilenet_v2", partial(_v2, alpha=alpha), V2, torch_names=names.torchvision_mobilenet_v2,
+                 arguments={"alpha": alpha}, **options)  # fmt: skip
+
+
+def _check(alpha: float) -> None:
+    if not alpha > 0:
+        raise ValueError(f"alpha, the width multiplier, must be positive, found {alpha!r}.")
+
+
+def _v1(x: keras.KerasTensor, variant: str, alpha: float) -> keras.KerasTensor:
+    x = conv_bn(x, int(32 * alpha), 3, 2, names=("conv1", "conv1_bn", "conv1_relu"), activation="relu6")
+    block = 0
+    for i, blocks in enumerate(V1_STAGES, start=1):
+        for filters, strides in blocks:
+            block += 1
+            x = _separable(x, int(filters * alpha), strides, block)
+        x = stage(x, f"stage{i}")
+    return stage(layers.GlobalAveragePooling2D(name="avg_pool")(x), "pre_logits")
+
+
+def _separable(x: keras.KerasTensor, filters: int, strides: int, block: int) -> keras.KerasTensor:
+    def parts(kind):
+        return (f"conv_{kind}_{block}", f"conv_{kind}_{block}_bn", f"conv_{kind}_{block}_relu")
+
+    if strides > 1:  # right and bottom only, at odd sizes too, which "same" would not do
+        x = layers.ZeroPadding2D(((0, 1), (0, 1)), name=f"conv_pad_{block}")(x)
+    padding = "valid" if strides > 1 else "same"
+    x = conv_bn(x, None, 3, strides, names=parts("dw"), padding=padding, activation="relu6")
+    return conv_bn(x, filters, 1, names=parts("pw"), activation="relu6")
+
+
+def _v2(x: keras.KerasTensor, variant: str, alpha: float) -> keras.KerasTensor:
+    stem = _divisible(32 * alpha)
+    x = _norm_conv(x, stem, 3, 2, variant, names=("Conv1", "bn_Conv1", "Conv1_relu"), activation="relu6")
+    block = 0
+    for i, rows in enumerate(V2_STAGES, start=1):
+        for expansion, filters, repeats, stride in rows:
+            for repeat in range(repeats):
+                strides = stride if repeat == 0 else 1
+                prefix = f"block_{block}" if block else "expanded_conv"
+                x = _inverted_residual(x, expansion, _divisible(filters * alpha), strides, variant, prefix)
+                block += 1
+        if i == len(V2_STAGES):
+            x = _norm_conv(x, _divisible(1280 * max(alpha, 1.0)), 1, 1, variant,
+                           names=("Conv_1", "Conv_1_bn", "out_relu"), activation="relu6")  # fmt: skip
+        x = stage(x, f"stage{i}")
+    return stage(layers.GlobalAveragePooling2D(name="avg_pool")(x), "pre_logits")
+
+
+def _inverted_residual(x, expansion: int, filters: int, strides: int, variant: str, prefix: str):
+    def parts(kind):
+        return (f"{prefix}_{kind}", f"{prefix}_{kind}_BN", f"{prefix}_{kind}_relu")
+
+    shortcut, channels = x, x.shape[-1]
+    if expansion > 1:
+        x = _norm_conv(x, expansion * channels, 1, 1, variant, names=parts("expand"), activation="relu6")
+    x = _norm_conv(x, None, 3, strides, variant, names=parts("depthwise"), activation="relu6")
+    x = _norm_conv(x, filters, 1, 1, variant, names=parts("project"), activation=None)
+    if strides == 1 and channels == filters:
+        x = layers.Add(name=f"{prefix}_add")([shortcut, x])
+    return x
+
+
+def _norm_conv(x, filters: int | None, kernel_size: int, strides: int, variant: str, *, names, activation):
+    torch = variant == "torch"
+    if torch and strides > 1:
+        x = pad_like_torch(x, kernel_size, name=f"{names[0]}_pad")
+    padding = "valid" if torch and strides > 1 else "same"
+    return conv_bn(x, filters, kernel_size, strides, names=names, padding=padding, activation=activation,
+                   epsilon=1e-5 if torch else 1e-3, momentum=0.9 if torch else 0.999)  # fmt: skip
+
+
+def _divisible(filters: float) -> int:
+    """The multiple of 8 nearest to `filters`, never more than 10 % below it."""
+    rounded = max(8, int(filters + 4) // 8 * 8)
+    return rounded + 8 if rounded < 0.9 * filters else rounded

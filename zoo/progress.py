@@ -1,0 +1,54 @@
+"""Progress of long work: count, rate and time left, on a terminal as one moving line, in a log as a line every 10 s."""
+
+import sys
+import time
+
+
+class Progress:
+    """`with Progress("features", total, "images") as progress: progress.advance(32)`, written to standard error."""
+
+    def __init__(self, label: str, total: int, unit: str, scale: float = 1.0):
+        self._label, self._total, self._unit, self._scale = label, total, unit, scale
+        self._done = self._skipped = 0
+        self._start = self._shown = time.monotonic()
+        self._live = sys.stderr.isatty()
+
+    def __enter__(self) -> "Progress":
+        return self
+
+    def __exit__(self, kind, *_):
+        if kind is None:
+            self._total = self._done  # what ended early needed no more
+            self._show(end="\n")
+        elif self._live:
+            print(file=sys.stderr)
+
+    def skip(self, count: int) -> None:
+        """Count work that was found done: it is part of the total, not of the rate."""
+        self._skipped += count
+        self._done += count
+
+    def advance(self, count: int = 1, note: str = "") -> None:
+        self._done += count
+        now = time.monotonic()
+        if now - self._shown >= (0.1 if self._live else 10):
+            self._shown = now
+            self._show("" if self._live else "\n", note)
+
+    def _show(self, end: str, note: str = "") -> None:
+        seconds = max(time.monotonic() - self._start, 1e-9)
+        rate = (self._done - self._skipped) / seconds
+        if self._done < self._total and rate:
+            left = f"{_clock((self._total - self._done) / rate)} left"
+        else:
+            left = _clock(seconds)
+        done, total = (f"{n * self._scale:,.{1 if self._scale != 1 else 0}f}" for n in (self._done, self._total))
+        line = f"{self._label}  {done}/{total} {self._unit}  {rate * self._scale:,.1f}/s  {left}  {note}".rstrip()
+        start = "\r\x1b[K" if self._live else ""
+        print(f"{start}{line}", end=end, file=sys.stderr, flush=True)
+
+
+def _clock(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
