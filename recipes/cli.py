@@ -12,6 +12,8 @@ from recipes.errors import UserError
 COMMANDS = {
     "finetune": ("Recipe", "recipes.finetune", "from a folder of images to a classifier with a report"),
     "predict": ("Prediction", "recipes.predict", "class names and probabilities of images"),
+    "demo": ("Demo", "recipes.demo", "the main recipe on handwritten digits, with and without pretraining"),
+    "lenet_mnist": ("LenetMnist", "recipes.lenet_mnist", "train the LeNet-5 that ships with the zoo"),
 }
 
 
@@ -65,7 +67,7 @@ def _settings(command: str, arguments: list[str]):
 
 
 def _overview() -> str:
-    lines = [f"  {name:<10}{does}" for name, (_, _, does) in COMMANDS.items()]
+    lines = [f"  {name:<13}{does}" for name, (_, _, does) in COMMANDS.items()]
     return "\n".join(["usage: zoo COMMAND ...", "", *lines, "", "`zoo COMMAND --help` lists a command's flags."])
 
 

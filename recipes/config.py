@@ -87,3 +87,29 @@ class Prediction:
     """Files, folders (with all below them) and globs."""
     top: int = 3
     """Classes to print for each image, the likeliest first."""
+
+
+@dataclass(frozen=True)
+class LenetMnist:
+    """Train LeNet-5 on MNIST from a random start, and write its weights: those in zoo/pretrained come from here."""
+
+    data: Positional[Path]
+    """Folder with train/0 … train/9 and test/0 … test/9, pictures of 28 × 28."""
+    output: Path = Path("runs/lenet5_mnist.safetensors")
+    """File for the weights."""
+    epochs: int = 15
+    """Passes over the training part."""
+    seed: int = 0
+    """Of the start, the order and the split."""
+
+
+@dataclass(frozen=True)
+class Demo:
+    """Fine-tune the LeNet-5 that ships with the zoo on a few of scikit-learn's handwritten digits, and compare."""
+
+    output: Path = Path("runs/demo")
+    """Folder for the pictures and the two runs."""
+    images: int = 10
+    """Training pictures of each digit."""
+    seed: int = 0
+    """Of the choice of pictures and of the training."""

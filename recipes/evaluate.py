@@ -17,8 +17,8 @@ def wilson(correct: int, total: int) -> tuple[float, float]:
     share, square = correct / total, Z95**2 / total
     middle = (share + square / 2) / (1 + square)
     half = Z95 * math.sqrt(share * (1 - share) / total + square / (4 * total)) / (1 + square)
-    # Rounding can step outside [0, 1] by one ulp when all or none are correct.
-    return max(0.0, middle - half), min(1.0, middle + half)
+    # When none or all are correct the interval ends there exactly; rounding would miss it by one ulp.
+    return (0.0 if correct == 0 else middle - half), (1.0 if correct == total else middle + half)
 
 
 def metrics(labels: np.ndarray, probabilities: np.ndarray, classes: Sequence[str]) -> dict:

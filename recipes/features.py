@@ -50,7 +50,9 @@ def extract(
             part = names[start : start + shard]
             results = forward(body, data, [todo[key] for key in part], batch_size, progress)
             for store, result in zip(stores, results, strict=True):
-                store.add(part, result)
+                new = [row for row, key in enumerate(part) if key not in store]  # another cut may have been the cause
+                if new:
+                    store.add([part[row] for row in new], result[new])
     return {cut: store.rows(keys) for cut, store in zip(cuts, stores, strict=True)}
 
 

@@ -19,8 +19,9 @@ import numpy as np
 import zoo
 from recipes import features, heads, results, runs, training
 from recipes.config import Recipe
-from recipes.data.dataset import SPLITS, Dataset, prepare
+from recipes.data.dataset import Dataset, prepare
 from recipes.data.images import Framing
+from recipes.data.sources import scan
 from recipes.errors import UserError
 from recipes.features import VIEWS
 from recipes.strategies import STRATEGIES, Strategy, choose
@@ -59,9 +60,10 @@ def run(recipe: Recipe) -> Path:
     start = time.monotonic()
     output = recipe.output or Path("runs") / recipe.data.resolve().name
     with runs.writing(output) as folder:
+        found = scan(recipe.data)  # before weights are fetched for a folder that is not there
         body = backbone(recipe)
         framing = Framing(body.input_shape[1], _resize(body), body.input_shape[3])
-        data = prepare(recipe.data, framing, recipe.validation, recipe.test, recipe.seed)
+        data = prepare(found, framing, recipe.validation, recipe.test, recipe.seed)
         keras.utils.set_random_seed(recipe.seed)
         model = zoo.new_head(body, len(data.classes))
         strategy = _strategy(recipe, model, data)

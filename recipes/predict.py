@@ -22,8 +22,8 @@ def run(settings: Prediction) -> None:
     Raises:
         UserError: no such run, nothing to predict, or pictures that could not be read.
     """
-    paths = list(dict.fromkeys(expand(settings.images)))
     model, classes, framing = runs.read_model(settings.run)
+    paths = list(dict.fromkeys(expand(settings.images)))
     framing = Framing(**framing)
     problems = []
     for start in range(0, len(paths), BATCH):

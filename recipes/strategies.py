@@ -43,9 +43,12 @@ def small(stages: Sequence[str], reason: str) -> Strategy:
 
 
 def medium(stages: Sequence[str], reason: str) -> Strategy:
-    """The last stage is trained at a low rate from the cached activations before it; what comes earlier is frozen."""
+    """The last stage is trained from the cached activations before it; what comes earlier is frozen.
+
+    The rate is that of Keras' guide to fine-tuning, which also leaves batch norm in inference mode.
+    """
     cut = backbone(stages)[-2]
-    return Strategy("medium", reason, cut, True, (Phase("fine-tune", 10, 1e-4, cut, augment=False),))
+    return Strategy("medium", reason, cut, True, (Phase("fine-tune", 10, 1e-5, cut, augment=False),))
 
 
 def large(stages: Sequence[str], reason: str) -> Strategy:

@@ -20,16 +20,14 @@ class Batches(keras.utils.PyDataset):
     """Shuffled batches, another order in every epoch; `read(samples, generator)` gives the inputs of some samples."""
 
     def __init__(self, read, labels: np.ndarray, batch_size: int, seed: int):
-        super().__init__(workers=1)
+        super().__init__()
         self._read, self._labels, self._batch_size, self._seed = read, labels, batch_size, seed
-        self._epoch = 0
-        self.on_epoch_begin()
-
-    def on_epoch_begin(self):
-        self._order = np.random.default_rng((self._seed, self._epoch)).permutation(len(self._labels))
+        self._epoch = -1
+        self.on_epoch_end()
 
     def on_epoch_end(self):
         self._epoch += 1
+        self._order = np.random.default_rng((self._seed, self._epoch)).permutation(len(self._labels))
 
     def __len__(self) -> int:
         return math.ceil(len(self._labels) / self._batch_size)
@@ -90,7 +88,9 @@ def train(part: keras.Model, phase: Phase, batches: Batches, validation: Batches
     schedule = keras.optimizers.schedules.CosineDecay(
         0.0, steps - warm_up, warmup_target=phase.learning_rate, warmup_steps=warm_up
     )
-    part.compile(keras.optimizers.Adam(schedule), "sparse_categorical_crossentropy", ["accuracy"], jit_compile=False)
+    part.compile(
+        keras.optimizers.Adam(schedule), "sparse_categorical_crossentropy", metrics=["accuracy"], jit_compile=False
+    )
     recorder = History(phase, len(batches))
     part.fit(batches, validation_data=validation, epochs=phase.epochs, verbose=0, shuffle=False, callbacks=[recorder])
     return recorder.rows
@@ -113,11 +113,13 @@ class History(keras.callbacks.Callback):
         self._progress.advance(1, self._note)
 
     def on_epoch_end(self, epoch, logs=None):
-        row = {
-            "phase": self._phase.name, "epoch": epoch + 1, "learning_rate": float(self.model.optimizer.learning_rate),
+        values = {
+            "learning_rate": float(self.model.optimizer.learning_rate),
             "loss": logs["loss"], "accuracy": logs["accuracy"], "validation_loss": logs.get("val_loss"),
             "validation_accuracy": logs.get("val_accuracy"), "seconds": time.monotonic() - self._start,
         }  # fmt: skip
+        rounded = {name: value if value is None else float(f"{value:.6g}") for name, value in values.items()}
+        row = {"phase": self._phase.name, "epoch": epoch + 1} | rounded
         if not math.isfinite(row["loss"]):
             raise UserError(
                 f"Training has diverged: the loss became {row['loss']} in epoch {epoch + 1}. "

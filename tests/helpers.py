@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import h5py
+import keras
 import numpy as np
 from safetensors.numpy import save_file
 
@@ -16,6 +17,10 @@ KINDS = ("keras2.h5", "model.h5", "current.weights.h5", "model.keras", "arrays.n
 def pixels(*shape, seed=0):
     """uint8 noise: (batch, height, width, channels)."""
     return np.random.default_rng(seed).integers(0, 256, shape).astype(np.uint8)
+
+
+def array(tensor):
+    return keras.ops.convert_to_numpy(tensor)
 
 
 def digest(model):
@@ -43,7 +48,7 @@ def randomize(model, seed=0):
 
 def named(model):
     """{"layer/variable": array} of a flat model."""
-    return {f"{layer.name}/{v.name}": np.asarray(v) for layer in model.layers for v in layer.weights}
+    return {f"{layer.name}/{v.name}": array(v) for layer in model.layers for v in layer.weights}
 
 
 def write_legacy(model, path, spelling="keras2"):
@@ -55,7 +60,7 @@ def write_legacy(model, path, spelling="keras2"):
             group, names = file.create_group(layer.name), []
             for variable in layer.weights:
                 name = _spelled(layer, variable.name, spelling)
-                group[name] = np.asarray(variable)
+                group[name] = array(variable)
                 names.append(name.encode())
             group.attrs["weight_names"] = names
     return path

@@ -79,6 +79,8 @@ def build(
     variant = variant or (source.variant if source else next(iter(family.preprocessing)))
     if variant not in family.preprocessing:
         raise ValueError(f"{name} has the variants {', '.join(family.preprocessing)}, found {variant!r}.")
+    if source and source.entry and variant != source.variant:
+        raise ValueError(f"{name} weights {weights!r} are for variant {source.variant!r}, found {variant!r}.")
     trained_on = source.entry if source and source.entry else family
     input_shape = tuple(trained_on.input_shape if input_shape is None else input_shape)
     _check(name, family, input_shape, num_classes, l2, dropout)
@@ -104,11 +106,11 @@ def _check(name: str, family: Family, input_shape, num_classes, l2: float, dropo
         raise ValueError(f"{name}: input_shape must be (height, width, channels), found {input_shape}.")
     if None in sizes and not family.any_size:
         raise ValueError(f"{name}: its first dense layer needs a fixed height and width, found {input_shape}.")
-    if any(size is not None and size < family.min_size for size in sizes):
+    if any(size is not None and not (isinstance(size, int) and size >= family.min_size) for size in sizes):
         raise ValueError(f"{name}: height and width must be {family.min_size} or more, found {input_shape}.")
     if num_classes is not None and (not isinstance(num_classes, int) or num_classes < 0):
         raise ValueError(f"{name}: num_classes must be 0 or a positive integer, found {num_classes!r}.")
     if not 0 <= dropout < 1:
         raise ValueError(f"{name}: dropout must be in [0, 1), found {dropout!r}.")
-    if l2 < 0:
+    if not l2 >= 0:
         raise ValueError(f"{name}: l2 must be 0 or positive, found {l2!r}.")

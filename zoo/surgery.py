@@ -37,10 +37,11 @@ def freeze(model: keras.Model, until: str | None) -> None:
     Raises:
         ValueError: `until` is not one of `stages(model)`.
     """
-    frozen = [] if until is None else split(model, until)[0].layers
+    frozen = set() if until is None else set(split(model, until)[0].layers)
     model.trainable = True
-    for layer in frozen:
-        layer.trainable = False
+    # Layer by layer: with TensorFlow, giving a model the value that it has reaches none of its layers.
+    for layer in model.layers:
+        layer.trainable = layer not in frozen
 
 
 def regularize(model: keras.Model, l2: float) -> None:

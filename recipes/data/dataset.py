@@ -14,7 +14,7 @@ import numpy as np
 from recipes.cache import Rows, Store
 from recipes.data import split
 from recipes.data.images import DECODER_VERSION, Framing, ImageError, decode, read_bytes
-from recipes.data.sources import File, Folder, scan
+from recipes.data.sources import File, Folder
 from recipes.errors import UserError, shown
 from zoo.progress import Progress
 from zoo.weights.fetching import cache_folder
@@ -45,13 +45,12 @@ class Dataset:
         numbers = np.bincount(self.labels[self.part(name)], minlength=len(self.classes))
         return dict(zip(self.classes, numbers.tolist(), strict=True))
 
-def prepare(root: Path, framing: Framing, validation: float, test: float, seed: int) -> Dataset:
-    """Scan, decode and divide a folder; unreadable pictures are left out, named and counted.
+def prepare(folder: Folder, framing: Framing, validation: float, test: float, seed: int) -> Dataset:
+    """Decode and divide what `sources.scan` found; unreadable pictures are left out, named and counted.
 
     Raises:
-        UserError: see `sources.scan` and `split.check_counts`.
+        UserError: see `split.check_counts` and `cache.Store`.
     """
-    folder = scan(root)
     digests, problems, store = _decode_all(folder, framing)
     left_out = [*folder.left_out, *((file.path, reason) for file, reason in problems)]
     _warn(folder.root, left_out)

@@ -72,7 +72,8 @@ def _size(size: int) -> dict:
 
 
 ENTRIES = (
-    Entry("lenet5", "mnist", "lenet5_mnist.safetensors", "sha256:", "keras", 61_706, None, "zoo/pretrained/README.md",
+    Entry("lenet5", "mnist", "lenet5_mnist.safetensors",
+          "sha256:1c0d41fa25e67b6ebfffc4f4360647ba9b31e245a095b824a47882567f40b917", "keras", 61_706, 98.71, "zoo/pretrained/README.md",
           "Apache-2.0", input_shape=(32, 32, 1), resize=32, num_classes=10),
     _keras("vgg16", "vgg16/vgg16_weights_tf_dim_ordering_tf_kernels.h5", "md5:64373286793e3c8b2b4e3219cbf3544b",
            138_357_544, 71.3, "CC-BY-4.0"),

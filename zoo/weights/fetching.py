@@ -6,6 +6,7 @@ for the file by its name instead of the catalog's address.
 
 import contextlib
 import hashlib
+import http.client
 import os
 import urllib.error
 import urllib.request
@@ -13,7 +14,7 @@ from pathlib import Path
 
 from zoo.progress import Progress
 from zoo.weights.catalog import Entry
-from zoo.weights.files import WeightsError
+from zoo.weights.files import WeightsError, open_tensors
 
 CHUNK = 1 << 20
 
@@ -47,7 +48,7 @@ def fetch(entry: Entry) -> Path:
         ) from None
     except PermissionError as error:
         raise WeightsError(f"The cache folder {target.parent} is not writable: set ZOO_CACHE to one that is.") from error
-    except OSError as error:
+    except (OSError, http.client.HTTPException) as error:
         raise WeightsError(
             f"{entry.model} weights {entry.tag!r}: the download of {_address(entry)} broke off ({error}): "
             "the same command goes on where it stopped."
@@ -72,7 +73,8 @@ def _cached(target: Path, entry: Entry) -> bool:
         target.unlink()
         return False
     _verify(target, entry)
-    _remember(target)
+    with contextlib.suppress(OSError):  # in a read-only cache it is verified every time
+        _remember(target)
     return True
 
 
@@ -108,7 +110,7 @@ def _verify(path: Path, entry: Entry) -> None:
     """Compare with the published hash; a file that differs is removed, so that no later run trusts it."""
     kind, _, published = entry.hash.partition(":")
     if kind == "none":
-        return
+        return _verify_kind(path, entry)
     digest = sha256(path) if kind.startswith("sha256") else hashlib.md5(path.read_bytes()).hexdigest()
     if not digest.startswith(published):
         path.unlink()
@@ -116,6 +118,19 @@ def _verify(path: Path, entry: Entry) -> None:
             f"{entry.model} weights {entry.tag!r}: the file from {_address(entry)} has the {kind} {digest}, not "
             f"{published}: it was removed; something between here and there sent another file."
         )
+
+
+def _verify_kind(path: Path, entry: Entry) -> None:
+    """Without a published hash, see at least that it is weights, and no page that asks for a login."""
+    try:
+        with open_tensors(path):
+            pass
+    except WeightsError:
+        path.unlink()
+        raise WeightsError(
+            f"{entry.model} weights {entry.tag!r}: the file from {_address(entry)} holds no weights: it was removed; "
+            "something between here and there sent another file."
+        ) from None
 
 
 def _remember(target: Path) -> None:
@@ -139,9 +154,11 @@ def _lock(target: Path):
     """One process downloads, the others wait; without `fcntl` (Windows) they do not, and the last one wins."""
     try:
         import fcntl
-    except ImportError:
+
+        file = open(target.with_name(target.name + ".lock"), "w")
+    except (ImportError, OSError):  # OSError: in a read-only cache nothing is downloaded, so nothing need wait
         yield
         return
-    with open(target.with_name(target.name + ".lock"), "w") as file:
+    with file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

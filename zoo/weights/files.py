@@ -39,16 +39,22 @@ def open_tensors(path: str | os.PathLike) -> Iterator[Tensors]:
     """
     path = os.fspath(path)
     if not os.path.isfile(path):
-        raise WeightsError(f"Weights file {path} does not exist: check the path, or give a tag such as 'imagenet'.")
+        raise WeightsError(f"There is no weights file {path}: check the path, or give a tag such as 'imagenet'.")
     with contextlib.ExitStack() as stack:
-        try:
+        with reading(path):
             tensors = _reader(path)(path, stack)
-        except WeightsError as error:
-            raise WeightsError(f"Weights file {path} {error}") from None
-        except (OSError, ValueError, KeyError, EOFError, AttributeError, TypeError, IndexError,
-                pickle.UnpicklingError, zipfile.BadZipFile) as error:  # fmt: skip
-            raise WeightsError(f"Weights file {path} is damaged ({error}): fetch or write it again.") from error
         yield tensors
+
+
+@contextlib.contextmanager
+def reading(path: str | os.PathLike) -> Iterator[None]:
+    """Turn what goes wrong inside the block into a `WeightsError` that names the file."""
+    try:
+        yield
+    except WeightsError as error:
+        raise WeightsError(f"Weights file {path} {error}") from None
+    except Exception as error:  # damaged bytes make h5py, zipfile, NumPy and pickle raise almost anything
+        raise WeightsError(f"Weights file {path} is damaged ({error}): fetch or write it again.") from error
 
 
 def is_torch(tensors: Mapping[str, Any]) -> bool:
@@ -61,7 +67,7 @@ def _reader(path: str):
         head = file.read(16)
     if head.startswith(b"\x89HDF\r\n\x1a\n"):
         return _read_hdf5
-    if zipfile.is_zipfile(path):
+    if head.startswith(b"PK"):  # not is_zipfile, to which a truncated one is none
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
         if "model.weights.h5" in names:
@@ -79,9 +85,10 @@ def _read_hdf5(path, stack) -> Tensors:
     import h5py
 
     file = stack.enter_context(h5py.File(path, "r"))
-    if "layers" in file and "layer_names" not in file.attrs:
-        return _current_hdf5(file["layers"])
-    return _legacy_hdf5(file["model_weights"] if "model_weights" in file else file)
+    groups = set(file)  # `in file` would follow links
+    if "layers" in groups and "layer_names" not in file.attrs:
+        return _current_hdf5(_inside(file, "layers"))
+    return _legacy_hdf5(_inside(file, "model_weights") if "model_weights" in groups else file)
 
 
 def _read_keras(path, stack) -> Tensors:
@@ -89,7 +96,7 @@ def _read_keras(path, stack) -> Tensors:
 
     with zipfile.ZipFile(path) as archive:
         content = io.BytesIO(archive.read("model.weights.h5"))
-    return _current_hdf5(stack.enter_context(h5py.File(content, "r"))["layers"])
+    return _current_hdf5(_inside(stack.enter_context(h5py.File(content, "r")), "layers"))
 
 
 def _current_hdf5(group) -> Tensors:
@@ -144,7 +151,7 @@ def _variable(name: str) -> str:
 
 def _read_npz(path, stack) -> Tensors:
     archive = stack.enter_context(np.load(path, allow_pickle=False))
-    return {name: archive[name] for name in archive.files}
+    return _plain_names({name: archive[name] for name in archive.files})
 
 
 # ---------------------------------------------------------------------------------------------- safetensors

@@ -12,7 +12,7 @@ from keras import layers
 from zoo.surgery import CLASSIFIER, adapt_stem
 from zoo.weights import catalog
 from zoo.weights.fetching import fetch
-from zoo.weights.files import Tensors, WeightsError, is_torch, open_tensors
+from zoo.weights.files import Tensors, WeightsError, is_torch, open_tensors, reading
 from zoo.weights.names import KERAS_CLASSIFIERS, TORCH_VARIABLES
 
 Rename = Callable[[str], str] | None
@@ -69,7 +69,8 @@ def load(model: keras.Model, source: Source, torch_names: Rename, new_classes: b
             raise WeightsError(_complaint(model, source.path, missing, differing, unused))
         stem = _stem(model)
         for variable, tensor, layer in plan:
-            value = np.asarray(tensor)
+            with reading(source.path):
+                value = np.asarray(tensor)
             if torch:
                 value = _from_torch(value, variable, layer)
             if layer is stem and variable is layer.kernel and value.shape != variable.shape:

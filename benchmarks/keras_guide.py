@@ -1,0 +1,91 @@
+"""Strategy `small` beside the transfer-learning guide of Keras, on the same folder, weights and machine, in one run.
+
+    python benchmarks/keras_guide.py ../shared/data/hymenoptera ../shared/weights/mobilenet_v2_imagenet.h5 --seeds 0 1 2
+
+The guide (keras.io/guides/transfer_learning, "An end-to-end example") as it stands: random flip and rotation, frozen
+base in inference mode, average pooling, dropout 0.2, a dense layer, Adam, `fit` for 20 epochs, images decoded and put
+through the base in every epoch. Both run as a fresh process, ours with an empty cache. DATA must hold train/ and val/.
+Times are whole processes, from start to a measured validation accuracy; the guide's also without its start.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+SIZE, BATCH, EPOCHS = 224, 32, 20
+
+
+def guide(data: str, weights: str, seed: int) -> None:
+    """The guide's frozen phase; prints accuracy and the seconds of `fit`."""
+    import keras
+    from keras import layers
+
+    keras.utils.set_random_seed(seed)
+    options = dict(image_size=(SIZE, SIZE), batch_size=BATCH, label_mode="int")
+    train = keras.utils.image_dataset_from_directory(f"{data}/train", seed=seed, **options)
+    validation = keras.utils.image_dataset_from_directory(f"{data}/val", shuffle=False, **options)
+    classes = len(train.class_names)
+    base = keras.applications.MobileNetV2(weights=None, include_top=False, input_shape=(SIZE, SIZE, 3))
+    whole = keras.applications.MobileNetV2(weights=weights, input_shape=(SIZE, SIZE, 3))
+    base.set_weights(whole.get_weights()[: len(base.get_weights())])
+    base.trainable = False
+    inputs = keras.Input((SIZE, SIZE, 3))
+    x = layers.RandomRotation(0.1)(layers.RandomFlip("horizontal")(inputs))
+    x = base(layers.Rescaling(1 / 127.5, offset=-1)(x), training=False)
+    x = layers.Dropout(0.2)(layers.GlobalAveragePooling2D()(x))
+    model = keras.Model(inputs, layers.Dense(classes, "softmax")(x))
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    start = time.monotonic()
+    history = model.fit(train.prefetch(2), validation_data=validation.prefetch(2), epochs=EPOCHS, verbose=2)
+    print(json.dumps({"accuracy": history.history["val_accuracy"][-1], "fit": time.monotonic() - start}))
+
+
+def timed(command: list[str], **environment: str) -> tuple[float, str]:
+    start = time.monotonic()
+    done = subprocess.run(
+        command, check=True, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[1],
+        env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"} | environment,
+    )  # fmt: skip
+    return time.monotonic() - start, done.stdout
+
+
+def compare(data: str, weights: str, seed: int) -> dict:
+    with tempfile.TemporaryDirectory() as folder:
+        ours, _ = timed(
+            [sys.executable, "-m", "recipes.finetune", data, "--model", "mobilenet_v2", "--weights", weights,
+             "--strategy", "small", "--seed", str(seed), "--output", f"{folder}/run"], ZOO_CACHE=f"{folder}/cache",
+        )  # fmt: skip
+        result = json.loads(Path(folder, "run", "result.json").read_text())
+    theirs, output = timed([sys.executable, __file__, data, weights, "--guide", str(seed)])
+    measured = json.loads(output.splitlines()[-1])
+    return {
+        "seed": seed, "ours accuracy": result["metrics"]["validation"]["accuracy"], "ours s": ours,
+        "guide accuracy": measured["accuracy"], "guide s": theirs, "guide fit s": measured["fit"],
+        "ours / guide fit": ours / measured["fit"],
+    }  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data")
+    parser.add_argument("weights")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--guide", type=int, help=argparse.SUPPRESS)
+    settings = parser.parse_args()
+    data, weights = (os.path.abspath(path) for path in (settings.data, settings.weights))
+    if settings.guide is not None:
+        return guide(data, weights, settings.guide)
+    rows = [compare(data, weights, seed) for seed in settings.seeds]
+    print(" | ".join(rows[0]))
+    for row in [*rows, {key: statistics.mean(row[key] for row in rows) for key in rows[0]} | {"seed": "mean"}]:
+        print(" | ".join(f"{value:.3f}" if isinstance(value, float) else str(value) for value in row.values()))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,306 @@
+"""The main recipe on handwritten digits and on everything that can be wrong with a folder."""
+
+import csv
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from recipes import cli, demo, finetune
+from recipes.config import Recipe
+
+FILES = {"model.keras", "result.json", "report.html", "recipe.json", "files.csv", "history.csv"}
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory) -> Path:
+    """A folder of class folders: 12 pictures of each digit."""
+    folder = tmp_path_factory.mktemp("digits")
+    demo.write_digits(folder, images=12, seed=0)
+    shutil.rmtree(folder / "test")
+    return folder / "train"
+
+
+@pytest.fixture(scope="module")
+def finished(digits, tmp_path_factory) -> tuple[Path, dict]:
+    """A run of strategy small, and its result."""
+    output = tmp_path_factory.mktemp("runs") / "digits"
+    finetune.run(Recipe(data=digits, output=output, model="lenet5", strategy="small"))
+    return output, json.loads((output / "result.json").read_text())
+
+
+def table(path: Path) -> list[dict]:
+    with open(path, newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_the_folder_holds_the_contract(finished):
+    output, result = finished
+    assert {path.name for path in output.iterdir()} == FILES
+    assert result["schema"] == 1 and result["classes"] == list("0123456789")
+    assert result["counts"] == {"train": 80, "validation": 20, "test": 20, "left_out": 0}
+    assert result["strategy"]["name"] == "small" and result["strategy"]["freeze_until"] == "pre_logits"
+    assert result["strategy"]["frozen"] == ["c1", "c3", "c5", "f6"]
+    assert result["model"]["parameters"] == 61_706 and result["model"]["trainable"] == 850
+    assert len(result["model"]["weights_sha256"]) == 64
+    assert {"total", "features", "head", "evaluation"} <= set(result["seconds"])
+    assert {"python", "keras", "backend"} <= set(result["versions"]) and result["seed"] == 0
+    for measured in result["metrics"].values():
+        low, high = measured["accuracy_interval"]
+        assert 0 <= low <= measured["accuracy"] <= high <= 1 and measured["loss"] > 0
+        assert [row["name"] for row in measured["classes"]] == list("0123456789")
+    assert result["metrics"]["test"]["accuracy"] > 0.5
+
+
+def test_files_csv_and_metrics_agree(finished):
+    output, result = finished
+    rows = table(output / "files.csv")
+    assert len(rows) == 120
+    for split in ("train", "validation", "test"):
+        part = [row for row in rows if row["split"] == split]
+        right = sum(row["label"] == row["prediction"] for row in part)
+        assert right / len(part) == pytest.approx(result["metrics"][split]["accuracy"])
+    assert len(table(output / "history.csv")) == 1
+
+
+def test_model_loads_where_zoo_cannot_be_imported_and_gives_the_stated_accuracy(finished, digits, tmp_path):
+    """Another process, without this project, decodes the pictures by itself and counts."""
+    output, result = finished
+    script = """
+import sys, json, zipfile, csv
+class Refuse:
+    def find_spec(self, name, *_):
+        if name.split(".")[0] in ("zoo", "recipes", "callbacks"): raise ImportError(name)
+sys.meta_path.insert(0, Refuse())
+import keras, numpy as np
+from PIL import Image
+run, data = sys.argv[1:]
+model = keras.models.load_model(f"{run}/model.keras")
+classes = json.loads(zipfile.ZipFile(f"{run}/model.keras").read("classes.json"))
+rows = [r for r in csv.DictReader(open(f"{run}/files.csv")) if r["split"] == "test"]
+x = np.stack([np.asarray(Image.open(f"{data}/{r['path']}").convert("L"))[..., None] for r in rows])
+guess = model.predict(x, verbose=0).argmax(1)
+print(json.dumps([classes, float(np.mean([classes[g] == r["label"] for g, r in zip(guess, rows)]))]))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script, output, digits], capture_output=True, text=True, cwd=tmp_path, check=True
+    )
+    classes, accuracy = json.loads(done.stdout.splitlines()[-1])
+    assert classes == result["classes"]
+    assert accuracy == pytest.approx(result["metrics"]["test"]["accuracy"])
+
+
+def test_only_stock_layers_are_saved(finished):
+    with zipfile.ZipFile(finished[0] / "model.keras") as archive:
+        config = archive.read("config.json").decode()
+    assert '"module": "zoo' not in config and "registered_name\": \"zoo" not in config
+
+
+def test_the_same_command_twice_gives_the_same_predictions(finished, digits, tmp_path):
+    output, result = finished
+    finetune.run(Recipe.load(output / "recipe.json").__class__(data=digits, output=tmp_path / "again",
+                                                             model="lenet5", strategy="small"))  # fmt: skip
+    assert (tmp_path / "again" / "files.csv").read_bytes() == (output / "files.csv").read_bytes()
+
+
+def test_recipe_json_repeats_the_run(finished, tmp_path):
+    output, result = finished
+    recipe = Recipe.load(output / "recipe.json")
+    assert cli.main(["finetune", "--recipe", str(output / "recipe.json"), "--output", str(tmp_path / "again")]) == 0
+    assert replace(Recipe.load(tmp_path / "again" / "recipe.json"), output=recipe.output) == recipe
+    assert (tmp_path / "again" / "files.csv").read_bytes() == (output / "files.csv").read_bytes()
+
+
+@pytest.mark.parametrize("strategy, frozen", [("medium", ["c1"]), ("large", ["c1"]), ("scratch", [])])
+def test_every_strategy_runs_freezes_and_repeats(strategy, frozen, digits, tmp_path):
+    recipe = Recipe(data=digits, output=tmp_path / "one", model="lenet5", strategy=strategy, epochs=2)
+    finetune.run(recipe)
+    finetune.run(replace(recipe, output=tmp_path / "two"))
+    result = json.loads((tmp_path / "one" / "result.json").read_text())
+    assert result["strategy"]["frozen"] == frozen
+    assert (tmp_path / "one" / "files.csv").read_bytes() == (tmp_path / "two" / "files.csv").read_bytes()
+    history = table(tmp_path / "one" / "history.csv")
+    assert [row["epoch"] for row in history] == ["1", "2"] and all(row["validation_loss"] for row in history)
+
+
+def test_a_corrupt_picture_is_named_left_out_and_listed(digits, tmp_path, capsys):
+    data = tmp_path / "data"
+    shutil.copytree(digits, data)
+    victim = next((data / "3").iterdir())
+    victim.write_bytes(victim.read_bytes()[:60])
+    code = cli.main(["finetune", str(data), "--model", "lenet5", "--strategy", "small", "--output", str(tmp_path / "r")])
+    shown = capsys.readouterr()
+    assert code == 0 and f"warning: {victim} is truncated" in shown.err
+    row = next(row for row in table(tmp_path / "r" / "files.csv") if row["path"] == f"3/{victim.name}")
+    assert row["split"] == "" and "truncated" in row["reason"]
+    result = json.loads((tmp_path / "r" / "result.json").read_text())
+    assert result["counts"]["left_out"] == 1 and sum(result["counts"].values()) == 120
+
+
+def bad_folder(kind: str, digits: Path, tmp_path: Path) -> list[str]:
+    """Arguments that must be refused."""
+    data = tmp_path / "data"
+    if kind == "missing":
+        return [str(data)]
+    if kind == "empty":
+        data.mkdir()
+    elif kind == "one class":
+        shutil.copytree(digits / "1", data / "1")
+    elif kind == "one image":
+        shutil.copytree(digits, data)
+        (data / "lonely").mkdir()
+        Image.new("L", (8, 8), 9).save(data / "lonely" / "one.png")
+    else:
+        shutil.copytree(digits, data)
+    return [str(data)]
+
+
+@pytest.mark.parametrize(
+    "kind, arguments, sentence",
+    [
+        ("missing", [], "does not exist"),
+        ("empty", [], "is empty|holds no"),
+        ("one class", [], "one class"),
+        ("one image", [], "Class lonely .* needs at least 4 different pictures .* has 1"),
+        ("good", ["--model", "resnet5000"], "no model 'resnet5000': choose one of .*resnet50"),
+        ("good", ["--weights", "missing.h5"], "no weights 'missing.h5'"),
+        ("good", ["--weights", "README.md"], "README.md is no HDF5"),
+        ("good", ["--alpha", "0.5"], "--alpha does not apply to lenet5"),
+        ("good", ["--image-size", "8"], "height and width must be 16 or more"),
+        ("good", ["--validation", "0.6", "--test", "0.5"], "leave something to train on"),
+        ("good", ["--epochs", "0"], "--epochs must be positive"),
+        ("good", ["--strategy", "medium", "--weights", "none"], "freezes layers that --weights none leaves untrained"),
+        ("good", ["--output", "README.md"], "README.md is a file"),
+        ("good", ["--output", "/proc/run"], "/proc/run cannot be written"),
+        ("good", ["--recipe", "nowhere.json"], "nowhere.json cannot be read"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_status_2(kind, arguments, sentence, digits, tmp_path, capsys, monkeypatch):
+    import re
+
+    monkeypatch.chdir(Path(__file__).parents[1])
+    data = bad_folder(kind, digits, tmp_path)
+    output = [] if "--output" in arguments else ["--output", str(tmp_path / "run")]
+    model = [] if "--model" in arguments else ["--model", "lenet5"]
+    code = cli.main(["finetune", *data, *model, *output, *arguments])
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("zoo: ")]
+    assert code == 2 and len(lines) == 1 and re.search(sentence, lines[0])
+    assert "Traceback" not in lines[0] and not (tmp_path / "run").exists()
+
+
+def test_weights_of_another_architecture(digits, tmp_path, capsys):
+    import zoo
+
+    zoo.mobilenet(alpha=0.25, num_classes=10).save_weights(tmp_path / "other.weights.h5")
+    code = cli.main(["finetune", str(digits), "--model", "lenet5", "--weights", str(tmp_path / "other.weights.h5"),
+                     "--output", str(tmp_path / "run")])  # fmt: skip
+    assert code == 2
+    assert "other.weights.h5 does not fit lenet5: it lacks 8 of the model's variables" in capsys.readouterr().err
+
+
+def test_no_permission_to_write(digits, tmp_path):
+    """As another user, since root may write everywhere."""
+    if os.getuid():
+        folder, run_as = tmp_path / "mine", {}
+    else:
+        folder, run_as = tmp_path / "roots", {"user": 65534, "group": 65534, "extra_groups": []}
+    folder.mkdir()
+    folder.chmod(0o555)
+    for path in (tmp_path, *tmp_path.parents):  # the other user must reach it
+        if path.owner() == Path.home().owner() and str(path).startswith("/tmp/"):
+            path.chmod(path.stat().st_mode | 0o055)
+    script = "import sys, pathlib; from recipes import runs\ntry:\n    runs.writing(pathlib.Path(sys.argv[1])).__enter__()\n"
+    script += "except Exception as e: print(type(e).__name__, e)"
+    done = subprocess.run([sys.executable, "-c", script, folder / "run"], capture_output=True, text=True,
+                          cwd=Path(__file__).parents[1], **run_as)  # fmt: skip
+    if "Permission" in done.stderr and "runs" not in done.stdout:
+        pytest.skip("another user cannot run this Python: " + done.stderr.splitlines()[-1])
+    assert done.stdout.startswith("UserError --output") and "cannot be written (Permission denied)" in done.stdout
+
+
+def test_ctrl_c_leaves_the_old_run_and_one_line(finished, digits, tmp_path):
+    output = tmp_path / "run"
+    shutil.copytree(finished[0], output)
+    before = {path.name: path.read_bytes() for path in output.iterdir()}
+    command = [sys.executable, "-m", "recipes.finetune", str(digits), "--model", "lenet5", "--strategy", "scratch",
+               "--epochs", "5000", "--output", str(output)]  # fmt: skip
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+                               cwd=Path(__file__).parents[1])  # fmt: skip
+    for line in process.stdout:
+        if "strategy scratch" in line:
+            break
+    time.sleep(5)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130 and "Traceback" not in errors
+    assert errors.strip().splitlines()[-1].startswith("zoo: interrupted; the output folder is as it was")
+    assert {path.name: path.read_bytes() for path in output.iterdir()} == before
+    assert os.listdir(tmp_path) == ["run"]
+
+
+def test_help_imports_nothing_heavy():
+    script = (
+        "import sys\nfrom recipes import cli\ntry:\n    cli.main(sys.argv[1:])\nexcept SystemExit: pass\n"
+        "print([m for m in ('keras', 'tensorflow', 'numpy', 'sklearn', 'PIL', 'matplotlib') if m in sys.modules])"
+    )
+    for arguments in (["--help"], ["finetune", "--help"], ["predict", "--help"]):
+        done = subprocess.run([sys.executable, "-c", script, *arguments], capture_output=True, text=True, check=True,
+                              cwd=Path(__file__).parents[1])  # fmt: skip
+        assert "usage: zoo" in done.stdout and done.stdout.splitlines()[-1] == "[]"
+
+
+def test_unknown_command(capsys):
+    assert cli.main(["finetoon"]) == 2
+    assert "There is no command 'finetoon': choose one of finetune, predict" in capsys.readouterr().err
+
+
+class TestPredict:
+    def test_files_folders_and_globs(self, finished, digits, capsys):
+        output, _ = finished
+        row = next(row for row in table(output / "files.csv") if row["split"] == "test")
+        assert cli.main(["predict", str(output), str(digits / row["path"]), "--top", "1"]) == 0
+        line = capsys.readouterr().out.strip()
+        path, name, probability = line.split()
+        assert path == str(digits / row["path"]) and name == row["prediction"]
+        assert float(probability) == pytest.approx(float(row["probability"]), abs=2e-4)
+        assert cli.main(["predict", str(output), str(digits / "7"), str(digits / "[01]" / "*.png")]) == 0
+        lines = capsys.readouterr().out.splitlines()
+        assert len(lines) == 36 and all(len(line.split()) == 7 for line in lines)
+
+    def test_unreadable_pictures_are_named_and_the_others_predicted(self, finished, digits, tmp_path, capsys):
+        good = next((digits / "0").iterdir())
+        (tmp_path / "bad.jpg").write_bytes(b"<html>")
+        assert cli.main(["predict", str(finished[0]), str(good), str(tmp_path / "bad.jpg")]) == 2
+        shown = capsys.readouterr()
+        assert str(good) in shown.out and "bad.jpg is" in shown.err
+
+    def test_nothing_to_predict(self, finished, tmp_path, capsys):
+        assert cli.main(["predict", str(finished[0]), str(tmp_path / "*.png")]) == 2
+        assert "no pattern that matches any" in capsys.readouterr().err
+
+    def test_no_run(self, tmp_path, capsys):
+        assert cli.main(["predict", str(tmp_path), str(tmp_path)]) == 2
+        assert "is no finished run" in capsys.readouterr().err
+
+
+def test_probabilities_are_those_of_the_whole_model_from_pixels(finished, digits):
+    """What went through cached features equals what the saved model says of the pictures."""
+    import keras
+
+    output, _ = finished
+    rows = table(output / "files.csv")
+    model = keras.models.load_model(output / "model.keras")
+    x = np.stack([np.asarray(Image.open(digits / row["path"]))[..., None] for row in rows])
+    guesses = model.predict(x, verbose=0)
+    assert [str(g.argmax()) for g in guesses] == [row["prediction"] for row in rows]
+    np.testing.assert_allclose(guesses.max(axis=1), [float(row["probability"]) for row in rows], atol=1e-5)

@@ -1,0 +1,74 @@
+"""A run's folder: as a whole or not at all, and never anyone else's files."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from recipes import runs
+from recipes.errors import UserError
+
+
+def write(folder, text):
+    with runs.writing(folder) as new:
+        (new / "result.json").write_text(text)
+
+
+def test_written_and_replaced_as_a_whole(tmp_path):
+    write(tmp_path / "run", "old")
+    write(tmp_path / "run", "new")
+    assert (tmp_path / "run" / "result.json").read_text() == "new"
+    assert os.listdir(tmp_path) == ["run"]
+
+
+def test_an_error_leaves_the_old_run_and_nothing_else(tmp_path):
+    write(tmp_path / "run", "old")
+    with pytest.raises(KeyboardInterrupt), runs.writing(tmp_path / "run") as new:
+        (new / "result.json").write_text("half")
+        raise KeyboardInterrupt
+    assert (tmp_path / "run" / "result.json").read_text() == "old"
+    assert os.listdir(tmp_path) == ["run"]
+
+
+def test_a_killed_writer_leaves_the_old_run_and_the_next_one_clears_up(tmp_path):
+    write(tmp_path / "run", "old")
+    script = (
+        "import os, signal, sys, pathlib\nfrom recipes import runs\n"
+        "with runs.writing(pathlib.Path(sys.argv[1])) as new:\n"
+        "    (new / 'result.json').write_text('half'); os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    assert subprocess.run([sys.executable, "-c", script, tmp_path / "run"]).returncode == -9
+    assert (tmp_path / "run" / "result.json").read_text() == "old"
+    assert len(os.listdir(tmp_path)) == 2
+    write(tmp_path / "run", "new")
+    assert os.listdir(tmp_path) == ["run"]
+
+
+def test_a_kill_between_the_renames_is_mended(tmp_path):
+    write(tmp_path / "run", "old")
+    os.rename(tmp_path / "run", tmp_path / ".run.previous")
+    runs.recover(tmp_path / "run")
+    assert (tmp_path / "run" / "result.json").read_text() == "old"
+
+
+def test_files_of_others_are_refused_and_kept(tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "thesis.tex").write_text("years of work")
+    with pytest.raises(UserError, match="holds files that no run wrote .thesis.tex."):
+        write(tmp_path / "run", "new")
+    assert (tmp_path / "run" / "thesis.tex").read_text() == "years of work"
+
+
+def test_a_file_in_the_place_of_the_folder(tmp_path):
+    (tmp_path / "run").write_text("a file")
+    with pytest.raises(UserError, match="is a file: give a folder"):
+        write(tmp_path / "run", "new")
+
+
+def test_no_run_to_read(tmp_path):
+    with pytest.raises(UserError, match="is no finished run"):
+        runs.read_model(tmp_path)
+    (tmp_path / "model.keras").write_bytes(b"PK not a zip")
+    with pytest.raises(UserError, match="is damaged"):
+        runs.read_model(tmp_path)

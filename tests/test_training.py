@@ -1,0 +1,121 @@
+"""One phase: what is frozen stays, bit for bit; batches are the seed's; a rate that diverges is said."""
+
+from dataclasses import replace
+
+import keras
+import numpy as np
+import pytest
+
+import zoo
+from recipes import strategies, training
+from recipes.errors import UserError
+from recipes.strategies import Phase
+from helpers import array
+
+STAGES = ["stage1", "stage2", "stage3", "stage4", "pre_logits"]
+PHASE = Phase("fine-tune", 1, 1e-2, "stage4", augment=True)
+
+
+def batches(images=16, size=32, classes=3, seed=0):
+    rng = np.random.default_rng(0)
+    x, y = rng.integers(0, 256, (images, size, size, 3), np.uint8), np.arange(images) % classes
+    return training.Batches(lambda samples, _: x[samples], y, 8, seed)
+
+
+def test_each_epoch_has_its_own_order_and_a_seed_repeats_it():
+    def orders(seed):
+        sequence = training.Batches(lambda samples, _: samples, np.arange(50), 8, seed)
+        epochs = []
+        for _ in range(3):
+            epochs.append(np.concatenate([sequence[i][0] for i in range(len(sequence))]).tolist())
+            sequence.on_epoch_end()
+        return epochs
+
+    first = orders(0)
+    assert all(sorted(epoch) == list(range(50)) for epoch in first)
+    assert first[0] != first[1] != first[2] != first[0]
+    assert orders(0) == first and orders(1) != first
+
+
+def test_fit_sees_another_order_in_every_epoch_the_same_with_the_same_seed():
+    """Through Keras itself, which reads ahead and looks at a batch or two before it begins."""
+
+    def seen(seed):
+        orders = []
+        sequence = training.Batches(
+            lambda samples, _: orders.append(tuple(samples)) or samples[:, None].astype("float32"), np.zeros(40, int), 40, seed
+        )
+        model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(2, activation="softmax")])
+        model.compile("sgd", "sparse_categorical_crossentropy")
+        model.fit(sequence, epochs=3, verbose=0, shuffle=False)
+        return orders
+
+    orders = seen(0)
+    assert len(set(orders[-3:])) == 3 and all(sorted(order) == list(range(40)) for order in orders)
+    assert seen(0) == orders
+
+
+@pytest.mark.parametrize("batch_norm", ["inference", "train"])
+def test_frozen_layers_and_statistics_stay_bit_for_bit(batch_norm):
+    model = zoo.mobilenet_v2(alpha=0.35, input_shape=(32, 32, 3), num_classes=3)
+    phase = replace(PHASE, batch_norm=batch_norm)
+    before = {v.path: array(v) for v in model.weights}
+    frozen = {id(v) for layer in zoo.split(model, "stage4")[0].layers for v in layer.weights}
+    training.train(training.prepare(model, phase), phase, batches(), None)
+    moved = {v.path for v in model.weights if not np.array_equal(before[v.path], array(v))}
+    assert not moved & {v.path for v in model.weights if id(v) in frozen}
+    assert "predictions/kernel" in {"/".join(path.split("/")[-2:]) for path in moved}
+    statistics = [v.path for v in model.weights if "moving" in v.name and id(v) not in frozen]
+    assert statistics and all((path in moved) == (batch_norm == "train") for path in statistics)
+
+
+def test_training_behind_the_cut_trains_the_model_itself():
+    model = zoo.lenet5()
+    phase = Phase("fine-tune", 1, 1e-2, "stage1", augment=False)
+    part = training.prepare(model, phase)
+    before = [array(v) for v in model.get_layer("c3").weights]
+    x, y = np.random.default_rng(0).random((16, 14, 14, 6), "float32"), np.arange(16) % 10
+    training.train(part, phase, training.Batches(lambda samples, _: x[samples], y, 8, 0), None)
+    assert all((old != array(new)).any() for old, new in zip(before, model.get_layer("c3").weights, strict=True))
+
+
+def test_a_diverging_loss_is_a_sentence_not_a_model():
+    model = zoo.lenet5(activation=None)  # logits where probabilities belong: the logarithm of a negative number
+    phase = Phase("train", 3, 1e30, None, augment=True, batch_norm="train")
+    x, y = np.full((16, 32, 32, 1), 255, np.uint8), np.arange(16) % 10
+    model.get_layer("c1").kernel.assign(np.full((5, 5, 1, 6), np.nan))
+    with pytest.raises(UserError, match="Training has diverged: the loss became nan in epoch 1"):
+        training.train(training.prepare(model, phase), phase,
+                       training.Batches(lambda samples, _: x[samples], y, 8, 0), None)  # fmt: skip
+
+
+def test_random_crops_are_windows_of_the_picture():
+    class Data:
+        pixels = np.random.default_rng(0).integers(0, 256, (3, 12, 12, 1), np.uint8)
+        framing = type("F", (), {"size": 8, "resize": 12})
+
+    read = training.random_crops(Data, np.array([2, 0, 1]), mirror=True)
+    crops = read(np.array([0] * 200), np.random.default_rng(0))
+    picture = Data.pixels[2]
+    windows = {picture[y : y + 8, x : x + 8][:, ::f].tobytes() for y in range(5) for x in range(5) for f in (1, -1)}
+    seen = {crop.tobytes() for crop in crops}
+    assert seen <= windows and len(seen) > 40
+
+
+class TestStrategies:
+    def test_small_trains_the_classifier_alone(self):
+        strategy = strategies.small(STAGES, "")
+        assert strategy.freeze_until == "pre_logits" and strategy.phases == ()
+
+    def test_medium_freezes_most_and_large_few(self):
+        assert strategies.medium(STAGES, "").freeze_until == "stage3"
+        assert strategies.large(STAGES, "").freeze_until == "stage1"
+        assert strategies.scratch(STAGES, "").freeze_until is None
+
+    @pytest.mark.parametrize("images, name", [(10, "small"), (999, "small"), (1_000, "medium"), (10_000, "large")])
+    def test_auto_goes_by_the_number_of_images_and_says_so(self, images, name):
+        strategy = strategies.choose("auto", STAGES, images, pretrained=True)
+        assert strategy.name == name and f"{images:,}" in strategy.reason
+
+    def test_auto_without_weights_starts_from_scratch(self):
+        assert strategies.choose("auto", STAGES, 10, pretrained=False).name == "scratch"

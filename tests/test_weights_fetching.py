@@ -1,0 +1,298 @@
+"""Downloads, against a real server on the loopback that cuts, stalls, lies and counts what it sent."""
+
+import contextlib
+import hashlib
+import http.server
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers import ROOT, named, randomize
+from safetensors.numpy import save
+
+import zoo
+from zoo.weights.catalog import Entry
+from zoo.weights.fetching import fetch
+from zoo.weights.files import WeightsError
+
+CONTENT = np.random.default_rng(0).bytes(3 << 20)
+SHA256, MD5 = hashlib.sha256(CONTENT).hexdigest(), hashlib.md5(CONTENT).hexdigest()
+NAME = "weights.bin"
+
+
+class Server(http.server.ThreadingHTTPServer):
+    """Serves `files`; `limit` cuts, or with `stall` holds, each answer after so many bytes."""
+
+    daemon_threads, ranges, limit, stall, chunked = True, True, None, None, False
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.files, self.requests = {f"/{NAME}": CONTENT}, []  # (path, first byte, bytes sent)
+        self.address = f"http://127.0.0.1:{self.server_port}"
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        server, content, start = self.server, self.server.files.get(self.path), 0
+        if content is None:
+            return self.send_error(404)
+        asked = self.headers.get("Range")
+        if asked and server.ranges:
+            start = int(asked.removeprefix("bytes=").removesuffix("-"))
+            if start >= len(content):
+                return self.send_error(416)
+        self.send_response(206 if start else 200)
+        if start:
+            self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
+        body = content[start:][: server.limit]
+        if server.chunked:  # the first chunk is announced whole, so a cut falls inside it
+            self.send_header("Transfer-Encoding", "chunked")
+        else:
+            self.send_header("Content-Length", str(len(content) - start))
+        self.end_headers()
+        self.wfile.write(f"{len(content) - start:x}\r\n".encode() * server.chunked + body)
+        server.requests.append((self.path, start, len(body)))
+        if server.stall:
+            self.wfile.flush()
+            server.stall.wait()
+        self.close_connection = True
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def server():
+    server = Server()
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("ZOO_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "weights"
+
+
+def entry(server, hash=f"sha256:{SHA256}", name=NAME):
+    address = server if isinstance(server, str) else server.address
+    return Entry("lenet5", "test", f"{address}/{name}", hash, "keras", 0, None, "a test", "none")
+
+
+def refused(entry, *fragments):
+    with pytest.raises(WeightsError) as caught:
+        fetch(entry)
+    message = str(caught.value)
+    assert message.startswith("lenet5 weights 'test'") and "\n" not in message
+    for fragment in fragments:
+        assert str(fragment) in message
+    return message
+
+
+UNREACHABLE = "http://127.0.0.1:1"  # a port that nobody may listen on without being root
+
+
+# ---------------------------------------------------------------------------------------------- the good path
+@pytest.mark.parametrize("hash", [f"sha256:{SHA256}", f"md5:{MD5}", f"sha256-prefix:{SHA256[:8]}"])
+@pytest.mark.parametrize("ranges", [True, False])
+def test_download_once_then_never_again(server, cache, hash, ranges, capsys):
+    server.ranges = ranges
+    path = fetch(entry(server, hash))
+    assert path == cache / NAME and path.read_bytes() == CONTENT
+    out, err = capsys.readouterr()
+    assert out == "" and err.startswith(f"{NAME}  3.1/3.1 MB")
+    assert (cache / f"{NAME}.sha256").read_text().strip() == SHA256
+    assert fetch(entry(server, hash)) == path
+    assert len(server.requests) == 1
+    assert capsys.readouterr().err == ""
+    assert not (cache / f"{NAME}.part").exists()
+
+
+def test_no_published_hash_keeps_the_first_digest(server, cache):
+    model = randomize(zoo.lenet5())
+    server.files["/lenet.safetensors"] = save(named(model))
+    wanted = entry(server, "none", "lenet.safetensors")
+    path = fetch(wanted)
+    assert zoo.lenet5(weights=path).count_params() == 61_706
+    assert (cache / "lenet.safetensors.sha256").read_text().strip() == hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+# ---------------------------------------------------------------------------------------------- wrong files
+@pytest.mark.parametrize("hash, kind", [(f"sha256:{SHA256}", "sha256"), (f"md5:{MD5}", "md5"),
+                                        (f"sha256-prefix:{SHA256[:8]}", "sha256-prefix")])  # fmt: skip
+def test_wrong_bytes_are_removed_and_told(server, cache, hash, kind):
+    wrong = b"X" * len(CONTENT)
+    server.files[f"/{NAME}"] = wrong
+    digest = hashlib.new(kind[:6] if kind != "md5" else kind, wrong).hexdigest()
+    refused(entry(server, hash), f"the file from {server.address}/{NAME} has the {kind} {digest}", "it was removed")
+    assert sorted(path.name for path in cache.iterdir()) == [f"{NAME}.lock"]
+    server.files[f"/{NAME}"] = CONTENT
+    assert fetch(entry(server, hash)).read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("hash", ["none", f"md5:{MD5}"])
+def test_a_page_in_place_of_the_file(server, cache, hash):
+    server.files[f"/{NAME}"] = b"<!DOCTYPE html><html>Please log in to the network</html>"
+    refused(entry(server, hash), f"the file from {server.address}/{NAME}", "it was removed")
+    assert sorted(path.name for path in cache.iterdir()) == [f"{NAME}.lock"]
+
+
+def test_a_damaged_copy_is_fetched_again(server, cache):
+    path = fetch(entry(server))
+    with open(path, "r+b") as file:
+        file.seek(1000)
+        file.write(b"zz")
+    assert fetch(entry(server)).read_bytes() == CONTENT
+    assert len(server.requests) == 2
+
+
+# ---------------------------------------------------------------------------------------------- broken off
+@pytest.mark.parametrize("ranges", [True, False])
+def test_a_cut_download_goes_on(server, cache, ranges):
+    server.ranges, server.limit = ranges, 1_600_000
+    refused(entry(server), "broke off (1,600,000 of 3,145,728 bytes came)", "goes on where it stopped")
+    assert (cache / f"{NAME}.part").stat().st_size == 1_600_000 and not (cache / NAME).exists()
+    server.limit = None
+    assert fetch(entry(server)).read_bytes() == CONTENT
+    start = 1_600_000 if ranges else 0
+    assert server.requests[1:] == [(f"/{NAME}", start, len(CONTENT) - start)]
+
+
+def test_a_cut_chunked_download_is_told(server):
+    server.chunked, server.limit = True, 100_000
+    refused(entry(server), "broke off")
+
+
+def test_a_part_longer_than_the_file_starts_again(server, cache):
+    cache.mkdir(parents=True)
+    (cache / f"{NAME}.part").write_bytes(CONTENT + b"more")
+    assert fetch(entry(server)).read_bytes() == CONTENT
+
+
+def child(entry, **options):
+    """A process that fetches the entry."""
+    code = f"from zoo.weights.catalog import Entry; from zoo.weights.fetching import fetch; print(fetch({entry!r}))"
+    return subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)},
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)  # fmt: skip
+
+
+@pytest.mark.slow
+def test_a_killed_download_goes_on(server, cache):
+    server.stall, server.limit = threading.Event(), 1_600_000
+    part = cache / f"{NAME}.part"
+    with child(entry(server)) as process:
+        deadline = time.monotonic() + 60
+        while not (part.exists() and part.stat().st_size) and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.02)
+        process.send_signal(signal.SIGKILL)
+    have = part.stat().st_size
+    assert 0 < have <= 1_600_000 and not (cache / NAME).exists()
+    server.stall.set()
+    server.limit = None
+    assert fetch(entry(server)).read_bytes() == CONTENT
+    assert server.requests[1:] == [(f"/{NAME}", have, len(CONTENT) - have)]
+
+
+@pytest.mark.slow
+def test_two_processes_download_once(server, cache):
+    server.stall = threading.Event()
+    with child(entry(server)) as one, child(entry(server)) as two:
+        deadline = time.monotonic() + 60
+        while not server.requests and time.monotonic() < deadline:
+            time.sleep(0.02)
+        time.sleep(3)  # the other one has come to the lock by now
+        server.stall.set()
+        found = [process.communicate(timeout=60) for process in (one, two)]
+    assert [out.strip() for out, _ in found] == [str(cache / NAME)] * 2, found
+    assert len(server.requests) == 1
+    assert (cache / NAME).read_bytes() == CONTENT
+
+
+# ---------------------------------------------------------------------------------------------- no network
+def test_offline_says_what_to_do(cache):
+    wanted = entry(UNREACHABLE)
+    refused(wanted, f"no copy in {cache / NAME}", f"{UNREACHABLE}/{NAME} cannot be reached", f"put it there, as {cache / NAME}")
+    cache.mkdir(exist_ok=True)
+    (cache / NAME).write_bytes(CONTENT)  # so it was put there by hand
+    assert fetch(wanted) == cache / NAME
+    assert (cache / f"{NAME}.sha256").read_text().strip() == SHA256
+
+
+def test_a_wrong_file_put_by_hand_is_not_trusted(cache):
+    cache.mkdir(parents=True)
+    (cache / NAME).write_bytes(b"something else")
+    refused(entry(UNREACHABLE), f"not {SHA256}")
+    assert not (cache / NAME).exists()
+
+
+def test_not_found_is_told(server):
+    refused(entry(server, name="other.bin"), f"{server.address}/other.bin cannot be reached (Not Found)")
+
+
+@pytest.mark.parametrize("form", ["folder", "file", "http"])
+def test_a_mirror_is_asked_instead(form, server, tmp_path, monkeypatch):
+    mirror = tmp_path / "a mirror"
+    mirror.mkdir()
+    (mirror / NAME).write_bytes(CONTENT)
+    monkeypatch.setenv("ZOO_MIRROR", {"folder": str(mirror), "file": mirror.as_uri(), "http": f"{server.address}/"}[form])
+    assert fetch(entry(UNREACHABLE)).read_bytes() == CONTENT
+    assert len(server.requests) == (form == "http")
+    refused(entry(UNREACHABLE, name="other.bin"), "cannot be reached", "other.bin")
+
+
+# ---------------------------------------------------------------------------------------------- read-only
+@contextlib.contextmanager
+def unprivileged():
+    """Root may write anywhere, so be nobody for a while."""
+    if os.geteuid():
+        yield
+        return
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+@pytest.fixture
+def readonly(monkeypatch):
+    """A cache folder that anyone may read and nobody may write."""
+    folder = Path(tempfile.mkdtemp())
+    (folder / "weights").mkdir()
+    monkeypatch.setenv("ZOO_CACHE", str(folder))
+    folder.chmod(0o555)
+    yield folder / "weights"
+    for path in (folder, folder / "weights"):
+        path.chmod(0o755)
+    shutil.rmtree(folder)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="no POSIX permissions here")
+def test_a_readonly_cache_is_used_or_told(readonly, server):
+    readonly.chmod(0o555)
+    with unprivileged(), pytest.raises(WeightsError, match=f"cache folder {readonly} is not writable: set ZOO_CACHE"):
+        fetch(entry(server))
+    readonly.chmod(0o755)
+    path = fetch(entry(server))
+    readonly.chmod(0o555)
+    for _ in range(2):
+        with unprivileged():
+            assert fetch(entry(server)) == path
+        readonly.chmod(0o755)
+        (readonly / f"{NAME}.sha256").unlink(missing_ok=True)  # as put there by hand
+        readonly.chmod(0o555)
+    assert len(server.requests) == 1
