@@ -24,7 +24,7 @@ from recipes.data.images import Framing
 from recipes.data.sources import scan
 from recipes.errors import UserError
 from recipes.features import VIEWS
-from recipes.strategies import STRATEGIES, Strategy, choose
+from recipes.strategies import Strategy, choose
 from zoo.progress import Progress
 from zoo.weights import catalog
 

@@ -5,12 +5,12 @@ from dataclasses import replace
 import keras
 import numpy as np
 import pytest
+from helpers import array
 
 import zoo
 from recipes import strategies, training
 from recipes.errors import UserError
 from recipes.strategies import Phase
-from helpers import array
 
 STAGES = ["stage1", "stage2", "stage3", "stage4", "pre_logits"]
 PHASE = Phase("fine-tune", 1, 1e-2, "stage4", augment=True)

@@ -14,8 +14,9 @@ from safetensors.numpy import save_file
 
 import zoo
 from zoo.surgery import adapt_stem
-from zoo.weights import loading, names
+from zoo.weights import names
 from zoo.weights.files import WeightsError, open_tensors
+from zoo.weights.names import mobilenet as mobilenet_names
 
 SMALL = {"alpha": 0.25, "input_shape": (32, 32, 3)}
 
@@ -190,8 +191,7 @@ def test_damage_found_while_values_are_read(lenet, tmp_path):
         file.write(bytes(chunk.size))
     inputs = keras.Input((32, 32, 1))
     model = keras.Model(inputs, keras.layers.Conv2D(6, 5, name="c1")(inputs))
-    source = loading.Source(path, "keras", None)
-    refused(path, "is damaged", lambda _: loading.load(model, source, None, new_classes=False, reverse_stem=False))
+    refused(path, "is damaged", lambda path: zoo.load_weights(model, path))
 
 
 def test_what_is_no_weights_file(tmp_path):
@@ -328,9 +328,7 @@ def test_nothing_is_assigned_when_something_does_not_fit(lenet, tmp_path):
     model, path = zoo.lenet5(), tmp_path / "x.npz"
     np.savez(path, **{**named(lenet), "f6/bias": np.ones(85)})
     before = digest(model)
-    source = loading.Source(path, "keras", None)
-    refused(path, "1 shapes differ .f6/bias is 84, in the file 85",
-            lambda _: loading.load(model, source, None, new_classes=False, reverse_stem=False))  # fmt: skip
+    refused(path, "1 shapes differ .f6/bias is 84, in the file 85", lambda path: zoo.load_weights(model, path))
     assert digest(model) == before
 
 
@@ -399,7 +397,7 @@ def test_torch_stem_and_counters(tmp_path):
             axes = (2, 3, 0, 1) if "depthwise" in layer.name else (3, 2, 0, 1)
             tensor = tensor.transpose(axes) if tensor.ndim == 4 else tensor.T
             key = names.TORCH_VARIABLES[variable.name]
-            tensors[f"{names.torchvision_mobilenet_v2(layer.name)}.{key}"] = tensor
+            tensors[f"{mobilenet_names.torchvision_v2(layer.name)}.{key}"] = tensor
     path = tmp_path / "state_dict.npz"
     np.savez(path, **tensors)
     three, one, four = (zoo.mobilenet_v2(weights=path, num_classes=2, input_shape=(32, 32, c)) for c in (3, 1, 4))

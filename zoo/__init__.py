@@ -11,9 +11,10 @@ import keras
 from zoo.lenet import lenet5
 from zoo.mobilenet import mobilenet, mobilenet_v2
 from zoo.resnet import resnet50
-from zoo.surgery import freeze, new_head, regularize, split, stages
+from zoo.surgery import features, freeze, new_head, regularize, split, stages
 from zoo.vgg import vgg16
 from zoo.weights.files import WeightsError
+from zoo.weights.loading import load_weights
 
 __version__ = "0.1.0"
 
@@ -37,6 +38,10 @@ def get_model(name: str, **options) -> keras.Model:
 
 
 __all__ = [
-    "MODELS", "WeightsError", "freeze", "get_model", "lenet5", "list_models", "mobilenet", "mobilenet_v2", "new_head",
-    "regularize", "resnet50", "split", "stages", "vgg16",
+    "MODELS", "WeightsError", "features", "freeze", "get_model", "list_models", "load_weights", "new_head", "regularize",
+    "split", "stages",
+    "lenet5",
+    "mobilenet", "mobilenet_v2",
+    "resnet50",
+    "vgg16",
 ]  # fmt: skip

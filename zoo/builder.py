@@ -3,16 +3,20 @@
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TypedDict
 
 import keras
 from keras import layers
 
 from zoo import surgery
-from zoo.preprocessing import preprocess
+from zoo.preprocessing import MODES, preprocess
+from zoo.surgery import Origin
 from zoo.weights import loading
+from zoo.weights.names import TorchNames
 
-Body = Callable[[keras.KerasTensor, str], keras.KerasTensor]  # (preprocessed pixels, variant) -> "pre_logits"
+# (preprocessed pixels, variant) -> "pre_logits", or a tuple of it and of what auxiliary classifiers see
+Body = Callable[[keras.KerasTensor, str], keras.KerasTensor | tuple[keras.KerasTensor, ...]]
 
 
 class Options(TypedDict, total=False):
@@ -25,7 +29,7 @@ class Options(TypedDict, total=False):
     num_classes: int  # default: the paper's (1000; 10 for LeNet-5); 0: no classifier, the model ends at "pre_logits"
     input_shape: tuple[int | None, int | None, int]  # default: the weights', else the paper's
     weights: str | os.PathLike | None  # None, a tag of the catalog ("imagenet", "imagenet_torchvision"), or a file
-    variant: str  # "keras" or "torch": whose form of the graph and preprocessing; default: the weights'
+    variant: str  # "keras", "torch", ...: whose form of the graph and preprocessing; default: the weights'
     l2: float  # penalty on every kernel
     dropout: float  # rate before the classifier
     activation: str | None  # of the classifier: "softmax", or None for logits
@@ -35,23 +39,15 @@ class Options(TypedDict, total=False):
 class Family:
     """What the members of a family share."""
 
-    preprocessing: Mapping[str, str | None]  # variant → mode; the first variant is the default
+    preprocessing: Mapping[str, str | None]  # variant → mode of zoo.preprocessing; the first variant is the default
     input_shape: tuple[int, int, int] = (224, 224, 3)
     num_classes: int = 1000
     min_size: int = 32
     resize: int = 256  # short side that pictures have before the centre crop of input_shape
+    interpolation: str = "bilinear"  # of that resizing
     any_size: bool = True  # whether height and width may be None
-
-
-@dataclass(frozen=True)
-class Origin:
-    """Where a built model comes from: what a recipe must know to feed it and to report it."""
-
-    name: str
-    variant: str
-    weights: str | None  # path of the file
-    size: int  # what its weights were trained on: pictures resized to `resize`, then `size` cut from the centre
-    resize: int
+    # Prefixes of tensors that official files hold beyond the model: auxiliary classifiers, preprocessing.
+    spare: tuple[str, ...] = ()
 
 
 def build(
@@ -59,8 +55,8 @@ def build(
     body: Body,
     family: Family,
     *,
-    torch_names: loading.Rename = None,
-    arguments: Mapping[str, object] | None = None,
+    torch_names: TorchNames = MappingProxyType({}),
+    arguments: Mapping[str, object] = MappingProxyType({}),
     num_classes: int | None = None,
     input_shape: tuple[int | None, int | None, int] | None = None,
     weights: str | os.PathLike | None = None,
@@ -69,34 +65,47 @@ def build(
     dropout: float = 0.0,
     activation: str | None = "softmax",
 ) -> keras.Model:
-    """Build `body` into a model of the zoo; see `Options`. `arguments` are the builder's own, such as a width.
+    """Build `body` into a model of the zoo; see `Options`.
+
+    Args:
+        torch_names: how PyTorch files name the layers, for each variant that has such files.
+        arguments: those of the builder's own, such as a width, that decide which weights fit.
 
     Raises:
         ValueError: an argument out of range, in one sentence.
         WeightsError: the weights cannot be had or do not fit.
     """
-    source = None if weights is None else loading.resolve(name, weights, arguments or {})
-    variant = variant or (source.variant if source else next(iter(family.preprocessing)))
+    source = None if weights is None else loading.resolve(name, weights, arguments, torch_names)
+    variant = variant or (source and source.variant) or next(iter(family.preprocessing))
     if variant not in family.preprocessing:
         raise ValueError(f"{name} has the variants {', '.join(family.preprocessing)}, found {variant!r}.")
-    if source and source.entry and variant != source.variant:
-        raise ValueError(f"{name} weights {weights!r} are for variant {source.variant!r}, found {variant!r}.")
-    trained_on = source.entry if source and source.entry else family
+    entry = source.entry if source else None
+    if entry and variant != entry.variant:
+        raise ValueError(f"{name} weights {weights!r} are for variant {entry.variant!r}, found {variant!r}.")
+    trained_on = entry or family
     input_shape = tuple(trained_on.input_shape if input_shape is None else input_shape)
     _check(name, family, input_shape, num_classes, l2, dropout)
 
-    mode = family.preprocessing[variant]
+    mode = entry.preprocessing if entry and entry.preprocessing else family.preprocessing[variant]
     inputs = layers.Input(input_shape, name="image")
     x = body(preprocess(inputs, mode), variant)
+    x, *auxiliary = x if isinstance(x, tuple) else (x,)
+    outputs = x
     if num_classes != 0:
-        x = surgery.classifier(x, num_classes or family.num_classes, dropout, activation)
-    model = keras.Model(inputs, x, name=name)
+        classes = num_classes or family.num_classes
+        outputs = [surgery.classifier(x, classes, dropout, activation)]
+        for i, branch in enumerate(auxiliary, start=1):
+            outputs.append(surgery.classifier(branch, classes, 0, activation, name=f"aux{i}_{surgery.CLASSIFIER}"))
+        outputs = outputs if auxiliary else outputs[0]
+    model = keras.Model(inputs, outputs, name=name)
+    model.origin = Origin(
+        name, variant, str(source.path) if source else None, trained_on.input_shape[0], trained_on.resize,
+        trained_on.interpolation, family.spare, torch_names, bool(mode and MODES[mode].bgr),
+    )  # fmt: skip
     if source:
-        loading.load(model, source, torch_names, new_classes=num_classes is not None, reverse_stem=mode == "caffe")
+        loading.load(model, source.path, new_classes=num_classes is not None)
     if l2:
         surgery.regularize(model, l2)
-    path = str(source.path) if source else None
-    model.origin = Origin(name, variant, path, trained_on.input_shape[0], trained_on.resize)
     return model
 
 

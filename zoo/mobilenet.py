@@ -15,7 +15,7 @@ from keras import layers
 
 from zoo.builder import Family, Options, build
 from zoo.layers import conv_bn, pad_like_torch, stage
-from zoo.weights import names
+from zoo.weights.names import mobilenet as names
 
 V1 = Family({"keras": "tf"})
 V2 = Family({"keras": "tf", "torch": "torch"})
@@ -57,7 +57,7 @@ def mobilenet_v2(alpha: float = 1.0, **options: Unpack[Options]) -> keras.Model:
     "imagenet_torchvision_v2" (whose graph pads and normalises differently).
     """
     _check(alpha)
-    return build("mobilenet_v2", partial(_v2, alpha=alpha), V2, torch_names=names.torchvision_mobilenet_v2,
+    return build("mobilenet_v2", partial(_v2, alpha=alpha), V2, torch_names={"torch": names.torchvision_v2},
                  arguments={"alpha": alpha}, **options)  # fmt: skip
 
 

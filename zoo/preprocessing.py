@@ -5,44 +5,61 @@ not to the architecture: ResNet-50 from keras.applications wants Caffe's, the sa
 PyTorch's. Putting it into the graph ends "which preprocess_input?" and travels with the saved file.
 """
 
+from dataclasses import dataclass
+
 import keras
 from keras import layers
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)  # RGB, of pixel values in 0..1
 IMAGENET_STD = (0.229, 0.224, 0.225)
 CAFFE_MEAN = (123.68, 116.779, 103.939)  # RGB, of pixel values in 0..255
-MODES = ("caffe", "tf", "torch", None)
+
+
+@dataclass(frozen=True)
+class Mode:
+    """(pixel − mean) / std for each of R, G, B, of pixel values in 0..255; then BGR, if so."""
+
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    bgr: bool = False
+
+
+MODES = {
+    # VGG and ResNet of keras.applications
+    "caffe": Mode(CAFFE_MEAN, (1.0, 1.0, 1.0), bgr=True),
+    # Caffe's own models, such as BVLC GoogLeNet: the same mean, rounded
+    "bvlc": Mode((123.0, 117.0, 104.0), (1.0, 1.0, 1.0), bgr=True),
+    # -1..1: Inception, Xception and MobileNet of keras.applications, vision transformers of Google, LeNet-5 of this zoo
+    "tf": Mode((127.5, 127.5, 127.5), (127.5, 127.5, 127.5)),
+    # nearly the same: EfficientNetV2-S to -L of keras.applications, Google's Inception of 2015
+    "inception": Mode((128.0, 128.0, 128.0), (128.0, 128.0, 128.0)),
+    # torchvision, and most of timm and of the newer models of keras.applications
+    "torch": Mode(tuple(255 * m for m in IMAGENET_MEAN), tuple(255 * s for s in IMAGENET_STD)),
+    # 0..1
+    "unit": Mode((0.0, 0.0, 0.0), (255.0, 255.0, 255.0)),
+}
 
 
 def preprocess(x: keras.KerasTensor, mode: str | None) -> keras.KerasTensor:
-    """Apply `mode` to pixels of shape `(batch, height, width, channels)`, RGB in 0..255.
+    """Apply `mode`, a name of `MODES`, to pixels of shape `(batch, height, width, channels)`, RGB in 0..255.
 
-    - "caffe": subtract ImageNet's mean, then reverse RGB to BGR (VGG and ResNet of keras.applications)
-    - "tf": scale to -1..1 (Inception and MobileNet of keras.applications, LeNet-5 of this zoo)
-    - "torch": scale to 0..1, subtract ImageNet's mean, divide by its standard deviation (torchvision, timm)
-    - None: leave the pixels as they are
-
-    With other than three channels there is no order to reverse, and the three statistics are repeated, or averaged
-    for a single channel, as `surgery.adapt_stem` does with the kernel.
+    None leaves the pixels as they are. With other than three channels there is no order to reverse, and the three
+    statistics are repeated, or averaged for a single channel, as `surgery.adapt_stem` does with the kernel.
 
     Raises:
         ValueError: `mode` is none of the above.
     """
-    channels = x.shape[-1]
-    if mode == "tf":
-        return layers.Rescaling(1 / 127.5, offset=-1.0, name="preprocessing")(x)
-    if mode == "torch":
-        mean, std = _per_channel(IMAGENET_MEAN, channels), _per_channel(IMAGENET_STD, channels)
-        scale = [1 / (255 * s) for s in std]
-        offset = [-m / s for m, s in zip(mean, std, strict=True)]
-        return layers.Rescaling(scale, offset=offset, name="preprocessing")(x)
-    if mode == "caffe":
-        offset = [-m for m in _per_channel(CAFFE_MEAN, channels)]
-        x = layers.Rescaling(1.0, offset=offset, name="preprocessing")(x)
-        return keras.ops.flip(x, axis=-1) if channels == 3 else x
     if mode is None:
         return x
-    raise ValueError(f"preprocessing must be one of {MODES}, found {mode!r}.")
+    if mode not in MODES:
+        raise ValueError(f"preprocessing must be None or one of {', '.join(MODES)}, found {mode!r}.")
+    channels, rule = x.shape[-1], MODES[mode]
+    mean, std = _per_channel(rule.mean, channels), _per_channel(rule.std, channels)
+    scale, offset = [1 / s for s in std], [-m / s for m, s in zip(mean, std, strict=True)]
+    if len(set(scale)) == len(set(offset)) == 1:  # one number serves all channels
+        scale, offset = scale[0], offset[0]
+    x = layers.Rescaling(scale, offset=offset, name="preprocessing")(x)
+    return keras.ops.flip(x, axis=-1) if rule.bgr and channels == 3 else x
 
 
 def _per_channel(statistic: tuple[float, ...], channels: int) -> list[float]:

@@ -18,7 +18,7 @@ from keras import layers
 
 from zoo.builder import Family, Options, build
 from zoo.layers import conv_bn, pad_like_torch, stage
-from zoo.weights import names
+from zoo.weights.names import resnet as names
 
 RESNET = Family({"keras": "caffe", "torch": "torch"})
 
@@ -31,7 +31,7 @@ def resnet50(**options: Unpack[Options]) -> keras.Model:
     (keras.applications), "imagenet_torchvision", "imagenet_torchvision_v2".
     """
     body = partial(_body, depths=(3, 4, 6, 3))
-    return build("resnet50", body, RESNET, torch_names=names.torchvision_resnet, **options)
+    return build("resnet50", body, RESNET, torch_names={"torch": names.torchvision}, **options)
 
 
 def _body(x: keras.KerasTensor, variant: str, depths: tuple[int, ...]) -> keras.KerasTensor:

@@ -4,28 +4,77 @@ A stage is a named `Identity` layer (`layers.stage`). Everything a strategy does
 names: `split` cuts there, `freeze` stops training before it, features are what comes out of it.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
 import keras
 import numpy as np
 from keras import layers
 
+from zoo.weights.names import TorchNames
+
 CLASSIFIER = "predictions"
+
+# For a depthwise convolution, and for any other layer: its kernels, and where Keras saves their regularizers.
+KERNELS = {
+    True: {"kernel": "depthwise_regularizer"},
+    False: {"kernel": "kernel_regularizer", "depthwise_kernel": "depthwise_regularizer",
+            "pointwise_kernel": "pointwise_regularizer"},
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a built model comes from, as its attribute `origin`: what a recipe must know to feed it and to report it,
+    and what loading must know to read files for it.
+    """
+
+    name: str
+    variant: str
+    weights: str | None  # path of the file
+    size: int  # what its weights were trained on: pictures resized to `resize`, then `size` cut from the centre
+    resize: int
+    interpolation: str = "bilinear"
+    spare: tuple[str, ...] = field(repr=False, compare=False, default=())  # see builder.Family
+    torch_names: TorchNames = field(repr=False, compare=False, default_factory=dict)
+    bgr: bool = field(repr=False, compare=False, default=False)  # whether the first kernel of the weights sees BGR
 
 
 def stages(model: keras.Model) -> list[str]:
     """Names of the model's cuts, from input to output; the last is "pre_logits"."""
-    return [layer.name for layer in model.layers if isinstance(layer, layers.Identity)]
+    return _stage_names(model)
 
 
 def split(model: keras.Model, at: str) -> tuple[keras.Model, keras.Model]:
-    """Cut the model after the stage `at`: (body, head), two models that share its layers.
+    """Cut the model behind `at`: (body, head), two models that share its layers.
 
-    Training the head on the body's output trains `model` itself.
+    `at` is a stage, or any other layer that everything passes through. Training the head on the body's output trains
+    `model` itself. Auxiliary outputs are left out.
 
     Raises:
-        ValueError: `at` is not one of `stages(model)`.
+        ValueError: there is no such layer, or the network cannot be cut there.
     """
-    cut = _stage_layer(model, at).output
-    return keras.Model(model.input, cut), keras.Model(cut, model.output)
+    cut = _cut(model, at)
+    body = keras.Model(model.input, cut)
+    body.origin = getattr(model, "origin", None)
+    try:
+        return body, keras.Model(cut, model.outputs[0])
+    except ValueError as error:
+        raise ValueError(f"{model.name} cannot be cut at {at!r}: other branches run beside it.") from error
+
+
+def features(model: keras.Model, stages: Sequence[str] | None = None) -> keras.Model:
+    """A model that shares the layers and has one output for each of `stages` (default: all), in that order.
+
+    The outputs are `(batch, height, width, channels)`; that of "pre_logits" is `(batch, channels)`.
+
+    Raises:
+        ValueError: one of them is no stage of the model, or there is none.
+    """
+    names = _stage_names(model) if stages is None else list(stages)
+    if not names:
+        raise ValueError("features needs one stage or more.")
+    return keras.Model(model.input, [_cut(model, name) for name in names], name=f"{model.name}_features")
 
 
 def freeze(model: keras.Model, until: str | None) -> None:
@@ -35,9 +84,9 @@ def freeze(model: keras.Model, until: str | None) -> None:
     moving statistics and leaves them alone.
 
     Raises:
-        ValueError: `until` is not one of `stages(model)`.
+        ValueError: the model has no such stage or layer.
     """
-    frozen = set() if until is None else set(split(model, until)[0].layers)
+    frozen = set() if until is None else set(keras.Model(model.input, _cut(model, until)).layers)
     model.trainable = True
     # Layer by layer: with TensorFlow, giving a model the value that it has reaches none of its layers.
     for layer in model.layers:
@@ -51,11 +100,11 @@ def regularize(model: keras.Model, l2: float) -> None:
     `save` writes. Frozen layers add nothing to the loss.
     """
     for layer in model.layers:
-        if getattr(layer, "kernel", None) is not None:
-            regularizer = keras.regularizers.L2(l2)
-            depthwise = isinstance(layer, layers.DepthwiseConv2D)
-            setattr(layer, "depthwise_regularizer" if depthwise else "kernel_regularizer", regularizer)
-            layer.kernel.regularizer = regularizer
+        for kernel, regularizer in KERNELS[isinstance(layer, layers.DepthwiseConv2D)].items():
+            variable = getattr(layer, kernel, None)
+            if variable is not None and len(variable.shape) > 1:  # a vector scales channels: it is no kernel
+                variable.regularizer = keras.regularizers.L2(l2)
+                setattr(layer, regularizer, variable.regularizer)
 
 
 def adapt_stem(kernel: np.ndarray, channels: int, reverse: bool = False) -> np.ndarray:
@@ -83,21 +132,28 @@ def new_head(
     """
     if num_classes < 1:
         raise ValueError(f"num_classes must be 1 or more for a new head, found {num_classes}.")
-    x = _stage_layer(model, "pre_logits").output
+    x = _cut(model, "pre_logits")
     new = keras.Model(model.input, classifier(x, num_classes, dropout, activation), name=model.name)
     new.origin = getattr(model, "origin", None)
     return new
 
 
-def classifier(x: keras.KerasTensor, num_classes: int, dropout: float, activation: str | None) -> keras.KerasTensor:
-    """Dropout, if any, and the dense layer "predictions"."""
+def classifier(
+    x: keras.KerasTensor, num_classes: int, dropout: float, activation: str | None, name: str = CLASSIFIER
+) -> keras.KerasTensor:
+    """Dropout, if any, and a dense layer."""
     if dropout:
         x = layers.Dropout(dropout, name="dropout")(x)
     # Probabilities and losses stay float32 under mixed precision, as Keras' guide asks.
-    return layers.Dense(num_classes, activation=activation, dtype="float32", name=CLASSIFIER)(x)
+    return layers.Dense(num_classes, activation=activation, dtype="float32", name=name)(x)
 
 
-def _stage_layer(model: keras.Model, name: str) -> layers.Layer:
-    if name not in stages(model):
+def _stage_names(model: keras.Model) -> list[str]:
+    return [layer.name for layer in model.layers if isinstance(layer, layers.Identity)]
+
+
+def _cut(model: keras.Model, name: str) -> keras.KerasTensor:
+    """The output of the stage or layer."""
+    if name not in [layer.name for layer in model.layers]:
         raise ValueError(f"{model.name} has no stage {name!r}: its stages are {', '.join(stages(model))}.")
-    return model.get_layer(name)
+    return model.get_layer(name).output

@@ -16,7 +16,7 @@ from keras import layers
 
 from zoo.builder import Family, Options, build
 from zoo.layers import stage
-from zoo.weights import names
+from zoo.weights.names import vgg as names
 
 VGG = Family({"keras": "caffe", "torch": "torch"})
 
@@ -29,7 +29,7 @@ def vgg16(**options: Unpack[Options]) -> keras.Model:
     "imagenet_torchvision"; both have the same graph and differ in preprocessing.
     """
     blocks = (2, 2, 3, 3, 3)
-    return build("vgg16", partial(_body, blocks=blocks), VGG, torch_names=names.torchvision_vgg(blocks), **options)
+    return build("vgg16", partial(_body, blocks=blocks), VGG, torch_names={"torch": names.torchvision(blocks)}, **options)
 
 
 def _body(x: keras.KerasTensor, variant: str, blocks: tuple[int, ...]) -> keras.KerasTensor:

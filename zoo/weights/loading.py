@@ -1,7 +1,8 @@
 """From the argument `weights=` to filled variables, strictly: every variable filled, every tensor used, or an error."""
 
 import os
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,9 +14,10 @@ from zoo.surgery import CLASSIFIER, adapt_stem
 from zoo.weights import catalog
 from zoo.weights.fetching import fetch
 from zoo.weights.files import Tensors, WeightsError, is_torch, open_tensors, reading
-from zoo.weights.names import KERAS_CLASSIFIERS, TORCH_VARIABLES
+from zoo.weights.names import KERAS_CLASSIFIERS, TORCH_VARIABLES, Rename, TorchNames
 
-Rename = Callable[[str], str] | None
+KERNELS = ("kernel", "depthwise_kernel", "pointwise_kernel")
+AUTOMATIC = ("conv2d", "batch_normalization", "dense", "depthwise_conv2d", "separable_conv2d")  # Keras' own names
 
 
 @dataclass(frozen=True)
@@ -23,15 +25,15 @@ class Source:
     """Where a model's weights come from, and what follows from that."""
 
     path: Path
-    variant: str
+    variant: str | None  # which graph they are for; None: Keras' names, which do not say
     entry: catalog.Entry | None  # None for a file of the user's
 
 
-def resolve(model: str, weights: str | os.PathLike, options: Mapping[str, object]) -> Source:
+def resolve(model: str, weights: str | os.PathLike, options: Mapping[str, object], torch_names: TorchNames) -> Source:
     """The file behind a catalog tag (fetched now) or a path, and the graph that its names ask for.
 
     Raises:
-        WeightsError: neither a tag of this model nor an existing file.
+        WeightsError: neither a tag of this model nor an existing file, or one with names of no known layout.
     """
     entry = catalog.find(model, os.fspath(weights), options)
     if entry:
@@ -44,74 +46,115 @@ def resolve(model: str, weights: str | os.PathLike, options: Mapping[str, object
             f"tags in the catalog ({', '.join(tags)})."
         )
     with open_tensors(weights) as tensors:
-        return Source(Path(weights), "torch" if is_torch(tensors) else "keras", None)
+        return Source(Path(weights), _torch_variant(tensors, torch_names, weights, model), None)
 
 
-def load(model: keras.Model, source: Source, torch_names: Rename, new_classes: bool, reverse_stem: bool) -> None:
+def load_weights(model: keras.Model, path: str | os.PathLike) -> None:
+    """Fill a model of the zoo, or the body that `split` made of one, from a file, strictly.
+
+    Raises:
+        WeightsError: the file cannot be read or does not fit; nothing was changed.
+    """
+    load(model, Path(path), new_classes=False)
+
+
+def load(model: keras.Model, path: Path, new_classes: bool) -> None:
     """Fill the model from the file; nothing is assigned unless all of it fits.
 
     Args:
-        torch_names: layer name -> module name in PyTorch's file; None if the family has no such files.
         new_classes: the user chose the number of classes, so the file's classifier may be missing or of another size;
             then the model's stays as it was initialised. This is the only exception.
-        reverse_stem: the file's first kernel sees BGR (matters only where the stem must be adapted).
 
     Raises:
         WeightsError: naming the variables not filled, the tensors not used, and the shapes that differ.
     """
-    with open_tensors(source.path) as tensors:
-        torch = is_torch(tensors)
-        if torch and torch_names is None:
-            raise WeightsError(f"{source.path} has PyTorch's names, and no PyTorch layout is known for {model.name}.")
-        rename = torch_names if torch else None
+    origin = getattr(model, "origin", None)
+    with open_tensors(path) as tensors:
+        names = origin.torch_names if origin else {}
+        variant = _torch_variant(tensors, names, path, model.name)
+        rename = names[variant] if variant else None
+        if origin:
+            tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith(origin.spare)}
         plan, missing, differing, unused = _match(model, tensors, rename, new_classes)
         if missing or differing or unused:
-            raise WeightsError(_complaint(model, source.path, missing, differing, unused))
+            raise WeightsError(_complaint(model, path, missing, differing, unused))
         stem = _stem(model)
         for variable, tensor, layer in plan:
-            with reading(source.path):
+            with reading(path):
                 value = np.asarray(tensor)
-            if torch:
+            if rename:
                 value = _from_torch(value, variable, layer)
             if layer is stem and variable is layer.kernel and value.shape != variable.shape:
-                value = adapt_stem(value, variable.shape[2], reverse_stem)
+                value = adapt_stem(value, variable.shape[2], bool(origin and origin.bgr))
             variable.assign(value.reshape(variable.shape))
 
 
-def _match(model: keras.Model, tensors: Tensors, rename: Rename, new_classes: bool):
+def _torch_variant(tensors: Tensors, torch_names: TorchNames, path, model: str) -> str | None:
+    """Whose PyTorch names these are: of the variant whose map finds the classifier, or else of the first."""
+    if not is_torch(tensors):
+        return None
+    if not torch_names:
+        raise WeightsError(f"Weights file {path} has PyTorch's names, and no PyTorch layout is known for {model}.")
+    with_classifier = (v for v, rename in torch_names.items() if f"{rename(CLASSIFIER)}.weight" in tensors)
+    return next(with_classifier, next(iter(torch_names)))
+
+
+def _match(model: keras.Model, tensors: Tensors, rename: Rename | None, new_classes: bool):
     """Pair every variable with a tensor: (pairs, names not found, shapes that differ, tensors left over)."""
     plan, missing, differing, used = [], [], [], set()
-    stem, torch = _stem(model), rename is not None
+    stem = _stem(model)
+    own = _counted(layer.name for layer in model.layers if layer.weights)
+    if not rename:
+        counted = _counted(dict.fromkeys(map(_owner, tensors)))
+        tensors = {f"{counted[_owner(name)]}/{name.rpartition('/')[2]}": value for name, value in tensors.items()}
     for layer in model.layers:
-        names = [_name_in_file(layer, index, tensors, rename) for index in range(len(layer.weights))]
+        names = [_name_in_file(layer, own, index, tensors, rename) for index in range(len(layer.weights))]
         pairs = list(zip(layer.weights, names, strict=True))
-        fitting = all(name and _fits(tensors[name].shape, v, layer, layer is stem, torch) for v, name in pairs)
-        if layer.name == CLASSIFIER and new_classes and not fitting:
+        fitting = all(name and _fits(tensors[name].shape, v, layer, layer is stem, rename) for v, name in pairs)
+        if layer.name.endswith(CLASSIFIER) and new_classes and not fitting:
             continue
         for variable, name in pairs:
             label = f"{layer.name}/{variable.name}"
             if name is None:
                 missing.append(label)
-            elif not _fits(tensors[name].shape, variable, layer, layer is stem, torch):
+            elif not _fits(tensors[name].shape, variable, layer, layer is stem, rename):
                 differing.append(f"{label} is {_shape(variable)}, in the file {_shape(tensors[name])}")
             else:
                 plan.append((variable, tensors[name], layer))
             used.add(name)
     unused = set(tensors) - used
     if new_classes:
-        heads = {rename(CLASSIFIER)} if rename else KERAS_CLASSIFIERS
+        ours = [layer.name for layer in model.layers if layer.name.endswith(CLASSIFIER)]
+        heads = {rename(name) for name in [CLASSIFIER, *ours]} if rename else {*KERAS_CLASSIFIERS, *ours}
         unused = {name for name in unused if _owner(name) not in heads}
     return plan, missing, differing, sorted(unused)
 
 
-def _name_in_file(layer, index: int, tensors: Tensors, rename: Rename) -> str | None:
+def _counted(names: Iterable[str]) -> dict[str, str]:
+    """Automatic names (`conv2d_7`) by their rank among their kind: a file's counter depends on what its writer built
+    before, and starts at 0 or 1.
+    """
+    kinds: dict[str, list[tuple[int, str]]] = {}
+    for name in names:
+        kind, _, number = name.rpartition("_") if re.search(r"_\d+$", name) else (name, "", "0")
+        kinds.setdefault(kind if kind in AUTOMATIC else name, []).append((int(number), name))
+    return {
+        name: f"{kind}#{rank}" if kind in AUTOMATIC else name
+        for kind, members in kinds.items() for rank, (_, name) in enumerate(sorted(members))
+    }  # fmt: skip
+
+
+def _name_in_file(layer, own: dict[str, str], index: int, tensors: Tensors, rename: Rename | None) -> str | None:
     """What the file calls the layer's variable; None if it has nothing of that name."""
     variable = layer.weights[index].name
     if rename:
-        names = [f"{rename(layer.name)}.{TORCH_VARIABLES[variable]}"]
+        module = rename(layer.name)
+        names = [module.get(variable) if isinstance(module, dict) else f"{module}.{TORCH_VARIABLES[variable]}"]
     else:
-        owners = KERAS_CLASSIFIERS if layer.name == CLASSIFIER else (layer.name,)
-        names = [f"{owner}/{key}" for owner in owners for key in (variable, index)]
+        owners = KERAS_CLASSIFIERS if layer.name == CLASSIFIER else (own[layer.name],)
+        # Files spell the kernel of a depthwise convolution in two ways, and `files` makes one of them.
+        keys = (variable, "kernel", index) if variable == "depthwise_kernel" else (variable, index)
+        names = [f"{owner}/{key}" for owner in owners for key in keys]
     return next((name for name in names if name in tensors), None)
 
 
@@ -119,32 +162,45 @@ def _owner(name: str) -> str:
     return name.rpartition("/")[0] or name.rpartition(".")[0]
 
 
-def _fits(shape, variable, layer, is_stem: bool, torch: bool) -> bool:
+def _fits(shape, variable, layer, is_stem: bool, rename: Rename | None) -> bool:
     """Whether a tensor of this shape can fill the variable, judged before it is read."""
     own = tuple(variable.shape)
-    if torch and variable.name == "kernel":
-        depthwise = isinstance(layer, layers.DepthwiseConv2D)
-        own = tuple(own[axis] for axis in {2: (1, 0), 4: (2, 3, 0, 1) if depthwise else (3, 2, 0, 1)}[len(own)])
+    if rename and not _is_kernel(variable):  # PyTorch keeps axes of length 1 to broadcast over
+        return _without_ones(shape) == _without_ones(own)
+    if rename:
+        own = tuple(own[axis] for axis in _torch_axes(variable, layer))
     if is_stem and variable is layer.kernel:  # any number of input channels will do
-        axis = 1 if torch else 2
+        axis = 1 if rename else 2
         return len(shape) == 4 and (*shape[:axis], *shape[axis + 1 :]) == (*own[:axis], *own[axis + 1 :])
     # Older Keras files hold some classifiers as a 1 × 1 convolution, which is the same matrix.
-    return tuple(shape) == own or (isinstance(layer, layers.Dense) and tuple(shape) == (1, 1, *own))
+    return tuple(shape) == own or (isinstance(layer, layers.Dense) and tuple(shape) in ((1, 1, *own), (*own, 1, 1)))
 
 
 def _from_torch(value: np.ndarray, variable, layer) -> np.ndarray:
     """Turn PyTorch's channels-first order into Keras' channels-last."""
-    if variable.name != "kernel":
+    if not _is_kernel(variable):
         return value
-    if isinstance(layer, layers.DepthwiseConv2D):
-        return value.transpose(2, 3, 0, 1)
-    if value.ndim == 4:
-        return value.transpose(2, 3, 1, 0)
-    picture = _flattened(layer)
+    picture = _flattened(layer) if isinstance(layer, layers.Dense) else None
     if picture:  # the rows count (channel, y, x) there and (y, x, channel) here
         height, width, channels = picture
         return value.reshape(-1, channels, height, width).transpose(2, 3, 1, 0).reshape(variable.shape)
-    return value.T
+    return value.reshape(value.shape[: len(variable.shape)]).transpose(np.argsort(_torch_axes(variable, layer)))
+
+
+def _is_kernel(variable) -> bool:
+    return variable.name in KERNELS and len(variable.shape) > 1
+
+
+def _torch_axes(variable, layer) -> tuple[int, ...]:
+    """The axes of Keras' kernel in PyTorch's order."""
+    if len(variable.shape) == 2:
+        return 1, 0
+    depthwise = isinstance(layer, layers.DepthwiseConv2D) or variable.name == "depthwise_kernel"
+    return (2, 3, 0, 1) if depthwise else (3, 2, 0, 1)
+
+
+def _without_ones(shape) -> tuple[int, ...]:
+    return tuple(size for size in shape if size != 1)
 
 
 def _flattened(layer) -> tuple[int, int, int] | None:

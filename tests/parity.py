@@ -1,0 +1,89 @@
+"""The same weights give the same logits as elsewhere, through a file in the official layout: the comparison itself.
+
+All weights are random, batch norm's statistics included: defaults would hide a wrong epsilon, order or padding.
+"""
+
+import numpy as np
+import pytest
+from helpers import array, pixels, randomize, write_legacy
+
+import zoo
+
+CLASSES = 5
+OURS = {"num_classes": CLASSES, "activation": None}
+IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+
+
+def close(found, expected):
+    """The largest difference is below a ten-thousandth of the logits' range."""
+    assert found.shape == expected.shape and np.isfinite(expected).all() and np.ptp(expected) > 0.01
+    assert np.abs(found - expected).max() < 1e-4 * np.ptp(expected)
+
+
+def with_keras(name, module, function, tmp_path, sizes=(64, 75), spelling="keras2", ours=None, **options):
+    """Our builder `name` against `module.function` of keras.applications, at even and odd sizes (the first writes the file).
+
+    `options` go to both builders, `ours` to our own.
+    """
+    def official(size):
+        more = dict(weights=None, classes=CLASSES, classifier_activation=None, input_shape=(size, size, 3))
+        return getattr(module, function)(**more, **options)
+
+    theirs = randomize(official(sizes[0]))
+    path = write_legacy(theirs, tmp_path / "weights.h5", spelling)
+    for size in sizes:
+        model = zoo.get_model(name, weights=path, input_shape=(size, size, 3), **OURS, **options, **(ours or {}))
+        assert model.origin.variant == "keras"
+        at_size = official(size)
+        at_size.set_weights(theirs.get_weights())
+        x = pixels(2, size, size, 3)
+        expected = array(at_size(module.preprocess_input(x.astype(np.float32))))
+        close(array(model(x)), expected)
+    path.unlink()  # up to a gigabyte
+
+
+def torchvision():
+    """The package, whose compiled operators (for detection) need not fit the installed PyTorch."""
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed: its graphs cannot be compared")
+    operators = torch.library.Library("torchvision", "DEF")
+    for name in ("nms", "qnms"):
+        try:
+            operators.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+        except RuntimeError:
+            pass  # the compiled operators are there
+    return pytest.importorskip("torchvision", reason="torchvision is not installed: its graphs cannot be compared")
+
+
+def randomize_torch(model):
+    """Random weights of a torch.nn.Module that keep signals in range, and statistics that no default would hide."""
+    import torch
+
+    torch.manual_seed(0)
+    with torch.no_grad():
+        for name, tensor in model.state_dict().items():
+            if name.endswith("running_var"):
+                tensor.uniform_(0.5, 2.0)
+            elif tensor.ndim > 1 and name.endswith("weight"):
+                torch.nn.init.kaiming_normal_(tensor)
+            elif tensor.is_floating_point():  # biases, means, and scales away from 1
+                tensor.normal_(0, 0.1).add_(1.0 if name.endswith("weight") else 0.0)
+    return model.eval()
+
+
+def with_torch(name, theirs, tmp_path, sizes=(64, 75), statistics=IMAGENET, variant="torch", **options):
+    """Our builder `name` against a torch.nn.Module of CLASSES classes, through its state_dict; `options` go to ours."""
+    import torch
+
+    path = tmp_path / "weights.pth"
+    torch.save(randomize_torch(theirs).state_dict(), path)
+    mean, std = (torch.tensor(v).reshape(1, 3, 1, 1) for v in statistics)
+    for size in sizes:
+        model = zoo.get_model(name, weights=path, input_shape=(size, size, 3), **OURS, **options)
+        assert model.origin.variant == variant
+        x = pixels(2, size, size, 3)
+        with torch.no_grad():
+            expected = theirs((torch.from_numpy(x).permute(0, 3, 1, 2) / 255 - mean) / std).numpy()
+        close(array(model(x)), expected)
+    ours = sum(int(np.prod(v.shape)) for v in model.trainable_variables)
+    assert ours == sum(p.numel() for p in theirs.parameters() if p.requires_grad)
+    path.unlink()

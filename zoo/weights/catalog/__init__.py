@@ -1,0 +1,21 @@
+"""Every set of published weights that the zoo knows, as data: a file a publisher."""
+
+from collections.abc import Mapping
+
+from zoo.weights.catalog import keras, timm, torchvision
+from zoo.weights.catalog.entry import Entry
+
+ENTRIES = (*keras.ENTRIES, *torchvision.ENTRIES, *timm.ENTRIES)
+
+
+def entries(model: str) -> list[Entry]:
+    """All entries of a model, the default first."""
+    return [entry for entry in ENTRIES if entry.model == model]
+
+
+def find(model: str, tag: str, options: Mapping[str, object]) -> Entry | None:
+    """The model's entry of that tag for exactly those builder arguments; None if there is none."""
+    for entry in entries(model):
+        if entry.tag == tag and dict(entry.options) == dict(options):
+            return entry
+    return None

@@ -1,0 +1,37 @@
+"""What the zoo knows about one published file of weights."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One file of weights and all that belongs to it.
+
+    `hash` is as its publisher gives it: "sha256:…" whole, "sha256-prefix:…" (torchvision puts eight digits into the file
+    name), "md5:…" (keras.applications), or "none" where nothing was published; then the digest of the first download is
+    kept and checked from there on.
+    """
+
+    model: str
+    tag: str
+    url: str  # a bare file name is a file in zoo/pretrained
+    hash: str
+    variant: str  # which graph: "keras", "torch", ...
+    parameters: int  # of the whole model, moving statistics included
+    top1: float | None  # published, in per cent, single crop
+    source: str  # who published that number
+    license: str
+    top5: float | None = None
+    year: int | None = None  # when the file was published
+    preprocessing: str = ""  # a mode of zoo.preprocessing; "": the variant's
+    input_shape: tuple[int, int, int] = (224, 224, 3)
+    resize: int = 256  # short side before the centre crop
+    interpolation: str = "bilinear"
+    num_classes: int = 1000
+    options: Mapping[str, object] = field(default_factory=dict)  # builder arguments that the file is for
+
+    @property
+    def crop(self) -> float:
+        """Side of the centre crop as a share of the resized short side."""
+        return self.input_shape[0] / self.resize
