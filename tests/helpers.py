@@ -1,5 +1,6 @@
 """Shared by the tests of `zoo/`: random weights, and writers of every kind of weights file that do not use `zoo`."""
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -97,3 +98,16 @@ def python(code, *arguments, cwd, **environment):
                           capture_output=True, text=True, timeout=300)  # fmt: skip
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+@contextlib.contextmanager
+def unprivileged():
+    """Root may write anywhere, so be nobody for a while."""
+    if os.geteuid():
+        yield
+        return
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)

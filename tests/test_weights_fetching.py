@@ -1,6 +1,5 @@
 """Downloads, against a real server on the loopback that cuts, stalls, lies and counts what it sent."""
 
-import contextlib
 import hashlib
 import http.server
 import os
@@ -15,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import ROOT, named, randomize
+from helpers import ROOT, named, randomize, unprivileged
 from safetensors.numpy import save
 
 import zoo
@@ -255,19 +254,6 @@ def test_a_mirror_is_asked_instead(form, server, tmp_path, monkeypatch):
 
 
 # ---------------------------------------------------------------------------------------------- read-only
-@contextlib.contextmanager
-def unprivileged():
-    """Root may write anywhere, so be nobody for a while."""
-    if os.geteuid():
-        yield
-        return
-    os.seteuid(65534)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
-
-
 @pytest.fixture
 def readonly(monkeypatch):
     """A cache folder that anyone may read and nobody may write."""
