@@ -8,9 +8,12 @@ import fnmatch
 
 import keras
 
+from zoo.alexnet import alexnet
+from zoo.inception import googlenet, inception_v1, inception_v3
 from zoo.lenet import lenet5
 from zoo.mobilenet import mobilenet, mobilenet_v2
 from zoo.resnet import resnet50
+from zoo.squeezenet import squeezenet1_0, squeezenet1_1
 from zoo.surgery import features, freeze, new_head, regularize, split, stages
 from zoo.vgg import vgg16
 from zoo.weights.files import WeightsError
@@ -18,7 +21,15 @@ from zoo.weights.loading import load_weights
 
 __version__ = "0.1.0"
 
-MODELS = {function.__name__: function for function in (lenet5, vgg16, resnet50, mobilenet, mobilenet_v2)}
+MODELS = {function.__name__: function for function in (
+    lenet5,
+    alexnet,
+    vgg16,
+    inception_v1, googlenet, inception_v3,
+    resnet50,
+    squeezenet1_0, squeezenet1_1,
+    mobilenet, mobilenet_v2,
+)}  # fmt: skip
 
 
 def list_models(pattern: str = "*") -> list[str]:
@@ -40,8 +51,11 @@ def get_model(name: str, **options) -> keras.Model:
 __all__ = [
     "MODELS", "WeightsError", "features", "freeze", "get_model", "list_models", "load_weights", "new_head", "regularize",
     "split", "stages",
+    "alexnet",
+    "googlenet", "inception_v1", "inception_v3",
     "lenet5",
     "mobilenet", "mobilenet_v2",
     "resnet50",
+    "squeezenet1_0", "squeezenet1_1",
     "vgg16",
 ]  # fmt: skip

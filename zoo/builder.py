@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TypedDict
 
@@ -17,6 +17,8 @@ from zoo.weights.names import TorchNames
 
 # (preprocessed pixels, variant) -> "pre_logits", or a tuple of it and of what auxiliary classifiers see
 Body = Callable[[keras.KerasTensor, str], keras.KerasTensor | tuple[keras.KerasTensor, ...]]
+# (what the body gives, number of classes, dropout, activation) -> the model's output; 0 classes: "pre_logits"
+Head = Callable[[keras.KerasTensor, int, float, str | None], keras.KerasTensor]
 
 
 class Options(TypedDict, total=False):
@@ -48,6 +50,8 @@ class Family:
     any_size: bool = True  # whether height and width may be None
     # Prefixes of tensors that official files hold beyond the model: auxiliary classifiers, preprocessing.
     spare: tuple[str, ...] = ()
+    shapes: Mapping[str, tuple[int, int, int]] = field(default_factory=dict)  # variant → its input shape, where that differs
+    head: Head = surgery.classifier
 
 
 def build(
@@ -82,7 +86,7 @@ def build(
     entry = source.entry if source else None
     if entry and variant != entry.variant:
         raise ValueError(f"{name} weights {weights!r} are for variant {entry.variant!r}, found {variant!r}.")
-    trained_on = entry or family
+    trained_on = entry or replace(family, input_shape=family.shapes.get(variant, family.input_shape))
     input_shape = tuple(trained_on.input_shape if input_shape is None else input_shape)
     _check(name, family, input_shape, num_classes, l2, dropout)
 
@@ -90,13 +94,12 @@ def build(
     inputs = layers.Input(input_shape, name="image")
     x = body(preprocess(inputs, mode), variant)
     x, *auxiliary = x if isinstance(x, tuple) else (x,)
-    outputs = x
-    if num_classes != 0:
-        classes = num_classes or family.num_classes
-        outputs = [surgery.classifier(x, classes, dropout, activation)]
+    classes = family.num_classes if num_classes is None else num_classes
+    outputs = family.head(x, classes, dropout, activation)
+    if auxiliary and classes:
+        outputs = [outputs]
         for i, branch in enumerate(auxiliary, start=1):
             outputs.append(surgery.classifier(branch, classes, 0, activation, name=f"aux{i}_{surgery.CLASSIFIER}"))
-        outputs = outputs if auxiliary else outputs[0]
     model = keras.Model(inputs, outputs, name=name)
     model.origin = Origin(
         name, variant, str(source.path) if source else None, trained_on.input_shape[0], trained_on.resize,

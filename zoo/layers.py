@@ -1,7 +1,7 @@
-"""Building blocks that several families share: a convolution with its batch norm, and the cut between stages."""
+"""Building blocks that several families share: a convolution with its batch norm, the cut between stages, and the like."""
 
 import keras
-from keras import layers
+from keras import layers, ops
 
 
 def stage(x: keras.KerasTensor, name: str) -> keras.KerasTensor:
@@ -18,16 +18,42 @@ def pad_like_torch(x: keras.KerasTensor, kernel_size: int, name: str) -> keras.K
     return layers.ZeroPadding2D(kernel_size // 2, name=name)(x)
 
 
+def max_pool_ceil(x: keras.KerasTensor, name: str) -> keras.KerasTensor:
+    """3 × 3 max pooling of stride 2 whose last window may stick out, as in Caffe and with PyTorch's `ceil_mode`.
+
+    For maps without negative values, such as a ReLU's: the zeros that fill the window must not win.
+    """
+    odd = [size is not None and size % 2 for size in x.shape[1:3]]
+    if not all(odd):  # at odd sizes no window reaches the padding
+        x = layers.ZeroPadding2D(((0, 1), (0, 1)), name=f"{name}_pad")(x)
+    return layers.MaxPooling2D(3, 2, name=name)(x)
+
+
+def local_response_norm(
+    x: keras.KerasTensor, size: int = 5, alpha: float = 1e-4, beta: float = 0.75, k: float = 2.0, *, name: str
+) -> keras.KerasTensor:
+    """x / (k + alpha · sum of the squares of `size` neighbouring channels) ** beta: section 3.3 of the AlexNet paper.
+
+    Caffe and `torch.nn.LocalResponseNorm` divide their alpha by `size` and start with k = 1; here alpha is the paper's.
+    """
+    channels, radius = x.shape[-1], size // 2
+    squares = ops.square(x * alpha**0.5)  # scaled first: float16 would overflow
+    squares = ops.pad(squares, ((0, 0), (0, 0), (0, 0), (radius, radius)))
+    total = sum((squares[..., i : i + channels] for i in range(size)), start=k)
+    return layers.Multiply(name=name)([x, ops.power(total, -beta)])
+
+
 def conv_bn(
     x: keras.KerasTensor,
     filters: int | None,
-    kernel_size: int,
+    kernel_size: int | tuple[int, int],
     strides: int = 1,
     *,
     names: tuple[str, str, str],
     padding: str = "same",
     activation: str | None = "relu",
     use_bias: bool = False,
+    scale: bool = True,
     epsilon: float = 1e-3,
     momentum: float = 0.99,
 ) -> keras.KerasTensor:
@@ -37,5 +63,5 @@ def conv_bn(
         x = layers.DepthwiseConv2D(kernel_size, **options)(x)
     else:
         x = layers.Conv2D(filters, kernel_size, **options)(x)
-    x = layers.BatchNormalization(epsilon=epsilon, momentum=momentum, name=names[1])(x)
+    x = layers.BatchNormalization(scale=scale, epsilon=epsilon, momentum=momentum, name=names[1])(x)
     return layers.Activation(activation, name=names[2])(x) if activation else x

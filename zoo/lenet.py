@@ -2,14 +2,15 @@
 
     input 32 × 32 × 1 (28 × 28 digits padded by 2)          parameters
     c1  6 kernels 5 × 5             28 × 28 × 6              156
-    s2  average pooling 2 × 2       14 × 14 × 6
+    s2  pooling 2 × 2               14 × 14 × 6
     c3  16 kernels 5 × 5            10 × 10 × 16           2,416
-    s4  average pooling 2 × 2        5 ×  5 × 16
+    s4  pooling 2 × 2                5 ×  5 × 16
     c5  dense                      120                    48,120
     f6  dense                       84                    10,164
         classifier                  10                       850
 """
 
+from functools import partial
 from typing import Unpack
 
 import keras
@@ -21,24 +22,27 @@ from zoo.layers import stage
 LENET = Family({"keras": "tf"}, (32, 32, 1), num_classes=10, min_size=16, resize=32, any_size=False)
 
 
-def lenet5(**options: Unpack[Options]) -> keras.Model:
+def lenet5(modern: bool = False, **options: Unpack[Options]) -> keras.Model:
     """LeNet-5 in the form that is taught (LeCun et al. 1998, "Gradient-Based Learning Applied to Document Recognition",
     Proceedings of the IEEE 86(11), section II-B; older than arXiv): tanh, average pooling, 61,706 parameters.
 
     The paper's own form differs in three places that nobody builds any more: its pooling has a trained scale and
-    offset, c3 sees chosen subsets of the maps, and the output measures distances to drawn digits.
+    offset, c3 sees chosen subsets of the maps, and the output measures distances to drawn digits. `modern`: ReLU and max
+    pooling instead of tanh and average pooling.
 
-    Input `(batch, 32, 32, 1)`, grey in 0..255. See `zoo.builder.Options`; weights: "mnist", trained here.
+    Input `(batch, 32, 32, 1)`, grey in 0..255. See `zoo.builder.Options`; weights: "mnist", trained here, not `modern`.
     """
-    return build("lenet5", _body, LENET, **options)
+    arguments = {"modern": True} if modern else {}
+    return build("lenet5", partial(_body, modern=modern), LENET, arguments=arguments, **options)
 
 
-def _body(x: keras.KerasTensor, variant: str) -> keras.KerasTensor:
-    x = layers.Conv2D(6, 5, activation="tanh", name="c1")(x)
-    x = stage(layers.AveragePooling2D(2, name="s2")(x), "stage1")
-    x = layers.Conv2D(16, 5, activation="tanh", name="c3")(x)
-    x = stage(layers.AveragePooling2D(2, name="s4")(x), "stage2")
+def _body(x: keras.KerasTensor, variant: str, modern: bool) -> keras.KerasTensor:
+    activation, pooling = ("relu", layers.MaxPooling2D) if modern else ("tanh", layers.AveragePooling2D)
+    x = layers.Conv2D(6, 5, activation=activation, name="c1")(x)
+    x = stage(pooling(2, name="s2")(x), "stage1")
+    x = layers.Conv2D(16, 5, activation=activation, name="c3")(x)
+    x = stage(pooling(2, name="s4")(x), "stage2")
     x = layers.Flatten(name="flatten")(x)
-    x = layers.Dense(120, activation="tanh", name="c5")(x)
-    x = layers.Dense(84, activation="tanh", name="f6")(x)
+    x = layers.Dense(120, activation=activation, name="c5")(x)
+    x = layers.Dense(84, activation=activation, name="f6")(x)
     return stage(x, "pre_logits")

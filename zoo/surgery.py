@@ -66,7 +66,8 @@ def split(model: keras.Model, at: str) -> tuple[keras.Model, keras.Model]:
 def features(model: keras.Model, stages: Sequence[str] | None = None) -> keras.Model:
     """A model that shares the layers and has one output for each of `stages` (default: all), in that order.
 
-    The outputs are `(batch, height, width, channels)`; that of "pre_logits" is `(batch, channels)`.
+    The outputs are `(batch, height, width, channels)`; that of "pre_logits" is `(batch, channels)`, except where the
+    classifier is a convolution.
 
     Raises:
         ValueError: one of them is no stage of the model, or there is none.
@@ -133,6 +134,8 @@ def new_head(
     if num_classes < 1:
         raise ValueError(f"num_classes must be 1 or more for a new head, found {num_classes}.")
     x = _cut(model, "pre_logits")
+    if len(x.shape) == 4:  # a feature map: the old classifier was a convolution
+        x = layers.GlobalAveragePooling2D(name="avg_pool")(x)
     new = keras.Model(model.input, classifier(x, num_classes, dropout, activation), name=model.name)
     new.origin = getattr(model, "origin", None)
     return new
@@ -141,7 +144,9 @@ def new_head(
 def classifier(
     x: keras.KerasTensor, num_classes: int, dropout: float, activation: str | None, name: str = CLASSIFIER
 ) -> keras.KerasTensor:
-    """Dropout, if any, and a dense layer."""
+    """Dropout, if any, and a dense layer; nothing for 0 classes."""
+    if not num_classes:
+        return x
     if dropout:
         x = layers.Dropout(dropout, name="dropout")(x)
     # Probabilities and losses stay float32 under mixed precision, as Keras' guide asks.

@@ -73,9 +73,8 @@ def load(model: keras.Model, path: Path, new_classes: bool) -> None:
         names = origin.torch_names if origin else {}
         variant = _torch_variant(tensors, names, path, model.name)
         rename = names[variant] if variant else None
-        if origin:
-            tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith(origin.spare)}
         plan, missing, differing, unused = _match(model, tensors, rename, new_classes)
+        unused = [name for name in unused if not (origin and name.startswith(origin.spare))]
         if missing or differing or unused:
             raise WeightsError(_complaint(model, path, missing, differing, unused))
         stem = _stem(model)

@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 Rename = Callable[[str], str | dict[str, str]]
 TorchNames = Mapping[str, Rename]  # variant of the graph ("torch", "timm") -> the map for its files
 
-# What older official Keras files call the classifier.
-KERAS_CLASSIFIERS = ("predictions", "Logits", "probs", "fc1000", "conv_preds")
+# What older official Keras files call the classifier, and SqueezeNet's paper.
+KERAS_CLASSIFIERS = ("predictions", "Logits", "probs", "fc1000", "conv_preds", "conv10")
 
 TORCH_VARIABLES = {
     "kernel": "weight",

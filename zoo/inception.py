@@ -1,0 +1,242 @@
+"""Inception: parallel convolutions of several sizes, their outputs concatenated.
+
+- v1, "GoogLeNet": Szegedy et al. 2014, "Going Deeper with Convolutions", arXiv:1409.4842, table 1
+- v3: Szegedy et al. 2015, "Rethinking the Inception Architecture for Computer Vision", arXiv:1512.00567, table 1
+
+v1: 7 × 7 / 2 convolution, pooling, 1 × 1 and 3 × 3 convolutions, pooling, then nine modules of one kind, `V1_MODULES`.
+The larger convolutions and the pooling of a module stand behind or before a 1 × 1 convolution that keeps them cheap.
+
+v3 makes the 5 × 5 two 3 × 3, and 7 × 7 a 1 × 7 and a 7 × 1; its five kinds of modules:
+
+    stage                                  at 299 px                              module
+    1   convolutions and one pooling       71 × 71 ×  192
+    2   mixed0 to 2                        35 × 35 ×  288    figure 5             _mixed_a
+    3   mixed3                             17 × 17 ×  768    figure 10            _reduce_b
+        mixed4 to 7                        17 × 17 ×  768    figure 6, n = 7      _mixed_c
+    4   mixed8                              8 ×  8 × 1280                         _reduce_d
+        mixed9, 10                          8 ×  8 × 2048    figure 7             _mixed_e
+
+Auxiliary classifiers, by option, help training only: their losses, with a weight of 0.3 in v1, add to the main one's.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from itertools import count
+from typing import Unpack
+
+import keras
+from keras import layers
+
+from zoo.builder import Family, Options, build
+from zoo.layers import conv_bn, local_response_norm, max_pool_ceil, pad_like_torch, stage
+from zoo.weights.names import inception as names
+
+V1 = Family({"paper": "bvlc"})
+# torchvision ported both networks' weights from TensorFlow, and feeds them as TensorFlow did: its `transform_input`.
+GOOGLENET = Family({"torch": "tf"}, spare=("aux1.", "aux2."))
+V3 = Family({"keras": "tf", "torch": "tf"}, (299, 299, 3), min_size=75, resize=342, spare=("AuxLogits.",))
+
+# Filters of the branches 1 × 1; 3 × 3, reduced and whole; 5 × 5, reduced and whole; pooling: table 1. A row a stage.
+V1_MODULES = (
+    {"3a": (64, 96, 128, 16, 32, 32), "3b": (128, 128, 192, 32, 96, 64)},
+    {
+        "4a": (192, 96, 208, 16, 48, 64), "4b": (160, 112, 224, 24, 64, 64), "4c": (128, 128, 256, 24, 64, 64),
+        "4d": (112, 144, 288, 32, 64, 64), "4e": (256, 160, 320, 32, 128, 128),
+    },
+    {"5a": (256, 160, 320, 32, 128, 128), "5b": (384, 192, 384, 48, 128, 128)},
+)  # fmt: skip
+
+Conv = Callable[..., keras.KerasTensor]  # (x, filters, kernel size, strides, ...): a convolution and all that belongs to it
+
+
+def inception_v1(lrn: bool = True, aux: bool = False, **options: Unpack[Options]) -> keras.Model:
+    """The GoogLeNet of Szegedy et al. 2014 (arXiv:1409.4842), table 1: 6,998,552 parameters.
+
+    Real 5 × 5 branches and biases, as Caffe's model has. `lrn`: local response normalisation, with Caffe's constants, for
+    the paper gives none. `aux`: two more outputs (3.2 million parameters each at 1000 classes), for training; the output
+    is then a list.
+
+    Input `(batch, 224, 224, 3)`, or any size from 32 up, RGB in 0..255. See `zoo.builder.Options`; no public weights.
+    """
+    return build("inception_v1", partial(_v1, lrn=lrn, aux=aux), V1, arguments={"lrn": lrn}, **options)
+
+
+def googlenet(aux: bool = False, **options: Unpack[Options]) -> keras.Model:
+    """torchvision's GoogLeNet after Szegedy et al. 2014 (arXiv:1409.4842): batch norm instead of biases and of local
+    response normalisation, and 3 × 3 where the paper has 5 × 5: 6,624,904 parameters and 14,560 moving statistics.
+
+    `aux`: two more outputs, for training; the output is then a list.
+
+    Input `(batch, 224, 224, 3)`, or any size from 32 up, RGB in 0..255. See `zoo.builder.Options`; weights:
+    "imagenet_torchvision".
+    """
+    return build("googlenet", partial(_v1, aux=aux), GOOGLENET, torch_names={"torch": names.torchvision_v1}, **options)
+
+
+def inception_v3(aux: bool = False, **options: Unpack[Options]) -> keras.Model:
+    """Inception v3 of Szegedy et al. 2015 (arXiv:1512.00567), table 1.
+
+    Variant "keras": 23,851,784 parameters, moving statistics included; "torch": 23,834,568 and 34,432 statistics, for its
+    batch norm scales; its average pooling counts the padding. `aux`: one more output, for training; the output is then a
+    list. The weights of keras.applications lack it.
+
+    Input `(batch, 299, 299, 3)`, or any size from 75 up, RGB in 0..255. See `zoo.builder.Options`; weights: "imagenet"
+    (keras.applications), "imagenet_torchvision".
+    """
+    return build("inception_v3", partial(_v3, aux=aux), V3, torch_names={"torch": names.torchvision_v3}, **options)
+
+
+# ---------------------------------------------------------------------------------------------- v1
+def _v1(x: keras.KerasTensor, variant: str, aux: bool, lrn: bool = False):
+    torch = variant == "torch"
+    conv = _conv_bn_v1 if torch else _conv_bias
+    x = pad_like_torch(x, 7, name="conv1_pad")
+    x = conv(x, 64, 7, 2, name="conv1_7x7_s2", padding="valid")
+    x = max_pool_ceil(x, name="pool1_3x3_s2")
+    if lrn:
+        x = local_response_norm(x, alpha=1e-4 / 5, k=1.0, name="pool1_norm1")
+    x = conv(x, 64, 1, name="conv2_3x3_reduce")
+    x = conv(x, 192, 3, name="conv2_3x3")
+    if lrn:
+        x = local_response_norm(x, alpha=1e-4 / 5, k=1.0, name="conv2_norm2")
+    x = stage(x, "stage1")
+    branches = []
+    for i, modules in enumerate(V1_MODULES, start=2):
+        if torch and i == 4:
+            x = layers.MaxPooling2D(2, padding="same", name="pool4_3x3_s2")(x)
+        else:
+            x = max_pool_ceil(x, name=f"pool{i}_3x3_s2")
+        for module, filters in modules.items():
+            x = _module(x, filters, conv, 3 if torch else 5, f"inception_{module}")
+            if aux and module in ("4a", "4d"):
+                branches.append(_aux_v1(x, conv, torch, f"aux{len(branches) + 1}"))
+        x = stage(x, f"stage{i}")
+    x = stage(layers.GlobalAveragePooling2D(name="pool5_7x7_s1")(x), "pre_logits")
+    return x, *branches
+
+
+def _module(x: keras.KerasTensor, filters: tuple[int, ...], conv: Conv, large: int, name: str) -> keras.KerasTensor:
+    """Figure 2b of v1; torchvision makes the 5 × 5 branch `large` = 3."""
+    one, three_reduce, three, five_reduce, five, pool = filters
+    branch1 = conv(x, one, 1, name=f"{name}_1x1")
+    branch3 = conv(x, three_reduce, 1, name=f"{name}_3x3_reduce")
+    branch3 = conv(branch3, three, 3, name=f"{name}_3x3")
+    branch5 = conv(x, five_reduce, 1, name=f"{name}_5x5_reduce")
+    branch5 = conv(branch5, five, large, name=f"{name}_5x5")
+    branch_pool = layers.MaxPooling2D(3, 1, padding="same", name=f"{name}_pool")(x)
+    branch_pool = conv(branch_pool, pool, 1, name=f"{name}_pool_proj")
+    return layers.Concatenate(name=name)([branch1, branch3, branch5, branch_pool])
+
+
+def _aux_v1(x: keras.KerasTensor, conv: Conv, torch: bool, name: str) -> keras.KerasTensor:
+    if torch or x.shape[1:3] != (14, 14):
+        x = layers.AdaptiveAveragePooling2D(4, name=f"{name}_pool")(x)
+    else:
+        x = layers.AveragePooling2D(5, 3, name=f"{name}_pool")(x)
+    x = conv(x, 128, 1, name=f"{name}_conv")
+    x = layers.Flatten(name=f"{name}_flatten")(x)
+    x = layers.Dense(1024, activation="relu", name=f"{name}_fc")(x)
+    return layers.Dropout(0.7, name=f"{name}_dropout")(x)
+
+
+def _conv_bias(x, filters: int, kernel_size: int, strides: int = 1, *, name: str, padding: str = "same"):
+    return layers.Conv2D(filters, kernel_size, strides, padding, activation="relu", name=name)(x)
+
+
+def _conv_bn_v1(x, filters: int, kernel_size: int, strides: int = 1, *, name: str, padding: str = "same"):
+    parts = (name, f"{name}_bn", f"{name}_relu")
+    return conv_bn(x, filters, kernel_size, strides, names=parts, padding=padding, momentum=0.9)
+
+
+# ---------------------------------------------------------------------------------------------- v3
+def _v3(x: keras.KerasTensor, variant: str, aux: bool):
+    torch, numbers = variant == "torch", count()
+    norm = dict(scale=torch, momentum=0.9 if torch else 0.99)
+
+    def conv(x, filters, kernel_size, strides=1, padding="same"):
+        """Official files number the convolutions in the order in which keras.applications makes them."""
+        number = next(numbers)
+        kinds = ("conv2d", "batch_normalization", "activation")
+        parts = tuple(f"{kind}_{number}" if number else kind for kind in kinds)
+        return conv_bn(x, filters, kernel_size, strides, names=parts, padding=padding, **norm)
+
+    x = conv(x, 32, 3, 2, "valid")
+    x = conv(x, 32, 3, 1, "valid")
+    x = conv(x, 64, 3)
+    x = layers.MaxPooling2D(3, 2, name="max_pool1")(x)
+    x = conv(x, 80, 1)
+    x = stage(conv(x, 192, 3, 1, "valid"), "stage1")
+    x = layers.MaxPooling2D(3, 2, name="max_pool2")(x)
+    for i, pool in enumerate((32, 64, 64)):
+        x = _mixed_a(x, conv, pool, torch, f"mixed{i}")
+    x = _reduce_b(stage(x, "stage2"), conv, "mixed3")
+    for i, filters in enumerate((128, 160, 160, 192), start=4):
+        x = _mixed_c(x, conv, filters, torch, f"mixed{i}")
+    branches = [_aux_v3(x, norm)] if aux else []
+    x = _reduce_d(stage(x, "stage3"), conv, "mixed8")
+    for i in (9, 10):
+        x = _mixed_e(x, conv, torch, f"mixed{i}")
+    x = stage(x, "stage4")
+    return stage(layers.GlobalAveragePooling2D(name="avg_pool")(x), "pre_logits"), *branches
+
+
+def _mixed_a(x: keras.KerasTensor, conv: Conv, pool: int, torch: bool, name: str) -> keras.KerasTensor:
+    branch1 = conv(x, 64, 1)
+    branch5 = conv(conv(x, 48, 1), 64, 5)
+    double = conv(conv(conv(x, 64, 1), 96, 3), 96, 3)
+    branch_pool = conv(_average(x, torch, name), pool, 1)
+    return layers.Concatenate(name=name)([branch1, branch5, double, branch_pool])
+
+
+def _reduce_b(x: keras.KerasTensor, conv: Conv, name: str) -> keras.KerasTensor:
+    branch3 = conv(x, 384, 3, 2, "valid")
+    double = conv(conv(conv(x, 64, 1), 96, 3), 96, 3, 2, "valid")
+    branch_pool = layers.MaxPooling2D(3, 2, name=f"{name}_pool")(x)
+    return layers.Concatenate(name=name)([branch3, double, branch_pool])
+
+
+def _mixed_c(x: keras.KerasTensor, conv: Conv, filters: int, torch: bool, name: str) -> keras.KerasTensor:
+    branch1 = conv(x, 192, 1)
+    branch7 = conv(conv(conv(x, filters, 1), filters, (1, 7)), 192, (7, 1))
+    double = conv(x, filters, 1)
+    for kernel_size in ((7, 1), (1, 7), (7, 1)):
+        double = conv(double, filters, kernel_size)
+    double = conv(double, 192, (1, 7))
+    branch_pool = conv(_average(x, torch, name), 192, 1)
+    return layers.Concatenate(name=name)([branch1, branch7, double, branch_pool])
+
+
+def _reduce_d(x: keras.KerasTensor, conv: Conv, name: str) -> keras.KerasTensor:
+    branch3 = conv(conv(x, 192, 1), 320, 3, 2, "valid")
+    branch7 = conv(conv(conv(x, 192, 1), 192, (1, 7)), 192, (7, 1))
+    branch7 = conv(branch7, 192, 3, 2, "valid")
+    branch_pool = layers.MaxPooling2D(3, 2, name=f"{name}_pool")(x)
+    return layers.Concatenate(name=name)([branch3, branch7, branch_pool])
+
+
+def _mixed_e(x: keras.KerasTensor, conv: Conv, torch: bool, name: str) -> keras.KerasTensor:
+    branch1 = conv(x, 320, 1)
+    branch3 = conv(x, 384, 1)
+    branch3 = [conv(branch3, 384, (1, 3)), conv(branch3, 384, (3, 1))]
+    double = conv(conv(x, 448, 1), 384, 3)
+    double = [conv(double, 384, (1, 3)), conv(double, 384, (3, 1))]
+    branch_pool = conv(_average(x, torch, name), 192, 1)
+    return layers.Concatenate(name=name)([branch1, *branch3, *double, branch_pool])
+
+
+def _average(x: keras.KerasTensor, torch: bool, name: str) -> keras.KerasTensor:
+    """3 × 3, size kept. PyTorch counts the padding's zeros at the border; Keras averages what is there."""
+    if torch:
+        x = pad_like_torch(x, 3, name=f"{name}_pool_pad")
+    return layers.AveragePooling2D(3, 1, "valid" if torch else "same", name=f"{name}_pool")(x)
+
+
+def _aux_v3(x: keras.KerasTensor, norm: dict) -> keras.KerasTensor:
+    if x.shape[1:3] == (17, 17):
+        x = layers.AveragePooling2D(5, 3, name="aux1_pool")(x)
+    else:
+        x = layers.AdaptiveAveragePooling2D(5, name="aux1_pool")(x)
+    for name, filters, kernel_size in (("aux1_conv0", 128, 1), ("aux1_conv1", 768, 5)):
+        parts = (name, f"{name}_bn", f"{name}_relu")
+        x = conv_bn(x, filters, kernel_size, names=parts, padding="valid", **norm)
+    return layers.Flatten(name="aux1_flatten")(x)

@@ -1,0 +1,13 @@
+"""SqueezeNet in other files."""
+
+
+def torchvision(pooled: tuple[int, ...]):
+    """`fire2_squeeze1x1` -> `features.3.squeeze`: one sequence of conv1, ReLU, pooling, modules, and poolings behind
+    the modules `pooled`.
+    """
+    table, index = {"conv1": "features.0", "predictions": "classifier.1"}, 3
+    for fire in range(2, 10):
+        for part in ("squeeze", "expand1x1", "expand3x3"):
+            table[f"fire{fire}_{part.replace('squeeze', 'squeeze1x1')}"] = f"features.{index}.{part}"
+        index += 1 + (fire in pooled)
+    return table.__getitem__
