@@ -48,6 +48,7 @@ class Family:
     any_size: bool = True  # whether height and width may be None
     # Prefixes of tensors that official files hold beyond the model: auxiliary classifiers, preprocessing.
     spare: tuple[str, ...] = ()
+    keras_names: Callable[[str], str] | None = None  # what the official file calls the layers, if an older Keras wrote it
 
 
 def build(
@@ -100,7 +101,7 @@ def build(
     model = keras.Model(inputs, outputs, name=name)
     model.origin = Origin(
         name, variant, str(source.path) if source else None, trained_on.input_shape[0], trained_on.resize,
-        trained_on.interpolation, family.spare, torch_names, bool(mode and MODES[mode].bgr),
+        trained_on.interpolation, family.spare, torch_names, bool(mode and MODES[mode].bgr), family.keras_names,
     )  # fmt: skip
     if source:
         loading.load(model, source.path, new_classes=num_classes is not None)
