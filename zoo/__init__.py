@@ -14,10 +14,29 @@ from zoo.lenet import lenet5
 from zoo.mobilenet import mobilenet, mobilenet_v2
 from zoo.resnet import resnet50
 from zoo.squeezenet import squeezenet1_0, squeezenet1_1
+from zoo.densenet import densenet121, densenet161, densenet169, densenet201
+from zoo.lenet import lenet5
+from zoo.mobilenet import mobilenet, mobilenet_v2
+from zoo.resnet import (
+    resnet18,
+    resnet20,
+    resnet32,
+    resnet34,
+    resnet44,
+    resnet50,
+    resnet50v2,
+    resnet56,
+    resnet101,
+    resnet101v2,
+    resnet110,
+    resnet152,
+    resnet152v2,
+)
 from zoo.surgery import features, freeze, new_head, regularize, split, stages
-from zoo.vgg import vgg16
+from zoo.vgg import vgg11, vgg11_bn, vgg13, vgg13_bn, vgg16, vgg16_bn, vgg19, vgg19_bn
 from zoo.weights.files import WeightsError
 from zoo.weights.loading import load_weights
+from zoo.xception import xception
 
 __version__ = "0.1.0"
 
@@ -28,6 +47,11 @@ MODELS = {function.__name__: function for function in (
     inception_v1, googlenet, inception_v3,
     resnet50,
     squeezenet1_0, squeezenet1_1,
+    vgg11, vgg13, vgg16, vgg19, vgg11_bn, vgg13_bn, vgg16_bn, vgg19_bn,
+    resnet18, resnet34, resnet50, resnet101, resnet152, resnet50v2, resnet101v2, resnet152v2,
+    resnet20, resnet32, resnet44, resnet56, resnet110,
+    densenet121, densenet161, densenet169, densenet201,
+    xception,
     mobilenet, mobilenet_v2,
 )}  # fmt: skip
 
@@ -58,4 +82,11 @@ __all__ = [
     "resnet50",
     "squeezenet1_0", "squeezenet1_1",
     "vgg16",
+    "densenet121", "densenet161", "densenet169", "densenet201",
+    "lenet5",
+    "mobilenet", "mobilenet_v2",
+    "resnet101", "resnet101v2", "resnet110", "resnet152", "resnet152v2", "resnet18", "resnet20", "resnet32", "resnet34",
+    "resnet44", "resnet50", "resnet50v2", "resnet56",
+    "vgg11", "vgg11_bn", "vgg13", "vgg13_bn", "vgg16", "vgg16_bn", "vgg19", "vgg19_bn",
+    "xception",
 ]  # fmt: skip

@@ -52,6 +52,7 @@ class Family:
     spare: tuple[str, ...] = ()
     shapes: Mapping[str, tuple[int, int, int]] = field(default_factory=dict)  # variant → its input shape, where that differs
     head: Head = surgery.classifier
+    keras_names: Callable[[str], str] | None = None  # what the official file calls the layers, if an older Keras wrote it
 
 
 def build(
@@ -103,7 +104,7 @@ def build(
     model = keras.Model(inputs, outputs, name=name)
     model.origin = Origin(
         name, variant, str(source.path) if source else None, trained_on.input_shape[0], trained_on.resize,
-        trained_on.interpolation, family.spare, torch_names, bool(mode and MODES[mode].bgr),
+        trained_on.interpolation, family.spare, torch_names, bool(mode and MODES[mode].bgr), family.keras_names,
     )  # fmt: skip
     if source:
         loading.load(model, source.path, new_classes=num_classes is not None)

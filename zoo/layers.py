@@ -63,5 +63,18 @@ def conv_bn(
         x = layers.DepthwiseConv2D(kernel_size, **options)(x)
     else:
         x = layers.Conv2D(filters, kernel_size, **options)(x)
-    x = layers.BatchNormalization(scale=scale, epsilon=epsilon, momentum=momentum, name=names[1])(x)
-    return layers.Activation(activation, name=names[2])(x) if activation else x
+    return norm(x, names=names[1:], activation=activation, scale=scale, epsilon=epsilon, momentum=momentum)
+
+
+def norm(
+    x: keras.KerasTensor,
+    *,
+    names: tuple[str, str],
+    activation: str | None = "relu",
+    scale: bool = True,
+    epsilon: float = 1e-3,
+    momentum: float = 0.99,
+) -> keras.KerasTensor:
+    """Batch norm and activation, named `names`."""
+    x = layers.BatchNormalization(scale=scale, epsilon=epsilon, momentum=momentum, name=names[0])(x)
+    return layers.Activation(activation, name=names[1])(x) if activation else x

@@ -4,7 +4,7 @@ A stage is a named `Identity` layer (`layers.stage`). Everything a strategy does
 names: `split` cuts there, `freeze` stops training before it, features are what comes out of it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import keras
@@ -38,6 +38,7 @@ class Origin:
     spare: tuple[str, ...] = field(repr=False, compare=False, default=())  # see builder.Family
     torch_names: TorchNames = field(repr=False, compare=False, default_factory=dict)
     bgr: bool = field(repr=False, compare=False, default=False)  # whether the first kernel of the weights sees BGR
+    keras_names: Callable[[str], str] | None = field(repr=False, compare=False, default=None)  # see builder.Family
 
 
 def stages(model: keras.Model) -> list[str]:

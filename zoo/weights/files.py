@@ -142,11 +142,15 @@ def _text(name) -> str:
 
 
 def _variable(name: str) -> str:
-    """`conv1/kernel:0`, `block1_conv1_W_1:0`, `dw/depthwise_kernel:0` -> kernel, as Keras 3 calls it."""
+    """`conv1/kernel:0`, `block1_conv1_W_1:0`, `dw/depthwise_kernel:0` -> kernel, as Keras 3 calls it.
+
+    Keras 1 put the layer's name before the variable's, and called a variance a standard deviation.
+    """
     name = re.sub(r"(_\d+)?(:\d+)?$", "", name).rpartition("/")[2]
-    if old := re.search(r"_(W|b)$", name):
-        return {"W": "kernel", "b": "bias"}[old[1]]
-    return {"depthwise_kernel": "kernel"}.get(name, name)
+    if old := re.search(r"_(W|b|gamma|beta|running_mean|running_std|depthwise_kernel|pointwise_kernel)$", name):
+        name = old[1]
+    return {"W": "kernel", "b": "bias", "running_mean": "moving_mean", "running_std": "moving_variance",
+            "depthwise_kernel": "kernel"}.get(name, name)  # fmt: skip
 
 
 def _read_npz(path, stack) -> Tensors:

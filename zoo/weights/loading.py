@@ -17,7 +17,10 @@ from zoo.weights.files import Tensors, WeightsError, is_torch, open_tensors, rea
 from zoo.weights.names import KERAS_CLASSIFIERS, TORCH_VARIABLES, Rename, TorchNames
 
 KERNELS = ("kernel", "depthwise_kernel", "pointwise_kernel")
-AUTOMATIC = ("conv2d", "batch_normalization", "dense", "depthwise_conv2d", "separable_conv2d")  # Keras' own names
+AUTOMATIC = (  # Keras' own names, of today and of its first version
+    "conv2d", "batch_normalization", "dense", "depthwise_conv2d", "separable_conv2d",
+    "convolution2d", "batchnormalization", "separableconvolution2d",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -102,7 +105,10 @@ def _match(model: keras.Model, tensors: Tensors, rename: Rename | None, new_clas
     """Pair every variable with a tensor: (pairs, names not found, shapes that differ, tensors left over)."""
     plan, missing, differing, used = [], [], [], set()
     stem = _stem(model)
-    own = _counted(layer.name for layer in model.layers if layer.weights)
+    own = {name: (counted,) for name, counted in _counted(layer.name for layer in model.layers if layer.weights).items()}
+    own[CLASSIFIER] = KERAS_CLASSIFIERS
+    if (origin := getattr(model, "origin", None)) and origin.keras_names:
+        own = {name: (*owners, origin.keras_names(name)) for name, owners in own.items()}
     if not rename:
         counted = _counted(dict.fromkeys(map(_owner, tensors)))
         tensors = {f"{counted[_owner(name)]}/{name.rpartition('/')[2]}": value for name, value in tensors.items()}
@@ -124,7 +130,7 @@ def _match(model: keras.Model, tensors: Tensors, rename: Rename | None, new_clas
     unused = set(tensors) - used
     if new_classes:
         ours = [layer.name for layer in model.layers if layer.name.endswith(CLASSIFIER)]
-        heads = {rename(name) for name in [CLASSIFIER, *ours]} if rename else {*KERAS_CLASSIFIERS, *ours}
+        heads = {rename(name) for name in [CLASSIFIER, *ours]} if rename else {*own[CLASSIFIER], *ours}
         unused = {name for name in unused if _owner(name) not in heads}
     return plan, missing, differing, sorted(unused)
 
@@ -143,17 +149,20 @@ def _counted(names: Iterable[str]) -> dict[str, str]:
     }  # fmt: skip
 
 
-def _name_in_file(layer, own: dict[str, str], index: int, tensors: Tensors, rename: Rename | None) -> str | None:
+def _name_in_file(layer, own: dict[str, tuple[str, ...]], index: int, tensors: Tensors, rename: Rename | None) -> str | None:
     """What the file calls the layer's variable; None if it has nothing of that name."""
     variable = layer.weights[index].name
     if rename:
-        module = rename(layer.name)
-        names = [module.get(variable) if isinstance(module, dict) else f"{module}.{TORCH_VARIABLES[variable]}"]
+        modules = rename(layer.name)
+        if isinstance(modules, dict):
+            names = [modules.get(variable)]
+        else:
+            modules = modules if isinstance(modules, tuple) else (modules,)
+            names = [f"{module}.{TORCH_VARIABLES[variable]}" for module in modules]
     else:
-        owners = KERAS_CLASSIFIERS if layer.name == CLASSIFIER else (own[layer.name],)
         # Files spell the kernel of a depthwise convolution in two ways, and `files` makes one of them.
         keys = (variable, "kernel", index) if variable == "depthwise_kernel" else (variable, index)
-        names = [f"{owner}/{key}" for owner in owners for key in keys]
+        names = [f"{owner}/{key}" for owner in own[layer.name] for key in keys]
     return next((name for name in names if name in tensors), None)
 
 
