@@ -70,16 +70,19 @@ def randomize_torch(model):
     return model.eval()
 
 
-def with_torch(name, theirs, tmp_path, sizes=(64, 75), statistics=IMAGENET, variant="torch", **options):
-    """Our builder `name` against a torch.nn.Module of CLASSES classes, through its state_dict; `options` go to ours."""
+def with_torch(name, theirs, tmp_path, sizes=(64, 75), statistics=IMAGENET, variant="torch", graph=None, **options):
+    """Our builder `name` against a torch.nn.Module of CLASSES classes, through its state_dict; `options` go to ours.
+
+    `variant` is what the file's names must tell us; `graph` is told instead where they cannot.
+    """
     import torch
 
     path = tmp_path / "weights.pth"
     torch.save(randomize_torch(theirs).state_dict(), path)
     mean, std = (torch.tensor(v).reshape(1, 3, 1, 1) for v in statistics)
     for size in sizes:
-        model = zoo.get_model(name, weights=path, input_shape=(size, size, 3), **OURS, **options)
-        assert model.origin.variant == variant
+        model = zoo.get_model(name, weights=path, input_shape=(size, size, 3), variant=graph, **OURS, **options)
+        assert model.origin.variant == (graph or variant)
         x = pixels(2, size, size, 3)
         with torch.no_grad():
             expected = theirs((torch.from_numpy(x).permute(0, 3, 1, 2) / 255 - mean) / std).numpy()

@@ -10,6 +10,7 @@ import keras
 
 from zoo.lenet import lenet5
 from zoo.mobilenet import mobilenet, mobilenet_v2
+from zoo.mobilenet_v3 import mobilenet_v3_large, mobilenet_v3_small
 from zoo.resnet import resnet50
 from zoo.surgery import features, freeze, new_head, regularize, split, stages
 from zoo.vgg import vgg16
@@ -18,7 +19,16 @@ from zoo.weights.loading import load_weights
 
 __version__ = "0.1.0"
 
-MODELS = {function.__name__: function for function in (lenet5, vgg16, resnet50, mobilenet, mobilenet_v2)}
+MODELS = {
+    function.__name__: function
+    for function in (
+        lenet5,
+        vgg16,
+        resnet50,
+        mobilenet, mobilenet_v2,
+        mobilenet_v3_small, mobilenet_v3_large,
+    )
+}  # fmt: skip
 
 
 def list_models(pattern: str = "*") -> list[str]:
@@ -42,6 +52,7 @@ __all__ = [
     "split", "stages",
     "lenet5",
     "mobilenet", "mobilenet_v2",
+    "mobilenet_v3_large", "mobilenet_v3_small",
     "resnet50",
     "vgg16",
 ]  # fmt: skip

@@ -11,7 +11,7 @@ Rename = Callable[[str], str | dict[str, str]]
 TorchNames = Mapping[str, Rename]  # variant of the graph ("torch", "timm") -> the map for its files
 
 # What older official Keras files call the classifier.
-KERAS_CLASSIFIERS = ("predictions", "Logits", "probs", "fc1000", "conv_preds")
+KERAS_CLASSIFIERS = ("predictions", "Logits", "logits", "probs", "fc1000", "conv_preds")
 
 TORCH_VARIABLES = {
     "kernel": "weight",
