@@ -54,8 +54,12 @@ def torchvision():
     return pytest.importorskip("torchvision", reason="torchvision is not installed: its graphs cannot be compared")
 
 
-def randomize_torch(model):
-    """Random weights of a torch.nn.Module that keep signals in range, and statistics that no default would hide."""
+def randomize_torch(model, gain=1.0):
+    """Random weights of a torch.nn.Module that keep signals in range, and statistics that no default would hide.
+
+    A `gain` below 1 makes each residual smaller than what it is added to: with dozens of blocks, sums that double let
+    rounding errors grow without bound.
+    """
     import torch
 
     torch.manual_seed(0)
@@ -64,13 +68,14 @@ def randomize_torch(model):
             if name.endswith("running_var"):
                 tensor.uniform_(0.5, 2.0)
             elif tensor.ndim > 1 and name.endswith("weight"):
-                torch.nn.init.kaiming_normal_(tensor)
+                torch.nn.init.kaiming_normal_(tensor).mul_(gain)
             elif tensor.is_floating_point():  # biases, means, and scales away from 1
                 tensor.normal_(0, 0.1).add_(1.0 if name.endswith("weight") else 0.0)
     return model.eval()
 
 
-def with_torch(name, theirs, tmp_path, sizes=(64, 75), statistics=IMAGENET, variant="torch", graph=None, **options):
+def with_torch(name, theirs, tmp_path, sizes=(64, 75), statistics=IMAGENET, variant="torch", graph=None, gain=1.0,
+               **options):  # fmt: skip
     """Our builder `name` against a torch.nn.Module of CLASSES classes, through its state_dict; `options` go to ours.
 
     `variant` is what the file's names must tell us; `graph` is told instead where they cannot.
@@ -78,7 +83,7 @@ def with_torch(name, theirs, tmp_path, sizes=(64, 75), statistics=IMAGENET, vari
     import torch
 
     path = tmp_path / "weights.pth"
-    torch.save(randomize_torch(theirs).state_dict(), path)
+    torch.save(randomize_torch(theirs, gain).state_dict(), path)
     mean, std = (torch.tensor(v).reshape(1, 3, 1, 1) for v in statistics)
     for size in sizes:
         model = zoo.get_model(name, weights=path, input_shape=(size, size, 3), variant=graph, **OURS, **options)

@@ -8,6 +8,23 @@ import fnmatch
 
 import keras
 
+from zoo.efficientnet import (
+    efficientnet_b0,
+    efficientnet_b1,
+    efficientnet_b2,
+    efficientnet_b3,
+    efficientnet_b4,
+    efficientnet_b5,
+    efficientnet_b6,
+    efficientnet_b7,
+    efficientnet_v2_b0,
+    efficientnet_v2_b1,
+    efficientnet_v2_b2,
+    efficientnet_v2_b3,
+    efficientnet_v2_l,
+    efficientnet_v2_m,
+    efficientnet_v2_s,
+)
 from zoo.lenet import lenet5
 from zoo.mobilenet import mobilenet, mobilenet_v2
 from zoo.mobilenet_v3 import mobilenet_v3_large, mobilenet_v3_small
@@ -27,6 +44,10 @@ MODELS = {
         resnet50,
         mobilenet, mobilenet_v2,
         mobilenet_v3_small, mobilenet_v3_large,
+        efficientnet_b0, efficientnet_b1, efficientnet_b2, efficientnet_b3, efficientnet_b4,
+        efficientnet_b5, efficientnet_b6, efficientnet_b7,
+        efficientnet_v2_b0, efficientnet_v2_b1, efficientnet_v2_b2, efficientnet_v2_b3,
+        efficientnet_v2_s, efficientnet_v2_m, efficientnet_v2_l,
     )
 }  # fmt: skip
 
@@ -50,6 +71,10 @@ def get_model(name: str, **options) -> keras.Model:
 __all__ = [
     "MODELS", "WeightsError", "features", "freeze", "get_model", "list_models", "load_weights", "new_head", "regularize",
     "split", "stages",
+    "efficientnet_b0", "efficientnet_b1", "efficientnet_b2", "efficientnet_b3", "efficientnet_b4",
+    "efficientnet_b5", "efficientnet_b6", "efficientnet_b7",
+    "efficientnet_v2_b0", "efficientnet_v2_b1", "efficientnet_v2_b2", "efficientnet_v2_b3",
+    "efficientnet_v2_l", "efficientnet_v2_m", "efficientnet_v2_s",
     "lenet5",
     "mobilenet", "mobilenet_v2",
     "mobilenet_v3_large", "mobilenet_v3_small",
