@@ -28,8 +28,12 @@ def digest(model):
     return [(float(np.sum(w)), float(np.sum(np.square(w)))) for w in model.get_weights()]
 
 
-def randomize(model, seed=0):
-    """Random weights that keep signals in range, and statistics that no default would hide."""
+def randomize(model, seed=0, gain=1.0):
+    """Random weights that keep signals in range, and statistics that no default would hide.
+
+    A `gain` below 1 makes each residual smaller than what it is added to: with dozens of blocks, sums that double let
+    rounding errors grow without bound.
+    """
     rng = np.random.default_rng(seed)
     for variable in model.weights:
         shape = variable.shape
@@ -41,7 +45,7 @@ def randomize(model, seed=0):
             value = rng.uniform(0.7, 1.3, shape)
         elif variable.name == "kernel" and len(shape) > 1:
             inputs = np.prod(shape[:2]) if shape[-1] == 1 else np.prod(shape[:-1])  # depthwise: one map each
-            value = rng.standard_normal(shape, np.float32) * np.float32(np.sqrt(2 / inputs))
+            value = rng.standard_normal(shape, np.float32) * np.float32(gain * np.sqrt(2 / inputs))
         else:
             value = 0.1 * rng.standard_normal(shape, np.float32)
         variable.assign(value)

@@ -20,7 +20,7 @@ def close(found, expected):
     assert np.abs(found - expected).max() < 1e-4 * np.ptp(expected)
 
 
-def with_keras(name, module, function, tmp_path, sizes=(64, 75), spelling="keras2", ours=None, **options):
+def with_keras(name, module, function, tmp_path, sizes=(64, 75), spelling="keras2", ours=None, gain=1.0, **options):
     """Our builder `name` against `module.function` of keras.applications, at even and odd sizes (the first writes the file).
 
     `options` go to both builders, `ours` to our own.
@@ -29,7 +29,7 @@ def with_keras(name, module, function, tmp_path, sizes=(64, 75), spelling="keras
         more = dict(weights=None, classes=CLASSES, classifier_activation=None, input_shape=(size, size, 3))
         return getattr(module, function)(**more, **options)
 
-    theirs = randomize(official(sizes[0]))
+    theirs = randomize(official(sizes[0]), gain=gain)
     path = write_legacy(theirs, tmp_path / "weights.h5", spelling)
     for size in sizes:
         model = zoo.get_model(name, weights=path, input_shape=(size, size, 3), **OURS, **options, **(ours or {}))
@@ -55,11 +55,7 @@ def torchvision():
 
 
 def randomize_torch(model, gain=1.0):
-    """Random weights of a torch.nn.Module that keep signals in range, and statistics that no default would hide.
-
-    A `gain` below 1 makes each residual smaller than what it is added to: with dozens of blocks, sums that double let
-    rounding errors grow without bound.
-    """
+    """Random weights of a torch.nn.Module, and statistics that no default would hide, as in `helpers.randomize`."""
     import torch
 
     torch.manual_seed(0)
