@@ -10,8 +10,26 @@ import keras
 
 from zoo.alexnet import alexnet
 from zoo.inception import googlenet, inception_v1, inception_v3
+from zoo.efficientnet import (
+    efficientnet_b0,
+    efficientnet_b1,
+    efficientnet_b2,
+    efficientnet_b3,
+    efficientnet_b4,
+    efficientnet_b5,
+    efficientnet_b6,
+    efficientnet_b7,
+    efficientnet_v2_b0,
+    efficientnet_v2_b1,
+    efficientnet_v2_b2,
+    efficientnet_v2_b3,
+    efficientnet_v2_l,
+    efficientnet_v2_m,
+    efficientnet_v2_s,
+)
 from zoo.lenet import lenet5
 from zoo.mobilenet import mobilenet, mobilenet_v2
+from zoo.mobilenet_v3 import mobilenet_v3_large, mobilenet_v3_small
 from zoo.resnet import resnet50
 from zoo.squeezenet import squeezenet1_0, squeezenet1_1
 from zoo.densenet import densenet121, densenet161, densenet169, densenet201
@@ -54,6 +72,20 @@ MODELS = {function.__name__: function for function in (
     xception,
     mobilenet, mobilenet_v2,
 )}  # fmt: skip
+MODELS = {
+    function.__name__: function
+    for function in (
+        lenet5,
+        vgg16,
+        resnet50,
+        mobilenet, mobilenet_v2,
+        mobilenet_v3_small, mobilenet_v3_large,
+        efficientnet_b0, efficientnet_b1, efficientnet_b2, efficientnet_b3, efficientnet_b4,
+        efficientnet_b5, efficientnet_b6, efficientnet_b7,
+        efficientnet_v2_b0, efficientnet_v2_b1, efficientnet_v2_b2, efficientnet_v2_b3,
+        efficientnet_v2_s, efficientnet_v2_m, efficientnet_v2_l,
+    )
+}  # fmt: skip
 
 
 def list_models(pattern: str = "*") -> list[str]:
@@ -77,8 +109,13 @@ __all__ = [
     "split", "stages",
     "alexnet",
     "googlenet", "inception_v1", "inception_v3",
+    "efficientnet_b0", "efficientnet_b1", "efficientnet_b2", "efficientnet_b3", "efficientnet_b4",
+    "efficientnet_b5", "efficientnet_b6", "efficientnet_b7",
+    "efficientnet_v2_b0", "efficientnet_v2_b1", "efficientnet_v2_b2", "efficientnet_v2_b3",
+    "efficientnet_v2_l", "efficientnet_v2_m", "efficientnet_v2_s",
     "lenet5",
     "mobilenet", "mobilenet_v2",
+    "mobilenet_v3_large", "mobilenet_v3_small",
     "resnet50",
     "squeezenet1_0", "squeezenet1_1",
     "vgg16",

@@ -114,12 +114,17 @@ def _legacy_hdf5(group) -> Tensors:
     if "layer_names" not in group.attrs:
         raise WeightsError("is an HDF5 file without Keras' layer names: it was not written by Keras.")
     tensors = {}
-    for layer in map(_text, group.attrs["layer_names"]):
+    layers = [_text(name) for name in group.attrs["layer_names"]]
+    # Keras 3 forbids the slashes that MobileNetV3 had: keras.applications made `Conv_1/BatchNorm` a `conv_1_bn`.
+    slashes = any("/" in layer for layer in layers)
+    for layer in layers:
         names = [_text(name) for name in _inside(group, layer).attrs["weight_names"]]
         prefixes = {name.rpartition("/")[0] for name in names}
         for name in names:
             # A nested model keeps several layers in one group; its weights' own names tell them apart.
             owner = layer if len(prefixes) == 1 else name.rpartition("/")[0].rpartition("/")[2]
+            if slashes:
+                owner = owner.lower().replace("/", "_").replace("batchnorm", "bn")
             tensors[f"{owner}/{_variable(name)}"] = _inside(_inside(group, layer), name)
     return tensors
 
