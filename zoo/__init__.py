@@ -8,6 +8,7 @@ import fnmatch
 
 import keras
 
+from zoo.convnext import convnext_base, convnext_large, convnext_small, convnext_tiny, convnext_xlarge
 from zoo.lenet import lenet5
 from zoo.mobilenet import mobilenet, mobilenet_v2
 from zoo.resnet import resnet50
@@ -18,7 +19,13 @@ from zoo.weights.loading import load_weights
 
 __version__ = "0.1.0"
 
-MODELS = {function.__name__: function for function in (lenet5, vgg16, resnet50, mobilenet, mobilenet_v2)}
+MODELS = {function.__name__: function for function in (
+    lenet5,
+    vgg16,
+    resnet50,
+    mobilenet, mobilenet_v2,
+    convnext_tiny, convnext_small, convnext_base, convnext_large, convnext_xlarge,
+)}  # fmt: skip
 
 
 def list_models(pattern: str = "*") -> list[str]:
@@ -40,6 +47,7 @@ def get_model(name: str, **options) -> keras.Model:
 __all__ = [
     "MODELS", "WeightsError", "features", "freeze", "get_model", "list_models", "load_weights", "new_head", "regularize",
     "split", "stages",
+    "convnext_base", "convnext_large", "convnext_small", "convnext_tiny", "convnext_xlarge",
     "lenet5",
     "mobilenet", "mobilenet_v2",
     "resnet50",

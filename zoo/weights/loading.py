@@ -155,6 +155,9 @@ def _name_in_file(layer, own: dict[str, str], index: int, tensors: Tensors, rena
         # Files spell the kernel of a depthwise convolution in two ways, and `files` makes one of them.
         keys = (variable, "kernel", index) if variable == "depthwise_kernel" else (variable, index)
         names = [f"{owner}/{key}" for owner in owners for key in keys]
+        if len(layer.weights) == 1:  # then the file's only one is it, whatever its name ("gamma" of a layer scale)
+            owned = [name for name in tensors if _owner(name) == own[layer.name]]
+            names += owned if len(owned) == 1 else []
     return next((name for name in names if name in tensors), None)
 
 
@@ -172,8 +175,12 @@ def _fits(shape, variable, layer, is_stem: bool, rename: Rename | None) -> bool:
     if is_stem and variable is layer.kernel:  # any number of input channels will do
         axis = 1 if rename else 2
         return len(shape) == 4 and (*shape[:axis], *shape[axis + 1 :]) == (*own[:axis], *own[axis + 1 :])
-    # Older Keras files hold some classifiers as a 1 × 1 convolution, which is the same matrix.
-    return tuple(shape) == own or (isinstance(layer, layers.Dense) and tuple(shape) in ((1, 1, *own), (*own, 1, 1)))
+    forms = [own]
+    if isinstance(layer, layers.Dense):  # older Keras files hold some as a 1 × 1 convolution, which is the same matrix
+        forms += [(1, 1, *own), (*own, 1, 1)]
+    if isinstance(layer, layers.DepthwiseConv2D):  # which others write as a convolution in groups of one channel
+        forms += [(*own[:-2], *own[:-3:-1])]
+    return tuple(shape) in forms
 
 
 def _from_torch(value: np.ndarray, variable, layer) -> np.ndarray:

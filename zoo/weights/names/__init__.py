@@ -7,11 +7,13 @@ A map takes a layer's name and gives the PyTorch module's (`conv2_block1_3_bn` -
 
 from collections.abc import Callable, Mapping
 
+from zoo.weights.names import convnext
+
 Rename = Callable[[str], str | dict[str, str]]
 TorchNames = Mapping[str, Rename]  # variant of the graph ("torch", "timm") -> the map for its files
 
-# What older official Keras files call the classifier.
-KERAS_CLASSIFIERS = ("predictions", "Logits", "probs", "fc1000", "conv_preds")
+# What official Keras files call the classifier.
+KERAS_CLASSIFIERS = ("predictions", "Logits", "probs", "fc1000", "conv_preds", *convnext.KERAS_CLASSIFIERS)
 
 TORCH_VARIABLES = {
     "kernel": "weight",
