@@ -11,6 +11,22 @@ import keras
 from zoo.convnext import convnext_base, convnext_large, convnext_small, convnext_tiny, convnext_xlarge
 from zoo.lenet import lenet5
 from zoo.mobilenet import mobilenet, mobilenet_v2
+from zoo.regnet import (
+    regnet_x_1_6gf,
+    regnet_x_3_2gf,
+    regnet_x_8gf,
+    regnet_x_16gf,
+    regnet_x_32gf,
+    regnet_x_400mf,
+    regnet_x_800mf,
+    regnet_y_1_6gf,
+    regnet_y_3_2gf,
+    regnet_y_8gf,
+    regnet_y_16gf,
+    regnet_y_32gf,
+    regnet_y_400mf,
+    regnet_y_800mf,
+)
 from zoo.resnet import resnet50
 from zoo.surgery import features, freeze, new_head, regularize, split, stages
 from zoo.vgg import vgg16
@@ -25,6 +41,8 @@ MODELS = {function.__name__: function for function in (
     resnet50,
     mobilenet, mobilenet_v2,
     convnext_tiny, convnext_small, convnext_base, convnext_large, convnext_xlarge,
+    regnet_x_400mf, regnet_x_800mf, regnet_x_1_6gf, regnet_x_3_2gf, regnet_x_8gf, regnet_x_16gf, regnet_x_32gf,
+    regnet_y_400mf, regnet_y_800mf, regnet_y_1_6gf, regnet_y_3_2gf, regnet_y_8gf, regnet_y_16gf, regnet_y_32gf,
 )}  # fmt: skip
 
 
@@ -50,6 +68,8 @@ __all__ = [
     "convnext_base", "convnext_large", "convnext_small", "convnext_tiny", "convnext_xlarge",
     "lenet5",
     "mobilenet", "mobilenet_v2",
+    "regnet_x_16gf", "regnet_x_1_6gf", "regnet_x_32gf", "regnet_x_3_2gf", "regnet_x_400mf", "regnet_x_800mf", "regnet_x_8gf",
+    "regnet_y_16gf", "regnet_y_1_6gf", "regnet_y_32gf", "regnet_y_3_2gf", "regnet_y_400mf", "regnet_y_800mf", "regnet_y_8gf",
     "resnet50",
     "vgg16",
 ]  # fmt: skip
