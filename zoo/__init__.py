@@ -30,6 +30,7 @@ from zoo.regnet import (
 from zoo.resnet import resnet50
 from zoo.surgery import features, freeze, new_head, regularize, split, stages
 from zoo.vgg import vgg16
+from zoo.vit import vit_b_16, vit_b_32, vit_l_16, vit_s_16, vit_ti_16
 from zoo.weights.files import WeightsError
 from zoo.weights.loading import load_weights
 
@@ -43,6 +44,7 @@ MODELS = {function.__name__: function for function in (
     convnext_tiny, convnext_small, convnext_base, convnext_large, convnext_xlarge,
     regnet_x_400mf, regnet_x_800mf, regnet_x_1_6gf, regnet_x_3_2gf, regnet_x_8gf, regnet_x_16gf, regnet_x_32gf,
     regnet_y_400mf, regnet_y_800mf, regnet_y_1_6gf, regnet_y_3_2gf, regnet_y_8gf, regnet_y_16gf, regnet_y_32gf,
+    vit_ti_16, vit_s_16, vit_b_16, vit_b_32, vit_l_16,
 )}  # fmt: skip
 
 
@@ -72,4 +74,5 @@ __all__ = [
     "regnet_y_16gf", "regnet_y_1_6gf", "regnet_y_32gf", "regnet_y_3_2gf", "regnet_y_400mf", "regnet_y_800mf", "regnet_y_8gf",
     "resnet50",
     "vgg16",
+    "vit_b_16", "vit_b_32", "vit_l_16", "vit_s_16", "vit_ti_16",
 ]  # fmt: skip

@@ -1,5 +1,6 @@
 """From the argument `weights=` to filled variables, strictly: every variable filled, every tensor used, or an error."""
 
+import math
 import os
 import re
 from collections.abc import Iterable, Mapping
@@ -10,7 +11,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from zoo.surgery import CLASSIFIER, adapt_stem
+from zoo.surgery import CLASSIFIER, POSITIONS, adapt_positions, adapt_stem
 from zoo.weights import catalog
 from zoo.weights.fetching import fetch
 from zoo.weights.files import Tensors, WeightsError, is_torch, open_tensors, reading
@@ -86,6 +87,8 @@ def load(model: keras.Model, path: Path, new_classes: bool) -> None:
                 value = _from_torch(value, variable, layer)
             if layer is stem and variable is layer.kernel and value.shape != variable.shape:
                 value = adapt_stem(value, variable.shape[2], bool(origin and origin.bgr))
+            if layer.name == POSITIONS and (rename or value.shape != variable.shape):
+                value = adapt_positions(value.reshape(-1, variable.shape[1]), *stem.output.shape[1:3])
             variable.assign(value.reshape(variable.shape))
 
 
@@ -149,7 +152,11 @@ def _name_in_file(layer, own: dict[str, str], index: int, tensors: Tensors, rena
     variable = layer.weights[index].name
     if rename:
         module = rename(layer.name)
-        names = [module.get(variable) if isinstance(module, dict) else f"{module}.{TORCH_VARIABLES[variable]}"]
+        if isinstance(module, dict):
+            names = [module.get(variable)]
+        else:
+            modules = (module,) if isinstance(module, str) else module
+            names = [f"{module}.{TORCH_VARIABLES[variable]}" for module in modules]
     else:
         owners = KERAS_CLASSIFIERS if layer.name == CLASSIFIER else (own[layer.name],)
         # Files spell the kernel of a depthwise convolution in two ways, and `files` makes one of them.
@@ -168,6 +175,8 @@ def _owner(name: str) -> str:
 def _fits(shape, variable, layer, is_stem: bool, rename: Rename | None) -> bool:
     """Whether a tensor of this shape can fill the variable, judged before it is read."""
     own = tuple(variable.shape)
+    if layer.name == POSITIONS and math.isqrt(shape[-2] - 1) ** 2 == shape[-2] - 1:  # any square of patches will do
+        return _without_ones(shape) == (shape[-2], own[1])
     if rename and not _is_kernel(variable):  # PyTorch keeps axes of length 1 to broadcast over
         return _without_ones(shape) == _without_ones(own)
     if rename:
