@@ -68,10 +68,11 @@ def write_legacy(model, path, spelling="keras2", called=str):
         file.attrs["backend"], file.attrs["keras_version"] = b"tensorflow", b"2.1.6"
         for layer in model.layers:
             group, names = file.require_group(called(layer.name)), []
-            for variable in layer.weights:
-                name = _spelled(layer, called(layer.name), variable.name, spelling)
-                group[name] = array(variable)
-                names.append(name.encode())
+            for part in getattr(layer, "layers", [layer]):  # a nested model is one layer, its parts' names are in it
+                for variable in part.weights:
+                    name = _spelled(part, called(part.name), variable.name, spelling)
+                    group[name] = array(variable)
+                    names.append(name.encode())
             group.attrs["weight_names"] = names
     return path
 

@@ -30,6 +30,25 @@ from zoo.efficientnet import (
 from zoo.lenet import lenet5
 from zoo.mobilenet import mobilenet, mobilenet_v2
 from zoo.mobilenet_v3 import mobilenet_v3_large, mobilenet_v3_small
+from zoo.convnext import convnext_base, convnext_large, convnext_small, convnext_tiny, convnext_xlarge
+from zoo.lenet import lenet5
+from zoo.mobilenet import mobilenet, mobilenet_v2
+from zoo.regnet import (
+    regnet_x_1_6gf,
+    regnet_x_3_2gf,
+    regnet_x_8gf,
+    regnet_x_16gf,
+    regnet_x_32gf,
+    regnet_x_400mf,
+    regnet_x_800mf,
+    regnet_y_1_6gf,
+    regnet_y_3_2gf,
+    regnet_y_8gf,
+    regnet_y_16gf,
+    regnet_y_32gf,
+    regnet_y_400mf,
+    regnet_y_800mf,
+)
 from zoo.resnet import resnet50
 from zoo.squeezenet import squeezenet1_0, squeezenet1_1
 from zoo.densenet import densenet121, densenet161, densenet169, densenet201
@@ -52,6 +71,8 @@ from zoo.resnet import (
 )
 from zoo.surgery import features, freeze, new_head, regularize, split, stages
 from zoo.vgg import vgg11, vgg11_bn, vgg13, vgg13_bn, vgg16, vgg16_bn, vgg19, vgg19_bn
+from zoo.vgg import vgg16
+from zoo.vit import vit_b_16, vit_b_32, vit_l_16, vit_s_16, vit_ti_16
 from zoo.weights.files import WeightsError
 from zoo.weights.loading import load_weights
 from zoo.xception import xception
@@ -86,6 +107,14 @@ MODELS = {
         efficientnet_v2_s, efficientnet_v2_m, efficientnet_v2_l,
     )
 }  # fmt: skip
+    vgg16,
+    resnet50,
+    mobilenet, mobilenet_v2,
+    convnext_tiny, convnext_small, convnext_base, convnext_large, convnext_xlarge,
+    regnet_x_400mf, regnet_x_800mf, regnet_x_1_6gf, regnet_x_3_2gf, regnet_x_8gf, regnet_x_16gf, regnet_x_32gf,
+    regnet_y_400mf, regnet_y_800mf, regnet_y_1_6gf, regnet_y_3_2gf, regnet_y_8gf, regnet_y_16gf, regnet_y_32gf,
+    vit_ti_16, vit_s_16, vit_b_16, vit_b_32, vit_l_16,
+)}  # fmt: skip
 
 
 def list_models(pattern: str = "*") -> list[str]:
@@ -116,6 +145,11 @@ __all__ = [
     "lenet5",
     "mobilenet", "mobilenet_v2",
     "mobilenet_v3_large", "mobilenet_v3_small",
+    "convnext_base", "convnext_large", "convnext_small", "convnext_tiny", "convnext_xlarge",
+    "lenet5",
+    "mobilenet", "mobilenet_v2",
+    "regnet_x_16gf", "regnet_x_1_6gf", "regnet_x_32gf", "regnet_x_3_2gf", "regnet_x_400mf", "regnet_x_800mf", "regnet_x_8gf",
+    "regnet_y_16gf", "regnet_y_1_6gf", "regnet_y_32gf", "regnet_y_3_2gf", "regnet_y_400mf", "regnet_y_800mf", "regnet_y_8gf",
     "resnet50",
     "squeezenet1_0", "squeezenet1_1",
     "vgg16",
@@ -126,4 +160,5 @@ __all__ = [
     "resnet44", "resnet50", "resnet50v2", "resnet56",
     "vgg11", "vgg11_bn", "vgg13", "vgg13_bn", "vgg16", "vgg16_bn", "vgg19", "vgg19_bn",
     "xception",
+    "vit_b_16", "vit_b_32", "vit_l_16", "vit_s_16", "vit_ti_16",
 ]  # fmt: skip

@@ -54,6 +54,7 @@ def conv_bn(
     activation: str | None = "relu",
     use_bias: bool = False,
     scale: bool = True,
+    groups: int = 1,
     epsilon: float = 1e-3,
     momentum: float = 0.99,
 ) -> keras.KerasTensor:
@@ -69,7 +70,7 @@ def conv_bn(
     if filters is None:
         x = layers.DepthwiseConv2D(kernel_size, **options)(x)
     else:
-        x = layers.Conv2D(filters, kernel_size, **options)(x)
+        x = layers.Conv2D(filters, kernel_size, groups=groups, **options)(x)
     return norm(x, names=names[1:], activation=activation, scale=scale, epsilon=epsilon, momentum=momentum)
 
 

@@ -103,7 +103,10 @@ def _current_hdf5(group) -> Tensors:
     """Keras 3: `layers/conv2d_1/vars/0`, the layer's own name being an attribute of `vars`."""
     tensors = {}
     for key in group:
-        variables = _inside(_inside(group, key), "vars")
+        layer = _inside(group, key)
+        if "layers" in layer:  # a model within the model
+            tensors |= _current_hdf5(_inside(layer, "layers"))
+        variables = _inside(layer, "vars")
         name = variables.attrs.get("name", key)
         tensors |= {f"{name}/{index}": _inside(variables, index) for index in variables}
     return tensors
