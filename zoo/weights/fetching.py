@@ -35,7 +35,7 @@ def fetch(entry: Entry) -> Path:
     """
     if "://" not in entry.url:
         return Path(__file__).parent.parent / "pretrained" / entry.url
-    target = cache_folder("weights") / entry.url.rpartition("/")[2]
+    target = cache_folder("weights") / entry.file
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with _lock(target):
@@ -146,7 +146,7 @@ def _address(entry: Entry) -> str:
         return entry.url
     if "://" not in mirror:
         mirror = Path(mirror).absolute().as_uri()
-    return f"{mirror.rstrip('/')}/{entry.url.rpartition('/')[2]}"
+    return f"{mirror.rstrip('/')}/{entry.file}"
 
 
 @contextlib.contextmanager
