@@ -85,6 +85,7 @@ def _download(entry: Entry, target: Path) -> None:
     try:
         response = urllib.request.urlopen(request, timeout=30)
     except urllib.error.HTTPError as error:
+        error.close()  # it is the server's answer, with an open connection
         if error.code != 416:  # the part is complete, or longer than the file
             raise
         part.unlink()
