@@ -45,7 +45,7 @@ def with_keras(name, module, function, tmp_path, sizes=(64, 75), spelling="keras
 def torchvision():
     """The package, whose compiled operators (for detection) need not fit the installed PyTorch."""
     torch = pytest.importorskip("torch", reason="PyTorch is not installed: its graphs cannot be compared")
-    operators = torch.library.Library("torchvision", "DEF")
+    operators = torch.library.Library("torchvision", "FRAGMENT")  # which may be opened again
     for name in ("nms", "qnms"):
         try:
             operators.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")

@@ -253,6 +253,16 @@ def test_a_mirror_is_asked_instead(form, server, tmp_path, monkeypatch):
     refused(entry(UNREACHABLE, name="other.bin"), "cannot be reached", "other.bin")
 
 
+def test_files_of_one_name_on_the_hub_are_kept_apart(server, cache, tmp_path, monkeypatch):
+    names = [f"timm/resnet18.{recipe}_in1k/resolve/main/model.safetensors" for recipe in ("a1", "a2")]
+    server.files = {f"/{name}": CONTENT for name in names}
+    paths = [fetch(entry(server, name=name)) for name in names]
+    assert paths == [cache / "resnet18.a1_in1k.safetensors", cache / "resnet18.a2_in1k.safetensors"]
+    monkeypatch.setenv("ZOO_CACHE", str(tmp_path / "another"))
+    monkeypatch.setenv("ZOO_MIRROR", str(cache))  # one machine's cache is another's mirror
+    assert fetch(entry(UNREACHABLE, name=names[0])).read_bytes() == CONTENT
+
+
 # ---------------------------------------------------------------------------------------------- read-only
 @pytest.fixture
 def readonly(monkeypatch):

@@ -35,7 +35,7 @@ def fetch(entry: Entry) -> Path:
     """
     if "://" not in entry.url:
         return Path(__file__).parent.parent / "pretrained" / entry.url
-    target = cache_folder("weights") / entry.url.rpartition("/")[2]
+    target = cache_folder("weights") / entry.file
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with _lock(target):
@@ -88,6 +88,7 @@ def _download(entry: Entry, target: Path) -> None:
     try:
         response = urllib.request.urlopen(request, timeout=30)
     except urllib.error.HTTPError as error:
+        error.close()  # it is the server's answer, with an open connection
         if error.code != 416:  # the part is complete, or longer than the file
             raise
         error.close()
@@ -150,7 +151,7 @@ def _address(entry: Entry) -> str:
         return entry.url
     if "://" not in mirror:
         mirror = Path(mirror).absolute().as_uri()
-    return f"{mirror.rstrip('/')}/{entry.url.rpartition('/')[2]}"
+    return f"{mirror.rstrip('/')}/{entry.file}"
 
 
 @contextlib.contextmanager
