@@ -7,7 +7,6 @@ Check, split, choose a strategy, train, evaluate, report. Everything that a run 
 part, so that what it reports about the other parts is what new pictures of the same kind will see.
 """
 
-import inspect
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -24,7 +23,9 @@ from recipes.data.images import Framing
 from recipes.data.sources import scan
 from recipes.errors import UserError
 from recipes.features import VIEWS
+from recipes.models import own_options
 from recipes.strategies import Strategy, choose
+from zoo import facts
 from zoo.progress import Progress
 from zoo.weights import catalog
 
@@ -83,15 +84,10 @@ def backbone(recipe: Recipe) -> keras.Model:
     Raises:
         UserError: no such model or weights, or they do not go together.
     """
-    if recipe.model not in zoo.MODELS:
-        raise UserError(f"There is no model {recipe.model!r}: choose one of {', '.join(zoo.MODELS)}.")
-    options: dict = {"weights": _weights(recipe)}
-    if recipe.alpha is not None:
-        if "alpha" not in inspect.signature(zoo.MODELS[recipe.model]).parameters:
-            raise UserError(f"--alpha does not apply to {recipe.model}: only the MobileNets have a width multiplier.")
-        options["alpha"] = recipe.alpha
+    options = own_options(recipe.model, recipe.alpha)
+    options["weights"] = _weights(recipe)
     if recipe.image_size:
-        channels = catalog.entries(recipe.model)[0].input_shape[2]
+        channels = next(known.input_shape[2] for known in facts.read() if known.model == recipe.model)
         options["input_shape"] = (recipe.image_size, recipe.image_size, channels)
     try:
         return zoo.get_model(recipe.model, num_classes=0, **options)
@@ -112,6 +108,8 @@ def _weights(recipe: Recipe) -> str | None:
                 "give weights, or --strategy scratch."
             )
         return None
+    if recipe.weights is None and not catalog.entries(recipe.model):
+        raise UserError(f"{recipe.model} has no published weights: give a file as --weights, or --strategy scratch.")
     return recipe.weights or catalog.entries(recipe.model)[0].tag
 
 

@@ -112,21 +112,25 @@ def table(model: keras.Model) -> list[str]:
     """The facts as lines for the terminal, with their sum."""
     facts = analyse(model)
     parameters, multiply_adds = total(facts)
-    rows = [("layer", "kind", "output", "parameters", "multiply-adds", "sees", "stride", "centre")]
-    rows += [
+    return align([*rows(facts), ("total", "", "", f"{parameters:,}", _count(multiply_adds), "", "", "")], "<<>>>>>>")
+
+
+def rows(facts: Sequence[LayerFacts]) -> list[tuple[str, ...]]:
+    """A header, and the cells of each layer."""
+    header = ("layer", "kind", "output", "parameters", "multiply-adds", "sees", "stride", "centre")
+    return [header] + [
         (fact.name, fact.kind, " × ".join("?" if n is None else str(n) for n in fact.output_shape[1:]),
-         f"{fact.parameters:,}" if fact.parameters else "", _count(fact.multiply_adds),
-         *(_axes(fact.receptive_field, value) for value in (_size, _stride, _centre)))
+         _count(fact.parameters), _count(fact.multiply_adds),
+         *(_axes(fact.receptive_field, text) for text in (_size, _stride, _centre)))
         for fact in facts
     ]  # fmt: skip
-    return align([*rows, ("total", "", "", f"{parameters:,}", _count(multiply_adds), "", "", "")], "<<>>>>>>")
 
 
-def align(rows: Sequence[Sequence[str]], alignment: str) -> list[str]:
+def align(cells: Sequence[Sequence[str]], alignment: str) -> list[str]:
     """Rows of cells as lines; `alignment` has a "<" or ">" for each column."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     form = "  ".join(f"{{:{side}{width}}}" for side, width in zip(alignment, widths, strict=True))
-    return [form.format(*row).rstrip() for row in rows]
+    return [form.format(*row).rstrip() for row in cells]
 
 
 def blueprint(builder, **options) -> keras.Model:
