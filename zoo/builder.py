@@ -106,6 +106,7 @@ def build(
     model.origin = Origin(
         name, variant, str(source.path) if source else None, trained_on.input_shape[0], trained_on.resize,
         trained_on.interpolation, family.spare, torch_names, bool(mode and MODES[mode].bgr), family.keras_names,
+        tuple(family.preprocessing),
     )  # fmt: skip
     if source:
         loading.load(model, source.path, new_classes=num_classes is not None)

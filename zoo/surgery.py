@@ -33,6 +33,7 @@ class Origin:
 
     name: str
     variant: str
+    variants: tuple[str, ...] = field(repr=False, compare=False, default=(), kw_only=True)  # all that there are
     weights: str | None  # path of the file
     size: int  # what its weights were trained on: pictures resized to `resize`, then `size` cut from the centre
     resize: int
