@@ -33,7 +33,6 @@ class Origin:
 
     name: str
     variant: str
-    variants: tuple[str, ...] = field(repr=False, compare=False, default=(), kw_only=True)  # all that there are
     weights: str | None  # path of the file
     size: int  # what its weights were trained on: pictures resized to `resize`, then `size` cut from the centre
     resize: int
@@ -42,6 +41,7 @@ class Origin:
     torch_names: TorchNames = field(repr=False, compare=False, default_factory=dict)
     bgr: bool = field(repr=False, compare=False, default=False)  # whether the first kernel of the weights sees BGR
     keras_names: Callable[[str], str] | None = field(repr=False, compare=False, default=None)  # see builder.Family
+    variants: tuple[str, ...] = field(repr=False, compare=False, default=())  # all that there are of the model
 
 
 def stages(model: keras.Model) -> list[str]:
