@@ -1,6 +1,7 @@
 """Building blocks that several families share: a convolution with its batch norm, and the cut between stages."""
 
 import keras
+import numpy as np
 from keras import layers
 
 
@@ -51,3 +52,21 @@ def norm(
     """Batch norm and activation, named `names`."""
     x = layers.BatchNormalization(epsilon=epsilon, momentum=momentum, name=names[0])(x)
     return layers.Activation(activation, name=names[1])(x) if activation else x
+
+
+def adaptive_average(x: keras.KerasTensor, size: int) -> keras.KerasTensor:
+    """Average a feature map of any size to `size` × `size`, as PyTorch's `AdaptiveAvgPool2d` does.
+
+    Compiled, Keras' own layer refuses a height or width that is open, or that is a single pixel.
+    """
+    ops, row = keras.ops, np.arange(size)[:, None]
+
+    def shares(line):  # (size, length): what each pixel of the line gives to each average
+        ones = ops.cast(ops.ones_like(line), "int32")
+        position, length = ops.cumsum(ones) - 1, ops.sum(ones)
+        first, end = length * row // size, (length * (row + 1) + size - 1) // size
+        inside = ops.cast(ops.logical_and(position >= first, position < end), x.dtype)
+        return inside / ops.sum(inside, axis=1, keepdims=True)
+
+    x = ops.einsum("nhwc,ih->niwc", x, shares(x[0, :, 0, 0]))
+    return ops.einsum("niwc,jw->nijc", x, shares(x[0, 0, :, 0]))
