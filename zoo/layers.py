@@ -1,6 +1,7 @@
 """Building blocks that several families share: a convolution with its batch norm, the cut between stages, and the like."""
 
 import keras
+import numpy as np
 from keras import layers, ops
 
 
@@ -107,3 +108,21 @@ def divisible(filters: float, share: float = 0.9) -> int:
     """The multiple of 8 nearest to `filters`, but never less than `share` of it."""
     rounded = max(8, int(filters + 4) // 8 * 8)
     return rounded + 8 if rounded < share * filters else rounded
+
+
+def adaptive_average(x: keras.KerasTensor, size: int) -> keras.KerasTensor:
+    """Average a feature map of any size to `size` × `size`, as PyTorch's `AdaptiveAvgPool2d` does.
+
+    Compiled, Keras' own layer refuses a height or width that is open, or that is a single pixel.
+    """
+    ops, row = keras.ops, np.arange(size)[:, None]
+
+    def shares(line):  # (size, length): what each pixel of the line gives to each average
+        ones = ops.cast(ops.ones_like(line), "int32")
+        position, length = ops.cumsum(ones) - 1, ops.sum(ones)
+        first, end = length * row // size, (length * (row + 1) + size - 1) // size
+        inside = ops.cast(ops.logical_and(position >= first, position < end), x.dtype)
+        return inside / ops.sum(inside, axis=1, keepdims=True)
+
+    x = ops.einsum("nhwc,ih->niwc", x, shares(x[0, :, 0, 0]))
+    return ops.einsum("niwc,jw->nijc", x, shares(x[0, 0, :, 0]))
