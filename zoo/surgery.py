@@ -67,7 +67,12 @@ def split(model: keras.Model, at: str) -> tuple[keras.Model, keras.Model]:
 def features(model: keras.Model, stages: Sequence[str] | None = None) -> keras.Model:
     """A model that shares the layers and has one output for each of `stages` (default: all), in that order.
 
-    The outputs are `(batch, height, width, channels)`; that of "pre_logits" is `(batch, channels)`.
+    The outputs are `(batch, height, width, channels)`; that of "pre_logits" is `(batch, channels)`. They come as a list, or
+    alone if there is one. `zoo.facts` knows the stride and the channels of each.
+
+    >>> pyramid = zoo.features(zoo.resnet50(weights="imagenet"), stages=["stage2", "stage3", "stage4"])
+    >>> [output.shape for output in pyramid.outputs]
+    [(None, 28, 28, 512), (None, 14, 14, 1024), (None, 7, 7, 2048)]
 
     Raises:
         ValueError: one of them is no stage of the model, or there is none.
