@@ -115,7 +115,7 @@ def adaptive_average(x: keras.KerasTensor, size: int) -> keras.KerasTensor:
 
     Compiled, Keras' own layer refuses a height or width that is open, or that is a single pixel.
     """
-    ops, row = keras.ops, np.arange(size)[:, None]
+    row = np.arange(size)[:, None]
 
     def shares(line):  # (size, length): what each pixel of the line gives to each average
         ones = ops.cast(ops.ones_like(line), "int32")

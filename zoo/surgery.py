@@ -71,7 +71,12 @@ def features(model: keras.Model, stages: Sequence[str] | None = None) -> keras.M
     """A model that shares the layers and has one output for each of `stages` (default: all), in that order.
 
     The outputs are `(batch, height, width, channels)`, a transformer's `(batch, tokens, channels)`; that of "pre_logits"
-    is `(batch, channels)`, except where the classifier is a convolution.
+    is `(batch, channels)`, except where the classifier is a convolution. They come as a list, or alone if there is one.
+    `zoo.facts` knows the stride and the channels of each.
+
+    >>> pyramid = zoo.features(zoo.resnet50(weights="imagenet"), stages=["stage2", "stage3", "stage4"])
+    >>> [output.shape for output in pyramid.outputs]
+    [(None, 28, 28, 512), (None, 14, 14, 1024), (None, 7, 7, 2048)]
 
     Raises:
         ValueError: one of them is no stage of the model, or there is none.
