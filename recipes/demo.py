@@ -7,6 +7,13 @@ scikit-learn's 1,797 digits (Alpaydin & Kaynak 1998) are written as a folder of 
 the rest to test on. The recipe runs twice: from the pretrained weights, and from a random start.
 """
 
+if __name__ == "__main__":  # first of all: the command line imports nothing heavy before it has read the flags
+    import sys
+
+    from recipes.cli import main
+
+    sys.exit(main(["demo", *sys.argv[1:]]))
+
 import json
 from pathlib import Path
 
@@ -69,11 +76,3 @@ def _picture(digit: np.ndarray) -> Image.Image:
     box = Image.fromarray(np.uint8(digit * 255 / 16)).resize((BOX, BOX), Image.BICUBIC)
     frame.paste(box, ((FRAME - BOX) // 2,) * 2)
     return frame
-
-
-if __name__ == "__main__":
-    import sys
-
-    from recipes.cli import main
-
-    sys.exit(main(["demo", *sys.argv[1:]]))

@@ -1,7 +1,8 @@
 """One pass through the frozen backbone, kept on disk by content.
 
 What a frozen layer gives for a picture never changes, so it is computed once and shared by every head, phase, run and
-process. A row is keyed by the file's bytes and the view of it; its folder by everything else that it depends on: decoder, framing, graph, weights, cut and backend. So nothing stale can be found there.
+process. A row is keyed by the file's bytes and the view of it; its folder by everything else that it depends on:
+decoder, framing, graph, weights, cut and backend. So nothing stale can be found there.
 """
 
 import hashlib

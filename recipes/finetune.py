@@ -7,6 +7,13 @@ Check, split, choose a strategy, train, evaluate, report. Everything that a run 
 part, so that what it reports about the other parts is what new pictures of the same kind will see.
 """
 
+if __name__ == "__main__":  # first of all: the command line imports nothing heavy before it has read the flags
+    import sys
+
+    from recipes.cli import main
+
+    sys.exit(main(["finetune", *sys.argv[1:]]))
+
 import inspect
 import time
 from contextlib import contextmanager
@@ -205,11 +212,3 @@ def predict(run: Run) -> np.ndarray:
     tail = zoo.split(run.model, run.strategy.freeze_until)[1]
     chunks = [rows[start : start + 1024] for start in range(0, len(rows), 1024)]
     return np.concatenate([tail.predict(chunk, batch_size=size, verbose=0) for chunk in chunks])
-
-
-if __name__ == "__main__":
-    import sys
-
-    from recipes.cli import main
-
-    sys.exit(main(["finetune", *sys.argv[1:]]))

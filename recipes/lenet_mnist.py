@@ -3,6 +3,13 @@
     python -m recipes.lenet_mnist MNIST --output zoo/pretrained/lenet5_mnist.safetensors
 """
 
+if __name__ == "__main__":  # first of all: the command line imports nothing heavy before it has read the flags
+    import sys
+
+    from recipes.cli import main
+
+    sys.exit(main(["lenet_mnist", *sys.argv[1:]]))
+
 from pathlib import Path
 
 import keras
@@ -66,11 +73,3 @@ def _save(model: keras.Model, path: Path) -> Path:
         raise UserError(f"--output {path} cannot be written ({error}).") from error
     runs.say(f"{path}: {model.count_params():,} parameters")
     return path
-
-
-if __name__ == "__main__":
-    import sys
-
-    from recipes.cli import main
-
-    sys.exit(main(["lenet_mnist", *sys.argv[1:]]))

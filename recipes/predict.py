@@ -1,5 +1,12 @@
 """Class names and probabilities of new pictures: zoo predict RUN IMAGE... (files, folders, globs)."""
 
+if __name__ == "__main__":  # first of all: the command line imports nothing heavy before it has read the flags
+    import sys
+
+    from recipes.cli import main
+
+    sys.exit(main(["predict", *sys.argv[1:]]))
+
 import glob
 import os
 from collections.abc import Iterator, Sequence

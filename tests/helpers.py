@@ -1,5 +1,6 @@
 """Shared by the tests of `zoo/`: random weights, and writers of every kind of weights file that do not use `zoo`."""
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -28,18 +29,24 @@ def digest(model):
     return [(float(np.sum(w)), float(np.sum(np.square(w)))) for w in model.get_weights()]
 
 
-def randomize(model, seed=0):
-    """Random weights that keep signals in range, and statistics that no default would hide."""
+def randomize(model, seed=0, gain=1.0):
+    """Random weights that keep signals in range, and statistics that no default would hide.
+
+    A `gain` below 1 makes each residual smaller than what it is added to: with dozens of blocks, sums that double let
+    rounding errors grow without bound.
+    """
     rng = np.random.default_rng(seed)
     for variable in model.weights:
         shape = variable.shape
+        if variable.name in ("mean", "variance", "count"):  # of a Normalization: preprocessing is not random
+            continue
         if variable.name == "moving_variance":
             value = rng.uniform(0.5, 2.0, shape)
         elif variable.name == "gamma":
             value = rng.uniform(0.7, 1.3, shape)
         elif variable.name == "kernel" and len(shape) > 1:
             inputs = np.prod(shape[:2]) if shape[-1] == 1 else np.prod(shape[:-1])  # depthwise: one map each
-            value = rng.standard_normal(shape, np.float32) * np.float32(np.sqrt(2 / inputs))
+            value = rng.standard_normal(shape, np.float32) * np.float32(gain * np.sqrt(2 / inputs))
         else:
             value = 0.1 * rng.standard_normal(shape, np.float32)
         variable.assign(value)
@@ -51,27 +58,31 @@ def named(model):
     return {f"{layer.name}/{v.name}": array(v) for layer in model.layers for v in layer.weights}
 
 
-def write_legacy(model, path, spelling="keras2"):
-    """The layout of Keras 1 and 2: a group a layer, the names of its arrays in an attribute, "kernel:0" and the like."""
+def write_legacy(model, path, spelling="keras2", called=str):
+    """The layout of Keras 1 and 2: a group a layer, the names of its arrays in an attribute, "kernel:0" and the like.
+
+    `called` makes the layer's name in the file from its name in the model.
+    """
     with h5py.File(path, "w") as file:
-        file.attrs["layer_names"] = [layer.name.encode() for layer in model.layers]
+        file.attrs["layer_names"] = [called(layer.name).encode() for layer in model.layers]
         file.attrs["backend"], file.attrs["keras_version"] = b"tensorflow", b"2.1.6"
         for layer in model.layers:
-            group, names = file.create_group(layer.name), []
-            for variable in layer.weights:
-                name = _spelled(layer, variable.name, spelling)
-                group[name] = array(variable)
-                names.append(name.encode())
+            group, names = file.require_group(called(layer.name)), []
+            for part in getattr(layer, "layers", [layer]):  # a nested model is one layer, its parts' names are in it
+                for variable in part.weights:
+                    name = _spelled(part, called(part.name), variable.name, spelling)
+                    group[name] = array(variable)
+                    names.append(name.encode())
             group.attrs["weight_names"] = names
     return path
 
 
-def _spelled(layer, variable, spelling):
+def _spelled(layer, called, variable, spelling):
     if spelling == "keras1":
-        return f"{layer.name}_{ {'kernel': 'W', 'bias': 'b'}[variable]}_1:0"
+        return f"{called}_{ {'kernel': 'W', 'bias': 'b'}[variable]}_1:0"
     if "Depthwise" in type(layer).__name__ and variable == "kernel":
         variable = "depthwise_kernel"
-    return f"{layer.name}/{variable}:0"
+    return f"{called}/{variable}:0"
 
 
 def write(model, path):
@@ -97,3 +108,16 @@ def python(code, *arguments, cwd, **environment):
                           capture_output=True, text=True, timeout=300)  # fmt: skip
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+@contextlib.contextmanager
+def unprivileged():
+    """Root may write anywhere, so be nobody for a while."""
+    if os.geteuid():
+        yield
+        return
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)

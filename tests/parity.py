@@ -20,7 +20,7 @@ def close(found, expected):
     assert np.abs(found - expected).max() < 1e-4 * np.ptp(expected)
 
 
-def with_keras(name, module, function, tmp_path, sizes=(64, 75), spelling="keras2", ours=None, **options):
+def with_keras(name, module, function, tmp_path, sizes=(64, 75), spelling="keras2", ours=None, gain=1.0, **options):
     """Our builder `name` against `module.function` of keras.applications, at even and odd sizes (the first writes the file).
 
     `options` go to both builders, `ours` to our own.
@@ -29,7 +29,7 @@ def with_keras(name, module, function, tmp_path, sizes=(64, 75), spelling="keras
         more = dict(weights=None, classes=CLASSES, classifier_activation=None, input_shape=(size, size, 3))
         return getattr(module, function)(**more, **options)
 
-    theirs = randomize(official(sizes[0]))
+    theirs = randomize(official(sizes[0]), gain=gain)
     path = write_legacy(theirs, tmp_path / "weights.h5", spelling)
     for size in sizes:
         model = zoo.get_model(name, weights=path, input_shape=(size, size, 3), **OURS, **options, **(ours or {}))
@@ -45,7 +45,7 @@ def with_keras(name, module, function, tmp_path, sizes=(64, 75), spelling="keras
 def torchvision():
     """The package, whose compiled operators (for detection) need not fit the installed PyTorch."""
     torch = pytest.importorskip("torch", reason="PyTorch is not installed: its graphs cannot be compared")
-    operators = torch.library.Library("torchvision", "DEF")
+    operators = torch.library.Library("torchvision", "FRAGMENT")  # which may be opened again
     for name in ("nms", "qnms"):
         try:
             operators.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
@@ -54,8 +54,8 @@ def torchvision():
     return pytest.importorskip("torchvision", reason="torchvision is not installed: its graphs cannot be compared")
 
 
-def randomize_torch(model):
-    """Random weights of a torch.nn.Module that keep signals in range, and statistics that no default would hide."""
+def randomize_torch(model, gain=1.0):
+    """Random weights of a torch.nn.Module, and statistics that no default would hide, as in `helpers.randomize`."""
     import torch
 
     torch.manual_seed(0)
@@ -64,22 +64,26 @@ def randomize_torch(model):
             if name.endswith("running_var"):
                 tensor.uniform_(0.5, 2.0)
             elif tensor.ndim > 1 and name.endswith("weight"):
-                torch.nn.init.kaiming_normal_(tensor)
+                torch.nn.init.kaiming_normal_(tensor).mul_(gain)
             elif tensor.is_floating_point():  # biases, means, and scales away from 1
                 tensor.normal_(0, 0.1).add_(1.0 if name.endswith("weight") else 0.0)
     return model.eval()
 
 
-def with_torch(name, theirs, tmp_path, sizes=(64, 75), statistics=IMAGENET, variant="torch", **options):
-    """Our builder `name` against a torch.nn.Module of CLASSES classes, through its state_dict; `options` go to ours."""
+def with_torch(name, theirs, tmp_path, sizes=(64, 75), statistics=IMAGENET, variant="torch", graph=None, gain=1.0,
+               **options):  # fmt: skip
+    """Our builder `name` against a torch.nn.Module of CLASSES classes, through its state_dict; `options` go to ours.
+
+    `variant` is what the file's names must tell us; `graph` is told instead where they cannot.
+    """
     import torch
 
     path = tmp_path / "weights.pth"
-    torch.save(randomize_torch(theirs).state_dict(), path)
+    torch.save(randomize_torch(theirs, gain).state_dict(), path)
     mean, std = (torch.tensor(v).reshape(1, 3, 1, 1) for v in statistics)
     for size in sizes:
-        model = zoo.get_model(name, weights=path, input_shape=(size, size, 3), **OURS, **options)
-        assert model.origin.variant == variant
+        model = zoo.get_model(name, weights=path, input_shape=(size, size, 3), variant=graph, **OURS, **options)
+        assert model.origin.variant == (graph or variant)
         x = pixels(2, size, size, 3)
         with torch.no_grad():
             expected = theirs((torch.from_numpy(x).permute(0, 3, 1, 2) / 255 - mean) / std).numpy()

@@ -76,7 +76,7 @@ def test_files_beside_the_folders_are_left_out(tmp_path):
 
 def test_roots_that_are_none(tmp_path):
     make(tmp_path, "file", "empty/", "hidden/.DS_Store", "flat/1.jpg", "one/a/1", "deep/data/a/1")
-    assert "No such file" in refusal(tmp_path / "missing")
+    assert "does not exist" in refusal(tmp_path / "missing")
     assert "is not a folder" in refusal(tmp_path / "file")
     assert "is empty" in refusal(tmp_path / "empty")
     assert "is empty" in refusal(tmp_path / "hidden")

@@ -17,8 +17,7 @@ RESULT = """{
   "schema": 1, "recipe": "finetune", "data": "/pictures/hymenoptera", "seed": 7,
   "command": "zoo finetune ../data/hymenoptera --model mobilenet_v2",
   "counts": {"train": 244, "validation": 153, "test": 0, "left_out": 0},
-  "strategy": {"name": "small", "reason": "asked for", "freeze_until": "pre_logits", "phases": [
-    {"name": "head", "freeze_until": "pre_logits", "epochs": 0, "learning_rate": null},
+  "strategy": {"name": "medium", "reason": "it was asked for", "freeze_until": "stage4", "phases": [
     {"name": "fine-tune", "freeze_until": "stage4", "epochs": 3, "learning_rate": 1e-4}]},
   "head": {"penalty": 0.01, "folds": 5, "path": [
     {"penalty": 1e-4, "accuracy": 0.9, "loss": 0.3}, {"penalty": 0.01, "accuracy": 0.95, "loss": 0.2}]},
@@ -131,8 +130,8 @@ def test_headline_says_what_was_measured_and_why_it_was_trained_so():
     assert percent(scores["accuracy"]) in text
     assert f"accuracy on the validation images: {correct} of 60 are classified correctly" in text
     assert f"between {low} and {high}" in text
-    assert "Strategy “small” (asked for): head (solved directly, without epochs, frozen up to pre_log" in text
-    assert "then fine-tune (3 epochs, learning rate 0.0001, frozen up to stage4)." in text
+    assert "Strategy “medium”, because it was asked for: a head solved on the frozen features; then fine-tune" in text
+    assert "fine-tune for 3 epochs, learning rate 0.0001, frozen up to stage4." in text
     assert "Warning" not in text
 
 

@@ -1,6 +1,5 @@
 """Downloads, against a real server on the loopback that cuts, stalls, lies and counts what it sent."""
 
-import contextlib
 import hashlib
 import http.server
 import os
@@ -15,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import ROOT, named, randomize
+from helpers import ROOT, named, randomize, unprivileged
 from safetensors.numpy import save
 
 import zoo
@@ -254,20 +253,17 @@ def test_a_mirror_is_asked_instead(form, server, tmp_path, monkeypatch):
     refused(entry(UNREACHABLE, name="other.bin"), "cannot be reached", "other.bin")
 
 
+def test_files_of_one_name_on_the_hub_are_kept_apart(server, cache, tmp_path, monkeypatch):
+    names = [f"timm/resnet18.{recipe}_in1k/resolve/main/model.safetensors" for recipe in ("a1", "a2")]
+    server.files = {f"/{name}": CONTENT for name in names}
+    paths = [fetch(entry(server, name=name)) for name in names]
+    assert paths == [cache / "resnet18.a1_in1k.safetensors", cache / "resnet18.a2_in1k.safetensors"]
+    monkeypatch.setenv("ZOO_CACHE", str(tmp_path / "another"))
+    monkeypatch.setenv("ZOO_MIRROR", str(cache))  # one machine's cache is another's mirror
+    assert fetch(entry(UNREACHABLE, name=names[0])).read_bytes() == CONTENT
+
+
 # ---------------------------------------------------------------------------------------------- read-only
-@contextlib.contextmanager
-def unprivileged():
-    """Root may write anywhere, so be nobody for a while."""
-    if os.geteuid():
-        yield
-        return
-    os.seteuid(65534)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
-
-
 @pytest.fixture
 def readonly(monkeypatch):
     """A cache folder that anyone may read and nobody may write."""

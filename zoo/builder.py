@@ -45,6 +45,7 @@ class Family:
     input_shape: tuple[int, int, int] = (224, 224, 3)
     num_classes: int = 1000
     min_size: int = 32
+    multiple: int = 1  # height and width must be multiples of it
     resize: int = 256  # short side that pictures have before the centre crop of input_shape
     interpolation: str = "bilinear"  # of that resizing
     any_size: bool = True  # whether height and width may be None
@@ -52,6 +53,7 @@ class Family:
     spare: tuple[str, ...] = ()
     shapes: Mapping[str, tuple[int, int, int]] = field(default_factory=dict)  # variant → its input shape, where that differs
     head: Head = surgery.classifier
+    keras_names: Callable[[str], str] | None = None  # what the official file calls the layers, if an older Keras wrote it
 
 
 def build(
@@ -103,7 +105,7 @@ def build(
     model = keras.Model(inputs, outputs, name=name)
     model.origin = Origin(
         name, variant, str(source.path) if source else None, trained_on.input_shape[0], trained_on.resize,
-        trained_on.interpolation, family.spare, torch_names, bool(mode and MODES[mode].bgr),
+        trained_on.interpolation, family.spare, torch_names, bool(mode and MODES[mode].bgr), family.keras_names,
     )  # fmt: skip
     if source:
         loading.load(model, source.path, new_classes=num_classes is not None)
@@ -117,9 +119,11 @@ def _check(name: str, family: Family, input_shape, num_classes, l2: float, dropo
     if len(input_shape) != 3 or not isinstance(input_shape[2], int) or input_shape[2] < 1:
         raise ValueError(f"{name}: input_shape must be (height, width, channels), found {input_shape}.")
     if None in sizes and not family.any_size:
-        raise ValueError(f"{name}: its first dense layer needs a fixed height and width, found {input_shape}.")
+        raise ValueError(f"{name} needs a fixed height and width, found {input_shape}.")
     if any(size is not None and not (isinstance(size, int) and size >= family.min_size) for size in sizes):
         raise ValueError(f"{name}: height and width must be {family.min_size} or more, found {input_shape}.")
+    if any(size is not None and size % family.multiple for size in sizes):
+        raise ValueError(f"{name}: height and width must be multiples of {family.multiple}, found {input_shape}.")
     if num_classes is not None and (not isinstance(num_classes, int) or num_classes < 0):
         raise ValueError(f"{name}: num_classes must be 0 or a positive integer, found {num_classes!r}.")
     if not 0 <= dropout < 1:

@@ -54,14 +54,56 @@ def conv_bn(
     activation: str | None = "relu",
     use_bias: bool = False,
     scale: bool = True,
+    groups: int = 1,
     epsilon: float = 1e-3,
     momentum: float = 0.99,
 ) -> keras.KerasTensor:
-    """Convolution, batch norm and activation, named `names`; `filters=None` makes the convolution depthwise."""
+    """Convolution, batch norm and activation, named `names`; `filters=None` makes the convolution depthwise.
+
+    `padding` is Keras' "same" or "valid", or "torch": `kernel_size // 2` on every side.
+    """
+    if padding == "torch":
+        if strides > 1:
+            x = pad_like_torch(x, kernel_size, name=f"{names[0]}_pad")
+        padding = "valid" if strides > 1 else "same"  # which agree where nothing is skipped
     options = dict(strides=strides, padding=padding, use_bias=use_bias, name=names[0])
     if filters is None:
         x = layers.DepthwiseConv2D(kernel_size, **options)(x)
     else:
-        x = layers.Conv2D(filters, kernel_size, **options)(x)
-    x = layers.BatchNormalization(scale=scale, epsilon=epsilon, momentum=momentum, name=names[1])(x)
-    return layers.Activation(activation, name=names[2])(x) if activation else x
+        x = layers.Conv2D(filters, kernel_size, groups=groups, **options)(x)
+    return norm(x, names=names[1:], activation=activation, scale=scale, epsilon=epsilon, momentum=momentum)
+
+
+def norm(
+    x: keras.KerasTensor,
+    *,
+    names: tuple[str, str],
+    activation: str | None = "relu",
+    scale: bool = True,
+    epsilon: float = 1e-3,
+    momentum: float = 0.99,
+) -> keras.KerasTensor:
+    """Batch norm and activation, named `names`."""
+    x = layers.BatchNormalization(scale=scale, epsilon=epsilon, momentum=momentum, name=names[0])(x)
+    return layers.Activation(activation, name=names[1])(x) if activation else x
+
+
+def squeeze_excite(
+    x: keras.KerasTensor,
+    filters: int,
+    *,
+    names: tuple[str, str, str, str],
+    activation: str = "relu",
+    gate: str = "sigmoid",
+) -> keras.KerasTensor:
+    """Scale each channel by what two 1 × 1 convolutions make of all channels' means: Hu et al. 2017, arXiv:1709.01507."""
+    y = layers.GlobalAveragePooling2D(keepdims=True, name=names[0])(x)
+    y = layers.Conv2D(filters, 1, activation=activation, name=names[1])(y)
+    y = layers.Conv2D(x.shape[-1], 1, activation=gate, name=names[2])(y)
+    return layers.Multiply(name=names[3])([x, y])
+
+
+def divisible(filters: float, share: float = 0.9) -> int:
+    """The multiple of 8 nearest to `filters`, but never less than `share` of it."""
+    rounded = max(8, int(filters + 4) // 8 * 8)
+    return rounded + 8 if rounded < share * filters else rounded

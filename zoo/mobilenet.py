@@ -1,4 +1,4 @@
-"""MobileNets: depthwise separable convolutions, and their inverted residuals.
+"""MobileNet V1 and V2: depthwise separable convolutions, and their inverted residuals.
 
 - V1: Howard et al. 2017, "MobileNets: Efficient Convolutional Neural Networks for Mobile Vision Applications",
   arXiv:1704.04861, table 1
@@ -7,6 +7,7 @@
 `alpha` is the width multiplier: it scales the filters of every layer.
 """
 
+from collections.abc import Callable
 from functools import partial
 from typing import Unpack
 
@@ -14,11 +15,11 @@ import keras
 from keras import layers
 
 from zoo.builder import Family, Options, build
-from zoo.layers import conv_bn, pad_like_torch, stage
+from zoo.layers import conv_bn, divisible, stage
 from zoo.weights.names import mobilenet as names
 
 V1 = Family({"keras": "tf"})
-V2 = Family({"keras": "tf", "torch": "torch"})
+V2 = Family({"keras": "tf", "torch": "torch", "timm": "torch"})
 
 # (filters, stride) of the 13 separable convolutions, a row a stage: V1, table 1.
 V1_STAGES = (
@@ -38,6 +39,10 @@ V2_STAGES = (
     ((6, 160, 3, 2), (6, 320, 1, 1)),
 )
 
+# How convolutions pad and normalise in each variant of V2.
+TORCH = dict(padding="torch", epsilon=1e-5, momentum=0.9)
+V2_STYLE = {"keras": dict(epsilon=1e-3, momentum=0.999), "torch": TORCH, "timm": TORCH}
+
 
 def mobilenet(alpha: float = 1.0, **options: Unpack[Options]) -> keras.Model:
     """MobileNet V1 of Howard et al. 2017 (arXiv:1704.04861), table 1: 4,253,864 parameters at alpha 1.
@@ -54,11 +59,12 @@ def mobilenet_v2(alpha: float = 1.0, **options: Unpack[Options]) -> keras.Model:
 
     Input `(batch, 224, 224, 3)`, or any size from 32 up, RGB in 0..255. See `zoo.builder.Options`; weights: "imagenet"
     and sizes from "imagenet_96" to "imagenet_192" (keras.applications), "imagenet_torchvision",
-    "imagenet_torchvision_v2" (whose graph pads and normalises differently).
+    "imagenet_torchvision_v2" (whose graph pads and normalises differently), "imagenet_timm_ra" (alpha 1 and 1.4),
+    "imagenet_timm_lamb" (0.5).
     """
     _check(alpha)
-    return build("mobilenet_v2", partial(_v2, alpha=alpha), V2, torch_names={"torch": names.torchvision_v2},
-                 arguments={"alpha": alpha}, **options)  # fmt: skip
+    return build("mobilenet_v2", partial(_v2, alpha=alpha), V2, arguments={"alpha": alpha},
+                 torch_names={"torch": names.torchvision_v2, "timm": names.timm_v2}, **options)  # fmt: skip
 
 
 def _check(alpha: float) -> None:
@@ -89,47 +95,31 @@ def _separable(x: keras.KerasTensor, filters: int, strides: int, block: int) -> 
 
 
 def _v2(x: keras.KerasTensor, variant: str, alpha: float) -> keras.KerasTensor:
-    stem = _divisible(32 * alpha)
-    x = _norm_conv(x, stem, 3, 2, variant, names=("Conv1", "bn_Conv1", "Conv1_relu"), activation="relu6")
+    conv = partial(conv_bn, activation="relu6", **V2_STYLE[variant])
+    x = conv(x, divisible(32 * alpha), 3, 2, names=("Conv1", "bn_Conv1", "Conv1_relu"))
     block = 0
     for i, rows in enumerate(V2_STAGES, start=1):
         for expansion, filters, repeats, stride in rows:
             for repeat in range(repeats):
                 strides = stride if repeat == 0 else 1
                 prefix = f"block_{block}" if block else "expanded_conv"
-                x = _inverted_residual(x, expansion, _divisible(filters * alpha), strides, variant, prefix)
+                x = _inverted_residual(x, expansion, divisible(filters * alpha), strides, conv, prefix)
                 block += 1
         if i == len(V2_STAGES):
-            x = _norm_conv(x, _divisible(1280 * max(alpha, 1.0)), 1, 1, variant,
-                           names=("Conv_1", "Conv_1_bn", "out_relu"), activation="relu6")  # fmt: skip
+            x = conv(x, divisible(1280 * max(alpha, 1.0)), 1, names=("Conv_1", "Conv_1_bn", "out_relu"))
         x = stage(x, f"stage{i}")
     return stage(layers.GlobalAveragePooling2D(name="avg_pool")(x), "pre_logits")
 
 
-def _inverted_residual(x, expansion: int, filters: int, strides: int, variant: str, prefix: str):
+def _inverted_residual(x, expansion: int, filters: int, strides: int, conv: Callable, prefix: str):
     def parts(kind):
         return (f"{prefix}_{kind}", f"{prefix}_{kind}_BN", f"{prefix}_{kind}_relu")
 
     shortcut, channels = x, x.shape[-1]
     if expansion > 1:
-        x = _norm_conv(x, expansion * channels, 1, 1, variant, names=parts("expand"), activation="relu6")
-    x = _norm_conv(x, None, 3, strides, variant, names=parts("depthwise"), activation="relu6")
-    x = _norm_conv(x, filters, 1, 1, variant, names=parts("project"), activation=None)
+        x = conv(x, expansion * channels, 1, names=parts("expand"))
+    x = conv(x, None, 3, strides, names=parts("depthwise"))
+    x = conv(x, filters, 1, names=parts("project"), activation=None)
     if strides == 1 and channels == filters:
         x = layers.Add(name=f"{prefix}_add")([shortcut, x])
     return x
-
-
-def _norm_conv(x, filters: int | None, kernel_size: int, strides: int, variant: str, *, names, activation):
-    torch = variant == "torch"
-    if torch and strides > 1:
-        x = pad_like_torch(x, kernel_size, name=f"{names[0]}_pad")
-    padding = "valid" if torch and strides > 1 else "same"
-    return conv_bn(x, filters, kernel_size, strides, names=names, padding=padding, activation=activation,
-                   epsilon=1e-5 if torch else 1e-3, momentum=0.9 if torch else 0.999)  # fmt: skip
-
-
-def _divisible(filters: float) -> int:
-    """The multiple of 8 nearest to `filters`, never more than 10 % below it."""
-    rounded = max(8, int(filters + 4) // 8 * 8)
-    return rounded + 8 if rounded < 0.9 * filters else rounded

@@ -12,6 +12,8 @@ from keras import layers
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)  # RGB, of pixel values in 0..1
 IMAGENET_STD = (0.229, 0.224, 0.225)
+CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
+CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 CAFFE_MEAN = (123.68, 116.779, 103.939)  # RGB, of pixel values in 0..255
 
 
@@ -35,6 +37,8 @@ MODES = {
     "inception": Mode((128.0, 128.0, 128.0), (128.0, 128.0, 128.0)),
     # torchvision, and most of timm and of the newer models of keras.applications
     "torch": Mode(tuple(255 * m for m in IMAGENET_MEAN), tuple(255 * s for s in IMAGENET_STD)),
+    # OpenAI's CLIP, and what was fine-tuned from such models
+    "clip": Mode(tuple(255 * m for m in CLIP_MEAN), tuple(255 * s for s in CLIP_STD)),
     # 0..1
     "unit": Mode((0.0, 0.0, 0.0), (255.0, 255.0, 255.0)),
 }

@@ -4,7 +4,8 @@ A stage is a named `Identity` layer (`layers.stage`). Everything a strategy does
 names: `split` cuts there, `freeze` stops training before it, features are what comes out of it.
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import keras
@@ -14,6 +15,7 @@ from keras import layers
 from zoo.weights.names import TorchNames
 
 CLASSIFIER = "predictions"
+POSITIONS = "position_embedding"  # of transformers: the class token's, then the patches', row by row
 
 # For a depthwise convolution, and for any other layer: its kernels, and where Keras saves their regularizers.
 KERNELS = {
@@ -38,6 +40,7 @@ class Origin:
     spare: tuple[str, ...] = field(repr=False, compare=False, default=())  # see builder.Family
     torch_names: TorchNames = field(repr=False, compare=False, default_factory=dict)
     bgr: bool = field(repr=False, compare=False, default=False)  # whether the first kernel of the weights sees BGR
+    keras_names: Callable[[str], str] | None = field(repr=False, compare=False, default=None)  # see builder.Family
 
 
 def stages(model: keras.Model) -> list[str]:
@@ -66,8 +69,8 @@ def split(model: keras.Model, at: str) -> tuple[keras.Model, keras.Model]:
 def features(model: keras.Model, stages: Sequence[str] | None = None) -> keras.Model:
     """A model that shares the layers and has one output for each of `stages` (default: all), in that order.
 
-    The outputs are `(batch, height, width, channels)`; that of "pre_logits" is `(batch, channels)`, except where the
-    classifier is a convolution.
+    The outputs are `(batch, height, width, channels)`, a transformer's `(batch, tokens, channels)`; that of "pre_logits"
+    is `(batch, channels)`, except where the classifier is a convolution.
 
     Raises:
         ValueError: one of them is no stage of the model, or there is none.
@@ -121,6 +124,30 @@ def adapt_stem(kernel: np.ndarray, channels: int, reverse: bool = False) -> np.n
     if channels == 1:
         return kernel.sum(axis=2, keepdims=True)
     return kernel[:, :, [i % old for i in range(channels)]] * (old / channels)
+
+
+def adapt_positions(table: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Fit the position embeddings `(1 + n * n, channels)` of n × n patches to height × width patches.
+
+    They are interpolated as a picture is: bicubic, without antialiasing, by PyTorch's kernel. The first is the class
+    token's and stays.
+    """
+    n = math.isqrt(len(table) - 1)
+    grid = table[1:].reshape(n, n, -1)
+    grid = np.einsum("yi,xj,ijc->yxc", _bicubic(n, height), _bicubic(n, width), grid, optimize=True)
+    return np.concatenate([table[:1], grid.reshape(height * width, -1)])
+
+
+def _bicubic(old: int, new: int) -> np.ndarray:
+    """The matrix `(new, old)` that resamples `old` points to `new`; beyond its ends a line goes on as it ends."""
+    matrix, rows = np.zeros((new, old), np.float32), np.arange(new)
+    at = (rows + 0.5) * old / new - 0.5
+    for tap in (-1, 0, 1, 2):
+        source = np.floor(at).astype(int) + tap
+        d = np.abs(at - source)
+        near, far = (1.25 * d - 2.25) * d**2 + 1, ((-0.75 * d + 3.75) * d - 6) * d + 3  # Keys' cubic of a = -0.75
+        np.add.at(matrix, (rows, source.clip(0, old - 1)), np.where(d <= 1, near, far))
+    return matrix
 
 
 def new_head(

@@ -85,6 +85,8 @@ def scan(root: str | os.PathLike) -> Folder:
 def _identity_of_root(root: Path) -> Identity:
     try:
         status = os.stat(root)
+    except FileNotFoundError:
+        raise UserError(f"{shown(root)} does not exist: give a folder of images.") from None
     except OSError as error:
         raise UserError(f"{shown(root)} cannot be opened ({error.strerror}): give a folder.") from error
     if not stat.S_ISDIR(status.st_mode):

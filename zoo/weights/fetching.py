@@ -35,13 +35,15 @@ def fetch(entry: Entry) -> Path:
     """
     if "://" not in entry.url:
         return Path(__file__).parent.parent / "pretrained" / entry.url
-    target = cache_folder("weights") / entry.url.rpartition("/")[2]
+    target = cache_folder("weights") / entry.file
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with _lock(target):
             if not _cached(target, entry):
                 _download(entry, target)
     except urllib.error.URLError as error:
+        if isinstance(error, urllib.error.HTTPError):
+            error.close()
         raise WeightsError(
             f"{entry.model} weights {entry.tag!r}: no copy in {target} and {_address(entry)} cannot be reached "
             f"({getattr(error, 'reason', error)}): download it elsewhere and put it there, as {target}."
@@ -80,13 +82,16 @@ def _cached(target: Path, entry: Entry) -> bool:
 
 def _download(entry: Entry, target: Path) -> None:
     part = target.with_name(target.name + ".part")
-    have = part.stat().st_size if part.exists() else 0
+    part.open("ab").close()  # a folder that cannot be written is told before anything is asked for
+    have = part.stat().st_size
     request = urllib.request.Request(_address(entry), headers={"Range": f"bytes={have}-"} if have else {})
     try:
         response = urllib.request.urlopen(request, timeout=30)
     except urllib.error.HTTPError as error:
+        error.close()  # it is the server's answer, with an open connection
         if error.code != 416:  # the part is complete, or longer than the file
             raise
+        error.close()
         part.unlink()
         response = urllib.request.urlopen(_address(entry), timeout=30)
         have = 0
@@ -146,7 +151,7 @@ def _address(entry: Entry) -> str:
         return entry.url
     if "://" not in mirror:
         mirror = Path(mirror).absolute().as_uri()
-    return f"{mirror.rstrip('/')}/{entry.url.rpartition('/')[2]}"
+    return f"{mirror.rstrip('/')}/{entry.file}"
 
 
 @contextlib.contextmanager

@@ -103,7 +103,10 @@ def _current_hdf5(group) -> Tensors:
     """Keras 3: `layers/conv2d_1/vars/0`, the layer's own name being an attribute of `vars`."""
     tensors = {}
     for key in group:
-        variables = _inside(_inside(group, key), "vars")
+        layer = _inside(group, key)
+        if "layers" in layer:  # a model within the model
+            tensors |= _current_hdf5(_inside(layer, "layers"))
+        variables = _inside(layer, "vars")
         name = variables.attrs.get("name", key)
         tensors |= {f"{name}/{index}": _inside(variables, index) for index in variables}
     return tensors
@@ -114,12 +117,17 @@ def _legacy_hdf5(group) -> Tensors:
     if "layer_names" not in group.attrs:
         raise WeightsError("is an HDF5 file without Keras' layer names: it was not written by Keras.")
     tensors = {}
-    for layer in map(_text, group.attrs["layer_names"]):
+    layers = [_text(name) for name in group.attrs["layer_names"]]
+    # Keras 3 forbids the slashes that MobileNetV3 had: keras.applications made `Conv_1/BatchNorm` a `conv_1_bn`.
+    slashes = any("/" in layer for layer in layers)
+    for layer in layers:
         names = [_text(name) for name in _inside(group, layer).attrs["weight_names"]]
         prefixes = {name.rpartition("/")[0] for name in names}
         for name in names:
             # A nested model keeps several layers in one group; its weights' own names tell them apart.
             owner = layer if len(prefixes) == 1 else name.rpartition("/")[0].rpartition("/")[2]
+            if slashes:
+                owner = owner.lower().replace("/", "_").replace("batchnorm", "bn")
             tensors[f"{owner}/{_variable(name)}"] = _inside(_inside(group, layer), name)
     return tensors
 
@@ -142,11 +150,15 @@ def _text(name) -> str:
 
 
 def _variable(name: str) -> str:
-    """`conv1/kernel:0`, `block1_conv1_W_1:0`, `dw/depthwise_kernel:0` -> kernel, as Keras 3 calls it."""
+    """`conv1/kernel:0`, `block1_conv1_W_1:0`, `dw/depthwise_kernel:0` -> kernel, as Keras 3 calls it.
+
+    Keras 1 put the layer's name before the variable's, and called a variance a standard deviation.
+    """
     name = re.sub(r"(_\d+)?(:\d+)?$", "", name).rpartition("/")[2]
-    if old := re.search(r"_(W|b)$", name):
-        return {"W": "kernel", "b": "bias"}[old[1]]
-    return {"depthwise_kernel": "kernel"}.get(name, name)
+    if old := re.search(r"_(W|b|gamma|beta|running_mean|running_std|depthwise_kernel|pointwise_kernel)$", name):
+        name = old[1]
+    return {"W": "kernel", "b": "bias", "running_mean": "moving_mean", "running_std": "moving_variance",
+            "depthwise_kernel": "kernel"}.get(name, name)  # fmt: skip
 
 
 def _read_npz(path, stack) -> Tensors:

@@ -1,5 +1,6 @@
 """From the argument `weights=` to filled variables, strictly: every variable filled, every tensor used, or an error."""
 
+import math
 import os
 import re
 from collections.abc import Iterable, Mapping
@@ -10,14 +11,17 @@ import keras
 import numpy as np
 from keras import layers
 
-from zoo.surgery import CLASSIFIER, adapt_stem
+from zoo.surgery import CLASSIFIER, POSITIONS, adapt_positions, adapt_stem
 from zoo.weights import catalog
 from zoo.weights.fetching import fetch
 from zoo.weights.files import Tensors, WeightsError, is_torch, open_tensors, reading
 from zoo.weights.names import KERAS_CLASSIFIERS, TORCH_VARIABLES, Rename, TorchNames
 
 KERNELS = ("kernel", "depthwise_kernel", "pointwise_kernel")
-AUTOMATIC = ("conv2d", "batch_normalization", "dense", "depthwise_conv2d", "separable_conv2d")  # Keras' own names
+AUTOMATIC = (  # Keras' own names, of today and of its first version
+    "conv2d", "batch_normalization", "dense", "depthwise_conv2d", "separable_conv2d",
+    "convolution2d", "batchnormalization", "separableconvolution2d",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -85,6 +89,8 @@ def load(model: keras.Model, path: Path, new_classes: bool) -> None:
                 value = _from_torch(value, variable, layer)
             if layer is stem and variable is layer.kernel and value.shape != variable.shape:
                 value = adapt_stem(value, variable.shape[2], bool(origin and origin.bgr))
+            if layer.name == POSITIONS and (rename or value.shape != variable.shape):
+                value = adapt_positions(value.reshape(-1, variable.shape[1]), *stem.output.shape[1:3])
             variable.assign(value.reshape(variable.shape))
 
 
@@ -102,7 +108,10 @@ def _match(model: keras.Model, tensors: Tensors, rename: Rename | None, new_clas
     """Pair every variable with a tensor: (pairs, names not found, shapes that differ, tensors left over)."""
     plan, missing, differing, used = [], [], [], set()
     stem = _stem(model)
-    own = _counted(layer.name for layer in model.layers if layer.weights)
+    own = {name: (counted,) for name, counted in _counted(layer.name for layer in model.layers if layer.weights).items()}
+    own[CLASSIFIER] = KERAS_CLASSIFIERS
+    if (origin := getattr(model, "origin", None)) and origin.keras_names:
+        own = {name: (*owners, origin.keras_names(name)) for name, owners in own.items()}
     if not rename:
         counted = _counted(dict.fromkeys(map(_owner, tensors)))
         tensors = {f"{counted[_owner(name)]}/{name.rpartition('/')[2]}": value for name, value in tensors.items()}
@@ -124,7 +133,7 @@ def _match(model: keras.Model, tensors: Tensors, rename: Rename | None, new_clas
     unused = set(tensors) - used
     if new_classes:
         ours = [layer.name for layer in model.layers if layer.name.endswith(CLASSIFIER)]
-        heads = {rename(name) for name in [CLASSIFIER, *ours]} if rename else {*KERAS_CLASSIFIERS, *ours}
+        heads = {rename(name) for name in [CLASSIFIER, *ours]} if rename else {*own[CLASSIFIER], *ours}
         unused = {name for name in unused if _owner(name) not in heads}
     return plan, missing, differing, sorted(unused)
 
@@ -143,17 +152,23 @@ def _counted(names: Iterable[str]) -> dict[str, str]:
     }  # fmt: skip
 
 
-def _name_in_file(layer, own: dict[str, str], index: int, tensors: Tensors, rename: Rename | None) -> str | None:
+def _name_in_file(layer, own: dict[str, tuple[str, ...]], index: int, tensors: Tensors, rename: Rename | None) -> str | None:
     """What the file calls the layer's variable; None if it has nothing of that name."""
     variable = layer.weights[index].name
     if rename:
-        module = rename(layer.name)
-        names = [module.get(variable) if isinstance(module, dict) else f"{module}.{TORCH_VARIABLES[variable]}"]
+        modules = rename(layer.name)
+        if isinstance(modules, dict):
+            names = [modules.get(variable)]
+        else:
+            modules = modules if isinstance(modules, tuple) else (modules,)
+            names = [f"{module}.{TORCH_VARIABLES[variable]}" for module in modules]
     else:
-        owners = KERAS_CLASSIFIERS if layer.name == CLASSIFIER else (own[layer.name],)
         # Files spell the kernel of a depthwise convolution in two ways, and `files` makes one of them.
         keys = (variable, "kernel", index) if variable == "depthwise_kernel" else (variable, index)
-        names = [f"{owner}/{key}" for owner in owners for key in keys]
+        names = [f"{owner}/{key}" for owner in own[layer.name] for key in keys]
+        if len(layer.weights) == 1:  # then the file's only one is it, whatever its name ("gamma" of a layer scale)
+            owned = [name for name in tensors if _owner(name) in own[layer.name]]
+            names += owned if len(owned) == 1 else []
     return next((name for name in names if name in tensors), None)
 
 
@@ -164,6 +179,8 @@ def _owner(name: str) -> str:
 def _fits(shape, variable, layer, is_stem: bool, rename: Rename | None) -> bool:
     """Whether a tensor of this shape can fill the variable, judged before it is read."""
     own = tuple(variable.shape)
+    if layer.name == POSITIONS and math.isqrt(shape[-2] - 1) ** 2 == shape[-2] - 1:  # any square of patches will do
+        return _without_ones(shape) == (shape[-2], own[1])
     if rename and not _is_kernel(variable):  # PyTorch keeps axes of length 1 to broadcast over
         return _without_ones(shape) == _without_ones(own)
     if rename:
@@ -171,8 +188,12 @@ def _fits(shape, variable, layer, is_stem: bool, rename: Rename | None) -> bool:
     if is_stem and variable is layer.kernel:  # any number of input channels will do
         axis = 1 if rename else 2
         return len(shape) == 4 and (*shape[:axis], *shape[axis + 1 :]) == (*own[:axis], *own[axis + 1 :])
-    # Older Keras files hold some classifiers as a 1 × 1 convolution, which is the same matrix.
-    return tuple(shape) == own or (isinstance(layer, layers.Dense) and tuple(shape) in ((1, 1, *own), (*own, 1, 1)))
+    forms = [own]
+    if isinstance(layer, layers.Dense):  # older Keras files hold some as a 1 × 1 convolution, which is the same matrix
+        forms += [(1, 1, *own), (*own, 1, 1)]
+    if isinstance(layer, layers.DepthwiseConv2D):  # which others write as a convolution in groups of one channel
+        forms += [(*own[:-2], *own[:-3:-1])]
+    return tuple(shape) in forms
 
 
 def _from_torch(value: np.ndarray, variable, layer) -> np.ndarray:

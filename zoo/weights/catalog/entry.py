@@ -32,6 +32,16 @@ class Entry:
     options: Mapping[str, object] = field(default_factory=dict)  # builder arguments that the file is for
 
     @property
+    def file(self) -> str:
+        """Name in the cache and in a mirror: the address' last part; on the Hugging Face hub, where all are called
+        "model.safetensors", the repository's with that ending.
+        """
+        folder, _, name = self.url.rpartition("/")
+        if name == "model.safetensors":
+            return folder.partition("/resolve/")[0].rpartition("/")[2] + ".safetensors"
+        return name
+
+    @property
     def crop(self) -> float:
         """Side of the centre crop as a share of the resized short side."""
         return self.input_shape[0] / self.resize

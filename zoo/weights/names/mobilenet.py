@@ -1,6 +1,13 @@
 """MobileNets in other files."""
 
 import re
+from collections.abc import Iterable, Sequence
+from itertools import chain
+
+from zoo.weights.names import inverted
+
+Rows = Sequence[Sequence[tuple[str, ...]]]  # the parts of each block; a row has the blocks of one width, as in timm
+V2_BLOCKS = (1, 2, 3, 4, 3, 3, 1)  # of each row of V2's table 2
 
 
 def torchvision_v2(layer: str) -> str:
@@ -9,9 +16,69 @@ def torchvision_v2(layer: str) -> str:
             "Conv_1_bn": "features.18.1", "predictions": "classifier.1"}  # fmt: skip
     if layer in stem:
         return stem[layer]
-    block, part, norm = re.fullmatch(r"(?:block_(\d+)|expanded_conv)_(expand|depthwise|project)(_BN)?", layer).groups()
-    at = {"expand": 0, "depthwise": 1, "project": 2}[part] - (block is None)
-    prefix = f"features.{int(block or 0) + 1}.conv"
+    block, part, norm = _v2_block(layer)
+    at = {"expand": 0, "depthwise": 1, "project": 2}[part] - (block == 0)
+    prefix = f"features.{block + 1}.conv"
     if part == "project":  # not wrapped together with its norm, unlike the other two
-        return f"{prefix}.{at + bool(norm)}"
-    return f"{prefix}.{at}.{int(bool(norm))}"
+        return f"{prefix}.{at + norm}"
+    return f"{prefix}.{at}.{int(norm)}"
+
+
+def timm_v2(layer: str) -> str:
+    """`block_3_depthwise_BN` -> `blocks.2.0.bn2`."""
+    ends = {"Conv1": "conv_stem", "bn_Conv1": "bn1", "Conv_1": "conv_head", "Conv_1_bn": "bn2",
+            "predictions": "classifier"}  # fmt: skip
+    if layer in ends:
+        return ends[layer]
+    block, part, norm = _v2_block(layer)
+    parts = ("expand", "depthwise", "project")[block == 0 :]
+    return f"blocks.{_in_rows(block, V2_BLOCKS)}.{inverted.timm(parts, part, norm)}"
+
+
+def torchvision_v3(rows: Rows):
+    """`expanded_conv_3_depthwise_bn` -> `features.4.block.1.1`."""
+    blocks = list(chain(*rows))
+    last = f"features.{len(blocks) + 1}"
+    ends = {"conv": "features.0.0", "conv_bn": "features.0.1", "conv_1": f"{last}.0", "conv_1_bn": f"{last}.1",
+            "conv_2": "classifier.0", "predictions": "classifier.3"}  # fmt: skip
+
+    def rename(layer: str) -> str:
+        if layer in ends:
+            return ends[layer]
+        block, part, norm = _v3_block(layer)
+        return f"features.{block + 1}.{inverted.torchvision(blocks[block], part, norm)}"
+
+    return rename
+
+
+def timm_v3(rows: Rows):
+    """`expanded_conv_3_depthwise_bn` -> `blocks.2.0.bn2`."""
+    blocks = list(chain(*rows))
+    last = f"blocks.{len(rows)}.0"
+    ends = {"conv": "conv_stem", "conv_bn": "bn1", "conv_1": f"{last}.conv", "conv_1_bn": f"{last}.bn1",
+            "conv_2": "conv_head", "predictions": "classifier"}  # fmt: skip
+
+    def rename(layer: str) -> str:
+        if layer in ends:
+            return ends[layer]
+        block, part, norm = _v3_block(layer)
+        return f"blocks.{_in_rows(block, map(len, rows))}.{inverted.timm(blocks[block], part, norm)}"
+
+    return rename
+
+
+def _v2_block(layer: str) -> tuple[int, str, bool]:
+    block, part, norm = re.fullmatch(r"(?:block_(\d+)|expanded_conv)_(expand|depthwise|project)(_BN)?", layer).groups()
+    return int(block or 0), part, norm is not None
+
+
+def _v3_block(layer: str) -> tuple[int, str, bool]:
+    part = r"(expand|depthwise|project|squeeze_excite_conv|squeeze_excite_conv_1)"
+    block, part, norm = re.fullmatch(rf"expanded_conv_(?:(\d+)_)?{part}(_bn)?", layer).groups()
+    part = {"squeeze_excite_conv": "squeeze", "squeeze_excite_conv_1": "excite"}.get(part, part)
+    return int(block or 0), part, norm is not None
+
+
+def _in_rows(block: int, lengths: Iterable[int]) -> str:
+    """`row.block` of the block of that number."""
+    return [f"{row}.{place}" for row, length in enumerate(lengths) for place in range(length)][block]

@@ -14,3 +14,8 @@ def torchvision(layer: str) -> str:
     if index == "0":
         return f"{prefix}.downsample.{0 if kind == 'conv' else 1}"
     return f"{prefix}.{kind}{index}"
+
+
+def cifar(layer: str) -> str:
+    """As torchvision, of github.com/akamaster/pytorch_resnet_cifar10."""
+    return "linear" if layer == "predictions" else torchvision(layer)

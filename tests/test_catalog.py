@@ -1,0 +1,161 @@
+"""The catalog says of every file what its publisher says: compared with the installed packages of the publishers."""
+
+import math
+import re
+from collections import Counter
+from pathlib import Path
+
+import keras
+import pytest
+from parity import torchvision
+
+import zoo
+from zoo.preprocessing import MODES
+from zoo.weights import catalog
+
+KERAS, TORCHVISION, TIMM = catalog.keras.ENTRIES, catalog.torchvision.ENTRIES, catalog.timm.ENTRIES
+PUBLISHED = [entry for entry in catalog.ENTRIES if "://" in entry.url]
+DIGITS = {"sha256": 64, "sha256-prefix": 8, "md5": 32}
+
+
+def label(entry):
+    return "-".join([entry.model, entry.tag, *map(str, entry.options.values())])
+
+
+def each(entries):
+    return pytest.mark.parametrize("entry", entries, ids=label)
+
+
+# ---------------------------------------------------------------------------------------------- in itself
+def test_no_two_are_alike():
+    keys = Counter((entry.model, entry.tag, *entry.options.items()) for entry in catalog.ENTRIES)
+    assert max(keys.values()) == 1, keys.most_common(3)
+    files = Counter(entry.file for entry in catalog.ENTRIES)
+    assert max(files.values()) == 1, files.most_common(3)
+
+
+@each(catalog.ENTRIES)
+def test_every_field_is_sound(entry):
+    assert catalog.find(entry.model, entry.tag, entry.options) is entry
+    assert entry in PUBLISHED or entry.model == "lenet5"
+    assert entry not in PUBLISHED or re.fullmatch(r"https://[\w./-]+\.(h5|pth|th|safetensors)", entry.url)
+    kind, _, digest = entry.hash.partition(":")
+    assert entry.hash == "none" or re.fullmatch(rf"[0-9a-f]{{{DIGITS[kind]}}}", digest)
+    assert re.fullmatch(r"\w+", entry.tag) and entry.variant in ("keras", "torch", "timm", "paper")
+    assert entry.parameters > 1000 and entry.source and entry.license
+    assert entry.top1 is None or 40 < entry.top1 < 100
+    assert entry.top5 is None or entry.top1 < entry.top5 < 100
+    assert entry.year is None or 1998 <= entry.year <= 2026
+    assert entry.preprocessing in ("", *MODES) and entry.interpolation in ("bilinear", "bicubic")
+    height, width, channels = entry.input_shape
+    assert height == width <= entry.resize and channels in (1, 3) and 0.8 < entry.crop <= 1
+
+
+def test_a_network_has_one_size_whoever_trained_it():
+    sizes = {}
+    for entry in catalog.ENTRIES:
+        sizes.setdefault((entry.model, entry.variant, entry.input_shape, *entry.options.items()), set()).add(entry.parameters)
+    assert {key: counts for key, counts in sizes.items() if len(counts) > 1} == {}
+
+
+def test_tags_say_who_published():
+    for entries, tags in (
+        (KERAS, r"imagenet(_\d+)?|mnist"),
+        (TORCHVISION, r"imagenet_torchvision(_v2|_swag|_swag_linear)?"),
+        (TIMM, r"imagenet_timm_\w+"),
+    ):
+        assert [entry.tag for entry in entries if not re.fullmatch(tags, entry.tag)] == []
+    assert [entry.tag for entry in catalog.entries("resnet50")][:4] == [
+        "imagenet", "imagenet_torchvision", "imagenet_torchvision_v2", "imagenet_timm_a1",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", zoo.MODELS)
+def test_tags_in_a_docstring_exist(name):
+    tags = {entry.tag for entry in catalog.entries(name)}
+    assert set(re.findall(r'"(imagenet\w*|mnist|cifar\w*)"', zoo.MODELS[name].__doc__)) <= tags
+
+
+# ---------------------------------------------------------------------------------------------- keras.applications
+@each([entry for entry in KERAS if entry in PUBLISHED])
+def test_files_of_keras_applications(entry):
+    """Its sources give the folder, in a string that may be wrapped, and each digest after the name it belongs to."""
+    modules = ["convnext", "densenet", "efficientnet_v2", "efficientnet", "mobilenet_v2", "mobilenet_v3", "mobilenet", "resnet"]
+    module = next((module for module in modules if entry.model.startswith(module)), entry.model)
+    sources = Path(keras.__path__[0], "src", "applications")
+    source = (sources / f"{module}.py").read_text()
+    folder, _, file = entry.url.rpartition("/")
+    assert f"{folder}/" in re.sub(r'"\s*f?"', "", source)
+    if re.fullmatch(r"resnet\d+v2", entry.model):  # whose files are listed with those of the first version
+        source += (sources / "resnet_v2.py").read_text()
+    modes = re.findall(r'\bmode="(\w+)"', source)
+    assert not modes or modes[-1] == entry.preprocessing  # the newer networks have it inside the model
+    kind, _, digest = entry.hash.partition(":")
+    if kind != "none":
+        names = re.findall(r'"([\w.-]+)"', source[: source.index(digest)])
+        assert [name for name in names if name != "models"][-1].removesuffix(".h5") in file
+
+
+def test_all_of_keras_applications_is_there():
+    assert len([entry for entry in KERAS if entry.model == "mobilenet"]) == 4 * 4
+    assert len([entry for entry in KERAS if entry.model == "mobilenet_v2"]) == 4 * 5 + 2
+    functions = set()
+    for name in {entry.model for entry in KERAS} - {"lenet5"}:
+        plain = name.replace("_", "").lower()
+        functions |= {f for f in dir(keras.applications) if f.lower() == plain}
+    others = {f for f in dir(keras.applications) if f[0].isupper()} - functions
+    assert others == {"InceptionResNetV2", "NASNetLarge", "NASNetMobile"}  # which the zoo does not build
+
+
+# ---------------------------------------------------------------------------------------------- torchvision
+def metas():
+    models = torchvision().models
+    names = dict.fromkeys(entry.model for entry in TORCHVISION)
+    return {weights.url: weights for name in names for weights in models.get_model_weights(name)}
+
+
+def test_all_of_torchvision_is_there():
+    assert set(metas()) - {entry.url for entry in TORCHVISION} == {  # the first has no classifier
+        "https://download.pytorch.org/models/vgg16_features-amdegroot-88682ab5.pth",
+    }  # fmt: skip
+
+
+@each(TORCHVISION)
+def test_torchvision_says_the_same(entry):
+    weights = metas()[entry.url]
+    meta, transforms = weights.meta, weights.transforms()
+    accuracies = meta["_metrics"]["ImageNet-1K"]
+    assert (entry.top1, entry.top5) == (accuracies["acc@1"], accuracies["acc@5"])
+    assert ([entry.input_shape[0]], [entry.resize]) == (transforms.crop_size, transforms.resize_size)
+    assert entry.interpolation == transforms.interpolation.value
+    assert entry.tag == "imagenet_torchvision" + {
+        "IMAGENET1K_V1": "", "IMAGENET1K_V2": "_v2", "IMAGENET1K_SWAG_E2E_V1": "_swag",
+        "IMAGENET1K_SWAG_LINEAR_V1": "_swag_linear",
+    }[weights.name]  # fmt: skip
+    if entry.model not in ("googlenet", "inception_v3"):  # which convert the pixels once more, inside
+        same_statistics(entry, transforms.mean, transforms.std)
+    assert ("SWAG" in meta.get("license", "")) == ("swag" in entry.tag) == (entry.license != "BSD-3-Clause")
+    auxiliary = {"inception_v3": 27_161_264 - 23_834_568}.get(entry.model, 0)
+    statistics = entry.parameters - (meta["num_params"] - auxiliary)
+    with_batch_norm = not re.match("alexnet|vgg..$|squeezenet|convnext|vit", entry.model)
+    assert 0 < statistics < 0.02 * entry.parameters if with_batch_norm else statistics == 0
+
+
+def same_statistics(entry, mean, std):
+    mode = MODES[entry.preprocessing]
+    assert mode.mean == pytest.approx([255 * m for m in mean]) and mode.std == pytest.approx([255 * s for s in std])
+
+
+# ---------------------------------------------------------------------------------------------- timm
+@each(TIMM)
+def test_timm_says_the_same(entry):
+    torchvision()
+    timm = pytest.importorskip("timm", reason="timm is not installed: its entries cannot be compared")
+    name = entry.file.removesuffix(".safetensors")
+    config = timm.models.get_pretrained_cfg(name)
+    assert entry.url == f"https://huggingface.co/{config.hf_hub_id}/resolve/main/model.safetensors"
+    assert (entry.num_classes, entry.interpolation) == (config.num_classes, config.interpolation)
+    assert entry.input_shape == (*config.input_size[1:], config.input_size[0])
+    assert entry.resize == math.floor(config.input_size[1] / config.crop_pct)
+    assert entry.license.lower() == config.license
+    same_statistics(entry, config.mean, config.std)

@@ -1,0 +1,120 @@
+"""MobileNetV3: Howard et al. 2019, "Searching for MobileNetV3", arXiv:1905.02244.
+
+Inverted residuals found by search: some with squeeze-and-excitation (Hu et al. 2017, arXiv:1709.01507), the later ones with
+hard-swish, and a last layer that is computed after pooling. Tables 1 and 2 of the paper are `LARGE` and `SMALL`.
+`alpha` is the width multiplier: it scales the filters of every block.
+
+torchvision and timm pad like PyTorch, and timm's batch norm has another epsilon.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from itertools import chain, groupby
+from typing import Unpack
+
+import keras
+from keras import layers
+
+from zoo.builder import Family, Options, build
+from zoo.layers import conv_bn, divisible, squeeze_excite, stage
+from zoo.weights.names import mobilenet as names
+
+FAMILY = Family({"keras": "tf", "torch": "torch", "timm": "torch"})
+
+# How convolutions pad and normalise in each variant.
+STYLE = {
+    "keras": dict(epsilon=1e-3, momentum=0.999),
+    "torch": dict(epsilon=1e-3, momentum=0.99, padding="torch"),
+    "timm": dict(epsilon=1e-5, momentum=0.9, padding="torch"),
+}
+
+# kernel size, expanded size, filters, squeeze-and-excite, nonlinearity, stride. A stage ends before the resolution falls.
+RE, HS, SE = "relu", "hard_silu", True
+LARGE = (
+    ((3, 16, 16, False, RE, 1),),
+    ((3, 64, 24, False, RE, 2), (3, 72, 24, False, RE, 1)),
+    ((5, 72, 40, SE, RE, 2), (5, 120, 40, SE, RE, 1), (5, 120, 40, SE, RE, 1)),
+    ((3, 240, 80, False, HS, 2), (3, 200, 80, False, HS, 1), (3, 184, 80, False, HS, 1), (3, 184, 80, False, HS, 1),
+     (3, 480, 112, SE, HS, 1), (3, 672, 112, SE, HS, 1)),
+    ((5, 672, 160, SE, HS, 2), (5, 960, 160, SE, HS, 1), (5, 960, 160, SE, HS, 1)),
+)  # fmt: skip
+SMALL = (
+    (),  # the stem alone
+    ((3, 16, 16, SE, RE, 2),),
+    ((3, 72, 24, False, RE, 2), (3, 88, 24, False, RE, 1)),
+    ((5, 96, 40, SE, HS, 2), (5, 240, 40, SE, HS, 1), (5, 240, 40, SE, HS, 1),
+     (5, 120, 48, SE, HS, 1), (5, 144, 48, SE, HS, 1)),
+    ((5, 288, 96, SE, HS, 2), (5, 576, 96, SE, HS, 1), (5, 576, 96, SE, HS, 1)),
+)  # fmt: skip
+
+
+def mobilenet_v3_small(alpha: float = 1.0, **options: Unpack[Options]) -> keras.Model:
+    """MobileNetV3-Small of Howard et al. 2019 (arXiv:1905.02244), table 2: 2,554,968 parameters at alpha 1.
+
+    Input `(batch, 224, 224, 3)`, or any size from 32 up, RGB in 0..255. See `zoo.builder.Options`; weights: "imagenet"
+    (keras.applications, alpha 0.75 and 1), "imagenet_torchvision", "imagenet_timm_lamb" (alpha 0.5, 0.75 and 1).
+    """
+    return _build("mobilenet_v3_small", SMALL, 1024, alpha, options)
+
+
+def mobilenet_v3_large(alpha: float = 1.0, **options: Unpack[Options]) -> keras.Model:
+    """MobileNetV3-Large of Howard et al. 2019 (arXiv:1905.02244), table 1: 5,507,432 parameters at alpha 1.
+
+    Input `(batch, 224, 224, 3)`, or any size from 32 up, RGB in 0..255. See `zoo.builder.Options`; weights: "imagenet"
+    (keras.applications, alpha 0.75 and 1), "imagenet_torchvision", "imagenet_torchvision_v2", "imagenet_timm_ra".
+    """
+    return _build("mobilenet_v3_large", LARGE, 1280, alpha, options)
+
+
+def _build(name: str, stages: tuple, last: int, alpha: float, options: Options) -> keras.Model:
+    if not alpha > 0:
+        raise ValueError(f"alpha, the width multiplier, must be positive, found {alpha!r}.")
+    rows = [[_parts(i, squeeze) for i, (*_, squeeze, _, _) in row]
+            for _, row in groupby(enumerate(chain(*stages)), key=lambda block: block[1][2])]  # fmt: skip
+    torch_names = {"torch": names.torchvision_v3(rows), "timm": names.timm_v3(rows)}
+    body = partial(_body, stages=stages, last=last, alpha=alpha)
+    return build(name, body, FAMILY, torch_names=torch_names, arguments={"alpha": alpha}, **options)
+
+
+def _parts(block: int, squeeze: bool) -> tuple[str, ...]:
+    """What the block consists of, as `names.inverted` calls it."""
+    return (*["expand"] * (block > 0), "depthwise", *["squeeze", "excite"] * squeeze, "project")
+
+
+def _body(x: keras.KerasTensor, variant: str, stages: tuple, last: int, alpha: float) -> keras.KerasTensor:
+    conv = partial(conv_bn, **STYLE[variant])
+    x = conv(x, 16, 3, 2, names=("conv", "conv_bn", "conv_act"), activation=HS)
+    block, width = 0, 16  # of the block before, at alpha 1
+    for i, rows in enumerate(stages, start=1):
+        for kernel_size, expanded, filters, squeeze, activation, strides in rows:
+            expanded = divisible(x.shape[-1] * expanded / width) if block else None
+            prefix = f"expanded_conv_{block}_" if block else "expanded_conv_"
+            x = _inverted_residual(x, kernel_size, expanded, divisible(filters * alpha), squeeze, strides,
+                                   partial(conv, activation=activation), prefix)  # fmt: skip
+            block, width = block + 1, filters
+        if i == len(stages):
+            x = conv(x, divisible(6 * x.shape[-1]), 1, names=("conv_1", "conv_1_bn", "conv_1_act"), activation=HS)
+        x = stage(x, f"stage{i}")
+    x = layers.GlobalAveragePooling2D(name="avg_pool")(x)
+    x = layers.Dense(divisible(last * max(alpha, 1.0)), activation=HS, name="conv_2")(x)  # 1 × 1, on one pixel
+    return stage(x, "pre_logits")
+
+
+def _inverted_residual(
+    x, kernel_size: int, expanded: int | None, filters: int, squeeze: bool, strides: int, conv: Callable, prefix: str
+):
+    def parts(kind):
+        return (f"{prefix}{kind}", f"{prefix}{kind}_bn", f"{prefix}{kind}_act")
+
+    shortcut, channels = x, x.shape[-1]
+    if expanded:
+        x = conv(x, expanded, 1, names=parts("expand"))
+    x = conv(x, None, kernel_size, strides, names=parts("depthwise"))
+    if squeeze:
+        kinds = ("avg_pool", "conv", "conv_1", "mul")
+        x = squeeze_excite(x, divisible(x.shape[-1] / 4), names=tuple(f"{prefix}squeeze_excite_{k}" for k in kinds),
+                           gate="hard_sigmoid")  # fmt: skip
+    x = conv(x, filters, 1, names=parts("project"), activation=None)
+    if strides == 1 and channels == filters:
+        x = layers.Add(name=f"{prefix}add")([shortcut, x])
+    return x

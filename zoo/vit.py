@@ -1,0 +1,125 @@
+"""Vision Transformer: Dosovitskiy et al. 2020, "An Image is Worth 16x16 Words", arXiv:2010.11929.
+
+Table 1 of the paper, and the two smaller ones of "How to train your ViT?" (Steiner et al. 2021, table 2 there):
+
+              blocks   width    heads   multiply-adds (G) at 16 × 16 pixels a patch
+    Ti          12      192       3         1.1
+    S           12      384       6         4.2
+    B           12      768      12        16.9
+    L           24     1024      16        59.7
+
+Each patch becomes a vector by one linear map; the class token goes in front, position embeddings are added, and every block
+is attention among the vectors and a perceptron of four times the width, each with a norm before and a sum after it.
+The stages end after each quarter of the blocks. Their outputs are `(batch, 1 + patches, width)`, the class token first;
+"pre_logits" is the class token of the last.
+
+Height and width are fixed when the model is built, each a multiple of the patch. With weights of another size, the position
+embeddings are interpolated (`surgery.adapt_positions`).
+"""
+
+from functools import partial
+from typing import Unpack
+
+import keras
+from keras import initializers, layers, ops
+
+from zoo.builder import Family, Options, build
+from zoo.layers import stage
+from zoo.surgery import POSITIONS
+from zoo.weights.names import vit as names
+
+SMALL = Family({"timm": "tf"}, min_size=16, multiple=16, any_size=False)
+PATCH_16 = Family({"torch": "torch", "timm": "tf"}, min_size=16, multiple=16, any_size=False)
+PATCH_32 = Family({"torch": "torch", "timm": "tf"}, min_size=32, multiple=32, any_size=False)
+TIMM = {"timm": names.timm}
+BOTH = {"torch": names.torchvision, "timm": names.timm}
+
+
+def vit_ti_16(**options: Unpack[Options]) -> keras.Model:
+    """ViT-Ti/16, the smallest form of Dosovitskiy et al. 2020 (arXiv:2010.11929): 5,717,416 parameters.
+
+    Input `(batch, 224, 224, 3)`, or any fixed multiples of 16, RGB in 0..255. See `zoo.builder.Options`; weights:
+    "imagenet_timm_augreg_in21k_ft_in1k".
+    """
+    return build("vit_ti_16", partial(_body, patch=16, blocks=12, width=192), SMALL, torch_names=TIMM, **options)
+
+
+def vit_s_16(**options: Unpack[Options]) -> keras.Model:
+    """ViT-S/16, a smaller form of Dosovitskiy et al. 2020 (arXiv:2010.11929): 22,050,664 parameters.
+
+    Input and weights: see `vit_ti_16`; also "imagenet_timm_augreg_in1k".
+    """
+    return build("vit_s_16", partial(_body, patch=16, blocks=12, width=384), SMALL, torch_names=TIMM, **options)
+
+
+def vit_b_16(**options: Unpack[Options]) -> keras.Model:
+    """ViT-B/16 of Dosovitskiy et al. 2020 (arXiv:2010.11929), table 1: 86,567,656 parameters.
+
+    Input `(batch, 224, 224, 3)`, or any fixed multiples of 16, RGB in 0..255. See `zoo.builder.Options`; weights:
+    "imagenet_torchvision", "imagenet_timm_augreg_in21k_ft_in1k", "imagenet_timm_augreg_in1k".
+    """
+    return build("vit_b_16", partial(_body, patch=16, blocks=12, width=768), PATCH_16, torch_names=BOTH, **options)
+
+
+def vit_b_32(**options: Unpack[Options]) -> keras.Model:
+    """ViT-B/32 of Dosovitskiy et al. 2020 (arXiv:2010.11929), table 1: 88,224,232 parameters.
+
+    Input `(batch, 224, 224, 3)`, or any fixed multiples of 32, RGB in 0..255. Weights: see `vit_b_16`.
+    """
+    return build("vit_b_32", partial(_body, patch=32, blocks=12, width=768), PATCH_32, torch_names=BOTH, **options)
+
+
+def vit_l_16(**options: Unpack[Options]) -> keras.Model:
+    """ViT-L/16 of Dosovitskiy et al. 2020 (arXiv:2010.11929), table 1: 304,326,632 parameters.
+
+    Input: see `vit_b_16`. Weights: "imagenet_torchvision", "imagenet_timm_augreg_in21k_ft_in1k".
+    """
+    return build("vit_l_16", partial(_body, patch=16, blocks=24, width=1024), PATCH_16, torch_names=BOTH, **options)
+
+
+def _body(x: keras.KerasTensor, variant: str, patch: int, blocks: int, width: int) -> keras.KerasTensor:
+    x = layers.Conv2D(width, patch, patch, name="patch_embedding")(x)
+    x = layers.Reshape((-1, width), name="patches")(x)
+    x = _with_positions(_with_class_token(x))
+    for block in range(1, blocks + 1):
+        x = _block(x, f"block{block}")
+        if block % (blocks // 4) == 0:
+            x = stage(x, f"stage{4 * block // blocks}")
+    return stage(_norm(x[:, 0], "norm"), "pre_logits")
+
+
+def _with_class_token(x: keras.KerasTensor) -> keras.KerasTensor:
+    """One trained vector in front of each sample's; stock layers keep such a vector as an embedding of the number 0."""
+    zero = ops.zeros_like(x[:, :1, 0], dtype="int32")
+    token = layers.Embedding(1, x.shape[-1], embeddings_initializer="zeros", name="class_token")(zero)
+    return layers.Concatenate(axis=1, name="tokens")([token, x])
+
+
+def _with_positions(x: keras.KerasTensor) -> keras.KerasTensor:
+    positions = ops.cumsum(ops.ones_like(x[:1, :, 0], dtype="int32"), axis=1) - 1  # of one sample: all share them
+    embed = layers.Embedding(*x.shape[1:], embeddings_initializer=initializers.RandomNormal(stddev=0.02), name=POSITIONS)
+    return layers.Add(name="embedded")([x, embed(positions)])
+
+
+def _block(x: keras.KerasTensor, name: str) -> keras.KerasTensor:
+    width = x.shape[-1]
+    y = _attention(_norm(x, f"{name}_norm1"), name)
+    x = layers.Add(name=f"{name}_add1")([x, y])
+    y = layers.Dense(4 * width, name=f"{name}_mlp1")(_norm(x, f"{name}_norm2"))
+    y = layers.Activation("gelu", name=f"{name}_gelu")(y)
+    y = layers.Dense(width, name=f"{name}_mlp2")(y)
+    return layers.Add(name=f"{name}_add2")([x, y])
+
+
+def _attention(x: keras.KerasTensor, name: str) -> keras.KerasTensor:
+    """Attention of heads of width 64; queries, keys and values come from one matrix, as files hold it."""
+    tokens, width = x.shape[1:]
+    x = layers.Dense(3 * width, name=f"{name}_qkv")(x)
+    q, k, v = (layers.Reshape((tokens, -1, 64), name=f"{name}_{kind}")(part)
+               for kind, part in zip("qkv", ops.split(x, 3, axis=-1), strict=True))  # fmt: skip
+    x = layers.Reshape((tokens, width), name=f"{name}_attention")(ops.dot_product_attention(q, k, v))
+    return layers.Dense(width, name=f"{name}_projection")(x)
+
+
+def _norm(x: keras.KerasTensor, name: str) -> keras.KerasTensor:
+    return layers.LayerNormalization(epsilon=1e-6, name=name)(x)
