@@ -29,6 +29,13 @@ def max_pool_ceil(x: keras.KerasTensor, name: str) -> keras.KerasTensor:
     return layers.MaxPooling2D(3, 2, name=name)(x)
 
 
+def average_to(x: keras.KerasTensor, size: int, name: str) -> keras.KerasTensor:
+    """Average a feature map to `size` × `size`, of whatever size it is, as PyTorch does."""
+    if 1 in x.shape[1:3]:  # Keras' layer cannot make more of a single row when TensorFlow compiles it: repeat the row
+        x = layers.UpSampling2D([2 if n == 1 else 1 for n in x.shape[1:3]], name=f"{name}_repeat")(x)
+    return layers.AdaptiveAveragePooling2D(size, name=name)(x)
+
+
 def local_response_norm(
     x: keras.KerasTensor, size: int = 5, alpha: float = 1e-4, beta: float = 0.75, k: float = 2.0, *, name: str
 ) -> keras.KerasTensor:
