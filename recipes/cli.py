@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +13,8 @@ from recipes.errors import UserError
 COMMANDS = {
     "finetune": ("Recipe", "recipes.finetune", "from a folder of images to a classifier with a report"),
     "predict": ("Prediction", "recipes.predict", "class names and probabilities of images"),
+    "models": ("Models", "recipes.models", "all architectures and their weights"),
+    "describe": ("Description", "recipes.describe", "an architecture layer by layer: shapes, costs, receptive fields"),
     "demo": ("Demo", "recipes.demo", "the main recipe on handwritten digits, with and without pretraining"),
     "lenet_mnist": ("LenetMnist", "recipes.lenet_mnist", "train the LeNet-5 that ships with the zoo"),
 }
@@ -28,6 +31,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UserError as error:
         print(f"zoo: {error}", file=sys.stderr)
         return 2
+    except BrokenPipeError:  # `zoo models | head`: nobody reads on; nor may Python's last flush complain
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except KeyboardInterrupt:
         print(
             "\nzoo: interrupted; the output folder is as it was, and what was decoded and computed is kept: "

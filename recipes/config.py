@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from tyro.conf import Positional
+from tyro.conf import FlagCreatePairsOff, Positional
 
 from recipes.errors import UserError
 
@@ -113,3 +113,29 @@ class Demo:
     """Training pictures of each digit."""
     seed: int = 0
     """Of the choice of pictures and of the training."""
+
+
+@dataclass(frozen=True)
+class Models:
+    """The architectures with their weights, parameters, multiply-adds, input size, published top-1 accuracy and stages."""
+
+    pattern: Positional[str] = "*"
+    """Which models: a shell pattern, such as 'resnet*'."""
+    json: FlagCreatePairsOff[bool] = False
+    """All that the catalog knows, as JSON."""
+    csv: FlagCreatePairsOff[bool] = False
+    """The same as CSV."""
+
+
+@dataclass(frozen=True)
+class Description:
+    """Every layer of an architecture with its output, parameters, multiply-adds and receptive field; its stages and weights."""
+
+    model: Positional[str]
+    """Architecture, a name that `zoo models` lists."""
+    input_size: int | None = None
+    """Height and width in pixels; the model's own if not given."""
+    variant: str | None = None
+    """Whose form of the graph, such as keras or torch; the model's first if not given."""
+    alpha: float | None = None
+    """Width multiplier, for the MobileNets."""

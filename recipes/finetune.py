@@ -14,7 +14,6 @@ if __name__ == "__main__":  # first of all: the command line imports nothing hea
 
     sys.exit(main(["finetune", *sys.argv[1:]]))
 
-import inspect
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -31,7 +30,9 @@ from recipes.data.images import Framing
 from recipes.data.sources import scan
 from recipes.errors import UserError
 from recipes.features import VIEWS
+from recipes.models import own_options
 from recipes.strategies import Strategy, choose
+from zoo import facts
 from zoo.progress import Progress
 from zoo.weights import catalog
 
@@ -90,15 +91,10 @@ def backbone(recipe: Recipe) -> keras.Model:
     Raises:
         UserError: no such model or weights, or they do not go together.
     """
-    if recipe.model not in zoo.MODELS:
-        raise UserError(f"There is no model {recipe.model!r}: choose one of {', '.join(zoo.MODELS)}.")
-    options: dict = {"weights": _weights(recipe)}
-    if recipe.alpha is not None:
-        if "alpha" not in inspect.signature(zoo.MODELS[recipe.model]).parameters:
-            raise UserError(f"--alpha does not apply to {recipe.model}: only the MobileNets have a width multiplier.")
-        options["alpha"] = recipe.alpha
+    options = own_options(recipe.model, recipe.alpha)
+    options["weights"] = _weights(recipe)
     if recipe.image_size:
-        channels = catalog.entries(recipe.model)[0].input_shape[2]
+        channels = next(known.input_shape[2] for known in facts.read() if known.model == recipe.model)
         options["input_shape"] = (recipe.image_size, recipe.image_size, channels)
     try:
         return zoo.get_model(recipe.model, num_classes=0, **options)
@@ -119,6 +115,8 @@ def _weights(recipe: Recipe) -> str | None:
                 "give weights, or --strategy scratch."
             )
         return None
+    if recipe.weights is None and not catalog.entries(recipe.model):
+        raise UserError(f"{recipe.model} has no published weights: give a file as --weights, or --strategy scratch.")
     return recipe.weights or catalog.entries(recipe.model)[0].tag
 
 

@@ -1,8 +1,12 @@
 """VGGs against keras.applications (VGG-16: test_zoo_parity.py) and torchvision."""
 
+import keras
+import numpy as np
 import pytest
 from keras import applications
 from parity import CLASSES, torchvision, with_keras, with_torch
+
+from zoo.layers import adaptive_average
 
 slow = pytest.mark.slow
 
@@ -20,3 +24,13 @@ def test_keras(tmp_path):
 )  # fmt: skip
 def test_torchvision(name, sizes, tmp_path):
     with_torch(name, torchvision().models.get_model(name, num_classes=CLASSES, init_weights=False), tmp_path, sizes)
+
+
+def test_adaptive_average_is_pytorchs_at_open_sizes():
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed: its pooling cannot be compared")
+    image = keras.Input((None, None, 3))
+    model = keras.Model(image, adaptive_average(image, 7))
+    for size in ((1, 1), (1, 3), (7, 7), (5, 9), (30, 14)):
+        x = np.random.default_rng(0).standard_normal((2, *size, 3)).astype(np.float32)
+        theirs = torch.nn.AdaptiveAvgPool2d(7)(torch.from_numpy(x).permute(0, 3, 1, 2)).permute(0, 2, 3, 1).numpy()
+        np.testing.assert_allclose(model.predict(x, verbose=0), theirs, atol=1e-6)

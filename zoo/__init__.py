@@ -9,7 +9,8 @@ import fnmatch
 import keras
 
 from zoo.alexnet import alexnet
-from zoo.inception import googlenet, inception_v1, inception_v3
+from zoo.convnext import convnext_base, convnext_large, convnext_small, convnext_tiny, convnext_xlarge
+from zoo.densenet import densenet121, densenet161, densenet169, densenet201
 from zoo.efficientnet import (
     efficientnet_b0,
     efficientnet_b1,
@@ -26,13 +27,11 @@ from zoo.efficientnet import (
     efficientnet_v2_l,
     efficientnet_v2_m,
     efficientnet_v2_s,
-)
+)  # fmt: skip
+from zoo.inception import googlenet, inception_v1, inception_v3
 from zoo.lenet import lenet5
 from zoo.mobilenet import mobilenet, mobilenet_v2
 from zoo.mobilenet_v3 import mobilenet_v3_large, mobilenet_v3_small
-from zoo.convnext import convnext_base, convnext_large, convnext_small, convnext_tiny, convnext_xlarge
-from zoo.lenet import lenet5
-from zoo.mobilenet import mobilenet, mobilenet_v2
 from zoo.regnet import (
     regnet_x_1_6gf,
     regnet_x_3_2gf,
@@ -48,12 +47,7 @@ from zoo.regnet import (
     regnet_y_32gf,
     regnet_y_400mf,
     regnet_y_800mf,
-)
-from zoo.resnet import resnet50
-from zoo.squeezenet import squeezenet1_0, squeezenet1_1
-from zoo.densenet import densenet121, densenet161, densenet169, densenet201
-from zoo.lenet import lenet5
-from zoo.mobilenet import mobilenet, mobilenet_v2
+)  # fmt: skip
 from zoo.resnet import (
     resnet18,
     resnet20,
@@ -68,10 +62,19 @@ from zoo.resnet import (
     resnet110,
     resnet152,
     resnet152v2,
-)
+)  # fmt: skip
+from zoo.squeezenet import squeezenet1_0, squeezenet1_1
 from zoo.surgery import features, freeze, new_head, regularize, split, stages
-from zoo.vgg import vgg11, vgg11_bn, vgg13, vgg13_bn, vgg16, vgg16_bn, vgg19, vgg19_bn
-from zoo.vgg import vgg16
+from zoo.vgg import (
+    vgg11,
+    vgg11_bn,
+    vgg13,
+    vgg13_bn,
+    vgg16,
+    vgg16_bn,
+    vgg19,
+    vgg19_bn,
+)  # fmt: skip
 from zoo.vit import vit_b_16, vit_b_32, vit_l_16, vit_s_16, vit_ti_16
 from zoo.weights.files import WeightsError
 from zoo.weights.loading import load_weights
@@ -82,37 +85,21 @@ __version__ = "0.1.0"
 MODELS = {function.__name__: function for function in (
     lenet5,
     alexnet,
-    vgg16,
-    inception_v1, googlenet, inception_v3,
-    resnet50,
-    squeezenet1_0, squeezenet1_1,
     vgg11, vgg13, vgg16, vgg19, vgg11_bn, vgg13_bn, vgg16_bn, vgg19_bn,
-    resnet18, resnet34, resnet50, resnet101, resnet152, resnet50v2, resnet101v2, resnet152v2,
-    resnet20, resnet32, resnet44, resnet56, resnet110,
+    inception_v1, googlenet, inception_v3,
+    resnet18, resnet34, resnet50, resnet101, resnet152, resnet50v2, resnet101v2, resnet152v2, resnet20, resnet32,
+    resnet44, resnet56, resnet110,
+    squeezenet1_0, squeezenet1_1,
     densenet121, densenet161, densenet169, densenet201,
     xception,
     mobilenet, mobilenet_v2,
-)}  # fmt: skip
-MODELS = {
-    function.__name__: function
-    for function in (
-        lenet5,
-        vgg16,
-        resnet50,
-        mobilenet, mobilenet_v2,
-        mobilenet_v3_small, mobilenet_v3_large,
-        efficientnet_b0, efficientnet_b1, efficientnet_b2, efficientnet_b3, efficientnet_b4,
-        efficientnet_b5, efficientnet_b6, efficientnet_b7,
-        efficientnet_v2_b0, efficientnet_v2_b1, efficientnet_v2_b2, efficientnet_v2_b3,
-        efficientnet_v2_s, efficientnet_v2_m, efficientnet_v2_l,
-    )
-}  # fmt: skip
-    vgg16,
-    resnet50,
-    mobilenet, mobilenet_v2,
-    convnext_tiny, convnext_small, convnext_base, convnext_large, convnext_xlarge,
+    mobilenet_v3_small, mobilenet_v3_large,
+    efficientnet_b0, efficientnet_b1, efficientnet_b2, efficientnet_b3, efficientnet_b4, efficientnet_b5,
+    efficientnet_b6, efficientnet_b7, efficientnet_v2_b0, efficientnet_v2_b1, efficientnet_v2_b2, efficientnet_v2_b3,
+    efficientnet_v2_s, efficientnet_v2_m, efficientnet_v2_l,
     regnet_x_400mf, regnet_x_800mf, regnet_x_1_6gf, regnet_x_3_2gf, regnet_x_8gf, regnet_x_16gf, regnet_x_32gf,
     regnet_y_400mf, regnet_y_800mf, regnet_y_1_6gf, regnet_y_3_2gf, regnet_y_8gf, regnet_y_16gf, regnet_y_32gf,
+    convnext_tiny, convnext_small, convnext_base, convnext_large, convnext_xlarge,
     vit_ti_16, vit_s_16, vit_b_16, vit_b_32, vit_l_16,
 )}  # fmt: skip
 
@@ -136,29 +123,23 @@ def get_model(name: str, **options) -> keras.Model:
 __all__ = [
     "MODELS", "WeightsError", "features", "freeze", "get_model", "list_models", "load_weights", "new_head", "regularize",
     "split", "stages",
+    "lenet5",
     "alexnet",
-    "googlenet", "inception_v1", "inception_v3",
-    "efficientnet_b0", "efficientnet_b1", "efficientnet_b2", "efficientnet_b3", "efficientnet_b4",
-    "efficientnet_b5", "efficientnet_b6", "efficientnet_b7",
-    "efficientnet_v2_b0", "efficientnet_v2_b1", "efficientnet_v2_b2", "efficientnet_v2_b3",
-    "efficientnet_v2_l", "efficientnet_v2_m", "efficientnet_v2_s",
-    "lenet5",
-    "mobilenet", "mobilenet_v2",
-    "mobilenet_v3_large", "mobilenet_v3_small",
-    "convnext_base", "convnext_large", "convnext_small", "convnext_tiny", "convnext_xlarge",
-    "lenet5",
-    "mobilenet", "mobilenet_v2",
-    "regnet_x_16gf", "regnet_x_1_6gf", "regnet_x_32gf", "regnet_x_3_2gf", "regnet_x_400mf", "regnet_x_800mf", "regnet_x_8gf",
-    "regnet_y_16gf", "regnet_y_1_6gf", "regnet_y_32gf", "regnet_y_3_2gf", "regnet_y_400mf", "regnet_y_800mf", "regnet_y_8gf",
-    "resnet50",
+    "vgg11", "vgg13", "vgg16", "vgg19", "vgg11_bn", "vgg13_bn", "vgg16_bn", "vgg19_bn",
+    "inception_v1", "googlenet", "inception_v3",
+    "resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "resnet50v2", "resnet101v2", "resnet152v2",
+    "resnet20", "resnet32", "resnet44", "resnet56", "resnet110",
     "squeezenet1_0", "squeezenet1_1",
-    "vgg16",
     "densenet121", "densenet161", "densenet169", "densenet201",
-    "lenet5",
-    "mobilenet", "mobilenet_v2",
-    "resnet101", "resnet101v2", "resnet110", "resnet152", "resnet152v2", "resnet18", "resnet20", "resnet32", "resnet34",
-    "resnet44", "resnet50", "resnet50v2", "resnet56",
-    "vgg11", "vgg11_bn", "vgg13", "vgg13_bn", "vgg16", "vgg16_bn", "vgg19", "vgg19_bn",
     "xception",
-    "vit_b_16", "vit_b_32", "vit_l_16", "vit_s_16", "vit_ti_16",
+    "mobilenet", "mobilenet_v2",
+    "mobilenet_v3_small", "mobilenet_v3_large",
+    "efficientnet_b0", "efficientnet_b1", "efficientnet_b2", "efficientnet_b3", "efficientnet_b4", "efficientnet_b5",
+    "efficientnet_b6", "efficientnet_b7", "efficientnet_v2_b0", "efficientnet_v2_b1", "efficientnet_v2_b2",
+    "efficientnet_v2_b3", "efficientnet_v2_s", "efficientnet_v2_m", "efficientnet_v2_l",
+    "regnet_x_400mf", "regnet_x_800mf", "regnet_x_1_6gf", "regnet_x_3_2gf", "regnet_x_8gf", "regnet_x_16gf",
+    "regnet_x_32gf", "regnet_y_400mf", "regnet_y_800mf", "regnet_y_1_6gf", "regnet_y_3_2gf", "regnet_y_8gf",
+    "regnet_y_16gf", "regnet_y_32gf",
+    "convnext_tiny", "convnext_small", "convnext_base", "convnext_large", "convnext_xlarge",
+    "vit_ti_16", "vit_s_16", "vit_b_16", "vit_b_32", "vit_l_16",
 ]  # fmt: skip

@@ -20,7 +20,7 @@ import keras
 from keras import layers
 
 from zoo.builder import Family, Options, build
-from zoo.layers import average_to, local_response_norm, stage
+from zoo.layers import adaptive_average, local_response_norm, stage
 from zoo.weights.names import alexnet as names
 
 ALEXNET = Family({"paper": "bvlc", "torch": "torch"}, (227, 227, 3), min_size=67, shapes={"torch": (224, 224, 3)})
@@ -56,7 +56,7 @@ def _body(x: keras.KerasTensor, variant: str) -> keras.KerasTensor:
     x = _conv(x, filters[4], 3, groups, "conv5")
     x = stage(layers.MaxPooling2D(3, 2, name="pool5")(x), "stage3")
     if x.shape[1:3] != (6, 6):
-        x = average_to(x, 6, name="adaptive_pool")
+        x = adaptive_average(x, 6)
     x = layers.Flatten(name="flatten")(x)
     x = layers.Dense(4096, activation="relu", name="fc6")(x)
     x = layers.Dense(4096, activation="relu", name="fc7")(x)

@@ -105,7 +105,8 @@ def build(
     model = keras.Model(inputs, outputs, name=name)
     model.origin = Origin(
         name, variant, str(source.path) if source else None, trained_on.input_shape[0], trained_on.resize,
-        trained_on.interpolation, family.spare, torch_names, bool(mode and MODES[mode].bgr), family.keras_names,
+        trained_on.interpolation, family.spare, torch_names, bgr=bool(mode and MODES[mode].bgr),
+        keras_names=family.keras_names, variants=tuple(family.preprocessing),
     )  # fmt: skip
     if source:
         loading.load(model, source.path, new_classes=num_classes is not None)

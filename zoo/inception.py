@@ -28,7 +28,7 @@ import keras
 from keras import layers
 
 from zoo.builder import Family, Options, build
-from zoo.layers import average_to, conv_bn, local_response_norm, max_pool_ceil, pad_like_torch, stage
+from zoo.layers import adaptive_average, conv_bn, local_response_norm, max_pool_ceil, pad_like_torch, stage
 from zoo.weights.names import inception as names
 
 V1 = Family({"paper": "bvlc"})
@@ -130,7 +130,7 @@ def _module(x: keras.KerasTensor, filters: tuple[int, ...], conv: Conv, large: i
 
 def _aux_v1(x: keras.KerasTensor, conv: Conv, torch: bool, name: str) -> keras.KerasTensor:
     if torch or x.shape[1:3] != (14, 14):
-        x = average_to(x, 4, name=f"{name}_pool")
+        x = adaptive_average(x, 4)
     else:
         x = layers.AveragePooling2D(5, 3, name=f"{name}_pool")(x)
     x = conv(x, 128, 1, name=f"{name}_conv")
@@ -235,7 +235,7 @@ def _aux_v3(x: keras.KerasTensor, norm: dict) -> keras.KerasTensor:
     if x.shape[1:3] == (17, 17):
         x = layers.AveragePooling2D(5, 3, name="aux1_pool")(x)
     else:
-        x = average_to(x, 5, name="aux1_pool")
+        x = adaptive_average(x, 5)
     for name, filters, kernel_size in (("aux1_conv0", 128, 1), ("aux1_conv1", 768, 5)):
         parts = (name, f"{name}_bn", f"{name}_relu")
         x = conv_bn(x, filters, kernel_size, names=parts, padding="valid", **norm)

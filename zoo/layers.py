@@ -1,6 +1,7 @@
 """Building blocks that several families share: a convolution with its batch norm, the cut between stages, and the like."""
 
 import keras
+import numpy as np
 from keras import layers, ops
 
 
@@ -27,13 +28,6 @@ def max_pool_ceil(x: keras.KerasTensor, name: str) -> keras.KerasTensor:
     if not all(odd):  # at odd sizes no window reaches the padding
         x = layers.ZeroPadding2D(((0, 1), (0, 1)), name=f"{name}_pad")(x)
     return layers.MaxPooling2D(3, 2, name=name)(x)
-
-
-def average_to(x: keras.KerasTensor, size: int, name: str) -> keras.KerasTensor:
-    """Average a feature map to `size` × `size`, of whatever size it is, as PyTorch does."""
-    if 1 in x.shape[1:3]:  # Keras' layer cannot make more of a single row when TensorFlow compiles it: repeat the row
-        x = layers.UpSampling2D([2 if n == 1 else 1 for n in x.shape[1:3]], name=f"{name}_repeat")(x)
-    return layers.AdaptiveAveragePooling2D(size, name=name)(x)
 
 
 def local_response_norm(
@@ -114,3 +108,21 @@ def divisible(filters: float, share: float = 0.9) -> int:
     """The multiple of 8 nearest to `filters`, but never less than `share` of it."""
     rounded = max(8, int(filters + 4) // 8 * 8)
     return rounded + 8 if rounded < share * filters else rounded
+
+
+def adaptive_average(x: keras.KerasTensor, size: int) -> keras.KerasTensor:
+    """Average a feature map of any size to `size` × `size`, as PyTorch's `AdaptiveAvgPool2d` does.
+
+    Compiled, Keras' own layer refuses a height or width that is open, or that is a single pixel.
+    """
+    ops, row = keras.ops, np.arange(size)[:, None]
+
+    def shares(line):  # (size, length): what each pixel of the line gives to each average
+        ones = ops.cast(ops.ones_like(line), "int32")
+        position, length = ops.cumsum(ones) - 1, ops.sum(ones)
+        first, end = length * row // size, (length * (row + 1) + size - 1) // size
+        inside = ops.cast(ops.logical_and(position >= first, position < end), x.dtype)
+        return inside / ops.sum(inside, axis=1, keepdims=True)
+
+    x = ops.einsum("nhwc,ih->niwc", x, shares(x[0, :, 0, 0]))
+    return ops.einsum("niwc,jw->nijc", x, shares(x[0, 0, :, 0]))

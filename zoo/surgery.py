@@ -41,6 +41,7 @@ class Origin:
     torch_names: TorchNames = field(repr=False, compare=False, default_factory=dict)
     bgr: bool = field(repr=False, compare=False, default=False)  # whether the first kernel of the weights sees BGR
     keras_names: Callable[[str], str] | None = field(repr=False, compare=False, default=None)  # see builder.Family
+    variants: tuple[str, ...] = field(repr=False, compare=False, default=())  # all that there are of the model
 
 
 def stages(model: keras.Model) -> list[str]:

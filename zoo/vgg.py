@@ -20,7 +20,7 @@ import keras
 from keras import layers
 
 from zoo.builder import Family, Options, build
-from zoo.layers import average_to, conv_bn, stage
+from zoo.layers import adaptive_average, conv_bn, stage
 from zoo.weights.names import vgg as names
 
 VGG = Family({"keras": "caffe", "torch": "torch"})
@@ -107,7 +107,7 @@ def _body(x: keras.KerasTensor, variant: str, blocks: tuple[int, ...], batch_nor
             x = _conv(x, filters, batch_norm, f"block{i}_conv{j}")
         x = stage(layers.MaxPooling2D(2, name=f"block{i}_pool")(x), f"stage{i}")
     if x.shape[1:3] != (7, 7):
-        x = average_to(x, 7, name="adaptive_pool")
+        x = adaptive_average(x, 7)
     x = layers.Flatten(name="flatten")(x)
     x = layers.Dense(4096, activation="relu", name="fc1")(x)
     x = layers.Dense(4096, activation="relu", name="fc2")(x)

@@ -13,31 +13,9 @@ from zoo.weights.names import convnext
 Rename = Callable[[str], str | tuple[str, ...] | dict[str, str]]
 TorchNames = Mapping[str, Rename]  # variant of the graph ("torch", "timm") -> the map for its files
 
-# What older official Keras files call the classifier, and SqueezeNet's paper.
+# What official Keras files call the classifier, and SqueezeNet's paper.
 KERAS_CLASSIFIERS = ("predictions", "Logits", "logits", "probs", "fc1000", "conv_preds", "conv10",
                      *convnext.KERAS_CLASSIFIERS)  # fmt: skip
-TORCH_VARIABLES` applies, or several such names, for files of several ages; or, where a tensor has no module of its own,
-a dictionary from variable to the whole name (`class_token` -> `{"embeddings": "class_token"}`). One file a family, one
-function a publisher.
-"""
-
-from collections.abc import Callable, Mapping
-
-from zoo.weights.names import convnext
-
-Rename = Callable[[str], str | tuple[str, ...] | dict[str, str]]
-TorchNames = Mapping[str, Rename]  # variant of the graph ("torch", "timm") -> the map for its files
-
-# What older official Keras files call the classifier, and SqueezeNet's paper.
-KERAS_CLASSIFIERS = ("predictions", "Logits", "logits", "probs", "fc1000", "conv_preds", "conv10",
-                     *convnext.KERAS_CLASSIFIERS)  # fmt: skip
-from zoo.weights.names import convnext
-
-Rename = Callable[[str], str | tuple[str, ...] | dict[str, str]]
-TorchNames = Mapping[str, Rename]  # variant of the graph ("torch", "timm") -> the map for its files
-
-# What official Keras files call the classifier.
-KERAS_CLASSIFIERS = ("predictions", "Logits", "probs", "fc1000", "conv_preds", *convnext.KERAS_CLASSIFIERS)
 
 TORCH_VARIABLES = {
     "kernel": "weight",

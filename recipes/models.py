@@ -1,0 +1,113 @@
+"""The table of all architectures and their weights: zoo models [PATTERN] [--json | --csv]."""
+
+import csv
+import dataclasses
+import fnmatch
+import inspect
+import json
+import sys
+
+import zoo
+from recipes.config import Models
+from recipes.errors import UserError
+from recipes.runs import say
+from zoo import analysis, facts
+from zoo.weights import catalog
+from zoo.weights.catalog.entry import Entry
+
+FIELDS = [*(field.name for field in dataclasses.fields(Entry)), "crop"]
+HEADER = ("model", "variant", "weights", "parameters", "multiply-adds", "input", "top-1", "stages (stride:channels)")
+
+
+def run(settings: Models) -> None:
+    """Print a row for each set of weights, and for each variant that has none.
+
+    Raises:
+        UserError: no model's name matches the pattern, or two formats were asked for.
+    """
+    if settings.json and settings.csv:
+        raise UserError("Choose one of --json and --csv.")
+    names = [name for name in zoo.MODELS if fnmatch.fnmatch(name, settings.pattern)]
+    if not names:
+        raise UserError(f"No model matches {settings.pattern!r}: `zoo models` lists all; patterns are like 'resnet*'.")
+    rows = [record for name in names for record in records(name)]
+    if settings.json:
+        say(json.dumps(rows, indent=2))
+    elif settings.csv:
+        writer = csv.DictWriter(sys.stdout, rows[0], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows({name: _flat(value) for name, value in row.items()} for row in rows)
+    else:
+        for line in table(rows):
+            say(line)
+
+
+def records(model: str) -> list[dict]:
+    """All that the catalog says of each of the model's weights, with their multiply-adds and stages.
+
+    A variant without weights has a record, too, whose other fields are None.
+    """
+    entries = catalog.entries(model)
+    found = [_record(entry, facts.of(entry)) for entry in entries]
+    with_weights = {entry.variant for entry in entries}
+    bare = [known for known in facts.read() if known.model == model and known.variant not in with_weights]
+    return found + [_record(known, known) for known in bare]
+
+
+def table(rows: list[dict]) -> list[str]:
+    """The records as aligned lines, with a header."""
+    cells = [
+        (row["model"], row["variant"],
+         " ".join([row["tag"] or "-", *(f"{name}={value}" for name, value in row["options"].items())]),
+         f"{row['parameters']:,}", _rounded(row["multiply_adds"]), " × ".join(map(str, row["input_shape"])),
+         f"{row['top1']:.2f}" if row["top1"] is not None else "",
+         " ".join(_stage(stage) for stage in row["stages"] or ()))
+        for row in rows
+    ]  # fmt: skip
+    return analysis.align([HEADER, *cells], "<<<>>>><")
+
+
+def own_options(model: str, alpha: float | None) -> dict:
+    """The arguments that only some builders take, as far as they were given.
+
+    Raises:
+        UserError: there is no such model, or it has no width multiplier.
+    """
+    if model not in zoo.MODELS:
+        raise UserError(f"There is no model {model!r}: choose one of {', '.join(zoo.MODELS)}.")
+    if alpha is None:
+        return {}
+    if "alpha" not in inspect.signature(zoo.MODELS[model]).parameters:
+        raise UserError(f"--alpha does not apply to {model}: only the MobileNets have a width multiplier.")
+    return {"alpha": alpha}
+
+
+def _record(known: Entry | facts.Facts, measured: facts.Facts | None) -> dict:
+    record = {name: getattr(known, name, None) for name in FIELDS}
+    stages = [dataclasses.asdict(stage) for stage in measured.stages] if measured else None
+    return {**record, "multiply_adds": measured and measured.multiply_adds, "stages": stages}
+
+
+def _stage(stage: dict) -> str:
+    return f"{stage['stride']}:{stage['channels']}" if stage["stride"] else str(stage["channels"])
+
+
+def _rounded(number: int | None) -> str:
+    """Three digits: 4.09 G."""
+    if number is None:
+        return "?"
+    for unit, name in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if number >= unit:
+            return f"{number / unit:.3g} {name}"
+    return str(number)
+
+
+def _flat(value):
+    """A cell of a CSV file."""
+    if isinstance(value, dict):
+        return " ".join(f"{name}={of}" for name, of in value.items())
+    if isinstance(value, tuple):
+        return "x".join(map(str, value))
+    if isinstance(value, list):
+        return " ".join(f"{stage['name']}={_stage(stage)}" for stage in value)
+    return value

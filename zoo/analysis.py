@@ -1,0 +1,302 @@
+"""What each layer of a model is, costs and sees: output shape, parameters, multiply-adds and receptive field.
+
+>>> from zoo import analysis, lenet5
+>>> print(*analysis.table(lenet5()), sep="\n")
+
+Multiply-adds are those of convolutions, dense layers and attention, for one picture. Biases, norms, activations and pooling
+count nothing, as in the numbers that torchvision and timm publish.
+
+The receptive field of a unit is the box of input pixels that can change it (Araujo, Norris, Sim 2019, "Computing Receptive
+Fields of Convolutional Neural Networks", Distill, https://distill.pub/2019/computing-receptive-fields). It reaches into the
+padding and may be larger than the picture. Where branches meet, in a sum or a concatenation, it is the smallest box around
+theirs. Global pooling, `Flatten` and attention see the whole picture, and so does everything after them: with squeeze and
+excitation, that is all but the first layers.
+
+Operations that are not known here cost nothing and act on each place by itself.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import keras
+from keras import layers
+
+from zoo.surgery import KERNELS
+
+# Operations of `keras.ops` have no public class: they are known by its name, and layers with them.
+MIXING = {"MultiHeadAttention", "DotProductAttention", "GroupNormalization"}  # each place sees all places
+CONSTANT = {"ZerosLike", "OnesLike"}  # sees nothing
+REARRANGING = {"Reshape", "Transpose", "Permute", "ExpandDims", "Squeeze", "Swapaxes", "Moveaxis"}
+
+
+@dataclass(frozen=True)
+class Field:
+    """The receptive field along one axis: unit i sees the pixels from `first + i stride` to `last + i stride`.
+
+    Pixels are counted from 0. A unit that sees the whole picture has an infinite field, and stride 0 if it is the only one.
+    """
+
+    first: float
+    last: float
+    stride: int
+
+    @property
+    def size(self) -> float:
+        return self.last - self.first + 1
+
+    @property
+    def centre(self) -> float | None:
+        """Of unit 0, in pixels; None where it sees the whole picture, or nothing."""
+        return None if math.isinf(self.size) else (self.first + self.last) / 2
+
+    def through(self, window: int, stride: int = 1, before: int = 0, dilation: int = 1) -> "Field":
+        """The field behind a window that slides over these units, with `before` units of padding in front."""
+        after = dilation * (window - 1) - before
+        return Field(self.first - before * self.stride, self.last + after * self.stride, self.stride * stride)
+
+    def everywhere(self) -> "Field":
+        return replace(self, first=-math.inf, last=math.inf)
+
+
+WHOLE, NOTHING = Field(-math.inf, math.inf, 0), Field(math.inf, -math.inf, 0)
+Fields = tuple[Field, Field]  # of rows, of columns
+
+
+@dataclass(frozen=True)
+class LayerFacts:
+    """One layer, or one operation of `keras.ops`, at one place of the graph."""
+
+    name: str
+    kind: str  # its class
+    output_shape: tuple[int | None, ...]
+    parameters: int  # moving statistics included; those of a shared layer count where it comes first
+    multiply_adds: int | None  # of one picture; None if they depend on an open input size
+    receptive_field: Fields | None  # None: it cannot be said, behind an operation that changes rows or columns unknown to us
+
+
+def analyse(model: keras.Model) -> list[LayerFacts]:
+    """The facts of every layer and operation, from input to outputs.
+
+    With an open height or width (None), `padding="same"` is taken to divide evenly; only the centre depends on that.
+
+    Raises:
+        ValueError: the model is no flat functional graph from one input, with channels last.
+    """
+    facts, fields, counted = [], {}, set()
+    for node in _nodes(model):
+        operation, output = node.operation, node.outputs[0]
+        if isinstance(operation, layers.InputLayer):
+            field = (Field(0, 0, 1),) * 2 if len(output.shape) == 4 else None
+        else:
+            field = _field(node, [fields[id(x)] for x in node.input_tensors])
+        fields |= {id(x): field for x in node.outputs}
+        first = isinstance(operation, layers.Layer) and operation not in counted
+        counted.add(operation)
+        facts.append(
+            LayerFacts(
+                operation.name, type(operation).__name__, tuple(output.shape), operation.count_params() if first else 0,
+                _multiply_adds(node), field,
+            )
+        )  # fmt: skip
+    return facts
+
+
+def total(facts: Sequence[LayerFacts]) -> tuple[int, int | None]:
+    """Parameters and multiply-adds of the whole model."""
+    costs = [fact.multiply_adds for fact in facts]
+    return sum(fact.parameters for fact in facts), None if None in costs else sum(costs)
+
+
+def table(model: keras.Model) -> list[str]:
+    """The facts as lines for the terminal, with their sum."""
+    facts = analyse(model)
+    parameters, multiply_adds = total(facts)
+    return align([*rows(facts), ("total", "", "", f"{parameters:,}", _count(multiply_adds), "", "", "")], "<<>>>>>>")
+
+
+def rows(facts: Sequence[LayerFacts]) -> list[tuple[str, ...]]:
+    """A header, and the cells of each layer."""
+    header = ("layer", "kind", "output", "parameters", "multiply-adds", "sees", "stride", "centre")
+    return [header] + [
+        (fact.name, fact.kind, " × ".join("?" if n is None else str(n) for n in fact.output_shape[1:]),
+         _count(fact.parameters), _count(fact.multiply_adds),
+         *(_axes(fact.receptive_field, text) for text in (_size, _stride, _centre)))
+        for fact in facts
+    ]  # fmt: skip
+
+
+def align(cells: Sequence[Sequence[str]], alignment: str) -> list[str]:
+    """Rows of cells as lines; `alignment` has a "<" or ">" for each column."""
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    form = "  ".join(f"{{:{side}{width}}}" for side, width in zip(alignment, widths, strict=True))
+    return [form.format(*row).rstrip() for row in cells]
+
+
+def blueprint(builder, **options) -> keras.Model:
+    """A model without values: it can be analysed, costs next to nothing to build, and can do nothing else.
+
+    Resets Keras' global state, since that would give the variables their values later.
+    """
+    try:
+        with keras.StatelessScope(initialize_variables=False):
+            return builder(**options)
+    finally:
+        keras.utils.clear_session()
+
+
+# ---------------------------------------------------------------------------------------------- the graph
+def _nodes(model: keras.Model) -> list:
+    """Every call of a layer or operation, parents first."""
+    try:
+        graph = keras.Model(model.inputs, model.outputs)  # a Sequential model becomes functional
+    except (AttributeError, ValueError, TypeError) as error:
+        raise ValueError(f"{model.name} cannot be analysed: it is no functional model with known layers.") from error
+    if len(graph.inputs) > 1:
+        raise ValueError(f"{model.name} cannot be analysed: it has {len(graph.inputs)} inputs, and one is expected.")
+    nodes = [node for depth in sorted(graph._nodes_by_depth, reverse=True) for node in graph._nodes_by_depth[depth]]
+    for operation in graph.operations:
+        if isinstance(operation, keras.Model):
+            raise ValueError(f"{model.name} cannot be analysed: it contains the model {operation.name}; analyse that alone.")
+        if getattr(operation, "data_format", None) == "channels_first":
+            raise ValueError(f"{model.name} cannot be analysed: {operation.name} has its channels first.")
+    return nodes
+
+
+# ---------------------------------------------------------------------------------------------- multiply-adds
+def _multiply_adds(node) -> int | None:
+    operation, kind, output = node.operation, type(node.operation).__name__, node.outputs[0].shape
+    shapes = [x.shape for x in (*node.arguments.args, *node.arguments.kwargs.values()) if hasattr(x, "shape")]
+    if kind == "EinsumDense":
+        return _einsum(operation.equation, [*shapes, operation.kernel.shape], output)
+    if kind == "Einsum":
+        return _einsum(operation.subscripts, shapes, output)
+    if kind == "Matmul":
+        return _product([*output[1:], shapes[0][-1]])
+    if kind == "DotProductAttention":
+        (_, queries, heads, width), keys, values = shapes[:3]
+        return _attention(queries, keys[1], heads, width, values[-1])
+    if kind == "MultiHeadAttention":
+        config = operation.get_config()
+        query, value, key = (*shapes, shapes[1])[:3]  # the order of its arguments; the key is the value if not given
+        heads, width = config["num_heads"], config["key_dim"]
+        value_width = config["value_dim"] or width
+        projections = [query[1:] + (heads, width), key[1:] + (heads, width), value[1:] + (heads, value_width),
+                       output[1:] + (heads, value_width)]  # fmt: skip
+        return _sum([*map(_product, projections), _attention(query[1], key[1], heads, width, value_width)])
+    kernels = [getattr(operation, name, None) for name in KERNELS[False]] if isinstance(operation, layers.Layer) else []
+    weights = sum(math.prod(kernel.shape) for kernel in kernels if kernel is not None and len(kernel.shape) > 1)
+    places = shapes[0] if "Transpose" in kind else output  # a transposed convolution works once for each input
+    return _product([weights, *places[1:-1]]) if weights else 0
+
+
+def _attention(queries, keys, heads, width, value_width) -> int | None:
+    """Every query meets every key, and its weights every value."""
+    return _product([queries, keys, heads, width + value_width])
+
+
+def _einsum(equation: str, shapes, output) -> int | None:
+    """Every value of the output is a sum over the letters that it does not have."""
+    terms, result = equation.replace(" ", "").split("->")
+    sizes = {}
+    for term, shape in zip(terms.split(","), shapes, strict=True):
+        sizes |= dict(zip(reversed(term), reversed(shape), strict=False))  # from the end: "..." stands in front
+    return _product([*output[1:], *(size for letter, size in sizes.items() if letter not in result)])
+
+
+def _product(sizes) -> int | None:
+    return None if None in sizes else math.prod(sizes)
+
+
+def _sum(counts) -> int | None:
+    return None if None in counts else sum(counts)
+
+
+# ---------------------------------------------------------------------------------------------- receptive field
+def _field(node, inputs: Sequence[Fields | None]) -> Fields | None:
+    """The field of the node's output from those of its inputs; what is not named here acts on each place by itself."""
+    kind, output = type(node.operation).__name__, node.outputs[0].shape
+    shapes = [x.shape for x in node.input_tensors]
+    field = _union(inputs)
+    if kind in CONSTANT:
+        return (NOTHING, NOTHING)
+    if len(output) == 2 < max(map(len, shapes)) or kind.startswith("Global"):  # no rows and columns are left
+        return (WHOLE, WHOLE)
+    if kind in MIXING or kind in ("Matmul", "Einsum") and len(inputs) > 1:
+        return tuple(axis.everywhere() for axis in field or (WHOLE, WHOLE))
+    if field is None or kind in REARRANGING:  # patches as a row of tokens keep their fields
+        return field
+    windows = _windows(node, shapes[0], output)
+    if windows:
+        return tuple(axis.through(*window) for axis, window in zip(field, windows, strict=True))
+    if all(len(shape) == 4 for shape in (*shapes, output)) and output[1:3] not in [shape[1:3] for shape in shapes]:
+        return (WHOLE, WHOLE) if output[1:3] == (1, 1) else None  # a mean over all places, or resizing and the like
+    return None if "Transpose" in kind else field
+
+
+def _union(inputs: Sequence[Fields | None]) -> Fields | None:
+    """The smallest box around the fields of all branches; None if one is not known, or if they move differently."""
+    if None in inputs:
+        return None
+    merged = []
+    for axes in zip(*inputs, strict=True):
+        strides = {axis.stride for axis in axes} - {0}  # 0: one unit, that is met by all
+        if len(strides) > 1:
+            return None
+        first, last = min(axis.first for axis in axes), max(axis.last for axis in axes)
+        merged.append(Field(first, last, max(strides, default=0)))
+    return tuple(merged)
+
+
+def _windows(node, shape, output) -> list[tuple[int, ...]] | None:
+    """(window, stride, padding in front, dilation) of rows and columns, if the operation slides over them."""
+    operation, kind = node.operation, type(node.operation).__name__
+    if kind == "ZeroPadding2D":
+        return [(1, 1, before) for before, _ in operation.padding]
+    if kind == "Cropping2D":
+        return [(1, 1, -before) for before, _ in operation.cropping]
+    if kind == "Pad" and len(operation.pad_width) == len(shape):
+        return [(1, 1, before) for before, _ in operation.pad_width[1:3]]
+    if kind.startswith("Adaptive"):  # windows of one size, if it divides
+        even = all(places and places % units == 0 for places, units in zip(shape[1:3], output[1:3], strict=True))
+        return [(n // m, n // m) for n, m in zip(shape[1:3], output[1:3], strict=True)] if even else None
+    size = getattr(operation, "kernel_size", None) or getattr(operation, "pool_size", None)
+    if kind in ("Conv", "DepthwiseConv", "SeparableConv"):  # of keras.ops
+        size = [x.shape for x in (*node.arguments.args, *node.arguments.kwargs.values())][1]
+    if size is None or "Transpose" in kind:
+        return None
+    windows = []
+    strides, dilations = operation.strides or size, getattr(operation, "dilation_rate", 1)
+    for n, window, stride, dilation in zip(shape[1:3], *map(_pair, (size, strides, dilations)), strict=True):
+        padding = 0
+        if operation.padding == "same":
+            n = n or stride
+            padding = max((math.ceil(n / stride) - 1) * stride + dilation * (window - 1) + 1 - n, 0)
+        windows.append((window, stride, padding // 2, dilation))
+    return windows
+
+
+def _pair(value) -> tuple[int, int]:
+    return (value, value) if isinstance(value, int) else tuple(value[:2])
+
+
+# ---------------------------------------------------------------------------------------------- text
+def _count(number: int | None) -> str:
+    return "?" if number is None else f"{number:,}" if number else ""
+
+
+def _axes(fields: Fields | None, text) -> str:
+    """One text if rows and columns have the same."""
+    return "?" if fields is None else " × ".join(dict.fromkeys(map(text, fields)))
+
+
+def _size(axis: Field) -> str:
+    return {WHOLE.size: "all", NOTHING.size: "nothing"}.get(axis.size) or str(axis.size)
+
+
+def _stride(axis: Field) -> str:
+    return str(axis.stride or "")
+
+
+def _centre(axis: Field) -> str:
+    return "" if axis.centre is None else f"{axis.centre:g}"

@@ -1,0 +1,100 @@
+"""What every architecture costs and what its stages give, as data: `facts.json`, which `python -m zoo.facts` writes.
+
+Run it after adding an architecture or an entry of the catalog; a test compares the file with what is built.
+"""
+
+import functools
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import astuple, dataclass, fields
+from pathlib import Path
+
+FILE = Path(__file__).with_name("facts.json")
+
+
+@dataclass(frozen=True)
+class Stage:
+    name: str
+    stride: int | None  # pixels of the input from one unit to the next; None where rows and columns are gone
+    channels: int
+
+
+@dataclass(frozen=True)
+class Facts:
+    """One architecture as its builder makes it from `variant` and `options`, or for an entry of the catalog."""
+
+    model: str
+    variant: str
+    options: Mapping[str, object]  # arguments of the builder's own, such as a width
+    input_shape: tuple[int, int, int]
+    num_classes: int
+    parameters: int  # moving statistics included
+    multiply_adds: int  # of one picture
+    stages: tuple[Stage, ...]
+
+
+def key(facts) -> tuple:
+    """What decides all the rest, of facts and of entries of the catalog alike."""
+    return facts.model, facts.variant, tuple(sorted(facts.options.items())), facts.input_shape, facts.num_classes
+
+
+@functools.cache
+def read() -> tuple[Facts, ...]:
+    """All that the file holds: for each model its variants, then what differs from them for its weights."""
+    records = json.loads(FILE.read_text())
+    return tuple(
+        Facts(**{**record, "input_shape": tuple(record["input_shape"]),
+                 "stages": tuple(Stage(*stage) for stage in record["stages"])})
+        for record in records
+    )  # fmt: skip
+
+
+def of(entry) -> Facts | None:
+    """The facts of what an entry of the catalog is for; None if the file has none, because it is older."""
+    return next((facts for facts in read() if key(facts) == key(entry)), None)
+
+
+def measure(model: str, variant: str | None = None, options: Mapping[str, object] | None = None, **arguments) -> Facts:
+    """Build the model, without values, and look."""
+    from zoo import MODELS, analysis
+    from zoo import stages as stages_of
+
+    built = analysis.blueprint(MODELS[model], variant=variant, **(options or {}), **arguments)
+    layers = analysis.analyse(built)
+    stages = tuple(_stage(layer) for layer in layers if layer.name in stages_of(built))
+    return Facts(model, built.origin.variant, dict(options or {}), built.input_shape[1:], built.outputs[0].shape[-1],
+                 *analysis.total(layers), stages)  # fmt: skip
+
+
+def _stage(layer) -> Stage:
+    fields = layer.receptive_field
+    return Stage(layer.name, fields[0].stride or None if fields else None, layer.output_shape[-1])
+
+
+def everything() -> Iterator[Facts]:
+    """What belongs into the file: every variant of every model, and every entry of the catalog that differs from them."""
+    from zoo import MODELS, analysis
+    from zoo.weights import catalog
+
+    for model, builder in MODELS.items():
+        seen = set()
+        for variant in analysis.blueprint(builder).origin.variants:
+            facts = measure(model, variant)
+            seen.add(key(facts))
+            yield facts
+        for entry in catalog.entries(model):
+            if key(entry) not in seen:
+                seen.add(key(entry))
+                yield measure(model, entry.variant, entry.options, input_shape=entry.input_shape,
+                              num_classes=entry.num_classes)  # fmt: skip
+
+
+def write(all_facts: Iterable[Facts]) -> None:
+    """A line for each, so that changes can be read."""
+    names = [field.name for field in fields(Facts)]
+    lines = (json.dumps(dict(zip(names, astuple(facts), strict=True))) for facts in all_facts)
+    FILE.write_text("[\n" + ",\n".join(lines) + "\n]\n")
+
+
+if __name__ == "__main__":
+    write(everything())
