@@ -1,5 +1,11 @@
-"""What every architecture of the zoo promises, one test a promise, over all of `MODELS`."""
+"""What every architecture of the zoo promises, one test a promise, over all of `MODELS`.
 
+Built small (7 classes, the smallest legal picture), one model at a time: pytest runs all tests of a case before it builds
+the next. `SLOW` is by measured cost.
+"""
+
+import fnmatch
+import functools
 import inspect
 import json
 import re
@@ -10,34 +16,47 @@ import pytest
 from helpers import ROOT, array, digest, pixels, python
 
 import zoo
-from zoo import MODELS, builder, freeze, get_model, list_models, new_head, split, stages
+from zoo import MODELS, builder, facts, freeze, get_model, list_models, new_head, split, stages
 from zoo.weights import catalog
 
 slow = pytest.mark.slow
-CASES = [
-    pytest.param("lenet5", {}, id="lenet5"),
-    pytest.param("vgg16", {}, id="vgg16", marks=slow),
-    pytest.param("vgg16", {"variant": "torch"}, id="vgg16-torch", marks=slow),
-    pytest.param("resnet50", {}, id="resnet50", marks=slow),
-    pytest.param("resnet50", {"variant": "torch"}, id="resnet50-torch", marks=slow),
-    pytest.param("mobilenet", {}, id="mobilenet", marks=slow),
-    pytest.param("mobilenet", {"alpha": 0.25}, id="mobilenet-0.25"),
-    pytest.param("mobilenet", {"alpha": 0.5}, id="mobilenet-0.5", marks=slow),
-    pytest.param("mobilenet_v2", {}, id="mobilenet_v2", marks=slow),
-    pytest.param("mobilenet_v2", {"variant": "torch"}, id="mobilenet_v2-torch", marks=slow),
-    pytest.param("mobilenet_v2", {"alpha": 0.25}, id="mobilenet_v2-0.25"),
-    pytest.param("mobilenet_v2", {"alpha": 0.5}, id="mobilenet_v2-0.5", marks=slow),
+FAST = ("lenet5", "resnet20", "squeezenet1_1", "mobilenet-0.25", "mobilenet_v2-0.25")  # a second or two each
+OTHERS = [  # besides the default form of every name
+    ("resnet50", {"variant": "torch"}),
+    ("inception_v3", {"variant": "torch"}),
+    ("mobilenet", {"alpha": 0.25}),
+    ("mobilenet_v2", {"alpha": 0.25}),
+    ("mobilenet_v2", {"variant": "torch"}),
+    ("mobilenet_v3_small", {"variant": "torch"}),
+    ("efficientnet_b0", {"variant": "torch"}),
 ]
-BY_NAME = [pytest.param(name, marks=slow if name in ("vgg16", "resnet50") else ()) for name in MODELS]
+CASES = [(name, {}) for name in MODELS] + OTHERS
 L2, DROPOUT = 1e-3, 0.5
+CONVOLUTIONAL = ("squeezenet1_0", "squeezenet1_1")  # whose classifier is a convolution, behind a 4-D "pre_logits"
+PATCHES = [name for name in MODELS if name.startswith("vit_")]  # of tokens; sizes fixed, and multiples of the patch
+FLAT = [*PATCHES, "lenet5"]  # sizes fixed when built
+
+
+def label(name, options):
+    return "-".join([name, *map(str, options.values())])
+
+
+@functools.cache
+def smallest(name):
+    """The smallest legal height, as the builder itself says."""
+    with pytest.raises(ValueError, match="height and width must be") as caught:
+        MODELS[name](input_shape=(1, 1, 3))
+    return int(re.search(r"must be (\d+) or more", str(caught.value))[1])
 
 
 def size_of(name):
-    return (32, 32, 1 if name == "lenet5" else 3)
+    """Legal, small, and large enough that no stage before the last is a single pixel, where all statistics are alike."""
+    size = max(32, smallest(name))
+    return (size, size, 1 if name == "lenet5" else 3)
 
 
 def create(name, options, **more):
-    """The small form of a case: 7 classes, 32 pixels, always the same weights."""
+    """The small form of a case: 7 classes, always the same weights."""
     keras.utils.set_random_seed(7)
     more = {"num_classes": 7, "input_shape": size_of(name), "l2": L2, "dropout": DROPOUT, **more}
     return MODELS[name](**options, **more)
@@ -49,14 +68,21 @@ def call(model, x, **options):
 
 @pytest.fixture(scope="module")
 def built(request):
-    """One model at a time: pytest runs all tests of a case before it builds the next."""
     name, options = request.param
     return name, options, create(name, options)
 
 
 def cases(function):
-    values = [pytest.param(case.values, marks=case.marks, id=case.id) for case in CASES]
+    values = [
+        pytest.param((name, options), id=label(name, options), marks=() if label(name, options) in FAST else slow)
+        for name, options in CASES
+    ]
     return pytest.mark.parametrize("built", values, indirect=True)(function)
+
+
+def names(function):
+    values = [pytest.param(name, marks=() if name in FAST else slow) for name in MODELS]
+    return pytest.mark.parametrize("name", values)(function)
 
 
 # ---------------------------------------------------------------------------------------------- one built model
@@ -71,7 +97,7 @@ def test_seven_classes_from_bytes_or_floats(built):
 
 
 @cases
-def test_same_seed_same_weights(built):
+def test_same_seed_same_weights(built):  # before any test trains it
     name, options, model = built
     assert digest(create(name, options)) == digest(model)
 
@@ -81,20 +107,36 @@ def test_splits_at_every_stage_and_rejoins(built):
     name, _, model = built
     x = pixels(2, *size_of(name))
     whole = call(model, x)
-    for stage in stages(model):
-        body, head = split(model, stage)
-        np.testing.assert_array_equal(call(head, body(x)), whole)
+    cuts = call_all(zoo.features(model), x)
+    for stage, cut in zip(stages(model), cuts, strict=True):
+        np.testing.assert_allclose(call(split(model, stage)[1], cut), whole, rtol=1e-5, atol=1e-7)
     with pytest.raises(ValueError, match="has no stage 'stage9': its stages are stage1, stage2"):
         split(model, "stage9")
 
 
+def call_all(model, x):
+    return [array(output) for output in model(x)]
+
+
 @cases
-def test_stages_are_where_the_resolution_falls(built):
+def test_stages_are_as_declared(built):
+    """Names, strides that never decrease, and channels: what `facts.json` says is true of the built graph."""
     name, _, model = built
-    maps = {"lenet5": [14, 5], "vgg16": [16, 8, 4, 2, 1], "resnet50": [8, 4, 2, 1]}.get(name, [16, 8, 4, 2, 1])
-    assert stages(model) == [f"stage{i}" for i in range(1, len(maps) + 1)] + ["pre_logits"]
-    assert [model.get_layer(stage).output.shape[1:3] for stage in stages(model)[:-1]] == [(n, n) for n in maps]
-    assert len(model.get_layer("pre_logits").output.shape) == 2
+    declared = next(f for f in facts.read() if f.model == name and f.variant == model.origin.variant)
+    if "alpha" not in built[1]:
+        channels = [model.get_layer(stage.name).output.shape[-1] for stage in declared.stages]
+        assert channels == [stage.channels for stage in declared.stages]
+    assert [stage.name for stage in declared.stages] == stages(model)
+    assert stages(model) == [f"stage{i}" for i in range(1, len(stages(model)))] + ["pre_logits"]
+    strides = [stage.stride for stage in declared.stages if stage.stride]
+    assert strides == sorted(strides)
+    height = size_of(name)[0]
+    for stage in declared.stages:
+        shape = model.get_layer(stage.name).output.shape
+        if len(shape) == 4:  # unpadded layers lose a border beside the stride
+            assert abs(shape[1] - height / stage.stride) <= (5 if name.startswith(("lenet", "incep", "alex")) else 1)
+    rank = len(model.get_layer("pre_logits").output.shape)
+    assert rank == (4 if name in CONVOLUTIONAL else 2)
 
 
 def ancestors(model, stage):
@@ -105,7 +147,7 @@ def ancestors(model, stage):
         if layer.name not in found:
             found.add(layer.name)
             todo += [node.operation for node in layer._inbound_nodes[0].parent_nodes]
-    return found & {layer.name for layer in model.layers}  # not the bare operation that flips RGB to BGR
+    return found & {layer.name for layer in model.layers}  # not bare operations, such as that which flips RGB to BGR
 
 
 @cases
@@ -131,8 +173,9 @@ def test_a_training_step_moves_nothing_frozen(built):
     still = {v.path for layer in model.layers if layer.name in frozen for v in layer.weights}
     freeze(model, None)
     assert not moved & still
-    # Of the rest, statistics move without a gradient; a bias before a batch norm has none to speak of.
-    assert {v.path for v in model.weights if v.name in ("kernel", "moving_mean", "moving_variance")} - still <= moved
+    # Of the rest, statistics move without a gradient, and the classifier always has one.
+    there = {v.path for v in model.weights} - still
+    assert {path for path in there if path.endswith(("moving_mean", "moving_variance")) or "predictions" in path} <= moved
 
 
 @cases
@@ -146,8 +189,10 @@ def test_every_trainable_variable_gets_a_gradient(built):
     with tf.GradientTape() as tape:
         loss = tf.reduce_sum(model(pixels(4, *size_of(name)), training=False) * weighting)
     gradients = tape.gradient(loss, model.trainable_variables)
-    assert [v.path for v, g in zip(model.trainable_variables, gradients, strict=True) if g is None] == []
-    assert [v.path for v, g in zip(model.trainable_variables, gradients, strict=True) if not np.any(g)] == []
+    pairs = list(zip(model.trainable_variables, gradients, strict=True))
+    assert [v.path for v, g in pairs if g is None] == []
+    # The bias of a key is the same for every key, so attention does not see it; else nothing may be dead.
+    assert [v.path for v, g in pairs if not np.any(g) and not isinstance(g, tf.IndexedSlices)] == []
 
 
 @cases
@@ -155,19 +200,19 @@ def test_l2_is_the_sum_of_squares_of_trainable_kernels(built):
     _, _, model = built
     for until in (None, stages(model)[0]):
         freeze(model, until)
-        kernels = [array(v) for v in model.trainable_variables if v.name == "kernel"]
+        kernels = [array(v) for v in model.trainable_variables if v.name.endswith("kernel") and len(v.shape) > 1]
         assert len(kernels) > 2
         loss = sum(float(value) for value in model.losses)
-        assert loss == pytest.approx(L2 * sum(float(np.vdot(kernel, kernel)) for kernel in kernels), rel=1e-5)
+        assert loss == pytest.approx(L2 * sum(float(np.vdot(kernel, kernel)) for kernel in kernels), rel=1e-4)
     freeze(model, None)
 
 
 @cases
 def test_dropout_acts_in_training_only(built):
-    _, _, model = built
+    name, _, model = built
     dropout = model.get_layer("dropout")
-    assert dropout.input is model.get_layer("pre_logits").output
-    ones = np.ones((50, model.get_layer("pre_logits").output.shape[1]), np.float32)
+    assert dropout.input is model.get_layer("pre_logits").output or name in CONVOLUTIONAL
+    ones = np.ones((50, *(8 for _ in dropout.input.shape[1:-1]), dropout.input.shape[-1]), np.float32)
     dropped = call(dropout, ones, training=True)
     assert set(np.unique(dropped)) == {0.0, 2.0}
     assert np.mean(dropped == 0) == pytest.approx(DROPOUT, abs=0.03)
@@ -185,35 +230,92 @@ def test_a_new_head_shares_the_body(built):
         new_head(model, 0)
 
 
+LOAD_ELSEWHERE = """
+import json, sys
+sys.modules["zoo"] = None  # importing it raises
+import keras, numpy as np
+for line in sys.stdin:
+    path = line.strip()
+    model = keras.models.load_model(path)
+    np.savez(path + ".npz", output=model(np.load(path + ".npy")), loss=float(sum(model.losses)))
+    keras.backend.clear_session()
+    print(json.dumps({"classes": model.output_shape[-1]}), flush=True)
+"""
+
+
+@pytest.fixture(scope="module")
+def elsewhere(tmp_path_factory):
+    """Another process, in which `zoo` cannot be imported, loads what it is told."""
+    import os
+    import subprocess
+    import sys
+
+    command = [sys.executable, "-W", "error", "-c", LOAD_ELSEWHERE]
+    environment = {**os.environ, "PYTHONPATH": "", "PYTHONWARNINGS": ""}
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment,
+                          cwd=tmp_path_factory.mktemp("elsewhere")) as process:  # fmt: skip
+        def load(path):
+            print(path, file=process.stdin, flush=True)
+            return json.loads(process.stdout.readline() or '{"classes": "the process died"}')
+
+        yield load
+        process.stdin.close()
+
+
+@cases
+def test_saved_models_need_no_zoo(built, elsewhere, tmp_path):
+    name, _, model = built
+    path, x = tmp_path / "model.keras", pixels(2, *size_of(name))
+    model.save(path)
+    np.save(f"{path}.npy", x)
+    assert elsewhere(path) == {"classes": 7}
+    with np.load(f"{path}.npz") as there:
+        np.testing.assert_allclose(there["output"], call(model, x), rtol=1e-5, atol=1e-7)
+        assert there["loss"] == pytest.approx(float(sum(model.losses)), rel=1e-5)
+    path.unlink()
+
+
 # ---------------------------------------------------------------------------------------------- counts
 PAPER = {  # as published, moving statistics counted where their publisher counts them
     ("lenet5", "keras"): 61_706,
+    ("alexnet", "paper"): 60_965_224,
+    ("alexnet", "torch"): 61_100_840,
     ("vgg16", "keras"): 138_357_544,
+    ("vgg19", "keras"): 143_667_240,
+    ("inception_v1", "paper"): 6_998_552,
+    ("inception_v3", "keras"): 23_851_784,
     ("resnet50", "keras"): 25_636_712,
+    ("resnet101", "keras"): 44_707_176,
+    ("resnet152", "keras"): 60_419_944,
     ("resnet50", "torch"): 25_557_032 + 53_120,  # parameters and moving statistics
     ("mobilenet", "keras"): 4_253_864,
     ("mobilenet_v2", "keras"): 3_538_984,
     ("mobilenet_v2", "torch"): 3_504_872 + 34_112,
 }
+TRAINABLE = {  # without moving statistics, as torchvision counts
+    "googlenet": 6_624_904, "resnet18": 11_689_512, "resnet34": 21_797_672, "resnet50": 25_557_032,
+    "resnet101": 44_549_160, "resnet152": 60_192_808, "squeezenet1_0": 1_248_424, "squeezenet1_1": 1_235_496,
+    "densenet121": 7_978_856, "vit_b_16": 86_567_656, "convnext_tiny": 28_589_128, "regnet_y_400mf": 4_344_144,
+}  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    "name, variant", [pytest.param(*k, id="-".join(k), marks=slow if k[0] == "vgg16" else ()) for k in PAPER]
-)
-def test_parameters_are_the_papers(name, variant):
-    assert MODELS[name](variant=variant).count_params() == PAPER[name, variant]
+def test_declared_parameters_are_the_papers():
+    """What is declared is what is built: test_analysis.py."""
+    declared = {(f.model, f.variant): f.parameters for f in reversed(facts.read())}
+    assert {key: declared[key] for key in PAPER} == PAPER
 
 
-@slow
-def test_parameters_are_the_catalogs():
-    counted = {}
-    for entry in catalog.ENTRIES:
-        key = (entry.model, entry.variant, *entry.options.items())
-        if entry.model == "vgg16":  # counted above, and both variants have the same graph
-            counted[key] = PAPER["vgg16", "keras"]
-        elif key not in counted:
-            counted[key] = MODELS[entry.model](variant=entry.variant, **entry.options).count_params()
-        assert entry.parameters == counted[key], entry
+@pytest.mark.parametrize("name", TRAINABLE)
+def test_trainable_parameters_are_torchvisions(name):
+    from zoo import analysis
+
+    variant = "torch" if "torch" in facts_variants(name) else None
+    model = analysis.blueprint(MODELS[name], variant=variant)
+    assert sum(int(np.prod(v.shape)) for v in model.trainable_variables) == TRAINABLE[name]
+
+
+def facts_variants(name):
+    return {f.variant for f in facts.read() if f.model == name}
 
 
 def test_lenet_layer_by_layer():
@@ -221,69 +323,46 @@ def test_lenet_layer_by_layer():
     assert counts == [156, 2_416, 48_120, 10_164, 850]
 
 
-def test_resnet_torch_statistics():
-    statistics = [v for v in zoo.resnet50(variant="torch").weights if v.name.startswith("moving_")]
-    assert sum(np.prod(v.shape) for v in statistics) == 53_120
-
-
-# ---------------------------------------------------------------------------------------------- saving
-LOAD_ELSEWHERE = """
-import json, sys
-sys.modules["zoo"] = None  # importing it raises
-import keras, numpy as np
-folder, names = sys.argv[1], sys.argv[2:]
-outputs, losses = {}, {}
-for name in names:
-    model = keras.models.load_model(f"{folder}/{name}.keras")
-    outputs[name] = model(np.load(f"{folder}/{name}.npy"))
-    losses[name] = float(sum(model.losses))
-np.savez(f"{folder}/outputs.npz", **outputs)
-print(json.dumps(losses))
-"""
-
-
-@slow
-def test_saved_models_need_no_zoo(tmp_path):
-    cases = [("lenet5", {}), ("vgg16", {}), ("resnet50", {}), ("mobilenet", {"alpha": 0.25}), ("mobilenet_v2", {})]
-    outputs, losses = {}, {}
-    for name, options in cases:
-        model, x = create(name, options), pixels(2, *size_of(name))
-        model.save(tmp_path / f"{name}.keras")
-        np.save(tmp_path / f"{name}.npy", x)
-        outputs[name], losses[name] = call(model, x), float(sum(model.losses))
-    there = json.loads(python(LOAD_ELSEWHERE, tmp_path, *outputs, cwd=tmp_path).splitlines()[-1])
-    assert there == pytest.approx(losses, rel=1e-5)
-    with np.load(tmp_path / "outputs.npz") as loaded:
-        for name, output in outputs.items():
-            np.testing.assert_allclose(loaded[name], output, rtol=1e-5, atol=1e-7, err_msg=name)
-
-
 # ---------------------------------------------------------------------------------------------- arguments
-@pytest.mark.parametrize("name", BY_NAME)
+@names
 def test_any_channels_and_sizes(name):
-    smallest = 16 if name == "lenet5" else 32
-    for shape, num_classes in (((smallest, smallest, 1), 1), ((smallest + 1, smallest + 15, 2), 7)):
+    low = smallest(name)
+    odd = (low + 1, low + 15) if name not in PATCHES else (2 * low, 3 * low)
+    for shape, num_classes in (((low, low, 1), 1), ((*odd, 2), 7)):
         model = MODELS[name](num_classes=num_classes, input_shape=shape, activation=None)
         y = call(model, pixels(1, *shape))
         assert y.shape == (1, num_classes) and np.isfinite(y).all()
-    with pytest.raises(ValueError, match=f"must be {smallest} or more"):
-        MODELS[name](input_shape=(smallest - 1, smallest, 3))
+    with pytest.raises(ValueError, match=f"must be {low} or more"):
+        MODELS[name](input_shape=(low - 1, low, 3))
 
 
-@pytest.mark.parametrize("name", BY_NAME)
+@names
 def test_no_classifier_and_open_sizes(name):
-    if name == "lenet5":
+    low = max(32, smallest(name))
+    if name in FLAT:
         with pytest.raises(ValueError, match="needs a fixed height and width"):
-            MODELS[name](input_shape=(None, 32, 1))
-        sizes, shape = [(32, 32)], (32, 32, 4)
+            MODELS[name](input_shape=(None, low, 1))
+        sizes, shape = [(low, low)], (low, low, 4)
     else:
-        sizes, shape = [(32, 32), (47, 65)], (None, None, 4)
+        sizes, shape = [(low, low), (low + 15, low + 33)], (None, None, 4)
     model = MODELS[name](num_classes=0, input_shape=shape)
-    width = {"lenet5": 84, "vgg16": 4096, "resnet50": 2048, "mobilenet": 1024, "mobilenet_v2": 1280}[name]
+    declared = next(f for f in facts.read() if f.model == name)
     for size in sizes:
         y = call(model, pixels(1, *size, 4))
-        assert y.shape == (1, width) and np.isfinite(y).all()
+        assert y.shape == (1, declared.stages[-1].channels) and np.isfinite(y).all()
     assert "predictions" not in [layer.name for layer in model.layers]
+
+
+@names
+def test_mixed_precision(name):
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        model = MODELS[name](num_classes=3, input_shape=size_of(name))
+        y = call(model, pixels(2, *size_of(name)))
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert y.dtype == np.float32 and np.isfinite(y).all()
+    assert {v.dtype for v in model.trainable_variables} == {"float32"}
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -291,18 +370,18 @@ def test_illegal_arguments_are_told_in_one_sentence(name):
     illegal = [
         ({"num_classes": -1}, "num_classes must be 0 or a positive integer, found -1"),
         ({"num_classes": 2.5}, "num_classes must be 0 or a positive integer, found 2.5"),
-        ({"input_shape": (64, 64)}, r"input_shape must be \(height, width, channels\), found \(64, 64\)"),
-        ({"input_shape": (64, 64, 0)}, "input_shape must be"),
-        ({"input_shape": (8, 64, 3)}, "height and width must be"),
-        ({"input_shape": (64.5, 64, 3)}, "height and width must be"),
+        ({"input_shape": (96, 96)}, r"input_shape must be \(height, width, channels\), found \(96, 96\)"),
+        ({"input_shape": (96, 96, 0)}, "input_shape must be"),
+        ({"input_shape": (8, 96, 3)}, "height and width must be"),
+        ({"input_shape": (96.5, 96, 3)}, "height and width must be"),
         ({"dropout": 1.0}, r"dropout must be in \[0, 1\), found 1.0"),
         ({"dropout": -0.1}, "dropout must be in"),
         ({"l2": -1e-4}, "l2 must be 0 or positive, found -0.0001"),
         ({"l2": float("nan")}, "l2 must be 0 or positive, found nan"),
-        ({"variant": "caffe"}, "has the variants keras.*, found 'caffe'"),
+        ({"variant": "caffe"}, "has the variants .*, found 'caffe'"),
         ({"weights": "no_such_tag"}, "has no weights 'no_such_tag': it is no existing file and none of the tags"),
     ]
-    if name.startswith("mobilenet"):
+    if name in ("mobilenet", "mobilenet_v2"):
         illegal += [({"alpha": 0}, "alpha, the width multiplier, must be positive, found 0")]
         illegal += [({"alpha": 0.3, "weights": "imagenet"}, "with alpha=0.3 has no weights 'imagenet'")]
     for options, message in illegal:
@@ -325,24 +404,40 @@ def test_alpha_scales_the_filters():
 
 
 # ---------------------------------------------------------------------------------------------- the package
+ARXIV = {  # of the paper that a builder's docstring must name, and its first author; LeNet-5 and AlexNet are on no arXiv
+    "lenet5": (None, "LeCun"), "alexnet": (None, "Krizhevsky"), "vgg*": ("1409.1556", "Simonyan"),
+    "inception_v1": ("1409.4842", "Szegedy"), "googlenet": ("1409.4842", "Szegedy"),
+    "inception_v3": ("1512.00567", "Szegedy"), "resnet*v2": ("1603.05027", "He"), "resnet*": ("1512.03385", "He"),
+    "squeezenet*": ("1602.07360", "Iandola"), "densenet*": ("1608.06993", "Huang"), "xception": ("1610.02357", "Chollet"),
+    "mobilenet": ("1704.04861", "Howard"), "mobilenet_v2": ("1801.04381", "Sandler"),
+    "mobilenet_v3*": ("1905.02244", "Howard"), "efficientnet_b*": ("1905.11946", "Tan"),
+    "efficientnet_v2*": ("2104.00298", "Tan"), "regnet*": ("2003.13678", "Radosavovic"),
+    "convnext*": ("2201.03545", "Liu"), "vit*": ("2010.11929", "Dosovitskiy"),
+}  # fmt: skip
+
+
 @pytest.mark.parametrize("name", MODELS)
 def test_the_docstring_names_the_paper(name):
-    authors = {"lenet5": "LeCun", "vgg16": "Simonyan & Zisserman", "resnet50": "He et al. 2015",
-               "mobilenet": "Howard et al. 2017", "mobilenet_v2": "Sandler et al. 2018"}  # fmt: skip
-    arxiv = {"vgg16": "1409.1556", "resnet50": "1512.03385", "mobilenet": "1704.04861", "mobilenet_v2": "1801.04381"}
-    text = MODELS[name].__doc__
-    assert authors[name] in text
-    assert re.findall(r"arXiv:(\d{4}\.\d{4,5})", text) == ([arxiv[name]] if name in arxiv else [])
-    assert (name in arxiv) != ("older than arXiv" in text)
+    number, author = next(value for pattern, value in ARXIV.items() if fnmatch.fnmatch(name, pattern))
+    text = inspect.getdoc(MODELS[name])
+    assert author in text and (f"arXiv:{number}" in text if number else "arXiv:" not in text)
+    assert "Input `(batch, " in text and "0..255" in text
 
 
 def test_models_by_name():
-    assert list_models() == ["lenet5", "vgg16", "resnet50", "mobilenet", "mobilenet_v2"] == list(MODELS)
-    assert list_models("mobile*") == ["mobilenet", "mobilenet_v2"]
-    assert list_models("alexnet") == []
+    assert list_models() == list(MODELS) and len(MODELS) == 76
+    assert list_models("mobile*") == ["mobilenet", "mobilenet_v2", "mobilenet_v3_small", "mobilenet_v3_large"]
+    assert list_models("nasnet") == []
     assert get_model("lenet5", num_classes=3).output_shape == (None, 3)
-    with pytest.raises(ValueError, match="no model 'resnet': choose one of lenet5, vgg16, resnet50"):
+    with pytest.raises(ValueError, match="no model 'resnet': choose one of lenet5, alexnet, vgg11"):
         get_model("resnet")
+
+
+def test_all_is_pinned():
+    functions = {"MODELS", "WeightsError", "features", "freeze", "get_model", "list_models", "load_weights", "new_head",
+                 "regularize", "split", "stages"}  # fmt: skip
+    assert set(zoo.__all__) == functions | set(MODELS) and len(zoo.__all__) == len(set(zoo.__all__))
+    assert all(hasattr(zoo, name) for name in zoo.__all__)
 
 
 @slow
@@ -354,3 +449,7 @@ def test_one_import_gives_the_function(tmp_path):
 def test_a_model_knows_where_it_comes_from():
     origin = zoo.resnet50(num_classes=2, variant="torch", input_shape=(64, 64, 3)).origin
     assert origin == builder.Origin("resnet50", "torch", weights=None, size=224, resize=256)
+
+
+def test_every_model_of_the_catalog_is_there():
+    assert {entry.model for entry in catalog.ENTRIES} <= set(MODELS)
