@@ -93,19 +93,15 @@ def analyse(model: keras.Model) -> list[LayerFacts]:
         fields |= {id(x): field for x in node.outputs}
         first = isinstance(operation, layers.Layer) and operation not in counted
         counted.add(operation)
-        facts.append(
-            LayerFacts(
-                operation.name, type(operation).__name__, tuple(output.shape), operation.count_params() if first else 0,
-                _multiply_adds(node), field,
-            )
-        )  # fmt: skip
+        parameters = operation.count_params() if first else 0
+        kind, shape = type(operation).__name__, tuple(output.shape)
+        facts.append(LayerFacts(operation.name, kind, shape, parameters, _multiply_adds(node), field))
     return facts
 
 
 def total(facts: Sequence[LayerFacts]) -> tuple[int, int | None]:
     """Parameters and multiply-adds of the whole model."""
-    costs = [fact.multiply_adds for fact in facts]
-    return sum(fact.parameters for fact in facts), None if None in costs else sum(costs)
+    return sum(fact.parameters for fact in facts), _sum([fact.multiply_adds for fact in facts])
 
 
 def table(model: keras.Model) -> list[str]:
