@@ -27,7 +27,7 @@ demo: $(READY)
 
 test: $(READY)
 	@echo "Running every test; those that need data which is not here are named as skipped."
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2
 
 fast: $(READY)
 	@$(BIN)/python -m pytest -m "not slow"

@@ -1,7 +1,7 @@
 """What every architecture of the zoo promises, one test a promise, over all of `MODELS`.
 
-Built small (7 classes, the smallest legal picture), one model at a time: pytest runs all tests of a case before it builds
-the next. `SLOW` is by measured cost.
+Built small (7 classes, a small picture), one model at a time: pytest runs all tests of a case before it builds the next.
+All but a few small members are marked slow.
 """
 
 import fnmatch
@@ -73,10 +73,11 @@ def built(request):
 
 
 def cases(function):
-    values = [
-        pytest.param((name, options), id=label(name, options), marks=() if label(name, options) in FAST else slow)
-        for name, options in CASES
-    ]
+    values = []
+    for name, options in CASES:
+        case = label(name, options)
+        together = pytest.mark.xdist_group(case)  # with several workers, one builds it
+        values.append(pytest.param((name, options), id=case, marks=[together] if case in FAST else [together, slow]))
     return pytest.mark.parametrize("built", values, indirect=True)(function)
 
 
@@ -421,7 +422,7 @@ def test_the_docstring_names_the_paper(name):
     number, author = next(value for pattern, value in ARXIV.items() if fnmatch.fnmatch(name, pattern))
     text = inspect.getdoc(MODELS[name])
     assert author in text and (f"arXiv:{number}" in text if number else "arXiv:" not in text)
-    assert "Input `(batch, " in text and "0..255" in text
+    assert re.search(r"[Ii]nput `\(batch, ", text) and "0..255" in text
 
 
 def test_models_by_name():

@@ -32,7 +32,8 @@ def convnext_tiny(**options: Unpack[Options]) -> keras.Model:
     """ConvNeXt-T of Liu et al. 2022 (arXiv:2201.03545), section 3: 28,589,128 parameters.
 
     Input `(batch, 224, 224, 3)`, or any size from 32 up, RGB in 0..255. See `zoo.builder.Options`; weights: "imagenet"
-    (keras.applications), "imagenet_torchvision", "imagenet_timm_fb_in1k".
+    (keras.applications), "imagenet_torchvision", "imagenet_timm_fb", "imagenet_timm_fb_in22k_ft" and more: `zoo models
+    convnext_tiny`.
     """
     return _build("convnext_tiny", 9, 96, 0.1, options)
 
@@ -40,7 +41,9 @@ def convnext_tiny(**options: Unpack[Options]) -> keras.Model:
 def convnext_small(**options: Unpack[Options]) -> keras.Model:
     """ConvNeXt-S of Liu et al. 2022 (arXiv:2201.03545), section 3: 50,223,688 parameters.
 
-    Input and weights: see `convnext_tiny`.
+    Input `(batch, 224, 224, 3)`, or any size from 32 up, RGB in 0..255. See `zoo.builder.Options`; weights: "imagenet"
+    (keras.applications), "imagenet_torchvision", "imagenet_timm_fb", "imagenet_timm_fb_in22k_ft" and more: `zoo models
+    convnext_small`.
     """
     return _build("convnext_small", 27, 96, 0.4, options)
 
@@ -48,7 +51,9 @@ def convnext_small(**options: Unpack[Options]) -> keras.Model:
 def convnext_base(**options: Unpack[Options]) -> keras.Model:
     """ConvNeXt-B of Liu et al. 2022 (arXiv:2201.03545), section 3: 88,591,464 parameters.
 
-    Input and weights: see `convnext_tiny`; those of keras.applications saw ImageNet-21k first.
+    Input `(batch, 224, 224, 3)`, or any size from 32 up, RGB in 0..255. See `zoo.builder.Options`; weights: "imagenet"
+    (keras.applications), "imagenet_torchvision", "imagenet_timm_fb", "imagenet_timm_fb_in22k_ft" and more: `zoo models
+    convnext_base`. Those of keras.applications saw ImageNet-21k first.
     """
     return _build("convnext_base", 27, 128, 0.5, options)
 
@@ -56,7 +61,9 @@ def convnext_base(**options: Unpack[Options]) -> keras.Model:
 def convnext_large(**options: Unpack[Options]) -> keras.Model:
     """ConvNeXt-L of Liu et al. 2022 (arXiv:2201.03545), section 3: 197,767,336 parameters.
 
-    Input and weights: see `convnext_tiny`; those of keras.applications saw ImageNet-21k first.
+    Input `(batch, 224, 224, 3)`, or any size from 32 up, RGB in 0..255. See `zoo.builder.Options`; weights: "imagenet"
+    (keras.applications), "imagenet_torchvision", "imagenet_timm_fb", "imagenet_timm_fb_in22k_ft" and more: `zoo models
+    convnext_large`. Those of keras.applications saw ImageNet-21k first.
     """
     return _build("convnext_large", 27, 192, 0.5, options)
 
@@ -64,8 +71,8 @@ def convnext_large(**options: Unpack[Options]) -> keras.Model:
 def convnext_xlarge(**options: Unpack[Options]) -> keras.Model:
     """ConvNeXt-XL of Liu et al. 2022 (arXiv:2201.03545), section 3: 350,196,968 parameters.
 
-    Input: see `convnext_tiny`. Weights, which saw ImageNet-21k first: "imagenet" (keras.applications),
-    "imagenet_timm_fb_in22k_ft_in1k".
+    Input `(batch, 224, 224, 3)`, or any size from 32 up, RGB in 0..255. See `zoo.builder.Options`; weights: "imagenet"
+    (keras.applications), "imagenet_timm_fb_in22k_ft", "imagenet_timm_fb_in22k_ft_384". They saw ImageNet-21k first.
     """
     return _build("convnext_xlarge", 27, 256, 0.2, options)  # 0.2: its training on ImageNet-21k, the only one there is
 

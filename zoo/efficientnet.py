@@ -113,7 +113,7 @@ def efficientnet_b5(**options: Unpack[Options]) -> keras.Model:
     """EfficientNet-B5 of Tan & Le 2019 (arXiv:1905.11946): 30,562,520 parameters, moving statistics included.
 
     Input `(batch, 456, 456, 3)`, or any size from 32 up, RGB in 0..255. See `zoo.builder.Options`; weights: "imagenet"
-    (keras.applications), "imagenet_torchvision", "imagenet_timm_sw".
+    (keras.applications), "imagenet_torchvision", "imagenet_timm_sw_in12k_ft".
     """
     return _v1("efficientnet_b5", 456, 1.6, 2.2, options)
 

@@ -36,7 +36,8 @@ def regnet_x_400mf(**options: Unpack[Options]) -> keras.Model:
 def regnet_x_800mf(**options: Unpack[Options]) -> keras.Model:
     """RegNetX-800MF of Radosavovic et al. 2020 (arXiv:2003.13678), table 8: 7,259,656 parameters.
 
-    Input and weights: see `regnet_x_400mf`.
+    Input `(batch, 224, 224, 3)`, or any size from 32 up, RGB in 0..255. See `zoo.builder.Options`; weights:
+    "imagenet_torchvision", "imagenet_torchvision_v2".
     """
     return _regnet("regnet_x_800mf", 16, 56, 35.73, 2.28, 16, False, options)
 
@@ -44,7 +45,8 @@ def regnet_x_800mf(**options: Unpack[Options]) -> keras.Model:
 def regnet_x_1_6gf(**options: Unpack[Options]) -> keras.Model:
     """RegNetX-1.6GF of Radosavovic et al. 2020 (arXiv:2003.13678), table 8: 9,190,136 parameters.
 
-    Input and weights: see `regnet_x_400mf`.
+    Input `(batch, 224, 224, 3)`, or any size from 32 up, RGB in 0..255. See `zoo.builder.Options`; weights:
+    "imagenet_torchvision", "imagenet_torchvision_v2".
     """
     return _regnet("regnet_x_1_6gf", 18, 80, 34.01, 2.25, 24, False, options)
 
@@ -52,7 +54,8 @@ def regnet_x_1_6gf(**options: Unpack[Options]) -> keras.Model:
 def regnet_x_3_2gf(**options: Unpack[Options]) -> keras.Model:
     """RegNetX-3.2GF of Radosavovic et al. 2020 (arXiv:2003.13678), table 8: 15,296,552 parameters.
 
-    Input and weights: see `regnet_x_400mf`.
+    Input `(batch, 224, 224, 3)`, or any size from 32 up, RGB in 0..255. See `zoo.builder.Options`; weights:
+    "imagenet_torchvision", "imagenet_torchvision_v2".
     """
     return _regnet("regnet_x_3_2gf", 25, 88, 26.31, 2.25, 48, False, options)
 
@@ -60,7 +63,8 @@ def regnet_x_3_2gf(**options: Unpack[Options]) -> keras.Model:
 def regnet_x_8gf(**options: Unpack[Options]) -> keras.Model:
     """RegNetX-8GF of Radosavovic et al. 2020 (arXiv:2003.13678), table 8: 39,572,648 parameters.
 
-    Input and weights: see `regnet_x_400mf`.
+    Input `(batch, 224, 224, 3)`, or any size from 32 up, RGB in 0..255. See `zoo.builder.Options`; weights:
+    "imagenet_torchvision", "imagenet_torchvision_v2".
     """
     return _regnet("regnet_x_8gf", 23, 80, 49.56, 2.88, 120, False, options)
 
@@ -68,7 +72,8 @@ def regnet_x_8gf(**options: Unpack[Options]) -> keras.Model:
 def regnet_x_16gf(**options: Unpack[Options]) -> keras.Model:
     """RegNetX-16GF of Radosavovic et al. 2020 (arXiv:2003.13678), table 8: 54,278,536 parameters.
 
-    Input and weights: see `regnet_x_400mf`.
+    Input `(batch, 224, 224, 3)`, or any size from 32 up, RGB in 0..255. See `zoo.builder.Options`; weights:
+    "imagenet_torchvision", "imagenet_torchvision_v2".
     """
     return _regnet("regnet_x_16gf", 22, 216, 55.59, 2.1, 128, False, options)
 
@@ -76,7 +81,8 @@ def regnet_x_16gf(**options: Unpack[Options]) -> keras.Model:
 def regnet_x_32gf(**options: Unpack[Options]) -> keras.Model:
     """RegNetX-32GF of Radosavovic et al. 2020 (arXiv:2003.13678), table 8: 107,811,560 parameters.
 
-    Input and weights: see `regnet_x_400mf`.
+    Input `(batch, 224, 224, 3)`, or any size from 32 up, RGB in 0..255. See `zoo.builder.Options`; weights:
+    "imagenet_torchvision", "imagenet_torchvision_v2".
     """
     return _regnet("regnet_x_32gf", 23, 320, 69.86, 2.0, 168, False, options)
 
@@ -84,7 +90,8 @@ def regnet_x_32gf(**options: Unpack[Options]) -> keras.Model:
 def regnet_y_400mf(**options: Unpack[Options]) -> keras.Model:
     """RegNetY-400MF of Radosavovic et al. 2020 (arXiv:2003.13678), table 9: 4,344,144 parameters.
 
-    Input and weights: see `regnet_x_400mf`.
+    Input `(batch, 224, 224, 3)`, or any size from 32 up, RGB in 0..255. See `zoo.builder.Options`; weights:
+    "imagenet_torchvision", "imagenet_torchvision_v2".
     """
     return _regnet("regnet_y_400mf", 16, 48, 27.89, 2.09, 8, True, options)
 
@@ -92,7 +99,8 @@ def regnet_y_400mf(**options: Unpack[Options]) -> keras.Model:
 def regnet_y_800mf(**options: Unpack[Options]) -> keras.Model:
     """RegNetY-800MF of Radosavovic et al. 2020 (arXiv:2003.13678), table 9: 6,432,512 parameters.
 
-    Input and weights: see `regnet_x_400mf`.
+    Input `(batch, 224, 224, 3)`, or any size from 32 up, RGB in 0..255. See `zoo.builder.Options`; weights:
+    "imagenet_torchvision", "imagenet_torchvision_v2".
     """
     return _regnet("regnet_y_800mf", 14, 56, 38.84, 2.4, 16, True, options)
 
@@ -100,7 +108,8 @@ def regnet_y_800mf(**options: Unpack[Options]) -> keras.Model:
 def regnet_y_1_6gf(**options: Unpack[Options]) -> keras.Model:
     """RegNetY-1.6GF of Radosavovic et al. 2020 (arXiv:2003.13678), table 9: 11,202,430 parameters.
 
-    Input and weights: see `regnet_x_400mf`.
+    Input `(batch, 224, 224, 3)`, or any size from 32 up, RGB in 0..255. See `zoo.builder.Options`; weights:
+    "imagenet_torchvision", "imagenet_torchvision_v2".
     """
     return _regnet("regnet_y_1_6gf", 27, 48, 20.71, 2.65, 24, True, options)
 
@@ -108,7 +117,8 @@ def regnet_y_1_6gf(**options: Unpack[Options]) -> keras.Model:
 def regnet_y_3_2gf(**options: Unpack[Options]) -> keras.Model:
     """RegNetY-3.2GF of Radosavovic et al. 2020 (arXiv:2003.13678), table 9: 19,436,338 parameters.
 
-    Input and weights: see `regnet_x_400mf`.
+    Input `(batch, 224, 224, 3)`, or any size from 32 up, RGB in 0..255. See `zoo.builder.Options`; weights:
+    "imagenet_torchvision", "imagenet_torchvision_v2".
     """
     return _regnet("regnet_y_3_2gf", 21, 80, 42.63, 2.66, 24, True, options)
 
@@ -116,7 +126,8 @@ def regnet_y_3_2gf(**options: Unpack[Options]) -> keras.Model:
 def regnet_y_8gf(**options: Unpack[Options]) -> keras.Model:
     """RegNetY-8GF of Radosavovic et al. 2020 (arXiv:2003.13678), table 9: 39,381,472 parameters.
 
-    Input and weights: see `regnet_x_400mf`.
+    Input `(batch, 224, 224, 3)`, or any size from 32 up, RGB in 0..255. See `zoo.builder.Options`; weights:
+    "imagenet_torchvision", "imagenet_torchvision_v2".
     """
     return _regnet("regnet_y_8gf", 17, 192, 76.82, 2.19, 56, True, options)
 
@@ -124,7 +135,8 @@ def regnet_y_8gf(**options: Unpack[Options]) -> keras.Model:
 def regnet_y_16gf(**options: Unpack[Options]) -> keras.Model:
     """RegNetY-16GF of Radosavovic et al. 2020 (arXiv:2003.13678), table 9: 83,590,140 parameters.
 
-    Input and weights: see `regnet_x_400mf`.
+    Input `(batch, 224, 224, 3)`, or any size from 32 up, RGB in 0..255. See `zoo.builder.Options`; weights:
+    "imagenet_torchvision", "imagenet_torchvision_v2", "imagenet_torchvision_swag", "imagenet_torchvision_swag_linear".
     """
     return _regnet("regnet_y_16gf", 18, 200, 106.23, 2.48, 112, True, options)
 
@@ -132,7 +144,8 @@ def regnet_y_16gf(**options: Unpack[Options]) -> keras.Model:
 def regnet_y_32gf(**options: Unpack[Options]) -> keras.Model:
     """RegNetY-32GF of Radosavovic et al. 2020 (arXiv:2003.13678), table 9: 145,046,770 parameters.
 
-    Input and weights: see `regnet_x_400mf`.
+    Input `(batch, 224, 224, 3)`, or any size from 32 up, RGB in 0..255. See `zoo.builder.Options`; weights:
+    "imagenet_torchvision", "imagenet_torchvision_v2", "imagenet_torchvision_swag", "imagenet_torchvision_swag_linear".
     """
     return _regnet("regnet_y_32gf", 20, 232, 115.89, 2.53, 232, True, options)
 

@@ -32,7 +32,8 @@ A, B, D, E = (1, 1, 2, 2, 2), (2, 2, 2, 2, 2), (2, 2, 3, 3, 3), (2, 2, 4, 4, 4)
 def vgg11(**options: Unpack[Options]) -> keras.Model:
     """VGG-11, configuration A of Simonyan & Zisserman 2014 (arXiv:1409.1556), table 1: 132,863,336 parameters.
 
-    Sizes as `vgg16`. See `zoo.builder.Options`; weights: "imagenet_torchvision".
+    Input `(batch, 224, 224, 3)`, or any size from 32 up as in `vgg16`, RGB in 0..255. See `zoo.builder.Options`; weights:
+    "imagenet_torchvision".
     """
     return _vgg("vgg11", VGG_TORCH, A, False, options)
 
@@ -40,7 +41,8 @@ def vgg11(**options: Unpack[Options]) -> keras.Model:
 def vgg13(**options: Unpack[Options]) -> keras.Model:
     """VGG-13, configuration B of Simonyan & Zisserman 2014 (arXiv:1409.1556), table 1: 133,047,848 parameters.
 
-    Sizes as `vgg16`. See `zoo.builder.Options`; weights: "imagenet_torchvision".
+    Input `(batch, 224, 224, 3)`, or any size from 32 up as in `vgg16`, RGB in 0..255. See `zoo.builder.Options`; weights:
+    "imagenet_torchvision".
     """
     return _vgg("vgg13", VGG_TORCH, B, False, options)
 
@@ -58,8 +60,8 @@ def vgg16(**options: Unpack[Options]) -> keras.Model:
 def vgg19(**options: Unpack[Options]) -> keras.Model:
     """VGG-19, configuration E of Simonyan & Zisserman 2014 (arXiv:1409.1556), table 1: 143,667,240 parameters.
 
-    Sizes and variants as `vgg16`. See `zoo.builder.Options`; weights: "imagenet" (keras.applications),
-    "imagenet_torchvision".
+    Input `(batch, 224, 224, 3)`, or any size from 32 up as in `vgg16`, RGB in 0..255. See `zoo.builder.Options`; weights:
+    "imagenet" (keras.applications), "imagenet_torchvision".
     """
     return _vgg("vgg19", VGG, E, False, options)
 
@@ -67,7 +69,8 @@ def vgg19(**options: Unpack[Options]) -> keras.Model:
 def vgg11_bn(**options: Unpack[Options]) -> keras.Model:
     """VGG-11 of Simonyan & Zisserman 2014 (arXiv:1409.1556) with batch norm: 132,868,840 parameters, 5,504 statistics.
 
-    Sizes as `vgg16`. See `zoo.builder.Options`; weights: "imagenet_torchvision".
+    Input `(batch, 224, 224, 3)`, or any size from 32 up as in `vgg16`, RGB in 0..255. See `zoo.builder.Options`; weights:
+    "imagenet_torchvision".
     """
     return _vgg("vgg11_bn", VGG_TORCH, A, True, options)
 
@@ -75,7 +78,8 @@ def vgg11_bn(**options: Unpack[Options]) -> keras.Model:
 def vgg13_bn(**options: Unpack[Options]) -> keras.Model:
     """VGG-13 of Simonyan & Zisserman 2014 (arXiv:1409.1556) with batch norm: 133,053,736 parameters, 5,888 statistics.
 
-    Sizes as `vgg16`. See `zoo.builder.Options`; weights: "imagenet_torchvision".
+    Input `(batch, 224, 224, 3)`, or any size from 32 up as in `vgg16`, RGB in 0..255. See `zoo.builder.Options`; weights:
+    "imagenet_torchvision".
     """
     return _vgg("vgg13_bn", VGG_TORCH, B, True, options)
 
@@ -83,7 +87,8 @@ def vgg13_bn(**options: Unpack[Options]) -> keras.Model:
 def vgg16_bn(**options: Unpack[Options]) -> keras.Model:
     """VGG-16 of Simonyan & Zisserman 2014 (arXiv:1409.1556) with batch norm: 138,365,992 parameters, 8,448 statistics.
 
-    Sizes as `vgg16`. See `zoo.builder.Options`; weights: "imagenet_torchvision".
+    Input `(batch, 224, 224, 3)`, or any size from 32 up as in `vgg16`, RGB in 0..255. See `zoo.builder.Options`; weights:
+    "imagenet_torchvision".
     """
     return _vgg("vgg16_bn", VGG_TORCH, D, True, options)
 
@@ -91,7 +96,8 @@ def vgg16_bn(**options: Unpack[Options]) -> keras.Model:
 def vgg19_bn(**options: Unpack[Options]) -> keras.Model:
     """VGG-19 of Simonyan & Zisserman 2014 (arXiv:1409.1556) with batch norm: 143,678,248 parameters, 11,008 statistics.
 
-    Sizes as `vgg16`. See `zoo.builder.Options`; weights: "imagenet_torchvision".
+    Input `(batch, 224, 224, 3)`, or any size from 32 up as in `vgg16`, RGB in 0..255. See `zoo.builder.Options`; weights:
+    "imagenet_torchvision".
     """
     return _vgg("vgg19_bn", VGG_TORCH, E, True, options)
 

@@ -39,7 +39,7 @@ def vit_ti_16(**options: Unpack[Options]) -> keras.Model:
     """ViT-Ti/16, the smallest form of Dosovitskiy et al. 2020 (arXiv:2010.11929): 5,717,416 parameters.
 
     Input `(batch, 224, 224, 3)`, or any fixed multiples of 16, RGB in 0..255. See `zoo.builder.Options`; weights:
-    "imagenet_timm_augreg_in21k_ft_in1k".
+    "imagenet_timm_augreg_in21k_ft", "imagenet_timm_augreg_in21k_ft_384", "imagenet_timm_deit".
     """
     return build("vit_ti_16", partial(_body, patch=16, blocks=12, width=192), SMALL, torch_names=TIMM, **options)
 
@@ -47,7 +47,9 @@ def vit_ti_16(**options: Unpack[Options]) -> keras.Model:
 def vit_s_16(**options: Unpack[Options]) -> keras.Model:
     """ViT-S/16, a smaller form of Dosovitskiy et al. 2020 (arXiv:2010.11929): 22,050,664 parameters.
 
-    Input and weights: see `vit_ti_16`; also "imagenet_timm_augreg_in1k".
+    Input `(batch, 224, 224, 3)`, or any fixed multiples of 16, RGB in 0..255. See `zoo.builder.Options`; weights:
+    "imagenet_timm_augreg", "imagenet_timm_augreg_in21k_ft", "imagenet_timm_augreg_384",
+    "imagenet_timm_augreg_in21k_ft_384" and more: `zoo models vit_s_16`.
     """
     return build("vit_s_16", partial(_body, patch=16, blocks=12, width=384), SMALL, torch_names=TIMM, **options)
 
@@ -56,7 +58,8 @@ def vit_b_16(**options: Unpack[Options]) -> keras.Model:
     """ViT-B/16 of Dosovitskiy et al. 2020 (arXiv:2010.11929), table 1: 86,567,656 parameters.
 
     Input `(batch, 224, 224, 3)`, or any fixed multiples of 16, RGB in 0..255. See `zoo.builder.Options`; weights:
-    "imagenet_torchvision", "imagenet_timm_augreg_in21k_ft_in1k", "imagenet_timm_augreg_in1k".
+    "imagenet_torchvision", "imagenet_torchvision_swag", "imagenet_torchvision_swag_linear", "imagenet_timm_augreg" and
+    more: `zoo models vit_b_16`.
     """
     return build("vit_b_16", partial(_body, patch=16, blocks=12, width=768), PATCH_16, torch_names=BOTH, **options)
 
@@ -72,7 +75,9 @@ def vit_b_32(**options: Unpack[Options]) -> keras.Model:
 def vit_l_16(**options: Unpack[Options]) -> keras.Model:
     """ViT-L/16 of Dosovitskiy et al. 2020 (arXiv:2010.11929), table 1: 304,326,632 parameters.
 
-    Input: see `vit_b_16`. Weights: "imagenet_torchvision", "imagenet_timm_augreg_in21k_ft_in1k".
+    Input `(batch, 224, 224, 3)`, or any fixed multiples of 16, RGB in 0..255. See `zoo.builder.Options`; weights:
+    "imagenet_torchvision", "imagenet_torchvision_swag", "imagenet_torchvision_swag_linear",
+    "imagenet_timm_augreg_in21k_ft" and more: `zoo models vit_l_16`.
     """
     return build("vit_l_16", partial(_body, patch=16, blocks=24, width=1024), PATCH_16, torch_names=BOTH, **options)
 
