@@ -1,5 +1,12 @@
 """Every layer of an architecture, its stages and its weights: zoo describe MODEL [--input-size N] [--variant V] [--alpha A]."""
 
+if __name__ == "__main__":  # first of all: the command line imports nothing heavy before it has read the flags
+    import sys
+
+    from recipes.cli import main
+
+    sys.exit(main(["describe", *sys.argv[1:]]))
+
 import keras
 
 import zoo

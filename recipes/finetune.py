@@ -70,7 +70,7 @@ def run(recipe: Recipe) -> Path:
     with runs.writing(output) as folder:
         found = scan(recipe.data)  # before weights are fetched for a folder that is not there
         body = backbone(recipe)
-        framing = Framing(body.input_shape[1], _resize(body), body.input_shape[3])
+        framing = Framing(body.input_shape[1], _resize(body), body.input_shape[3], body.origin.interpolation)
         data = prepare(found, framing, recipe.validation, recipe.test, recipe.seed)
         keras.utils.set_random_seed(recipe.seed)
         model = zoo.new_head(body, len(data.classes))
@@ -117,6 +117,8 @@ def _weights(recipe: Recipe) -> str | None:
         return None
     if recipe.weights is None and not catalog.entries(recipe.model):
         raise UserError(f"{recipe.model} has no published weights: give a file as --weights, or --strategy scratch.")
+    if recipe.weights is None and not catalog.entries(recipe.model):
+        raise UserError(f"There are no public weights of {recipe.model}: give a file with --weights, or --strategy scratch.")
     return recipe.weights or catalog.entries(recipe.model)[0].tag
 
 

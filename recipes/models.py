@@ -1,5 +1,12 @@
 """The table of all architectures and their weights: zoo models [PATTERN] [--json | --csv]."""
 
+if __name__ == "__main__":  # first of all: the command line imports nothing heavy before it has read the flags
+    import sys
+
+    from recipes.cli import main
+
+    sys.exit(main(["models", *sys.argv[1:]]))
+
 import csv
 import dataclasses
 import fnmatch

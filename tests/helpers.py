@@ -105,7 +105,7 @@ def python(code, *arguments, cwd, **environment):
     """Run code in a new process, without this project on its path unless asked; its standard output."""
     env = {**os.environ, "PYTHONPATH": "", **environment}
     done = subprocess.run([sys.executable, "-c", code, *map(str, arguments)], cwd=cwd, env=env,
-                          capture_output=True, text=True, timeout=300)  # fmt: skip
+                          capture_output=True, text=True, timeout=900)  # fmt: skip
     assert done.returncode == 0, done.stderr
     return done.stdout
 

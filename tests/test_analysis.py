@@ -217,8 +217,9 @@ def test_attention_sees_all_but_moves_in_patches():
     assert [(axis.size, axis.stride) for axis in analyse(model)[-1].receptive_field] == [(math.inf, 0)] * 2
 
 
-def test_what_cannot_be_said_is_not():
-    inputs = keras.Input((24, 24, 2))
+@pytest.mark.parametrize("size", [24, None])
+def test_what_cannot_be_said_is_not(size):
+    inputs = keras.Input((size, size, 2))
     x = layers.UpSampling2D(2, name="up")(layers.Conv2D(3, 3, 2)(inputs))
     y = layers.Conv2DTranspose(3, 3, padding="same", name="turned")(inputs)
     model = keras.Model(inputs, [layers.Conv2D(3, 3, name="after")(x), layers.GlobalMaxPooling2D(name="all")(x), y])

@@ -27,6 +27,7 @@ from zoo.surgery import KERNELS
 # Operations of `keras.ops` have no public class: they are known by its name, and layers with them.
 MIXING = {"MultiHeadAttention", "DotProductAttention", "GroupNormalization"}  # each place sees all places
 CONSTANT = {"ZerosLike", "OnesLike"}  # sees nothing
+ENLARGING = {"Conv2DTranspose", "ConvTranspose", "UpSampling2D", "Resizing", "Resize"}  # neighbours see alike: not said
 REARRANGING = {"Reshape", "Transpose", "Permute", "ExpandDims", "Squeeze", "Swapaxes", "Moveaxis"}
 
 
@@ -93,19 +94,15 @@ def analyse(model: keras.Model) -> list[LayerFacts]:
         fields |= {id(x): field for x in node.outputs}
         first = isinstance(operation, layers.Layer) and operation not in counted
         counted.add(operation)
-        facts.append(
-            LayerFacts(
-                operation.name, type(operation).__name__, tuple(output.shape), operation.count_params() if first else 0,
-                _multiply_adds(node), field,
-            )
-        )  # fmt: skip
+        parameters = operation.count_params() if first else 0
+        kind, shape = type(operation).__name__, tuple(output.shape)
+        facts.append(LayerFacts(operation.name, kind, shape, parameters, _multiply_adds(node), field))
     return facts
 
 
 def total(facts: Sequence[LayerFacts]) -> tuple[int, int | None]:
     """Parameters and multiply-adds of the whole model."""
-    costs = [fact.multiply_adds for fact in facts]
-    return sum(fact.parameters for fact in facts), None if None in costs else sum(costs)
+    return sum(fact.parameters for fact in facts), _sum([fact.multiply_adds for fact in facts])
 
 
 def table(model: keras.Model) -> list[str]:
@@ -224,14 +221,16 @@ def _field(node, inputs: Sequence[Fields | None]) -> Fields | None:
         return (WHOLE, WHOLE)
     if kind in MIXING or kind in ("Matmul", "Einsum") and len(inputs) > 1:
         return tuple(axis.everywhere() for axis in field or (WHOLE, WHOLE))
-    if field is None or kind in REARRANGING:  # patches as a row of tokens keep their fields
+    if field is None or kind in ENLARGING:
+        return None
+    if kind in REARRANGING:  # patches as a row of tokens keep their fields
         return field
     windows = _windows(node, shapes[0], output)
     if windows:
         return tuple(axis.through(*window) for axis, window in zip(field, windows, strict=True))
     if all(len(shape) == 4 for shape in (*shapes, output)) and output[1:3] not in [shape[1:3] for shape in shapes]:
-        return (WHOLE, WHOLE) if output[1:3] == (1, 1) else None  # a mean over all places, or resizing and the like
-    return None if "Transpose" in kind else field
+        return (WHOLE, WHOLE) if output[1:3] == (1, 1) else None  # a mean over all places, or what is not known here
+    return field
 
 
 def _union(inputs: Sequence[Fields | None]) -> Fields | None:
@@ -263,7 +262,7 @@ def _windows(node, shape, output) -> list[tuple[int, ...]] | None:
     size = getattr(operation, "kernel_size", None) or getattr(operation, "pool_size", None)
     if kind in ("Conv", "DepthwiseConv", "SeparableConv"):  # of keras.ops
         size = [x.shape for x in (*node.arguments.args, *node.arguments.kwargs.values())][1]
-    if size is None or "Transpose" in kind:
+    if size is None:
         return None
     windows = []
     strides, dilations = operation.strides or size, getattr(operation, "dilation_rate", 1)

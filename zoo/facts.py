@@ -1,6 +1,7 @@
 """What every architecture costs and what its stages give, as data: `facts.json`, which `python -m zoo.facts` writes.
 
-Run it after adding an architecture or an entry of the catalog; a test compares the file with what is built.
+Run it after adding an architecture or an entry of the catalog, with the names of the models that changed; a test compares
+the file with what is built.
 """
 
 import functools
@@ -71,22 +72,33 @@ def _stage(layer) -> Stage:
     return Stage(layer.name, fields[0].stride or None if fields else None, layer.output_shape[-1])
 
 
-def everything() -> Iterator[Facts]:
-    """What belongs into the file: every variant of every model, and every entry of the catalog that differs from them."""
+def everything(model: str) -> Iterator[Facts]:
+    """What belongs into the file: every variant of the model, and every entry of the catalog that differs from them."""
     from zoo import MODELS, analysis
     from zoo.weights import catalog
 
-    for model, builder in MODELS.items():
-        seen = set()
-        for variant in analysis.blueprint(builder).origin.variants:
-            facts = measure(model, variant)
-            seen.add(key(facts))
-            yield facts
-        for entry in catalog.entries(model):
-            if key(entry) not in seen:
-                seen.add(key(entry))
-                yield measure(model, entry.variant, entry.options, input_shape=entry.input_shape,
-                              num_classes=entry.num_classes)  # fmt: skip
+    seen = set()
+    for variant in analysis.blueprint(MODELS[model]).origin.variants:
+        facts = measure(model, variant)
+        seen.add(key(facts))
+        yield facts
+    for entry in catalog.entries(model):
+        if key(entry) not in seen:
+            seen.add(key(entry))
+            yield measure(model, entry.variant, entry.options, input_shape=entry.input_shape,
+                          num_classes=entry.num_classes)  # fmt: skip
+
+
+def update(models: Iterable[str]) -> None:
+    """Measure these models, or all if there are none, and keep what the file holds of the others."""
+    from zoo import MODELS
+
+    models, known = list(models) or list(MODELS), read()
+    write(
+        facts
+        for model in MODELS
+        for facts in (everything(model) if model in models else [facts for facts in known if facts.model == model])
+    )
 
 
 def write(all_facts: Iterable[Facts]) -> None:
@@ -97,4 +109,6 @@ def write(all_facts: Iterable[Facts]) -> None:
 
 
 if __name__ == "__main__":
-    write(everything())
+    import sys
+
+    update(sys.argv[1:])

@@ -1,0 +1,78 @@
+"""The zoo without TensorFlow: the same file of weights gives the same answers under JAX and PyTorch."""
+
+import importlib.util
+import json
+
+import keras
+import numpy as np
+import pytest
+from helpers import ROOT, array, named, pixels, python, randomize
+
+import zoo
+
+# Small members, and every kind of layer and operation of the zoo among them.
+MEMBERS = {
+    "lenet5": {"input_shape": (32, 32, 1)},
+    "squeezenet1_1": {"input_shape": (47, 65, 3)},
+    "resnet20": {"input_shape": (33, 16, 3)},
+    "inception_v1": {"input_shape": (32, 32, 3)},
+    "mobilenet": {"alpha": 0.25, "input_shape": (None, None, 3)},
+    "mobilenet_v3_small": {"variant": "torch", "input_shape": (32, 32, 4)},
+    "efficientnet_b0": {"input_shape": (32, 32, 1)},
+    "regnet_x_400mf": {"input_shape": (32, 32, 3)},
+    "vit_ti_16": {"input_shape": (32, 48, 3)},
+}
+
+SCRIPT = """
+import json, sys
+class Refuse:
+    def find_spec(self, name, *_):
+        if name.split(".")[0] == "tensorflow": raise ImportError("there is no TensorFlow here")
+sys.meta_path.insert(0, Refuse())
+import keras, numpy as np
+import zoo
+folder, members = sys.argv[1], json.loads(sys.argv[2])
+answers = {}
+for name, options in members.items():
+    model = zoo.get_model(name, num_classes=7, weights=f"{folder}/{name}.npz", **options)
+    x = np.load(f"{folder}/{name}.x.npy")
+    answers[name] = keras.ops.convert_to_numpy(model(x))
+    shape = (*options["input_shape"][:2], 4 if options["input_shape"][2] == 1 else 1)
+    body = zoo.get_model(name, num_classes=0, **{**options, "input_shape": shape})
+    features = keras.ops.convert_to_numpy(body(np.repeat(x[..., :1], shape[2], axis=-1)))
+    assert features.ndim == 2 and np.isfinite(features).all(), name
+    zoo.freeze(model, zoo.stages(model)[0])
+    model.save(f"{folder}/{name}.keras")
+    again = keras.ops.convert_to_numpy(keras.models.load_model(f"{folder}/{name}.keras")(x))
+    assert np.abs(again - answers[name]).max() < 1e-5, name
+np.savez(f"{folder}/answers.npz", **answers)
+print(keras.backend.backend(), "tensorflow" in sys.modules)
+"""
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory):
+    """Weights, pictures and the answers of this process' backend."""
+    folder, answers = tmp_path_factory.mktemp("backends"), {}
+    for name, options in MEMBERS.items():
+        model = randomize(zoo.get_model(name, num_classes=7, **options), gain=0.7)
+        shape = [size or 33 for size in options["input_shape"]]
+        x = pixels(2, *shape)
+        np.savez(folder / f"{name}.npz", **named(model))
+        np.save(folder / f"{name}.x.npy", x)
+        answers[name] = array(model(x))
+    return folder, answers
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_the_same_answers(backend, here):
+    if importlib.util.find_spec(backend) is None:
+        pytest.skip(f"{backend} is not installed: the zoo cannot be run on it")
+    assert keras.backend.backend() != backend
+    folder, answers = here
+    out = python(SCRIPT, folder, json.dumps(MEMBERS), cwd=folder, KERAS_BACKEND=backend, PYTHONPATH=str(ROOT))
+    assert out.split()[-2:] == [backend, "False"]
+    with np.load(folder / "answers.npz") as there:
+        for name, answer in answers.items():
+            np.testing.assert_allclose(there[name], answer, atol=1e-4, err_msg=name)
