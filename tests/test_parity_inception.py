@@ -113,3 +113,12 @@ def test_the_papers_googlenet(lrn):
     assert x.shape[1:] == (1024, 7, 7)
     for y, truth in zip(ours(pictures), expected, strict=True):
         close(array(y), truth.numpy())
+
+
+@slow
+def test_v3_of_timm(tmp_path):
+    """Its files have torchvision's names."""
+    torchvision()
+    timm = pytest.importorskip("timm", reason="timm is not installed: its graphs cannot be compared")
+    theirs = timm.create_model("inception_v3", num_classes=CLASSES)
+    with_torch("inception_v3", theirs, tmp_path, sizes=(96,), statistics=HALF)

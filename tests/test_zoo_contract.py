@@ -324,6 +324,16 @@ def test_lenet_layer_by_layer():
     assert counts == [156, 2_416, 48_120, 10_164, 850]
 
 
+def test_modern_lenet():
+    """ReLU and max pooling, the same parameters; the weights in `zoo/pretrained` are for the other form."""
+    model = zoo.lenet5(modern=True)
+    assert model.count_params() == 61_706
+    assert {model.get_layer(name).activation.__name__ for name in ("c1", "c3", "c5", "f6")} == {"relu"}
+    assert all(isinstance(model.get_layer(name), keras.layers.MaxPooling2D) for name in ("s2", "s4"))
+    with pytest.raises(ValueError, match="lenet5 with modern=True has no weights 'mnist'"):
+        zoo.lenet5(modern=True, weights="mnist")
+
+
 # ---------------------------------------------------------------------------------------------- arguments
 @names
 def test_any_channels_and_sizes(name):
