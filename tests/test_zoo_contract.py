@@ -204,7 +204,7 @@ def test_l2_is_the_sum_of_squares_of_trainable_kernels(built):
         kernels = [array(v) for v in model.trainable_variables if v.name.endswith("kernel") and len(v.shape) > 1]
         assert len(kernels) > 2
         loss = sum(float(value) for value in model.losses)
-        assert loss == pytest.approx(L2 * sum(float(np.vdot(kernel, kernel)) for kernel in kernels), rel=1e-4)
+        assert loss == pytest.approx(L2 * sum(float(np.square(kernel).sum()) for kernel in kernels), rel=1e-4)
     freeze(model, None)
 
 

@@ -27,13 +27,14 @@ ALEXNET = Family({"paper": "bvlc", "torch": "torch"}, (227, 227, 3), min_size=67
 
 
 def alexnet(**options: Unpack[Options]) -> keras.Model:
-    """AlexNet of Krizhevsky et al. 2012 ("ImageNet Classification with Deep Convolutional Neural Networks", NIPS 25; older
-    than arXiv use), section 3.5.
+    """AlexNet of Krizhevsky et al. 2012 ("ImageNet Classification with Deep Convolutional Neural Networks", NIPS 25; not
+    on arXiv), section 3.5.
 
-    Variant "paper": 60,965,224 parameters, input `(batch, 227, 227, 3)`, two groups, local response normalisation, and
-    the BGR minus mean of Caffe's model. Variant "torch": 61,100,840, `(batch, 224, 224, 3)`, one tower without it.
-    RGB in 0..255. At other sizes, from 67 up, the last feature map is averaged to 6 × 6, as torchvision does. See
-    `zoo.builder.Options`; weights: "imagenet_torchvision".
+    Variant "paper": 60,965,224 parameters; two groups, local response normalisation, and the BGR minus mean of Caffe's
+    model. Variant "torch": 61,100,840; one tower without normalisation.
+
+    Input `(batch, 227, 227, 3)`, for "torch" 224, or any size from 67 up, RGB in 0..255: the last feature map is averaged
+    to 6 × 6 then, as torchvision does. See `zoo.builder.Options`; weights: "imagenet_torchvision".
     """
     return build("alexnet", _body, ALEXNET, torch_names={"torch": names.torchvision}, **options)
 
