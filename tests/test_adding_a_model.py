@@ -74,7 +74,7 @@ def test_the_page_makes_a_model(tmp_path):
     environment = {"PYTHONPATH": str(tmp_path), "ZOO_MIRROR": str(tmp_path), "ZOO_CACHE": str(tmp_path / "cache")}
     found = json.loads(python(CHECK, cwd=tmp_path, **environment).splitlines()[-1])
     assert found["package"] == str(tmp_path / "zoo" / "__init__.py")
-    assert found["parameters"] == 16_810 and found["stages"] == ["stage1", "stage2", "pre_logits"]
+    assert found["parameters"] == 17_274 and found["stages"] == ["stage1", "stage2", "pre_logits"]
     assert found["weights"].endswith("tinynet.safetensors") and found["grey"] == [None, 3]
     assert found["kernel"] == tensors["fc.weight"][3, 5] and found["rejoined"] < 1e-6
 
@@ -83,5 +83,5 @@ def test_the_page_makes_a_model(tmp_path):
     after = json.loads((tmp_path / "zoo" / "facts.json").read_text())
     new = [record for record in after if record["model"] == "tinynet"]
     assert [record for record in after if record not in new] == before and len(new) == 1
-    assert new[0]["parameters"] == 16_810
+    assert new[0]["parameters"] == 17_274
     assert new[0]["stages"] == [["stage1", 2, 16], ["stage2", 4, 32], ["pre_logits", None, 32]]

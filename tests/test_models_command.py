@@ -107,7 +107,7 @@ def test_describe_prints_layers_stages_and_weights(zoo_command):
 
 def test_describe_with_options(zoo_command):
     _, out, _ = zoo_command("describe", "mobilenet_v2", "--alpha", "0.35", "--input-size", "65", "--variant", "keras")
-    assert out.startswith("mobilenet_v2, variant keras of keras, torch, input 65 × 65 × 3\n")
+    assert out.startswith("mobilenet_v2, variant keras of keras, torch, timm, input 65 × 65 × 3\n")
     assert next(line for line in out.splitlines() if line.startswith("total")).split()[1] == "1,691,208"
 
 

@@ -29,11 +29,10 @@ def test_torchvision(name, tmp_path):
 
 
 @slow
-@pytest.mark.parametrize("name", KERAS)
-def test_timm(name, tmp_path):
+def test_timm(tmp_path):  # one of them: the names differ from torchvision's, the graph does not
     torchvision()
-    theirs = pytest.importorskip("timm").create_model(name, num_classes=CLASSES)
-    with_torch(name, theirs, tmp_path, sizes=(64, 75) if name == "convnext_tiny" else (32,), variant="timm")
+    theirs = pytest.importorskip("timm").create_model("convnext_tiny", num_classes=CLASSES)
+    with_torch("convnext_tiny", theirs, tmp_path, variant="timm")
 
 
 @slow
