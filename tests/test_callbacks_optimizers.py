@@ -170,5 +170,5 @@ def test_weight_decay_is_decoupled_and_spares_biases_and_norms(name):
 
 
 def test_an_unknown_name_lists_those_there_are():
-    with pytest.raises(ValueError, match="no optimizer 'lion': there are sgd, momentum, nesterov, adagrad, rmsprop, adam, adamw"):
+    with pytest.raises(ValueError, match="no optimizer 'lion': there are sgd, momentum, nesterov, .*, adamw"):
         get_optimizer("lion", 0.1)
