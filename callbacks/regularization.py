@@ -43,10 +43,10 @@ class Scheduled(Stateful):
         self.detach()
         model = self.model
         self._held = Held(self._value(0), self.name)
-        setattr(model, f"held_{self.name}", self._held)  # which makes it one of the model's variables
         self._undo = self.attach(model, self._held.state)
         if not self._undo:
             raise ValueError(f"{type(self).__name__}: {model.name} has {self.what} in no layer named {self.layers!r}.")
+        self._undo.append(_hold(model, f"held_{self.name}", self._held))
         _trace_again(model)
 
     def on_epoch_begin(self, epoch, logs=None):
@@ -137,9 +137,10 @@ class DropoutScheduler(Scheduled):
         undo = []
         for layer in model.layers:
             if type(layer) is layers.Dropout and fnmatchcase(layer.name, self.layers):
-                # A layer of rate 0 has no seed generator of its own; the model holds one for it.
-                seed = getattr(layer, "seed_generator", None) or keras.random.SeedGenerator(layer.seed)
-                setattr(model, f"seed_{self.name}_{layer.name}", seed)
+                seed = getattr(layer, "seed_generator", None)
+                if seed is None:  # as in a layer that was built with a rate of 0
+                    seed = keras.random.SeedGenerator(layer.seed)
+                    undo.append(_hold(model, f"seed_{layer.name}", seed))
                 layer.call = _dropout(layer.noise_shape, seed, value)
                 undo.append(lambda layer=layer: delattr(layer, "call"))
         return undo
@@ -170,6 +171,17 @@ def _dropout(noise_shape: tuple | None, seed: keras.random.SeedGenerator, rate: 
         return inputs * ops.cast(scale, inputs.dtype)
 
     return call
+
+
+def _hold(model: keras.Model, name: str, generator: keras.random.SeedGenerator) -> Callable:
+    """Make the generator's state one of the model's variables; what is returned undoes it."""
+    setattr(model, name, generator)
+
+    def release():
+        delattr(model, name)
+        model._tracker.untrack(generator)  # which Keras does for variables only
+
+    return release
 
 
 def _trace_again(model: keras.Model) -> None:

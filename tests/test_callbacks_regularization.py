@@ -119,7 +119,9 @@ def test_after_the_fit_all_is_as_before(tmp_path):
     saved = tmp_path / "during.keras"
     save = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: model.save(saved))
     model.compile(keras.optimizers.SGD(0.0), "mse")
+    variables = [id(v) for v in model.variables]
     fit(model, L2Scheduler(Constant(1.0)), DropoutScheduler(Constant(0.9)), save, epochs=1)
+    assert [id(v) for v in model.variables] == variables
     for one in (model, keras.models.load_model(saved)):  # also what is saved meanwhile
         assert type(one.get_layer("drop")) is keras.layers.Dropout and one.get_layer("drop").rate == 0.25
         assert len(one.weights) == 1 and one.get_layer("dense").kernel.regularizer is None
@@ -141,6 +143,16 @@ def test_an_interrupted_fit_can_be_undone():
     assert model.get_layer("dense").kernel.regularizer is not None
     scheduler.detach()
     assert model.get_layer("dense").kernel.regularizer is None
+
+
+def test_a_second_fit_starts_from_the_same_variables():
+    model, _ = ones()
+    variables = [id(v) for v in model.variables]
+    scheduler = DropoutScheduler(Constant(0.5))
+    for _ in range(2):
+        loss = fit(model, scheduler, epochs=1)["loss"][0]
+        assert loss * 0.25 == pytest.approx(0.5, abs=0.01)
+        assert [id(v) for v in model.variables] == variables
 
 
 def test_layers_by_pattern_and_on_top_of_their_own_penalty():

@@ -1,4 +1,4 @@
-"""Every callback beside every other in one fit, and all at once in both orders: no error, all epochs, a model of stock layers at the end."""
+"""Every callback beside every other in one fit, and all at once: no error, and a model of stock layers at the end."""
 
 import itertools
 
