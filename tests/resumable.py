@@ -1,8 +1,8 @@
 """A small run with everything in it that a resume can lose; a process of its own for test_callbacks_checkpoint.py.
 
-    python tests/resumable.py FOLDER [EPOCHS]
+    python tests/resumable.py FOLDER EPOCHS
 
-Prints "training" when the first step is done, and at the end writes result.npz: weights and history.
+Prints "training" after each step, and at the end writes result.npz: weights and history.
 """
 
 import random
