@@ -8,6 +8,7 @@ import numpy as np
 from keras import layers
 
 import zoo
+from callbacks.learning_rate import warmup_cosine
 from recipes.cache import Rows
 from recipes.data.dataset import Dataset
 from recipes.data.images import centre
@@ -83,11 +84,7 @@ def train(part: keras.Model, phase: Phase, batches: Batches, validation: Batches
     Raises:
         UserError: the loss became NaN or infinite.
     """
-    steps = len(batches) * phase.epochs
-    warm_up = max(1, steps // 10)
-    schedule = keras.optimizers.schedules.CosineDecay(
-        0.0, steps - warm_up, warmup_target=phase.learning_rate, warmup_steps=warm_up
-    )
+    schedule = warmup_cosine(phase.learning_rate, len(batches) * phase.epochs)
     part.compile(
         keras.optimizers.Adam(schedule), "sparse_categorical_crossentropy", metrics=["accuracy"], jit_compile=False
     )

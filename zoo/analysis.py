@@ -22,7 +22,7 @@ from dataclasses import dataclass, replace
 import keras
 from keras import layers
 
-from zoo.surgery import KERNELS
+from zoo.layers import KERNELS
 
 # Operations of `keras.ops` have no public class: they are known by its name, and layers with them.
 MIXING = {"MultiHeadAttention", "DotProductAttention", "GroupNormalization"}  # each place sees all places

@@ -12,18 +12,11 @@ import keras
 import numpy as np
 from keras import layers
 
+from zoo.layers import kernels
 from zoo.weights.names import TorchNames
 
 CLASSIFIER = "predictions"
 POSITIONS = "position_embedding"  # of transformers: the class token's, then the patches', row by row
-
-# For a depthwise convolution, and for any other layer: its kernels, and where Keras saves their regularizers.
-KERNELS = {
-    True: {"kernel": "depthwise_regularizer"},
-    False: {"kernel": "kernel_regularizer", "depthwise_kernel": "depthwise_regularizer",
-            "pointwise_kernel": "pointwise_regularizer"},
-}  # fmt: skip
-
 
 @dataclass(frozen=True)
 class Origin:
@@ -103,18 +96,15 @@ def freeze(model: keras.Model, until: str | None) -> None:
         layer.trainable = layer not in frozen
 
 
-def regularize(model: keras.Model, l2: float) -> None:
-    """Put an L2 penalty of factor `l2` on every kernel of a built model; biases and norms are spared.
+def regularize(model: keras.Model, l2: float, l1: float = 0.0) -> None:
+    """Put a penalty of l2 · Σ w² + l1 · Σ |w| on every kernel of a built model; biases and norms are spared.
 
     Both the layer's and the variable's attribute are set: the variable's acts in training, the layer's is what
     `save` writes. Frozen layers add nothing to the loss.
     """
-    for layer in model.layers:
-        for kernel, regularizer in KERNELS[isinstance(layer, layers.DepthwiseConv2D)].items():
-            variable = getattr(layer, kernel, None)
-            if variable is not None and len(variable.shape) > 1:  # a vector scales channels: it is no kernel
-                variable.regularizer = keras.regularizers.L2(l2)
-                setattr(layer, regularizer, variable.regularizer)
+    for layer, variable, attribute in kernels(model):
+        variable.regularizer = keras.regularizers.L1L2(l1, l2) if l1 else keras.regularizers.L2(l2)
+        setattr(layer, attribute, variable.regularizer)
 
 
 def adapt_stem(kernel: np.ndarray, channels: int, reverse: bool = False) -> np.ndarray:

@@ -1,0 +1,45 @@
+"""The average of the weights at a run's best epochs, which is often better than each of them."""
+
+from callbacks.state import Stateful, direction, monitored, snapshot
+
+
+class WeightAveraging(Stateful):
+    """At the end of the fit the model gets the mean of its weights at the `best` epochs (a uniform soup: Wortsman et al.
+    2022, arXiv:2203.05482, within one run).
+
+    Batch norm's moving statistics are averaged as well, which is an approximation. Where another callback also puts weights
+    back at the end, the later one in fit's list has the last word.
+
+    Args:
+        best: how many epochs to average; their weights are kept in memory.
+        monitor: name of a metric in the logs.
+        mode: "min", "max", or "auto": by the metric's name.
+    """
+
+    STATE = ("values", "weights")
+
+    def __init__(self, best: int = 3, monitor: str = "val_loss", mode: str = "auto"):
+        super().__init__()
+        if best < 1:
+            raise ValueError(f"best must be 1 or more, found {best}.")
+        self.best, self.monitor = best, monitor
+        self._sign = direction(monitor, mode)
+        self.values, self.weights = [], []  # of the best epochs so far, the best first
+
+    def on_train_begin(self, logs=None):
+        self.values, self.weights = [], []
+        self._variables = list(self.model.weights)
+
+    def on_epoch_end(self, epoch, logs=None):
+        value = self._sign * monitored(logs, self.monitor, type(self).__name__)
+        place = sum(better <= value for better in self.values)
+        if place < self.best and value == value:  # not for NaN
+            self.sync()
+            self.values.insert(place, value)
+            self.weights.insert(place, [snapshot(v) for v in self._variables])
+            del self.values[self.best :], self.weights[self.best :]
+
+    def on_train_end(self, logs=None):
+        self.sync()
+        for variable, values in zip(self._variables, zip(*self.weights, strict=True), strict=bool(self.weights)):
+            variable.assign(sum(value / len(values) for value in values))

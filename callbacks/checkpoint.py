@@ -1,0 +1,193 @@
+"""A run that may be killed at any moment and goes on as if nothing had happened.
+
+Keras' `BackupAndRestore` loses the seeds of dropout, the patience of callbacks and the order of the data, and a kill while
+it writes destroys the file that it would go back to.
+"""
+
+import contextlib
+import json
+import os
+import random
+import sys
+import warnings
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from callbacks.state import Stateful, snapshot
+
+SCHEMA = 1
+ARRAY = "__array__"  # in the JSON, where an array belongs: its name in the file
+DAMAGED = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
+
+
+class TrainingState(Stateful):
+    """Saves the whole state of training after every `every` epochs, and takes it up again when the same script is rerun.
+
+    >>> state = TrainingState("run/state", [IntervalEarlyStopping(), L2Scheduler(Linear(0, 1e-4, 20))])
+    >>> batches = Batches(..., first_epoch=state.initial_epoch)   # the order of data: a function of seed and epoch
+    >>> model.fit(batches, epochs=50, shuffle=False, initial_epoch=state.initial_epoch, callbacks=state.callbacks)
+
+    In the state: all variables of the model, seeds of its layers among them, and of the optimizer; what the callbacks
+    remember; the history; the generators of Python, NumPy and PyTorch. Not in it, for Keras gives no access: the order in
+    which `fit` itself shuffles arrays (give a `PyDataset`, and `shuffle=False`), and TensorFlow's global generator (give
+    layers and `tf.data` seeds).
+
+    The file is written beside the old one, flushed to the disk, and renamed; the state before is kept. A damaged file is
+    known by its checksums, said, and the state before is used. A kill costs at most the epochs since the last state.
+
+    Args:
+        folder: where state.npz and previous.npz lie; nothing else in it is touched.
+        callbacks: those of the fit, each with `get_state` and `set_state`. Others, which remember nothing, can be given to
+            fit beside `state.callbacks`.
+        every: epochs between two states; the end of training is always saved.
+
+    Raises:
+        TypeError: a callback has no `get_state` and `set_state`.
+        ValueError: there are states, all of them damaged.
+    """
+
+    def __init__(self, folder: str | os.PathLike, callbacks: Sequence[keras.callbacks.Callback] = (), every: int = 1):
+        super().__init__()
+        forgetful = [type(c).__name__ for c in callbacks if not (hasattr(c, "get_state") and hasattr(c, "set_state"))]
+        if forgetful:
+            raise TypeError(f"A resumed run would lose what {', '.join(forgetful)} remembers: no get_state and set_state.")
+        self._folder, self._others, self._every = Path(folder), list(callbacks), every
+        self._found = self._read()
+        # First of all: when an epoch begins it finds every other callback, and Keras' history, done with the one before.
+        self.callbacks = [self, *callbacks]
+
+    @property
+    def initial_epoch(self) -> int:
+        """For `fit`: the number of epochs done; of a run that a callback has stopped, a number that no run reaches."""
+        if self._found is None:
+            return 0
+        return sys.maxsize if self._found["stopped"] else self._found["epoch"]
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if self._found is not None:
+            if epoch != self.initial_epoch:
+                raise ValueError(
+                    f"The run in {self._folder} is to go on with epoch {self.initial_epoch}, fit begins with {epoch}: "
+                    "give fit initial_epoch=state.initial_epoch."
+                )
+            self._restore()
+        elif epoch % self._every == 0:
+            self._save(epoch)
+
+    def on_train_end(self, logs=None):
+        if self._found is not None:
+            self._restore()
+        else:
+            self._save(self.model.history.epoch[-1] + 1)
+
+    def _variables(self) -> list[keras.Variable]:
+        model = self.sync()
+        if not model.optimizer.built:  # with TensorFlow not before the first step
+            model.optimizer.build(model.trainable_variables)
+        return [*model.variables, *model.optimizer.variables]
+
+    def _save(self, epoch: int) -> None:
+        arrays = {f"variable{i}": snapshot(v) for i, v in enumerate(self._variables())}
+        state = {
+            "schema": SCHEMA,
+            "epoch": epoch,
+            "stopped": self.model.stop_training,
+            "callbacks": [{"name": type(c).__name__, "state": c.get_state()} for c in self._others],
+            "history": self.model.history.history,
+            "epochs": self.model.history.epoch,
+            "python": random.getstate(),
+            "numpy": np.random.get_state(legacy=False),
+        }
+        if "torch" in sys.modules:
+            arrays["torch"] = sys.modules["torch"].get_rng_state().numpy()
+        text = json.dumps(_pack(state, arrays))
+        self._write(arrays | {"state": np.frombuffer(text.encode(), np.uint8)})
+
+    def _write(self, arrays: dict[str, np.ndarray]) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        new, state, previous = (self._folder / name for name in ("new.npz", "state.npz", "previous.npz"))
+        try:
+            with open(new, "wb") as file:
+                np.savez(file, **arrays)
+                file.flush()
+                os.fsync(file.fileno())
+            if state.exists():
+                os.replace(state, previous)  # killed after this line, a run goes on from the previous one
+            os.replace(new, state)
+        except OSError:
+            with contextlib.suppress(OSError):
+                new.unlink(missing_ok=True)
+            raise
+        folder = os.open(self._folder, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+    def _read(self) -> dict | None:
+        damaged = []
+        for name in ("state.npz", "previous.npz"):
+            path = self._folder / name
+            if not path.exists():
+                continue
+            try:
+                with open(path, "rb") as file:
+                    members = np.load(file)
+                    arrays = {key: members[key] for key in members.files}  # which checks the checksum of each
+                found = _unpack(json.loads(arrays.pop("state").tobytes()), arrays)
+            except DAMAGED as error:
+                damaged.append(f"{path} is damaged ({error})")
+                continue
+            if found["schema"] != SCHEMA:
+                raise ValueError(f"{path} is a state of schema {found['schema']}, this program writes {SCHEMA}.")
+            if damaged:
+                warnings.warn(f"{damaged[0]}: going on from the state before it, epoch {found['epoch']}.", stacklevel=3)
+            return found | {"arrays": arrays}
+        if damaged:
+            raise ValueError(f"{'; '.join(damaged)}. Remove the folder to start the run anew.")
+        return None
+
+    def _restore(self) -> None:
+        found, self._found = self._found, None
+        arrays, variables = found["arrays"], self._variables()
+        saved = [arrays[key] for key in sorted((k for k in arrays if k.startswith("variable")), key=lambda k: int(k[8:]))]
+        if [tuple(v.shape) for v in variables] != [a.shape for a in saved]:
+            raise ValueError(f"The state in {self._folder} is another model's: {len(saved)} variables, here {len(variables)}.")
+        names = [c["name"] for c in found["callbacks"]]
+        if names != [type(c).__name__ for c in self._others]:
+            raise ValueError(f"The state in {self._folder} was saved with other callbacks: {', '.join(names) or 'none'}.")
+        for variable, value in zip(variables, saved, strict=True):
+            variable.assign(value)
+        for callback, state in zip(self._others, found["callbacks"], strict=True):
+            callback.set_state(state["state"])
+        self.model.history.history, self.model.history.epoch = found["history"], found["epochs"]
+        version, internal, gauss = found["python"]
+        random.setstate((version, tuple(internal), gauss))
+        np.random.set_state(found["numpy"])
+        if "torch" in arrays:
+            torch = sys.modules["torch"]
+            torch.set_rng_state(torch.from_numpy(arrays["torch"]))
+
+
+def _pack(value, arrays: dict):
+    """The value as JSON can hold it; arrays are put aside under names of their own."""
+    if isinstance(value, dict):
+        return {key: _pack(item, arrays) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_pack(item, arrays) for item in value]
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray):
+        arrays[f"array{len(arrays)}"] = value
+        return {ARRAY: f"array{len(arrays) - 1}"}
+    return value
+
+
+def _unpack(value, arrays: dict):
+    if isinstance(value, dict):
+        return arrays[value[ARRAY]] if set(value) == {ARRAY} else {k: _unpack(v, arrays) for k, v in value.items()}
+    return [_unpack(item, arrays) for item in value] if isinstance(value, list) else value

@@ -1,0 +1,96 @@
+"""Early stopping by the lecture's rule: look every few epochs, and if it has got worse, take the model of the time before."""
+
+import math
+
+from callbacks.state import Stateful, direction, monitored, snapshot
+
+
+class IntervalEarlyStopping(Stateful):
+    """Every `interval` epochs compare with the last check; if it is worse, stop and go back to the model of that check.
+
+    Keras' own `EarlyStopping` looks at every epoch, where one bad batch can end a run.
+
+    Args:
+        interval: epochs between two checks.
+        monitor: name of a metric in the logs.
+        mode: "min", "max", or "auto": by the metric's name.
+        patience: checks in a row, each worse than the last good one, after which to stop.
+        min_delta: by how much a check must be better to be good; 0: it must not be worse.
+        start_epoch: no check before so many epochs are over.
+        restore_best: at the end of the run, stopped or not, take the model of its best check instead.
+        verbose: whether to say that and why the run was stopped.
+    """
+
+    STATE = ("last", "best", "last_epoch", "best_epoch", "worse", "stopped_epoch", "last_weights", "best_weights")
+
+    def __init__(
+        self,
+        interval: int = 10,
+        monitor: str = "val_loss",
+        mode: str = "auto",
+        patience: int = 1,
+        min_delta: float = 0.0,
+        start_epoch: int = 0,
+        restore_best: bool = False,
+        verbose: bool = True,
+    ):
+        super().__init__()
+        if interval < 1 or patience < 1 or min_delta < 0:
+            raise ValueError(
+                "interval and patience must be 1 or more, min_delta 0 or more, "
+                f"found {interval}, {patience} and {min_delta}."
+            )
+        self.interval, self.monitor, self.patience, self.min_delta = interval, monitor, patience, min_delta
+        self.start_epoch, self.restore_best, self.verbose = start_epoch, restore_best, verbose
+        self._sign = direction(monitor, mode)
+        self._forget()
+
+    def _forget(self):
+        self.last = self.best = None  # values at the last good and at the best check
+        self.last_epoch = self.best_epoch = self.stopped_epoch = None
+        self.last_weights = self.best_weights = None
+        self.worse = 0
+
+    def on_train_begin(self, logs=None):
+        self._forget()
+        # Kept as objects: another callback may add to the model's weights, or take away, before the end.
+        self._variables = list(self.model.weights)
+
+    def on_epoch_end(self, epoch, logs=None):
+        logs, done = logs or {}, epoch + 1
+        check = done % self.interval == 0 and done >= self.start_epoch
+        validated = not self.monitor.startswith("val_") or any(name.startswith("val_") for name in logs)
+        if not check and not validated:
+            return  # fit may validate at the checks only
+        value = monitored(logs, self.monitor, type(self).__name__)
+        if not check:
+            return
+        value *= self._sign
+        # A NaN compares as worse than anything.
+        good = value <= (math.inf if self.last is None else self.last - self.min_delta)
+        if good:
+            self.sync()
+            weights = [snapshot(v) for v in self._variables]
+            self.last, self.last_epoch, self.last_weights, self.worse = value, epoch, weights, 0
+            if self.restore_best and (self.best is None or value < self.best):
+                self.best, self.best_epoch, self.best_weights = value, epoch, weights
+            return
+        self.worse += 1
+        if self.worse >= self.patience:
+            self.stopped_epoch = epoch
+            self.model.stop_training = True
+            if self.verbose:
+                before = "" if self.last is None else f" after {self.last * self._sign:.6g} in epoch {self.last_epoch + 1}"
+                print(f"Epoch {done}: stopped, {self.monitor} is {value * self._sign:.6g}{before}.")
+
+    def on_train_end(self, logs=None):
+        if self.restore_best:
+            self._restore(self.best_weights)
+        elif self.stopped_epoch is not None:
+            self._restore(self.last_weights)
+
+    def _restore(self, weights):
+        if weights is not None:
+            self.sync()
+            for variable, value in zip(self._variables, weights, strict=True):
+                variable.assign(value)

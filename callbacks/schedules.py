@@ -1,0 +1,94 @@
+"""Curves: pure functions from an epoch, or a step, to a value.
+
+>>> Linear(0.0, 0.5, over=10)(5)
+0.25
+
+Each is a frozen dataclass that is called like a function; `keras.saving.serialize_keras_object` writes it. They fit
+wherever a number changes with time: `L2Scheduler`, `DropoutScheduler`, `keras.callbacks.LearningRateScheduler`.
+"""
+
+import bisect
+import math
+from dataclasses import asdict, dataclass
+
+import keras
+
+
+class Curve:
+    """What Keras expects of a thing that it saves."""
+
+    def __call__(self, time: float) -> float:
+        raise NotImplementedError
+
+    def get_config(self) -> dict:
+        return asdict(self)
+
+    @classmethod
+    def from_config(cls, config: dict) -> "Curve":
+        return cls(**config)
+
+
+@keras.saving.register_keras_serializable("callbacks")
+@dataclass(frozen=True)
+class Constant(Curve):
+    """The same value always."""
+
+    value: float
+
+    def __call__(self, time: float) -> float:
+        return self.value
+
+
+@keras.saving.register_keras_serializable("callbacks")
+@dataclass(frozen=True)
+class Linear(Curve):
+    """From `start` to `end` in a straight line, `end` from time `over` on."""
+
+    start: float
+    end: float
+    over: float
+
+    def __call__(self, time: float) -> float:
+        return self.start + (self.end - self.start) * min(time / self.over, 1.0)
+
+
+@keras.saving.register_keras_serializable("callbacks")
+@dataclass(frozen=True)
+class Cosine(Curve):
+    """From `start` to `end` along half a period of the cosine, `end` from time `over` on."""
+
+    start: float
+    end: float
+    over: float
+
+    def __call__(self, time: float) -> float:
+        return self.end + (self.start - self.end) * (1 + math.cos(math.pi * min(time / self.over, 1.0))) / 2
+
+
+@keras.saving.register_keras_serializable("callbacks")
+@dataclass(frozen=True)
+class Step(Curve):
+    """`start`, multiplied by `factor` after every `every` epochs or steps."""
+
+    start: float
+    factor: float
+    every: int
+
+    def __call__(self, time: float) -> float:
+        return self.start * self.factor ** (time // self.every)
+
+
+@keras.saving.register_keras_serializable("callbacks")
+@dataclass(frozen=True)
+class Piecewise(Curve):
+    """`values[0]` before `boundaries[0]`, `values[1]` from there on, and so forth."""
+
+    boundaries: tuple[float, ...]
+    values: tuple[float, ...]
+
+    def __post_init__(self):
+        if len(self.values) != len(self.boundaries) + 1 or list(self.boundaries) != sorted(self.boundaries):
+            raise ValueError(f"Piecewise needs rising boundaries and one value more than boundaries, found {self}.")
+
+    def __call__(self, time: float) -> float:
+        return self.values[bisect.bisect_right(self.boundaries, time)]

@@ -1,0 +1,63 @@
+"""What a callback remembers between epochs, so that an interrupted run can go on as if nothing had happened."""
+
+import keras
+import numpy as np
+
+
+class Stateful(keras.callbacks.Callback):
+    """A callback whose attributes named in `STATE` are all that it remembers.
+
+    They hold numbers, strings, None, NumPy arrays, and lists or dictionaries of these.
+    """
+
+    STATE: tuple[str, ...] = ()
+
+    def sync(self) -> keras.Model:
+        """The model, its variables up to date: JAX keeps them elsewhere during an epoch until someone asks for the model.
+
+        Afterwards the step reads them again, so that what is assigned counts.
+        """
+        return self.model
+
+    def get_state(self) -> dict:
+        return {name: getattr(self, name) for name in self.STATE}
+
+    def set_state(self, state: dict) -> None:
+        if set(state) != set(self.STATE):
+            raise ValueError(f"{type(self).__name__} remembers {sorted(self.STATE)}, the saved state has {sorted(state)}.")
+        for name, value in state.items():
+            setattr(self, name, value)
+
+
+def snapshot(variable: keras.Variable) -> np.ndarray:
+    """The variable's value now; a copy, since PyTorch's arrays share the variable's memory."""
+    return np.array(keras.ops.convert_to_numpy(variable))
+
+
+def monitored(logs: dict, monitor: str, callback: str) -> float:
+    """The metric's value.
+
+    Raises:
+        ValueError: it is missing; the message lists the metrics there are.
+    """
+    if monitor not in logs:
+        there = ", ".join(sorted(logs)) or "none"
+        hint = " Was validation_data given to fit?" if monitor.startswith("val_") else ""
+        raise ValueError(f"{callback} monitors {monitor!r}, which is not among the metrics: {there}.{hint}")
+    return float(logs[monitor])
+
+
+def direction(monitor: str, mode: str) -> int:
+    """1 where lower is better, -1 where higher is; multiply a value by it and lower is always better.
+
+    Raises:
+        ValueError: `mode` is "auto" and the metric's name does not tell.
+    """
+    if mode == "auto":
+        if monitor.endswith(("loss", "error")):
+            mode = "min"
+        elif monitor.endswith(("accuracy", "acc", "auc", "precision", "recall")):
+            mode = "max"
+    if mode not in ("min", "max"):
+        raise ValueError(f'Is {monitor!r} better lower or higher? Give mode="min" or mode="max", found {mode!r}.')
+    return 1 if mode == "min" else -1

@@ -1,0 +1,70 @@
+"""Stages thaw one after another inside one `fit`.
+
+Every layer that will train at some time is trainable from the start, and the optimizer has slots for all of them; what is
+still frozen has its update multiplied by 0 (`LayerwiseRates`). So nothing is traced again, the slots of what was already
+training go on untouched, and the slots of what thaws are warm: started empty in the middle of a run, Adam's would make the
+first steps about three times too long, for its correction of the bias is by then over. The price is that frozen stages
+take part in the backward pass.
+"""
+
+from collections.abc import Mapping
+
+import keras
+from keras import layers
+
+from callbacks.optimizers import layerwise
+from callbacks.state import Stateful
+
+
+class GradualUnfreezing(Stateful):
+    """From each epoch of `plan` on, what lies before the stage given there is frozen; None frees all.
+
+    >>> GradualUnfreezing({0: "pre_logits", 5: "stage3", 10: None})   # the head; from epoch 5 what is behind stage3; all
+
+    The model must be compiled with `LayerwiseRates`, whose own rates hold for what has thawed.
+
+    Batch norm is a matter of its own. A `BatchNormalization` made untrainable before `compile` stays in inference mode
+    through the whole fit, frozen or thawed: `batch_norm="inference"` asks that all those of stages that begin frozen are.
+    `batch_norm="train"` lets them be trainable; then they use and update statistics of the batch from the first epoch on,
+    also while their scale and offset are frozen.
+
+    Layers that were made untrainable before `compile` stay so, whatever the plan.
+    """
+
+    STATE = ("_rates",)
+
+    def __init__(self, plan: Mapping[int, str | None], batch_norm: str = "inference"):
+        super().__init__()
+        if not plan or min(plan) != 0:
+            raise ValueError(f"The plan must say what is frozen from epoch 0 on, found {dict(plan)}.")
+        if batch_norm not in ("inference", "train"):
+            raise ValueError(f'batch_norm must be "inference" or "train", found {batch_norm!r}.')
+        self.plan, self.batch_norm = dict(plan), batch_norm
+        self._rates = None
+
+    def on_train_begin(self, logs=None):
+        optimizer = layerwise(self.model.optimizer)
+        self._rates = dict(optimizer.rates)  # of thawed layers
+        for stage in self.plan.values():
+            self._before(stage)  # whether there is one, before anything is trained
+        moving = [x.name for x in self._before(self.plan[0]) if isinstance(x, layers.BatchNormalization) and x.trainable]
+        if moving and self.batch_norm == "inference":
+            raise ValueError(
+                f"Batch norm of frozen stages would train: {', '.join(moving[:3])}{', ...' if moving[3:] else ''}. Make it "
+                'untrainable before compile, or give batch_norm="train".'
+            )
+
+    def on_epoch_begin(self, epoch, logs=None):
+        stage = self.plan[max(start for start in self.plan if start <= epoch)]
+        frozen = {layer.name: 0.0 for layer in self._before(stage) if layer.trainable_variables}
+        layerwise(self.sync().optimizer).set_rates(frozen | {k: v for k, v in self._rates.items() if k not in frozen})
+
+    def on_epoch_end(self, epoch, logs=None):
+        logs["frozen"] = float(sum(rate == 0 for rate in layerwise(self.model.optimizer).rates.values()))
+
+    def on_train_end(self, logs=None):
+        layerwise(self.model.optimizer).set_rates(self._rates)
+
+    def _before(self, stage: str | None) -> list[keras.layers.Layer]:
+        """The layers that the stage depends on."""
+        return [] if stage is None else keras.Model(self.model.input, self.model.get_layer(stage).output).layers

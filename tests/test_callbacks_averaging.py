@@ -1,0 +1,51 @@
+"""The mean of the best epochs' weights, by logs made by hand and inside a fit."""
+
+import keras
+import numpy as np
+import pytest
+from helpers import array
+
+from callbacks.averaging import WeightAveraging
+
+
+def run(averaging, values):
+    """Drive by hand: the only weight is the number of the epoch."""
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, use_bias=False)])
+    averaging.set_model(model)
+    averaging.on_train_begin()
+    for epoch, value in enumerate(values):
+        model.set_weights([np.full((1, 1), epoch)])
+        averaging.on_epoch_end(epoch, {averaging.monitor: value})
+    averaging.on_train_end()
+    return float(model.get_weights()[0][0, 0])
+
+
+def test_the_best_epochs():
+    values = [5.0, 1.0, 4.0, 2.0, float("nan"), 3.0]
+    assert run(WeightAveraging(1), values) == 1
+    assert run(WeightAveraging(2), values) == pytest.approx((1 + 3) / 2)
+    assert run(WeightAveraging(3), values) == pytest.approx((1 + 3 + 5) / 3)
+    assert run(WeightAveraging(99), values) == pytest.approx((0 + 1 + 2 + 3 + 5) / 5)
+    assert run(WeightAveraging(2, "val_accuracy"), values) == pytest.approx((0 + 2) / 2)
+
+
+def test_without_any_number_the_weights_stay():
+    assert run(WeightAveraging(2), [float("nan")] * 3) == 2
+
+
+def test_inside_a_fit():
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, use_bias=False, kernel_initializer="ones")])
+    model.compile(keras.optimizers.SGD(0.1), "mse")
+    seen = []
+    record = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: seen.append(float(array(model.weights[0])[0, 0])))
+    x = np.ones((4, 1), "float32")
+    model.fit(x, 0 * x, epochs=5, verbose=0, validation_data=(x, 0 * x), callbacks=[record, WeightAveraging(2)])
+    assert array(model.weights[0])[0, 0] == pytest.approx(np.mean(seen[-2:])) and seen[-1] < seen[-2]
+
+
+def test_what_cannot_be_is_refused():
+    with pytest.raises(ValueError, match="best must be 1 or more"):
+        WeightAveraging(0)
+    with pytest.raises(ValueError, match="monitors 'val_loss', which is not among the metrics: loss"):
+        averaging = WeightAveraging()
+        averaging.on_epoch_end(0, {"loss": 1.0})

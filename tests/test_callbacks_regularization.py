@@ -1,0 +1,216 @@
+"""What a scheduler sets acts inside one compiled fit: against values worked out by hand, with the step traced once."""
+
+import keras
+import numpy as np
+import pytest
+from helpers import array, named
+
+import zoo
+from callbacks.regularization import DropoutScheduler, L2Scheduler
+from callbacks.schedules import Constant, Linear, Piecewise
+
+X = np.full((64, 4), 0.25, "float32")
+Y = np.zeros((64, 1000), "float32")
+
+
+class Traces:
+    """A loss that counts how often it is called from Python; compiled, that is how often it is traced."""
+
+    count = 0
+
+    def __call__(self, y, prediction):
+        self.count += 1
+        return keras.ops.mean(keras.ops.square(prediction - y), axis=-1)
+
+
+def ones(rate=0.0):
+    """All outputs are 1 without dropout; the sum of the squared weights is 4000; a rate of 0 keeps them so."""
+    inputs = keras.Input((4,))
+    x = keras.layers.Dense(1000, use_bias=False, kernel_initializer="ones", name="dense")(inputs)
+    model = keras.Model(inputs, keras.layers.Dropout(rate, name="drop")(x))
+    loss = Traces()
+    model.compile(keras.optimizers.SGD(0.0), loss)
+    return model, loss
+
+
+def fit(model, *callbacks, epochs=5, **options):
+    return model.fit(X, Y, 32, epochs=epochs, verbose=0, callbacks=list(callbacks), **options).history
+
+
+def test_l2_from_zero_changes_the_compiled_loss():
+    model, _ = ones()
+    history = fit(model, L2Scheduler(Linear(0.0, 1e-3, over=4)), validation_data=(X, Y))
+    expected = [1 + 4000 * e * 0.25e-3 for e in range(5)]
+    assert history["loss"] == pytest.approx(expected) and history["val_loss"] == pytest.approx(expected)
+    assert history["l2"] == pytest.approx([e * 0.25e-3 for e in range(5)])
+
+
+def test_l2_moves_the_weights_as_it_should():
+    """With zero inputs only the penalty has a gradient: w ← w - 0.1 · 2 · value · w, a step an epoch."""
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, kernel_initializer="ones")])
+    model.compile(keras.optimizers.SGD(0.1), "mse")
+    x = np.zeros((8, 1), "float32")
+    model.fit(x, x, 8, epochs=3, verbose=0, callbacks=[L2Scheduler(Piecewise((1, 2), (0.0, 0.5, 2.0)))])
+    assert array(model.weights[0])[0, 0] == pytest.approx((1 - 0.1) * (1 - 0.4))
+
+
+def test_dropout_from_zero_changes_the_compiled_loss():
+    """Of N ones n are kept and divided by 1 - r: a loss of n / N / (1 - r)², with n near (1 - r) N; at rate 1, 0."""
+    model, _ = ones()
+    history = fit(model, DropoutScheduler(Linear(0.0, 1.0, over=4)))
+    assert history["dropout"] == [0.0, 0.25, 0.5, 0.75, 1.0]
+    assert history["loss"][0] == 1.0 and history["loss"][4] == 0.0
+    for rate, loss in zip(history["dropout"][1:4], history["loss"][1:4], strict=True):
+        kept = loss * (1 - rate) ** 2 * Y.size
+        assert kept == pytest.approx(round(kept), abs=0.1)
+        assert kept / Y.size == pytest.approx(1 - rate, abs=0.01)
+
+
+def test_dropouts_expectation_is_the_output_without_it():
+    """Keras scales by 1 / (1 - r) in training, the lecture by 1 - r afterwards: both agree in the mean."""
+    seen = []
+    model, _ = ones()
+    scheduler = DropoutScheduler(Constant(0.3))
+    probe = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: seen.append(array(model(X, training=True)).copy()))
+    fit(model, scheduler, probe, epochs=2)
+    for outputs in seen:
+        assert set(np.unique(outputs).round(5)) == {0.0, np.float32(1 / 0.7).round(5)}
+        assert outputs.mean() == pytest.approx(1, abs=0.02)  # the standard deviation of this mean is 0.0026
+    assert (seen[0] != seen[1]).any()  # another mask each time
+    np.testing.assert_array_equal(array(model(X)), 1)
+
+
+def test_a_seed_repeats_the_masks():
+    def losses():
+        inputs = keras.Input((4,))
+        x = keras.layers.Dense(50, kernel_initializer="ones")(inputs)
+        model = keras.Model(inputs, keras.layers.Dropout(0.0, seed=3)(x))
+        model.compile(keras.optimizers.SGD(0.0), "mse")
+        return model.fit(X, Y[:, :50], epochs=3, verbose=0, callbacks=[DropoutScheduler(Constant(0.5))]).history["loss"]
+
+    first = losses()
+    assert losses() == first and len(set(first)) == 3
+
+
+def test_both_together_are_traced_once():
+    model, loss = ones()
+    counts = []
+    count = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: counts.append(loss.count))
+    fit(model, L2Scheduler(Linear(0.0, 1.0, over=4)), DropoutScheduler(Linear(0.0, 0.5, over=4)), count)
+    if keras.backend.backend() == "torch":
+        pytest.skip("PyTorch does not trace: each step calls the loss")
+    assert counts[0] == counts[-1]
+
+
+def test_by_step():
+    model, _ = ones()
+    seen = []
+    probe = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: seen.append(logs["loss"]))
+    history = fit(model, L2Scheduler(Linear(0.0, 4e-3, over=4), by="step"), probe, epochs=3)  # 2 steps an epoch
+    steps = [1, 5, 9, 13, 17, 17]
+    assert seen == pytest.approx([1, 3, 9, 11, 17, 17])  # running means of an epoch
+    assert history["loss"] == pytest.approx([np.mean(steps[:2]), np.mean(steps[2:4]), np.mean(steps[4:])])
+    assert history["l2"] == pytest.approx([1e-3, 3e-3, 4e-3])
+
+
+def test_after_the_fit_all_is_as_before(tmp_path):
+    model, _ = ones(0.25)
+    before = repr(model.get_config())
+    saved = tmp_path / "during.keras"
+    save = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: model.save(saved))
+    model.compile(keras.optimizers.SGD(0.0), "mse")
+    variables = [id(v) for v in model.variables]
+    fit(model, L2Scheduler(Constant(1.0)), DropoutScheduler(Constant(0.9)), save, epochs=1)
+    assert [id(v) for v in model.variables] == variables
+    for one in (model, keras.models.load_model(saved)):  # also what is saved meanwhile
+        assert type(one.get_layer("drop")) is keras.layers.Dropout and one.get_layer("drop").rate == 0.25
+        assert len(one.weights) == 1 and one.get_layer("dense").kernel.regularizer is None
+        assert "call" not in vars(one.get_layer("drop"))
+    assert repr(model.get_config()) == before
+    loss = model.fit(X, Y, 32, verbose=0).history["loss"][0]
+    assert loss * 0.75**2 == pytest.approx(0.75, abs=0.01)  # the rate that it was built with, no penalty
+
+
+def test_an_interrupted_fit_can_be_undone():
+    model, _ = ones()
+    scheduler = L2Scheduler(Constant(1.0))
+
+    def stop(epoch, logs):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(model, scheduler, keras.callbacks.LambdaCallback(on_epoch_end=stop))
+    assert model.get_layer("dense").kernel.regularizer is not None
+    scheduler.detach()
+    assert model.get_layer("dense").kernel.regularizer is None
+
+
+def test_a_second_fit_starts_from_the_same_variables():
+    model, _ = ones()
+    variables = [id(v) for v in model.variables]
+    scheduler = DropoutScheduler(Constant(0.5))
+    for _ in range(2):
+        loss = fit(model, scheduler, epochs=1)["loss"][0]
+        assert loss * 0.25 == pytest.approx(0.5, abs=0.01)
+        assert [id(v) for v in model.variables] == variables
+
+
+def test_layers_by_pattern_and_on_top_of_their_own_penalty():
+    model = zoo.lenet5(weights=None, l2=0.5)
+    model.compile(keras.optimizers.SGD(0.0), "sparse_categorical_crossentropy")
+    x, y = np.zeros((4, 32, 32, 1), "uint8"), np.zeros(4, int)
+    squares = {name: float(np.sum(w.astype(float) ** 2)) for name, w in named(model).items() if name.endswith("kernel")}
+    without = float(model.evaluate(x, y, verbose=0))
+    schedulers = [L2Scheduler(Constant(2.0), "c[13]"), L2Scheduler(Constant(3.0), "f6", name="l2_f6")]
+    history = model.fit(x, y, verbose=0, callbacks=schedulers)
+    expected = without + 2 * (squares["c1/kernel"] + squares["c3/kernel"]) + 3 * squares["f6/kernel"]
+    assert history.history["loss"][0] == pytest.approx(expected, rel=1e-5)
+
+
+def test_frozen_layers_add_nothing():
+    model = zoo.lenet5(weights=None)
+    zoo.freeze(model, "pre_logits")
+    model.compile(keras.optimizers.SGD(0.0), "sparse_categorical_crossentropy")
+    x, y = np.zeros((4, 32, 32, 1), "uint8"), np.zeros(4, int)
+    before = model.evaluate(x, y, verbose=0)
+    loss = model.fit(x, y, verbose=0, callbacks=[L2Scheduler(Constant(1.0))]).history["loss"][0]
+    assert loss == pytest.approx(before + np.sum(named(model)["predictions/kernel"] ** 2), rel=1e-5)
+
+
+def test_a_noise_shape_drops_whole_samples():
+    inputs = keras.Input((4, 4, 3))
+    model = keras.Model(inputs, keras.layers.Dropout(0.2, noise_shape=(None, 1, 1, 1))(inputs))
+    seen = []
+    x = np.ones((200, 4, 4, 3), "float32")
+    head = keras.Model(inputs, keras.layers.Dense(1, kernel_initializer="ones")(model.output))
+    head.compile(keras.optimizers.SGD(0.0), "mse")
+    probe = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: seen.append(array(model(x, training=True)).copy()))
+    head.fit(x, x[..., :1], verbose=0, callbacks=[DropoutScheduler(Constant(0.5)), probe])
+    flat = seen[0].reshape(200, -1)
+    assert (flat == flat[:, :1]).all() and set(np.unique(flat)) == {0.0, 2.0}
+
+
+def test_mixed_precision():
+    inputs = keras.Input((4,))
+    x = keras.layers.Dense(1000, use_bias=False, kernel_initializer="ones", dtype="mixed_float16")(inputs)
+    model = keras.Model(inputs, keras.layers.Dropout(0.0, dtype="mixed_float16")(x))
+    model.compile(keras.optimizers.SGD(0.0), "mse")
+    history = fit(model, L2Scheduler(Constant(1e-3)), DropoutScheduler(Constant(0.5)), epochs=1)
+    assert history["loss"][0] == pytest.approx(4 + 2.0, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    "scheduler, says",
+    [
+        (lambda: DropoutScheduler(Constant(1.5)), "between 0 and 1, the curve of 'dropout' gives 1.5"),
+        (lambda: L2Scheduler(Constant(-1.0)), "0 or more, the curve of 'l2' gives -1.0"),
+        (lambda: L2Scheduler(Constant(0.1), "conv*"), r"functional has kernels in no layer named 'conv\*'"),
+        (lambda: DropoutScheduler(Constant(0.1), "x"), "dropout in no layer named 'x'"),
+        (lambda: L2Scheduler(Constant(0.1), by="batch"), 'by must be "epoch" or "step"'),
+    ],
+)
+def test_what_cannot_be_is_refused(scheduler, says):
+    model, _ = ones()
+    model.name = "functional"
+    with pytest.raises(ValueError, match=says):
+        fit(model, scheduler())
