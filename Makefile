@@ -4,12 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test fast lint clean
+.PHONY: help demo test fast deep lint clean
 
 help:
 	@echo "make demo   install into $(VENV), then fine-tune LeNet-5 on handwritten digits and write a report"
-	@echo "make test   install into $(VENV), then run every test"
+	@echo "make test   install into $(VENV), then run the tests, but those of make deep"
 	@echo "make fast   the tests that take less than two minutes together"
+	@echo "make deep   the tests of the deepest networks, with their values: an hour"
 	@echo "make lint   ruff"
 
 # Made once, and again when the list of dependencies changes.
@@ -26,11 +27,15 @@ demo: $(READY)
 	@$(BIN)/python -m recipes.demo
 
 test: $(READY)
-	@echo "Running every test; those that need data which is not here are named as skipped."
+	@echo "Running the tests; those that need data or packages which are not here are named as skipped."
 	@$(BIN)/python -m pytest -n 2
 
 fast: $(READY)
-	@$(BIN)/python -m pytest -m "not slow"
+	@$(BIN)/python -m pytest -n 2 -m "not slow"
+
+deep: $(READY)
+	@echo "Running the tests of the deep networks: about an hour on two cores."
+	@$(BIN)/python -m pytest -n 2 -m deep
 
 lint: $(READY)
 	@$(BIN)/ruff check .

@@ -1,0 +1,86 @@
+"""The graphs of all architectures, the deepest too, without values: what holds of shapes and names costs a second each."""
+
+import fnmatch
+
+import keras
+import pytest
+from keras import applications
+from parity import torchvision
+from test_zoo_contract import CONVOLUTIONAL, FLAT, PATCHES, ancestors, size_of, smallest
+
+import zoo
+from zoo import MODELS, analysis, facts, freeze, new_head, split, stages
+from zoo.weights import loading
+
+KERAS = {
+    "vgg16": "VGG16", "vgg19": "VGG19", "inception_v3": "InceptionV3", "resnet50": "ResNet50", "resnet101": "ResNet101",
+    "resnet152": "ResNet152", "resnet50v2": "ResNet50V2", "resnet101v2": "ResNet101V2", "resnet152v2": "ResNet152V2",
+    "densenet121": "DenseNet121", "densenet169": "DenseNet169", "densenet201": "DenseNet201", "xception": "Xception",
+    "mobilenet_v2": "MobileNetV2", **{f"efficientnet_b{i}": f"EfficientNetB{i}" for i in range(8)},
+    **{f"efficientnet_v2_{s.lower()}": f"EfficientNetV2{s}" for s in ("B0", "B1", "B2", "B3", "S", "M", "L")},
+}  # fmt: skip
+TORCH = [f.model for f in facts.read()
+         if f.variant == "torch" and f.num_classes == 1000 and not f.options.get("alpha")
+         and f.model != "convnext_xlarge"]  # which torchvision lacks  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", MODELS)
+def test_stages_freezing_splitting_and_heads(name):
+    model = analysis.blueprint(MODELS[name], num_classes=7, input_shape=size_of(name))
+    declared = next(f for f in facts.read() if f.model == name)
+    assert stages(model) == [stage.name for stage in declared.stages]
+    assert [model.get_layer(s.name).output.shape[-1] for s in declared.stages] == [s.channels for s in declared.stages]
+    strides = [stage.stride for stage in declared.stages if stage.stride]
+    assert strides == sorted(strides)
+    for stage in stages(model):
+        body, head = split(model, stage)
+        assert head.input_shape == body.output_shape and head.output_shape == (None, 7)
+        freeze(model, stage)
+        assert {layer.name for layer in model.layers if not layer.trainable} == ancestors(model, stage)
+    assert new_head(model, 3).output_shape == (None, 3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", MODELS)
+def test_channels_and_sizes(name):
+    low = smallest(name)
+    assert analysis.blueprint(MODELS[name], num_classes=1, input_shape=(low, low, 1)).output_shape == (None, 1)
+    sizes = (low, 2 * low) if name in FLAT else (low + 1, low + 15) if name in PATCHES else (None, None)
+    body = analysis.blueprint(MODELS[name], num_classes=0, input_shape=(*sizes, 4))
+    declared = next(f for f in facts.read() if f.model == name)
+    assert body.output_shape == (None, declared.stages[-1].channels)
+
+
+def covered(model, tensors, variant):
+    """Every variable of the model finds its tensor, of the right shape, and every tensor its variable."""
+    rename = model.origin.torch_names[variant] if variant else None
+    _, missing, differing, unused = loading._match(model, tensors, rename, new_classes=False)
+    assert (missing, differing) == ([], [])
+    assert [name for name in unused if not name.startswith(model.origin.spare)] == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", dict.fromkeys(TORCH))
+def test_names_cover_torchvisions_files(name):
+    models = torchvision().models
+    import torch
+
+    with torch.device("cpu" if name.startswith("regnet") else "meta"):  # which looks at values as it builds
+        options = {"init_weights": False} if name in ("googlenet", "inception_v3") else {}  # with it, they warn
+        theirs = models.get_model(name, weights=None, **options)
+    tensors = {k: v for k, v in theirs.state_dict().items() if not k.endswith("num_batches_tracked")}
+    covered(analysis.blueprint(MODELS[name], variant="torch"), tensors, "torch")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", KERAS)
+def test_names_cover_keras_applications_files(name):
+    with keras.StatelessScope(initialize_variables=False):
+        theirs = getattr(applications, KERAS[name])(weights=None)
+    tensors = {f"{layer.name}/{v.name}": v for layer in theirs.layers for v in layer.weights}
+    covered(analysis.blueprint(MODELS[name], variant="keras"), tensors, None)
+
+
+def test_every_name_is_in_some_family():
+    assert CONVOLUTIONAL == tuple(fnmatch.filter(MODELS, "squeezenet*")) and zoo.list_models("vit_*") == PATCHES
