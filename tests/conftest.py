@@ -28,12 +28,17 @@ DEEP = {
     "convnext_small", "convnext_base", "convnext_large", "convnext_xlarge", "vit_s_16", "vit_b_16", "vit_l_16",
 }  # fmt: skip
 
+# Those whose contract alone is left to `make deep`: a sibling or another variant of the same blocks stays.
+SIBLINGS = {"vgg11_bn", "resnet50v2", "googlenet", "inception_v3", "squeezenet1_0", "mobilenet_v3_large", "efficientnet_v2_s",
+            "regnet_x_400mf", "vit_b_32"}  # fmt: skip
+
 
 def pytest_collection_modifyitems(items):
     """Mark as deep what builds a deep network with its values, in the tests of every architecture."""
     for item in items:
-        if item.path.name.startswith(("test_parity_", "test_zoo_contract")) and item.get_closest_marker("slow"):
-            if DEEP & set(re.split(r"[\[\]-]", item.name)):
+        contract = item.path.name == "test_zoo_contract.py"
+        if (contract or item.path.name.startswith("test_parity_")) and item.get_closest_marker("slow"):
+            if (DEEP | SIBLINGS if contract else DEEP) & set(re.split(r"[\[\]-]", item.name)):
                 item.add_marker(pytest.mark.deep)
 
 

@@ -11,6 +11,7 @@ import pytest
 from helpers import ROOT
 
 
+@pytest.mark.deep  # not of a deep network, but four minutes: every fast test of the callbacks again, twice
 @pytest.mark.slow
 @pytest.mark.parametrize("backend", ["jax", "torch"])
 def test_the_same_tests(backend):
