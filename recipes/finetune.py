@@ -117,8 +117,6 @@ def _weights(recipe: Recipe) -> str | None:
         return None
     if recipe.weights is None and not catalog.entries(recipe.model):
         raise UserError(f"{recipe.model} has no published weights: give a file as --weights, or --strategy scratch.")
-    if recipe.weights is None and not catalog.entries(recipe.model):
-        raise UserError(f"There are no public weights of {recipe.model}: give a file with --weights, or --strategy scratch.")
     return recipe.weights or catalog.entries(recipe.model)[0].tag
 
 

@@ -1,11 +1,9 @@
 """What a run leaves behind: `result.json`, `report.html`, the tables, the model, and the lines on the screen."""
 
-import platform
 import shlex
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, fields
-from importlib import metadata
 from pathlib import Path
 
 import keras
@@ -21,7 +19,6 @@ from recipes.evaluate import metrics
 from zoo.weights.fetching import sha256
 
 CHECKED, AGREEMENT = 16, 1e-3  # pictures shown to the reloaded model, and how far its probabilities may differ
-PACKAGES = ("keras", "tensorflow", "jax", "torch", "numpy", "pillow", "scikit-learn")
 
 
 def plan(run) -> str:
@@ -92,8 +89,7 @@ def as_dict(run, start: float) -> dict:
         },
         "input": asdict(data.framing),
         "findings": data.findings,
-        "versions": {"python": platform.python_version(), "zoo": zoo.__version__, "backend": keras.backend.backend()}
-        | dict(_versions()),
+        "versions": runs.versions(),
         "seed": run.recipe.seed,
     }  # fmt: skip
 
@@ -123,14 +119,6 @@ def summary(folder: Path) -> str:
             )
     lines.append(f"{result['seconds']['total']:.0f} s; report: {shown(folder / 'report.html')}")
     return "\n".join(lines)
-
-
-def _versions() -> Iterator[tuple[str, str]]:
-    for name in PACKAGES:
-        try:
-            yield name, metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
 
 
 def _head_row(run) -> dict:

@@ -9,16 +9,19 @@ import contextlib
 import csv
 import json
 import os
+import platform
 import shutil
 import sys
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
+from importlib import metadata
 from pathlib import Path
 
 from recipes.errors import UserError, shown
 
 FILES = {"model.keras", "result.json", "report.html", "recipe.json", "files.csv", "history.csv"}
 SCHEMA = 1
+PACKAGES = ("keras", "tensorflow", "jax", "torch", "numpy", "pillow", "scikit-learn")
 
 
 @contextlib.contextmanager
@@ -133,6 +136,19 @@ def read_model(folder: Path):
         return keras.models.load_model(path, compile=False), classes, framing
     except (zipfile.BadZipFile, KeyError, ValueError, OSError, TypeError) as error:
         raise UserError(f"{shown(path)} is damaged or was not written by `zoo finetune` ({error}).") from error
+
+
+def versions() -> dict[str, str]:
+    """What numbers depend on besides data and seeds."""
+    import keras
+
+    import zoo
+
+    found = {"python": platform.python_version(), "zoo": zoo.__version__, "backend": keras.backend.backend()}
+    for name in PACKAGES:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            found[name] = metadata.version(name)
+    return found
 
 
 def say(line: str = "") -> None:

@@ -1,0 +1,72 @@
+"""What the lecture's experiments share: nothing finished is done twice, and intervals are those of the textbook."""
+
+import csv
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from recipes.errors import UserError
+from recipes.experiments import Experiment, mean_interval, table
+
+
+@dataclass(frozen=True)
+class Settings:
+    output: Path
+    epochs: int = 3
+
+
+def test_finished_pieces_are_not_done_again(tmp_path):
+    done = []
+
+    def piece(name):
+        return lambda: done.append(name) or {"value": len(done)}
+
+    first = Experiment(Settings(tmp_path / "e"))
+    assert first.once("a", piece("a"))["value"] == 1
+    with open(tmp_path / "e" / "journal.jsonl", "a") as file:
+        file.write('\n{"piece": "b", "resu')  # killed while it wrote
+    again = Experiment(Settings(tmp_path / "e"))
+    assert again.once("a", piece("a"))["value"] == 1
+    assert again.once("b", piece("b"))["value"] == 2
+    assert again.once("b", piece("b"))["value"] == 2
+    assert Experiment(Settings(tmp_path / "e", epochs=4)).once("a", piece("other settings"))["value"] == 3
+    assert done == ["a", "b", "other settings"]
+
+
+def test_a_piece_may_depend_on_less_than_all_settings(tmp_path):
+    Experiment(Settings(tmp_path / "e")).once("a", lambda: {"value": 1}, data="mnist")
+    other = Experiment(Settings(tmp_path / "e", epochs=4))
+    assert other.once("a", lambda: {"value": 2}, data="mnist")["value"] == 1
+    assert other.once("a", lambda: {"value": 3}, data="cifar")["value"] == 3
+
+
+def test_table_and_numbers_are_written(tmp_path, capsys):
+    experiment = Experiment(Settings(tmp_path / "e"))
+    experiment.finish([{"name": "adam", "error": 0.25}, {"name": "sgd", "error": None}], best="adam")
+    with open(tmp_path / "e" / "table.csv") as file:
+        assert list(csv.DictReader(file)) == [{"name": "adam", "error": "0.25"}, {"name": "sgd", "error": ""}]
+    result = json.loads((tmp_path / "e" / "result.json").read_text())
+    assert (result["best"], result["settings"]) == ("adam", {"epochs": 3})
+    assert "adam   0.25" in capsys.readouterr().out
+
+
+def test_a_folder_of_someone_else_is_left_alone(tmp_path):
+    (tmp_path / "mine.txt").touch()
+    with pytest.raises(UserError, match="holds files that no experiment wrote: choose a new folder"):
+        Experiment(Settings(tmp_path))
+    with pytest.raises(UserError, match="cannot be written"):
+        Experiment(Settings(tmp_path / "mine.txt" / "below"))
+
+
+def test_the_interval_of_a_mean():
+    """By hand: 1, 2, 3 have mean 2 and standard error 1/√3; Student's t for two degrees of freedom is 4.3027."""
+    mean, low, high = mean_interval([1, 2, 3])
+    assert (mean, high - mean, mean - low) == pytest.approx((2, 4.3027 / math.sqrt(3), 4.3027 / math.sqrt(3)), rel=1e-4)
+    assert mean_interval([5])[0] == 5 and math.isnan(mean_interval([5])[1])
+
+
+def test_columns_are_aligned():
+    assert table([{"a": 1, "name": "x"}, {"a": 100, "name": "longer"}]) == "  a  name\n  1  x\n100  longer"
