@@ -9,7 +9,6 @@ from pathlib import Path
 import keras
 import numpy as np
 
-import zoo
 from recipes import report, runs
 from recipes.config import Recipe
 from recipes.data.dataset import SPLITS
