@@ -39,7 +39,7 @@ class Experiment:
             names = os.listdir(self.folder)
             if names and JOURNAL not in names:
                 raise UserError(f"--output {shown(self.folder)} holds files that no experiment wrote: choose a new folder.")
-            self._journal = open(self.folder / JOURNAL, "a", encoding="utf-8")  # noqa: SIM115 - as long as the experiment
+            (self.folder / JOURNAL).touch()
         except OSError as error:
             raise UserError(f"--output {shown(self.folder)} cannot be written ({error.strerror}): choose another.") from error
 
@@ -61,9 +61,10 @@ class Experiment:
         start = time.monotonic()
         result = work() | {"seconds": round(time.monotonic() - start, 2)}
         record = {"piece": piece, "depends": depends, "result": result}
-        self._journal.write("\n" + json.dumps(record, allow_nan=False))  # the line break first: it ends a line cut off
-        self._journal.flush()
-        os.fsync(self._journal.fileno())
+        with open(self.folder / JOURNAL, "a", encoding="utf-8") as file:
+            file.write("\n" + json.dumps(record, allow_nan=False))  # the line break first: it ends a line cut off
+            file.flush()
+            os.fsync(file.fileno())
         return result
 
     def save_figure(self, name: str, figure) -> None:
@@ -76,7 +77,6 @@ class Experiment:
         everything = {"settings": self.settings, "table": list(rows), **results,
                       "seconds": round(time.monotonic() - self._start, 1), "versions": runs.versions()}  # fmt: skip
         self._replace("result.json", lambda path: runs.write_json(path, everything))
-        self._journal.close()
         runs.say("\n" + table(rows))
         runs.say(f"\ntable, numbers and pictures: {shown(self.folder)}")
 
