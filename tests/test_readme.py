@@ -21,11 +21,12 @@ def test_the_code(code, tmp_path):
     checks = {"vgg16": "assert model.output_shape == (None, 10)",
               "mobilenet_v2": "assert body.output_shape[1:] == head.input_shape[1:] and not model.get_layer('Conv1').trainable"}
     (check,) = [check for name, check in checks.items() if f"{name}(num_classes" in code]
-    python(f"{code}\n{check}", cwd=tmp_path, PYTHONPATH=str(ROOT))
-    for line, said in re.findall(r"^(zoo\.stages.*?)\s+# (.*)$", code, re.M):
-        printed = python(f"{code}\nprint({line})", cwd=tmp_path, PYTHONPATH=str(ROOT)).splitlines()[-1]
+    lines = re.findall(r"^(zoo\.stages.*?)\s+# (.*)$", code, re.M)
+    shown = "".join(f"\nprint({line})" for line, _ in lines)
+    printed = python(f"{code}\n{check}{shown}", cwd=tmp_path, PYTHONPATH=str(ROOT)).splitlines()
+    for (_, said), line in zip(lines, printed[len(printed) - len(lines) :], strict=True):
         first, last = said.split(" ..., ")
-        assert printed.startswith(first) and printed.endswith(last)
+        assert line.startswith(first) and line.endswith(last)
 
 
 @pytest.mark.slow

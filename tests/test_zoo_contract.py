@@ -66,24 +66,19 @@ def call(model, x, **options):
     return array(model(x, **options))
 
 
-LAST = {}  # the case built last, and its model: one at a time, in whatever order the tests come
-
-
-@pytest.fixture
+@pytest.fixture(scope="module")  # so that pytest sorts the tests by case, and each is built once
 def built(request):
+    """(name, options, model, digest of its first weights); a test may train the model."""
     name, options = request.param
-    if label(name, options) not in LAST:
-        LAST.clear()
-        LAST[label(name, options)] = create(name, options)
-    return name, options, LAST[label(name, options)]
+    model = create(name, options)
+    return name, options, model, digest(model)
 
 
 def cases(function):
-    values = []
-    for name, options in CASES:
-        case = label(name, options)
-        together = pytest.mark.xdist_group(case)  # with several workers, one builds it
-        values.append(pytest.param((name, options), id=case, marks=[together] if case in FAST else [together, slow]))
+    values = [
+        pytest.param((name, options), id=label(name, options), marks=() if label(name, options) in FAST else slow)
+        for name, options in CASES
+    ]
     return pytest.mark.parametrize("built", values, indirect=True)(function)
 
 
@@ -95,7 +90,7 @@ def names(function):
 # ---------------------------------------------------------------------------------------------- one built model
 @cases
 def test_seven_classes_from_bytes_or_floats(built):
-    name, _, model = built
+    name, _, model, _ = built
     x = pixels(2, *size_of(name))
     y = call(model, x)
     assert y.shape == (2, 7)
@@ -105,15 +100,13 @@ def test_seven_classes_from_bytes_or_floats(built):
 
 @cases
 def test_same_seed_same_weights(built):
-    name, options, _ = built
-    LAST.clear()  # a test may have trained it
-    model = LAST[label(name, options)] = create(name, options)
-    assert digest(create(name, options)) == digest(model)
+    name, options, _, first = built
+    assert digest(create(name, options)) == first
 
 
 @cases
 def test_splits_at_every_stage_and_rejoins(built):
-    name, _, model = built
+    name, _, model, _ = built
     x = pixels(2, *size_of(name))
     whole = call(model, x)
     cuts = call_all(zoo.features(model), x)
@@ -130,7 +123,7 @@ def call_all(model, x):
 @cases
 def test_stages_are_as_declared(built):
     """Names, strides that never decrease, and channels: what `facts.json` says is true of the built graph."""
-    name, _, model = built
+    name, _, model, _ = built
     declared = next(f for f in facts.read() if f.model == name and f.variant == model.origin.variant)
     if "alpha" not in built[1]:
         channels = [model.get_layer(stage.name).output.shape[-1] for stage in declared.stages]
@@ -162,7 +155,7 @@ def ancestors(model, stage):
 
 @cases
 def test_freezing_freezes_the_ancestors_and_nothing_else(built):
-    _, _, model = built
+    _, _, model, _ = built
     for stage in stages(model):
         freeze(model, stage)
         assert {layer.name for layer in model.layers if not layer.trainable} == ancestors(model, stage)
@@ -171,8 +164,25 @@ def test_freezing_freezes_the_ancestors_and_nothing_else(built):
 
 
 @cases
+def test_every_trainable_variable_gets_a_gradient(built):
+    tf = pytest.importorskip("tensorflow", reason="gradients are taken with TensorFlow's tape")
+    if keras.backend.backend() != "tensorflow":
+        pytest.skip("gradients are taken with TensorFlow's tape, and the backend is another")
+    name, _, model, _ = built
+    model = new_head(model, 7, activation=None)  # logits, and batch norm as in inference: neither cancels anything
+    weighting = np.random.default_rng(0).normal(size=(4, 7)).astype(np.float32)
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(model(pixels(4, *size_of(name)), training=False) * weighting)
+    gradients = tape.gradient(loss, model.trainable_variables)
+    pairs = list(zip(model.trainable_variables, gradients, strict=True))
+    assert [v.path for v, g in pairs if g is None] == []
+    # The bias of a key is the same for every key, so attention does not see it; else nothing may be dead.
+    assert [v.path for v, g in pairs if not np.any(g) and not isinstance(g, tf.IndexedSlices)] == []
+
+
+@cases
 def test_a_training_step_moves_nothing_frozen(built):
-    name, _, model = built
+    name, _, model, _ = built
     stage = stages(model)[1]
     frozen = ancestors(model, stage)
     freeze(model, stage)
@@ -189,25 +199,8 @@ def test_a_training_step_moves_nothing_frozen(built):
 
 
 @cases
-def test_every_trainable_variable_gets_a_gradient(built):
-    tf = pytest.importorskip("tensorflow", reason="gradients are taken with TensorFlow's tape")
-    if keras.backend.backend() != "tensorflow":
-        pytest.skip("gradients are taken with TensorFlow's tape, and the backend is another")
-    name, _, model = built
-    model = new_head(model, 7, activation=None)  # logits, and batch norm as in inference: neither cancels anything
-    weighting = np.random.default_rng(0).normal(size=(4, 7)).astype(np.float32)
-    with tf.GradientTape() as tape:
-        loss = tf.reduce_sum(model(pixels(4, *size_of(name)), training=False) * weighting)
-    gradients = tape.gradient(loss, model.trainable_variables)
-    pairs = list(zip(model.trainable_variables, gradients, strict=True))
-    assert [v.path for v, g in pairs if g is None] == []
-    # The bias of a key is the same for every key, so attention does not see it; else nothing may be dead.
-    assert [v.path for v, g in pairs if not np.any(g) and not isinstance(g, tf.IndexedSlices)] == []
-
-
-@cases
 def test_l2_is_the_sum_of_squares_of_trainable_kernels(built):
-    _, _, model = built
+    _, _, model, _ = built
     for until in (None, stages(model)[0]):
         freeze(model, until)
         kernels = [array(v) for v in model.trainable_variables if v.name.endswith("kernel") and len(v.shape) > 1]
@@ -219,7 +212,7 @@ def test_l2_is_the_sum_of_squares_of_trainable_kernels(built):
 
 @cases
 def test_dropout_acts_in_training_only(built):
-    name, _, model = built
+    name, _, model, _ = built
     dropout = model.get_layer("dropout")
     assert dropout.input is model.get_layer("pre_logits").output or name in CONVOLUTIONAL
     ones = np.ones((50, *(8 for _ in dropout.input.shape[1:-1]), dropout.input.shape[-1]), np.float32)
@@ -231,7 +224,7 @@ def test_dropout_acts_in_training_only(built):
 
 @cases
 def test_a_new_head_shares_the_body(built):
-    name, _, model = built
+    name, _, model, _ = built
     other = new_head(model, 3, activation=None)
     assert call(other, pixels(1, *size_of(name))).shape == (1, 3)
     assert other.get_layer("pre_logits") is model.get_layer("pre_logits")
@@ -274,7 +267,7 @@ def elsewhere(tmp_path_factory):
 
 @cases
 def test_saved_models_need_no_zoo(built, elsewhere, tmp_path):
-    name, _, model = built
+    name, _, model, _ = built
     path, x = tmp_path / "model.keras", pixels(2, *size_of(name))
     model.save(path)
     np.save(f"{path}.npy", x)
