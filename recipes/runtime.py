@@ -2,13 +2,20 @@
 
 import contextlib
 import os
+import signal
 import sys
+import threading
 
 
 def start(seed: int) -> None:
     """Import Keras, and seed it; on TensorFlow, choose kernels that give the same numbers every time."""
     with quiet_import():
         import keras
+    from zoo import progress
+
+    progress.interrupted.clear()
+    if threading.current_thread() is threading.main_thread():  # no other may say what a signal does
+        signal.signal(signal.SIGINT, _interrupt)
     keras.utils.set_random_seed(seed)
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
@@ -40,3 +47,10 @@ def quiet_import():
         sys.stderr.flush()
         os.dup2(screen, 2)
         os.close(screen)
+
+
+def _interrupt(number, frame):
+    from zoo import progress
+
+    progress.interrupted.set()
+    raise KeyboardInterrupt

@@ -1,5 +1,6 @@
 """The main recipe on handwritten digits and on everything that can be wrong with a folder."""
 
+import contextlib
 import csv
 import json
 import os
@@ -18,9 +19,10 @@ import pytest
 from helpers import unprivileged
 from PIL import Image
 
-from recipes import cli, demo, finetune, runs
+from recipes import cli, demo, finetune, runs, runtime
 from recipes.config import Recipe
 from recipes.errors import UserError
+from zoo.progress import Progress
 
 FILES = {"model.keras", "result.json", "report.html", "recipe.json", "files.csv", "history.csv"}
 
@@ -239,6 +241,22 @@ def test_ctrl_c_leaves_the_old_run_and_one_line(finished, digits, tmp_path):
     assert errors.strip().splitlines()[-1].startswith("zoo: interrupted; the output folder is as it was")
     assert {path.name: path.read_bytes() for path in output.iterdir()} == before
     assert os.listdir(tmp_path) == ["run"]
+
+
+def test_an_interrupt_that_a_library_swallows_is_raised_by_the_next_step():
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        runtime.start(0)
+        with Progress("work", 3, "steps") as progress:
+            progress.advance()
+            with contextlib.suppress(KeyboardInterrupt):  # as TensorFlow does while it traces
+                signal.raise_signal(signal.SIGINT)
+            with pytest.raises(KeyboardInterrupt):
+                progress.advance()
+        runtime.start(0)
+        Progress("other work", 3, "steps").advance()
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_help_imports_nothing_heavy():

@@ -1,7 +1,12 @@
 """Progress of long work: count, rate and time left, on a terminal as one moving line, in a log as a line every 10 s."""
 
 import sys
+import threading
 import time
+
+# Set by who handles Ctrl-C. The exception that Python raises for it may be swallowed, as by TensorFlow while it traces a
+# function; then the next step of progress raises it again.
+interrupted = threading.Event()
 
 
 class Progress:
@@ -29,6 +34,8 @@ class Progress:
         self._done += count
 
     def advance(self, count: int = 1, note: str = "") -> None:
+        if interrupted.is_set():
+            raise KeyboardInterrupt
         self._done += count
         now = time.monotonic()
         if now - self._shown >= (0.1 if self._live else 10):
