@@ -15,6 +15,9 @@ What to look for, in the pictures that the folder then holds:
 - `stride_and_padding.png`: one learned kernel laid over the picture as in the worked example of `zoo receptive_fields`.
   Without padding the map loses a border, and stride 2 halves it.
 
+MobileNetV2 with its ImageNet weights and a photograph of a dog on a meadow: of the 1,280 channels of its last stage the
+eight most active lie on the dog, and all of them are silent on the grass.
+
 `table.csv` holds, for each stage, its size, what a unit sees of the picture, and the channels that are drawn.
 """
 
@@ -39,6 +42,7 @@ from recipes.errors import UserError
 from recipes.experiments import Experiment
 from recipes.models import own_options
 from recipes.receptive_fields import SETTINGS, convolve, picture
+from recipes.strategies import backbone
 from zoo import analysis
 from zoo.layers import kernels
 from zoo.weights import catalog
@@ -94,17 +98,15 @@ def widest(model: keras.Model) -> Iterator[tuple[str, keras.layers.Layer, np.nda
 
 
 def feature_maps(model: keras.Model, pixels: np.ndarray) -> dict[str, np.ndarray]:
-    """`(height, width, channels)` of each stage that has places: a transformer's tokens as the patches they stand for."""
-    names = zoo.stages(model)
-    outputs = zoo.features(model).predict_on_batch(pixels[None])
-    maps = {}
-    for name, output in zip(names, outputs if len(names) > 1 else [outputs], strict=True):
+    """`(height, width, channels)` of each stage: a transformer's tokens as the patches they stand for."""
+    names, maps = backbone(zoo.stages(model)), {}
+    outputs = keras.tree.flatten(zoo.features(model, names).predict_on_batch(pixels[None]))
+    for name, output in zip(names, outputs, strict=True):
         values = np.asarray(output)[0]
         if values.ndim == 2:  # the first token stands for the class
             side = math.isqrt(len(values))
             values = values[len(values) - side**2 :].reshape(side, side, -1)
-        if values.ndim == 3:
-            maps[name] = values
+        maps[name] = values
     return maps
 
 
@@ -132,18 +134,23 @@ def draw_kernels(title: str, kernel: np.ndarray) -> Figure:
         tiles, what = [(f"{j}", kernel[..., j]) for j in range(outputs)], f"{outputs} kernels {size} × 3 in colours"
     elif outputs == 1:  # depthwise
         tiles, what = [(f"{i}", kernel[..., i, 0]) for i in range(inputs)], f"{inputs} kernels {size}, one a map; {signs}"
+    elif inputs == 1:
+        tiles, what = [(f"{j}", kernel[..., 0, j]) for j in range(outputs)], f"{outputs} kernels {size} on grey; {signs}"
     else:
         tiles = [(f"{i}→{j}", kernel[..., i, j]) for i in range(inputs) for j in range(outputs)]
         what = f"{outputs} kernels {size} × {inputs}, from map → to map; {signs}"
-    columns = outputs if 1 < outputs and len(tiles) <= ALL and inputs != 3 else 16
+    columns = outputs if inputs not in (1, 3) and 1 < outputs and len(tiles) <= ALL else 16
     if len(tiles) > ALL:
         what += f"; the {STRONGEST} strongest of {len(tiles):,}"
         tiles = sorted(tiles, key=lambda tile: -np.linalg.norm(tile[1]))[:STRONGEST]
     columns = min(columns, len(tiles))
     rows = math.ceil(len(tiles) / columns)
-    figure = Figure(figsize=(max(0.75 * columns, 5), 0.9 * rows + 0.9), layout="constrained")
-    figure.suptitle(f"{title}\n{what}")
-    plots = figure.subplots(rows, columns, squeeze=False).ravel()
+    # Placed by hand: a constrained layout of a hundred little plots takes seconds.
+    width, height = max(0.75 * columns, 6), 0.9 * rows + 0.8
+    figure = Figure(figsize=(width, height))
+    figure.suptitle(f"{title}\n{what}", y=1 - 0.1 / height)
+    place = dict(left=0.01, right=0.99, bottom=0.05 / height, top=1 - 0.8 / height, wspace=0.1, hspace=0.3)
+    plots = figure.subplots(rows, columns, squeeze=False, gridspec_kw=place).ravel()
     for plot, (label, tile) in zip(plots, tiles, strict=False):
         largest = np.abs(tile).max() or 1.0
         if tile.ndim == 3:
