@@ -139,3 +139,29 @@ class Description:
     """Whose form of the graph, such as keras or torch; the model's first if not given."""
     alpha: float | None = None
     """Width multiplier, for the MobileNets."""
+
+
+@dataclass(frozen=True)
+class ReceptiveFields:
+    """The arithmetic of convolutions in numbers and pictures, and what the stages of a network see: computed and measured."""
+
+    model: Positional[str] = "lenet5"
+    """Architecture, a name that `zoo models` lists."""
+    input_size: int | None = None
+    """Height and width in pixels; the model's own if not given."""
+    output: Path = Path("runs/receptive_fields")
+    """Folder for pictures, table and numbers."""
+
+
+@dataclass(frozen=True)
+class InspectKernels:
+    """The learned kernels of a network, and a picture's feature maps on its way through the stages."""
+
+    model: Positional[str] = "lenet5"
+    """Architecture, a name that `zoo models` lists."""
+    image: Positional[Path | None] = None
+    """Picture to look at; one that comes with scikit-learn if not given."""
+    weights: str | None = None
+    """A tag of the catalog or a file; the model's first tag if not given."""
+    output: Path = Path("runs/inspect_kernels")
+    """Folder for pictures, table and numbers."""

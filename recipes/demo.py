@@ -64,13 +64,13 @@ def write_digits(folder: Path, images: int, seed: int) -> Path:
                 path = folder / ("train" if rank < images else "test") / str(label) / f"{index:04}.png"
                 if not path.exists():
                     path.parent.mkdir(parents=True, exist_ok=True)
-                    _picture(digits.images[index]).save(path)
+                    picture(digits.images[index]).save(path)
     except OSError as error:
         raise UserError(f"--output {folder.parent} cannot be written ({error.strerror}).") from error
     return folder
 
 
-def _picture(digit: np.ndarray) -> Image.Image:
+def picture(digit: np.ndarray) -> Image.Image:
     """8 × 8 values of 0..16, enlarged into the middle of a black frame, as MNIST's are."""
     frame = Image.new("L", (FRAME, FRAME))
     box = Image.fromarray(np.uint8(digit * 255 / 16)).resize((BOX, BOX), Image.BICUBIC)
