@@ -12,7 +12,7 @@ from callbacks.state import Stateful, snapshot
 def warmup_cosine(peak: float, steps: int) -> keras.optimizers.schedules.CosineDecay:
     """From 0 to `peak` over the first tenth of `steps`, then along a cosine back to 0: Keras' own schedule."""
     warm_up = max(1, steps // 10)
-    return keras.optimizers.schedules.CosineDecay(0.0, steps - warm_up, warmup_target=peak, warmup_steps=warm_up)
+    return keras.optimizers.schedules.CosineDecay(0.0, max(1, steps - warm_up), warmup_target=peak, warmup_steps=warm_up)
 
 
 class LearningRateFinder(Stateful):

@@ -13,6 +13,15 @@ from tyro.conf import FlagCreatePairsOff, Positional
 
 from recipes.errors import UserError
 
+OptimizerName = Literal["sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "adamw"]
+
+
+def _check_positive(settings, *names: str) -> None:
+    for name in names:
+        value = getattr(settings, name)
+        if value is not None and not value > 0:
+            raise UserError(f"--{name.replace('_', '-')} must be positive, found {value}.")
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -53,11 +62,7 @@ class Recipe:
     """Of the split, the folds, the order and the augmentation."""
 
     def __post_init__(self):
-        positive = {"image_size": self.image_size, "epochs": self.epochs, "learning_rate": self.learning_rate,
-                    "batch_size": self.batch_size, "alpha": self.alpha}  # fmt: skip
-        for name, value in positive.items():
-            if value is not None and not value > 0:
-                raise UserError(f"--{name.replace('_', '-')} must be positive, found {value}.")
+        _check_positive(self, "image_size", "epochs", "learning_rate", "batch_size", "alpha")
         shares = (self.validation, self.test)
         if not (all(0 <= share < 1 for share in shares) and sum(shares) < 1):
             raise UserError(f"--validation and --test must be shares that leave something to train on, found {shares}.")
@@ -91,16 +96,30 @@ class Prediction:
 
 @dataclass(frozen=True)
 class LenetMnist:
-    """Train LeNet-5 on MNIST from a random start, and write its weights: those in zoo/pretrained come from here."""
+    """LeNet-5 on MNIST from a random start, plain and with distorted digits, several seeds: a table, and the weights."""
 
     data: Positional[Path]
     """Folder with train/0 … train/9 and test/0 … test/9, pictures of 28 × 28."""
-    output: Path = Path("runs/lenet5_mnist.safetensors")
-    """File for the weights."""
-    epochs: int = 15
-    """Passes over the training part."""
-    seed: int = 0
-    """Of the start, the order and the split."""
+    output: Path = Path("runs/lenet_mnist")
+    """Folder for the table, the picture and the weights; the same command goes on where one was cut off."""
+    forms: tuple[Literal["1998", "plain", "distorted"], ...] = ("plain", "distorted")
+    """Which networks to train: 1998 has tanh and average pooling, as the weights in zoo/pretrained; the others ReLU and
+    maximum pooling, without and with distortions."""
+    seeds: int = 5
+    """Networks of each form, with the seeds 0, 1, …"""
+    epochs: int | None = None
+    """Passes over the training part; the form's own if not given."""
+    optimizer: OptimizerName = "adam"
+    """Which optimiser trains."""
+    learning_rate: float = 2e-3
+    """The highest: warm-up before, cosine decay after."""
+    validation: float = 0.0
+    """Share of train/ to hold out, and to measure instead of test/: for choosing settings."""
+
+    def __post_init__(self):
+        _check_positive(self, "seeds", "epochs", "learning_rate")
+        if not 0 <= self.validation < 1:
+            raise UserError(f"--validation must be a share of at least 0 and below 1, found {self.validation}.")
 
 
 @dataclass(frozen=True)
