@@ -101,7 +101,7 @@ def twins(name, size, settings):
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("pattern", nargs="?", default="*", help="of our names, such as 'resnet*'")
+    parser.add_argument("patterns", nargs="*", default=["*"], help="of our names, such as 'resnet*'")
     parser.add_argument("--torch", action="store_true", help="against PyTorch (torchvision's graph) instead")
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--size", type=int, default=0, help="height and width; default: the model's own")
@@ -120,7 +120,7 @@ def main() -> None:
     sizes = {known.model: known.input_shape[0] for known in reversed(facts.read())}
     print("model | px | forward images/s | ratio (low to high) | training images/s | ratio (low to high)")
     for name in TORCH if settings.torch else TWINS:
-        if not fnmatch.fnmatch(name, settings.pattern):
+        if not any(fnmatch.fnmatch(name, pattern) for pattern in settings.patterns):
             continue
         size = settings.size or sizes[name]
         cells = [name, str(size)]

@@ -13,7 +13,7 @@ import re
 import keras
 import numpy as np
 import pytest
-from helpers import ROOT, array, digest, pixels, python
+from helpers import ROOT, array, digest, pixels, python, randomize
 
 import zoo
 from zoo import MODELS, builder, facts, freeze, get_model, list_models, new_head, split, stages
@@ -170,6 +170,7 @@ def test_every_trainable_variable_gets_a_gradient(built):
         pytest.skip("gradients are taken with TensorFlow's tape, and the backend is another")
     name, _, model, _ = built
     model = new_head(model, 7, activation=None)  # logits, and batch norm as in inference: neither cancels anything
+    randomize(model, gain=0.7)  # a deep network's fresh weights let the signal fade until float32 has none left
     weighting = np.random.default_rng(0).normal(size=(4, 7)).astype(np.float32)
     with tf.GradientTape() as tape:
         loss = tf.reduce_sum(model(pixels(4, *size_of(name)), training=False) * weighting)
