@@ -14,19 +14,13 @@ import fnmatch
 import gc
 import os
 import statistics
+import sys
 import time
+from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+sys.path.append(str(Path(__file__).parents[1] / "tests"))  # where the twins are compared in value
 
-TWINS = {
-    "vgg16": "VGG16", "vgg19": "VGG19", "inception_v3": "InceptionV3", "resnet50": "ResNet50", "resnet101": "ResNet101",
-    "resnet152": "ResNet152", "resnet50v2": "ResNet50V2", "resnet101v2": "ResNet101V2", "resnet152v2": "ResNet152V2",
-    "densenet121": "DenseNet121", "densenet169": "DenseNet169", "densenet201": "DenseNet201", "xception": "Xception",
-    "mobilenet": "MobileNet", "mobilenet_v2": "MobileNetV2", "mobilenet_v3_small": "MobileNetV3Small",
-    "mobilenet_v3_large": "MobileNetV3Large", **{f"efficientnet_b{i}": f"EfficientNetB{i}" for i in range(8)},
-    **{f"efficientnet_v2_{s.lower()}": f"EfficientNetV2{s}" for s in ("B0", "B1", "B2", "B3", "S", "M", "L")},
-    **{f"convnext_{s.lower()}": f"ConvNeXt{s}" for s in ("Tiny", "Small", "Base", "Large", "XLarge")},
-}  # fmt: skip
 TORCH = {"resnet50": "resnet50", "vgg16": "vgg16", "inception_v3": "inception_v3", "mobilenet_v2": "mobilenet_v2"}
 
 
@@ -47,9 +41,9 @@ def keras_steps(model, x, y):
 
 def torch_steps(name, x, y):
     import torch
-    import torchvision
+    from parity import torchvision
 
-    model = torchvision.models.get_model(name, weights=None)
+    model = torchvision().models.get_model(name, weights=None)
     pixels, labels = torch.from_numpy(x).permute(0, 3, 1, 2).contiguous(), torch.from_numpy(y)
     optimizer = torch.optim.SGD(model.parameters(), 1e-3)
 
@@ -86,6 +80,7 @@ def twins(name, size, settings):
     """(ours, theirs) as pairs of steps on the same arrays of the size."""
     import keras
     import numpy as np
+    from parity import TWINS
 
     import zoo
 
@@ -110,6 +105,7 @@ def main() -> None:
     settings = parser.parse_args()
 
     import keras
+    from parity import TWINS
 
     from zoo import facts
 

@@ -5,20 +5,15 @@ import fnmatch
 import keras
 import pytest
 from keras import applications
-from parity import torchvision
+from parity import TWINS, torchvision
 from test_zoo_contract import CONVOLUTIONAL, FLAT, PATCHES, ancestors, size_of, smallest
 
 import zoo
 from zoo import MODELS, analysis, facts, freeze, new_head, split, stages
 from zoo.weights import loading
 
-KERAS = {
-    "vgg16": "VGG16", "vgg19": "VGG19", "inception_v3": "InceptionV3", "resnet50": "ResNet50", "resnet101": "ResNet101",
-    "resnet152": "ResNet152", "resnet50v2": "ResNet50V2", "resnet101v2": "ResNet101V2", "resnet152v2": "ResNet152V2",
-    "densenet121": "DenseNet121", "densenet169": "DenseNet169", "densenet201": "DenseNet201", "xception": "Xception",
-    "mobilenet_v2": "MobileNetV2", **{f"efficientnet_b{i}": f"EfficientNetB{i}" for i in range(8)},
-    **{f"efficientnet_v2_{s.lower()}": f"EfficientNetV2{s}" for s in ("B0", "B1", "B2", "B3", "S", "M", "L")},
-}  # fmt: skip
+# Those whose files name their tensors as ours; of the others the parity tests tell how the names are found.
+KERAS = {k: v for k, v in TWINS.items() if k != "mobilenet" and not k.startswith(("mobilenet_v3", "convnext"))}
 TORCH = [f.model for f in facts.read()
          if f.variant == "torch" and f.num_classes == 1000 and not f.options.get("alpha")
          and f.model != "convnext_xlarge"]  # which torchvision lacks  # fmt: skip
