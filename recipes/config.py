@@ -52,6 +52,9 @@ class Recipe:
     """Height and width that the model sees; those of its weights if not given."""
     mirror: Literal["auto", "yes", "no"] = "auto"
     """Whether mirrored pictures are of the same class; auto measures it inside the training part."""
+    augment: Literal["none", "crops", "alexnet", "modern"] = "crops"
+    """What training pictures go through: none, the central crop alone; crops, random crops and mirrored ones; alexnet,
+    its paper's, and ten test crops beside; modern, random-resized crop, TrivialAugment, erasing, mixup and cutmix."""
     epochs: int | None = None
     """Epochs of fine-tuning; the strategy's if not given."""
     learning_rate: float | None = None

@@ -25,6 +25,11 @@ SHARD_BYTES = 64e6
 # Chosen by cross-validation inside hymenoptera's train/ (docs/decisions.md); evaluation sees "centre" alone.
 VIEWS = ("centre", "wide", "centre mirrored", "wide mirrored")
 
+# Where a crop begins, in shares of the room there is: Krizhevsky et al. 2012, section 4.1, average over these five and
+# their mirror images.
+CORNERS = {"top left": (0, 0), "top right": (0, 1), "bottom left": (1, 0), "bottom right": (1, 1)}
+TEN_CROP = tuple(place + side for side in ("", " mirrored") for place in (*CORNERS, "centre"))
+
 
 def extract(
     model: keras.Model, cuts: Sequence[str], data: Dataset, views: Sequence[tuple[int, str]], batch_size: int
@@ -59,11 +64,13 @@ def extract(
 
 def look(data: Dataset, index: int, view: str) -> np.ndarray:
     """Pixels `(size, size, channels)` of one view of a picture."""
-    pixels = data.pixels[[index]][0]
-    if view.startswith("wide"):
-        size = (data.framing.size, data.framing.size)
-        bands = [Image.fromarray(pixels[..., c]).resize(size, Image.BILINEAR) for c in range(pixels.shape[-1])]
+    pixels, size, place = data.pixels[[index]][0], data.framing.size, view.removesuffix(" mirrored")
+    if place == "wide":
+        bands = [Image.fromarray(pixels[..., c]).resize((size, size), Image.BILINEAR) for c in range(pixels.shape[-1])]
         pixels = np.stack(bands, axis=-1)
+    elif place in CORNERS:
+        y, x = ((data.framing.resize - size) * share for share in CORNERS[place])
+        pixels = pixels[y : y + size, x : x + size]
     else:
         pixels = centre(pixels, data.framing)
     return pixels[:, ::-1] if view.endswith("mirrored") else pixels

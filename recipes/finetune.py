@@ -14,6 +14,7 @@ if __name__ == "__main__":  # first of all: the command line imports nothing hea
 
     sys.exit(main(["finetune", *sys.argv[1:]]))
 
+import os
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -25,11 +26,12 @@ import numpy as np
 import zoo
 from recipes import features, heads, results, runs, training
 from recipes.config import Recipe
+from recipes.data import augment
 from recipes.data.dataset import Dataset, prepare
 from recipes.data.images import Framing
 from recipes.data.sources import scan
 from recipes.errors import UserError
-from recipes.features import VIEWS
+from recipes.features import TEN_CROP, VIEWS
 from recipes.models import own_options
 from recipes.strategies import Strategy, choose
 from zoo import facts
@@ -50,7 +52,14 @@ class Run:
     head: heads.Head | None = None
     history: list[dict] = field(default_factory=list)
     probabilities: np.ndarray | None = None  # (images, classes)
+    ten_crop: np.ndarray | None = None  # the same for what was held out, as means over several crops; NaN for the others
+    augmented: training.Batches | None = None  # the last that were trained on
     seconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def mirrored(self) -> bool:
+        """Whether a mirrored picture is taken for one of its class."""
+        return self.head.mirrored if self.head else self.recipe.mirror != "no"
 
     @contextmanager
     def timed(self, step: str):
@@ -80,6 +89,8 @@ def run(recipe: Recipe) -> Path:
         learn(run)
         with run.timed("evaluation"):
             run.probabilities = predict(run)
+            if recipe.augment == "alexnet":
+                run.ten_crop = predict_ten_crop(run)
         results.write(run, folder, start)
     runs.say(results.summary(folder=output))
     return output
@@ -126,14 +137,24 @@ def _resize(body: keras.Model) -> int:
 
 
 def _strategy(recipe: Recipe, model: keras.Model, data: Dataset) -> Strategy:
-    """The strategy, with the recipe's own epochs and learning rate, if it gives any."""
+    """The strategy, with the recipe's own epochs and learning rate, if it gives any.
+
+    Raises:
+        UserError: the recipe augments, and the strategy trains nothing on pictures.
+    """
     pretrained = model.origin.weights is not None
     strategy = choose(recipe.strategy, zoo.stages(model), len(data.part("train")), pretrained)
     changes = {"epochs": recipe.epochs, "learning_rate": recipe.learning_rate}
     changes = {name: value for name, value in changes.items() if value}
     phases = [replace(phase, **changes) for phase in strategy.phases]
+    from_images = recipe.augment in ("alexnet", "modern")
+    if from_images and not phases:
+        raise UserError(
+            f"--augment {recipe.augment} has nothing to act on: strategy {strategy.name} trains the head alone, on features "
+            "that are computed once. Choose --strategy medium, large or scratch, or leave out --augment."
+        )
     for i, phase in enumerate(phases):
-        if not phase.augment and _kept_bytes(model, phase.freeze_until, data) > CACHED_BYTES:
+        if not phase.augment and (from_images or _kept_bytes(model, phase.freeze_until, data) > CACHED_BYTES):
             phases[i] = replace(phase, augment=True)
     return replace(strategy, phases=tuple(phases))
 
@@ -147,6 +168,8 @@ def learn(run: Run) -> None:
     """Fit the head on frozen features, then train the strategy's phases."""
     data, train = run.data, run.data.part("train")
     views = [view for view in VIEWS if not (view.endswith("mirrored") and run.recipe.mirror == "no")]
+    if run.recipe.augment == "none":
+        views = ["centre"]
     if data.framing.resize == data.framing.size:  # there is nothing outside the crop to see
         views = [view for view in views if not view.startswith("wide")]
     rows = {}
@@ -181,16 +204,22 @@ def train_phase(run: Run, phase, rows, views: list[str]) -> None:
     """One phase, from images or from the activations that are kept before its first trained layer."""
     data, train, validation = run.data, run.data.part("train"), run.data.part("validation")
     part = training.prepare(run.model, phase)
+    mix, workers, labels = None, 1, data.labels
     if phase.augment:
-        mirrored = run.head.mirrored if run.head else run.recipe.mirror != "no"
-        read, read_held_out = training.random_crops(data, train, mirrored), training.centre_crops(data, validation)
+        read, mix = augment.pipeline(run.recipe.augment, data, train, run.mirrored)
+        read_held_out, _ = augment.pipeline("none", data, validation, mirror=False)
+        workers = max(2, os.cpu_count() or 1)
     else:
         read = training.from_features(rows, len(train), len(views))
         read_held_out = training.from_features(_centre_rows(run, phase.freeze_until).take(validation), len(validation))
+    if mix:
+        labels = np.eye(len(data.classes), dtype="float32")[labels]
     size, seed = run.recipe.batch_size, run.recipe.seed
-    batches = training.Batches(read, data.labels[train], size, seed)
-    held_out = training.Batches(read_held_out, data.labels[validation], size, seed) if len(validation) else None
+    batches = training.Batches(read, labels[train], size, seed, mix, workers)
+    held_out = training.Batches(read_held_out, labels[validation], size, seed) if len(validation) else None
     run.history += training.train(part, phase, batches, held_out)
+    if phase.augment and run.recipe.augment != "none":
+        run.augmented = batches
 
 
 def _centre_rows(run: Run, cut: str):
@@ -210,3 +239,17 @@ def predict(run: Run) -> np.ndarray:
     tail = zoo.split(run.model, run.strategy.freeze_until)[1]
     chunks = [rows[start : start + 1024] for start in range(0, len(rows), 1024)]
     return np.concatenate([tail.predict(chunk, batch_size=size, verbose=0) for chunk in chunks])
+
+
+def predict_ten_crop(run: Run) -> np.ndarray:
+    """Class probabilities of the pictures that were held out, each the mean over four corners, the centre and their mirrors."""
+    data = run.data
+    held_out = np.flatnonzero(data.splits != "train")
+    views = [view for view in TEN_CROP if run.mirrored or not view.endswith("mirrored")]
+    means = np.full((len(data.paths), len(data.classes)), np.nan, "float32")
+    if len(held_out):
+        with Progress("ten crops", len(held_out) * len(views), "views") as progress:
+            samples = [(i, view) for i in held_out for view in views]
+            guesses = features.forward(run.model, data, samples, run.recipe.batch_size, progress)[0]
+        means[held_out] = guesses.reshape(len(held_out), len(views), -1).mean(axis=1)
+    return means

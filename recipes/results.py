@@ -2,7 +2,7 @@
 
 import shlex
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from recipes.errors import UserError, shown
 from recipes.evaluate import metrics
 from zoo.weights.fetching import sha256
 
+AUGMENTED, VERSIONS = 4, 6  # training pictures in the report, and how often each is augmented
 CHECKED, AGREEMENT = 16, 1e-3  # pictures shown to the reloaded model, and how far its probabilities may differ
 
 
@@ -48,7 +49,8 @@ def write(run, folder: Path, start: float) -> None:
         run.recipe.save(folder / "recipe.json")
         result = as_dict(run, start)
         numbers = {path: i for i, path in enumerate(run.data.paths)}
-        page = report.render(result, run.history, rows, lambda path: _picture(run, numbers.get(path)))
+        page = report.render(result, run.history, rows, lambda path: _picture(run, numbers.get(path)),
+                             _augmented(run))  # fmt: skip
         (folder / "report.html").write_text(page, encoding="utf-8")
     runs.write_json(folder / "result.json", as_dict(run, start))
 
@@ -80,6 +82,10 @@ def as_dict(run, start: float) -> dict:
             name: metrics(data.labels[part], run.probabilities[part], data.classes)
             for name, part in parts.items() if len(part)
         },
+        "metrics_ten_crop": None if run.ten_crop is None else {
+            name: metrics(data.labels[part], run.ten_crop[part], data.classes)
+            for name, part in parts.items() if len(part) and name != "train"
+        },
         "seconds": {"total": time.monotonic() - start} | run.seconds,
         "model": {
             "name": model.origin.name, "variant": model.origin.variant, "parameters": model.count_params(),
@@ -108,14 +114,13 @@ def summary(folder: Path) -> str:
     import json
 
     result = json.loads((folder / "result.json").read_text())
-    lines = []
-    for name, measured in result["metrics"].items():
-        if name != "train" or len(result["metrics"]) == 1:
-            low, high = measured["accuracy_interval"]
-            lines.append(
-                f"{name} accuracy {measured['accuracy']:.1%} (95 % interval {low:.1%} to {high:.1%}, "
-                f"{measured['images']:,} images)"
-            )
+    kinds = {"": result["metrics"], ", mean over crops,": result["metrics_ten_crop"] or {}}
+    lines = [
+        "{} accuracy{} {accuracy:.1%} (95 % interval {accuracy_interval[0]:.1%} to {accuracy_interval[1]:.1%}, "
+        "{images:,} images)".format(name, kind, **measured)
+        for kind, scores in kinds.items() for name, measured in scores.items()
+        if name != "train" or len(result["metrics"]) == 1
+    ]  # fmt: skip
     lines.append(f"{result['seconds']['total']:.0f} s; report: {shown(folder / 'report.html')}")
     return "\n".join(lines)
 
@@ -148,6 +153,32 @@ def _file_rows(run) -> Iterator[dict]:
 
 def _picture(run, index: int | None) -> np.ndarray | None:
     return None if index is None else centre(run.data.pixels[[index]], run.data.framing)[0]
+
+
+def _augmented(run) -> list[dict]:
+    """Some training pictures as evaluation sees them, and with their labels as the training saw them."""
+    if run.augmented is None:
+        return []
+    data, train = run.data, run.data.part("train")
+    chosen = np.unique(np.linspace(0, len(train) - 1, AUGMENTED).astype(int))
+    drawn = [run.augmented.draw(chosen, np.random.default_rng((run.recipe.seed, i))) for i in range(VERSIONS)]
+    return [
+        {
+            "picture": centre(data.pixels[train[[sample]]], data.framing)[0], "label": data.classes[data.labels[train[sample]]],
+            "versions": [
+                {"picture": np.rint(pictures[i]).clip(0, 255).astype("uint8"), "label": _label(labels[i], data.classes)}
+                for pictures, labels in drawn
+            ],
+        }
+        for i, sample in enumerate(chosen)
+    ]  # fmt: skip
+
+
+def _label(label: np.ndarray, classes: Sequence[str]) -> str:
+    """A class, or the two largest shares of a mixed label."""
+    if not label.ndim:
+        return classes[label]
+    return ", ".join(f"{classes[i]} {label[i]:.0%}" for i in np.argsort(-label, kind="stable")[:2])
 
 
 def _check_reload(run, path: Path) -> None:

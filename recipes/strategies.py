@@ -24,7 +24,7 @@ class Phase:
     epochs: int
     learning_rate: float  # the highest: warm-up before, cosine decay after
     freeze_until: str | None  # a stage name; None trains everything
-    augment: bool  # random crops from the images; otherwise from features kept at `freeze_until`
+    augment: bool  # from images, as the recipe augments them; otherwise from features kept at `freeze_until`
     batch_norm: str = "inference"  # "inference": statistics and scale stay as pretrained; "train": both learn
 
 

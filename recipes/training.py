@@ -10,19 +10,22 @@ from keras import layers
 import zoo
 from callbacks.learning_rate import warmup_cosine
 from recipes.cache import Rows
-from recipes.data.dataset import Dataset
-from recipes.data.images import centre
 from recipes.errors import UserError
 from recipes.strategies import Phase
 from zoo.progress import Progress
 
 
 class Batches(keras.utils.PyDataset):
-    """Shuffled batches, another order in every epoch; `read(samples, generator)` gives the inputs of some samples."""
+    """Shuffled batches, another order in every epoch; `read(samples, generator)` gives the inputs of some samples.
 
-    def __init__(self, read, labels: np.ndarray, batch_size: int, seed: int):
-        super().__init__()
-        self._read, self._labels, self._batch_size, self._seed = read, labels, batch_size, seed
+    Labels are class numbers, or one-hot; these may be mixed: `mix(inputs, labels, generator)` gives both anew. With two
+    workers or more, threads read ahead of the training.
+    """
+
+    def __init__(self, read, labels: np.ndarray, batch_size: int, seed: int, mix=None, workers: int = 1):
+        super().__init__(workers=workers)
+        self._read, self._labels, self._batch_size, self._seed, self._mix = read, labels, batch_size, seed, mix
+        self.one_hot = labels.ndim > 1
         self._epoch = -1
         self.on_epoch_end()
 
@@ -37,26 +40,12 @@ class Batches(keras.utils.PyDataset):
         samples = self._order[batch * self._batch_size :][: self._batch_size]
         # Each batch has its own generator: a thread that works ahead cannot change what another batch draws.
         generator = np.random.default_rng((self._seed, self._epoch, batch))
-        return self._read(samples, generator), self._labels[samples]
+        return self.draw(samples, generator)
 
-
-def random_crops(data: Dataset, images: np.ndarray, mirror: bool):
-    """A reader of training pictures: a random place of the crop, and a coin for its mirror image."""
-    size, room = data.framing.size, data.framing.resize - data.framing.size
-
-    def read(samples: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-        corners = generator.integers(0, room + 1, (len(samples), 2))
-        flips = generator.random(len(samples)) < 0.5
-        pixels = data.pixels[images[samples]]
-        crops = [p[y : y + size, x : x + size] for p, (y, x) in zip(pixels, corners, strict=True)]
-        return np.stack([crop[:, ::-1] if mirror and flip else crop for crop, flip in zip(crops, flips, strict=True)])
-
-    return read
-
-
-def centre_crops(data: Dataset, images: np.ndarray):
-    """A reader of pictures as evaluation sees them."""
-    return lambda samples, generator: centre(data.pixels[images[samples]], data.framing)
+    def draw(self, samples: np.ndarray, generator: np.random.Generator):
+        """Inputs and labels of some samples."""
+        inputs, labels = self._read(samples, generator), self._labels[samples]
+        return self._mix(inputs, labels, generator) if self._mix else (inputs, labels)
 
 
 def from_features(rows: Rows, images: int, views: int = 1):
@@ -85,9 +74,8 @@ def train(part: keras.Model, phase: Phase, batches: Batches, validation: Batches
         UserError: the loss became NaN or infinite.
     """
     schedule = warmup_cosine(phase.learning_rate, len(batches) * phase.epochs)
-    part.compile(
-        keras.optimizers.Adam(schedule), "sparse_categorical_crossentropy", metrics=["accuracy"], jit_compile=False
-    )
+    loss = "categorical_crossentropy" if batches.one_hot else "sparse_categorical_crossentropy"
+    part.compile(keras.optimizers.Adam(schedule), loss, metrics=["accuracy"], jit_compile=False)
     recorder = History(phase, len(batches))
     part.fit(batches, validation_data=validation, epochs=phase.epochs, verbose=0, shuffle=False, callbacks=[recorder])
     return recorder.rows

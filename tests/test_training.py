@@ -89,19 +89,6 @@ def test_a_diverging_loss_is_a_sentence_not_a_model():
                        training.Batches(lambda samples, _: x[samples], y, 8, 0), None)  # fmt: skip
 
 
-def test_random_crops_are_windows_of_the_picture():
-    class Data:
-        pixels = np.random.default_rng(0).integers(0, 256, (3, 12, 12, 1), np.uint8)
-        framing = type("F", (), {"size": 8, "resize": 12})
-
-    read = training.random_crops(Data, np.array([2, 0, 1]), mirror=True)
-    crops = read(np.array([0] * 200), np.random.default_rng(0))
-    picture = Data.pixels[2]
-    windows = {picture[y : y + 8, x : x + 8][:, ::f].tobytes() for y in range(5) for x in range(5) for f in (1, -1)}
-    seen = {crop.tobytes() for crop in crops}
-    assert seen <= windows and len(seen) > 40
-
-
 class TestStrategies:
     def test_small_trains_the_classifier_alone(self):
         strategy = strategies.small(STAGES, "")

@@ -3,7 +3,7 @@
 import base64
 import io
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import resources
 from pathlib import PurePath
 
@@ -24,8 +24,14 @@ def render(
     history: list[dict],
     files: list[dict],
     picture: Callable[[str], np.ndarray | None],
+    augmented: Sequence[dict] = (),
 ) -> str:
-    """The report as HTML text that any UTF-8 file can hold; `picture(path)` gives the images of mistakes."""
+    """The report as HTML text that any UTF-8 file can hold.
+
+    Args:
+        picture: `picture(path)` gives the images of mistakes.
+        augmented: training pictures, each a `picture` with its `label` and `versions` of the same kind.
+    """
     scores = result.get("metrics") or {}
     split = next((name for name in SPLITS if name in scores), None)
     mistakes = _mistakes(files, split)
@@ -34,10 +40,12 @@ def render(
         result=result,
         data=PurePath(result["data"]).name,
         split=split,
-        splits=[name for name in reversed(SPLITS) if name in scores],
+        splits=[*((name, scores[name]) for name in reversed(SPLITS) if name in scores),
+                *((f"{name}, mean over crops", row) for name, row in (result.get("metrics_ten_crop") or {}).items())],
         charts=_curves(history, result.get("strategy") or {}) or _penalty_path(result.get("head") or {}),
         mistakes=[row | {"thumbnail": _thumbnail(picture(row["path"]))} for row in mistakes[:MISTAKES]],
         mistake_count=len(mistakes),
+        augmented=[[_titled(cell) for cell in (row, *row["versions"])] for row in augmented],
         left_out=left_out[:LEFT_OUT],
         left_out_count=len(left_out),
         **(_measured(scores[split], result["classes"]) if split else {}),
@@ -132,6 +140,10 @@ def _thumbnail(image: np.ndarray | None) -> str | None:
     buffer = io.BytesIO()
     small.save(buffer, "JPEG", quality=80)
     return _uri("image/jpeg", buffer.getvalue())
+
+
+def _titled(cell: dict) -> dict:
+    return {"thumbnail": _thumbnail(cell["picture"]), "label": cell["label"]}
 
 
 def _uri(kind: str, content: bytes) -> str:
