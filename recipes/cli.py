@@ -17,6 +17,8 @@ COMMANDS = {
     "describe": ("Description", "recipes.describe", "an architecture layer by layer: shapes, costs, receptive fields"),
     "demo": ("Demo", "recipes.demo", "the main recipe on handwritten digits, with and without pretraining"),
     "lenet_mnist": ("LenetMnist", "recipes.lenet_mnist", "train the LeNet-5 that ships with the zoo"),
+    "compare_optimizers": ("CompareOptimizers", "recipes.compare_optimizers", "which optimiser is best on your data"),
+    "compare_regularizers": ("CompareRegularizers", "recipes.compare_regularizers", "what closes the gap to the test"),
 }
 
 
@@ -73,7 +75,7 @@ def _settings(command: str, arguments: list[str]):
 
 
 def _overview() -> str:
-    lines = [f"  {name:<13}{does}" for name, (_, _, does) in COMMANDS.items()]
+    lines = [f"  {name:<22}{does}" for name, (_, _, does) in COMMANDS.items()]
     return "\n".join(["usage: zoo COMMAND ...", "", *lines, "", "`zoo COMMAND --help` lists a command's flags."])
 
 

@@ -9,6 +9,7 @@ from keras import layers
 
 import zoo
 from callbacks.learning_rate import warmup_cosine
+from callbacks.optimizers import get_optimizer
 from recipes.cache import Rows
 from recipes.data.dataset import Dataset
 from recipes.data.images import centre
@@ -85,9 +86,8 @@ def train(part: keras.Model, phase: Phase, batches: Batches, validation: Batches
         UserError: the loss became NaN or infinite.
     """
     schedule = warmup_cosine(phase.learning_rate, len(batches) * phase.epochs)
-    part.compile(
-        keras.optimizers.Adam(schedule), "sparse_categorical_crossentropy", metrics=["accuracy"], jit_compile=False
-    )
+    optimizer = get_optimizer(phase.optimizer, schedule)
+    part.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"], jit_compile=False)
     recorder = History(phase, len(batches))
     part.fit(batches, validation_data=validation, epochs=phase.epochs, verbose=0, shuffle=False, callbacks=[recorder])
     return recorder.rows
