@@ -18,6 +18,8 @@ OPTIMIZERS = {
     "adam": optimizers.Adam,
     "adamw": optimizers.AdamW,
 }
+# A usual learning rate of each, where Adam's is the 0.001 of its paper; `zoo compare_optimizers` looks around them.
+RATES = {"sgd": 0.1, "momentum": 0.01, "nesterov": 0.01, "adagrad": 0.01, "rmsprop": 0.001, "adam": 0.001, "adamw": 0.001}
 SPARED = ["bias", "gamma", "beta"]
 
 

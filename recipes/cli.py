@@ -19,6 +19,8 @@ COMMANDS = {
     "lenet_mnist": ("LenetMnist", "recipes.lenet_mnist", "train the LeNet-5 that ships with the zoo"),
     "receptive_fields": ("ReceptiveFields", "recipes.receptive_fields", "convolutions by hand, and what each stage sees"),
     "inspect_kernels": ("InspectKernels", "recipes.inspect_kernels", "learned kernels, and feature maps of a picture"),
+    "compare_optimizers": ("CompareOptimizers", "recipes.compare_optimizers", "which optimiser is best on your data"),
+    "compare_regularizers": ("CompareRegularizers", "recipes.compare_regularizers", "what closes the gap to the test"),
 }
 
 
@@ -75,7 +77,7 @@ def _settings(command: str, arguments: list[str]):
 
 
 def _overview() -> str:
-    lines = [f"  {name:<18}{does}" for name, (_, _, does) in COMMANDS.items()]
+    lines = [f"  {name:<22}{does}" for name, (_, _, does) in COMMANDS.items()]
     return "\n".join(["usage: zoo COMMAND ...", "", *lines, "", "`zoo COMMAND --help` lists a command's flags."])
 
 

@@ -13,7 +13,7 @@ from tyro.conf import FlagCreatePairsOff, Positional
 
 from recipes.errors import UserError
 
-OptimizerName = Literal["sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "adamw"]
+Optimizer = Literal["sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "adamw"]
 
 
 def _check_positive(settings, *names: str) -> None:
@@ -58,7 +58,10 @@ class Recipe:
     epochs: int | None = None
     """Epochs of fine-tuning; the strategy's if not given."""
     learning_rate: float | None = None
-    """Highest learning rate of fine-tuning; the strategy's if not given."""
+    """Highest learning rate of fine-tuning. If not given: the strategy's, which is Adam's, for adam, adamw and rmsprop; ten
+    times as high for momentum, nesterov and adagrad, a hundred times for sgd."""
+    optimizer: Optimizer = "adam"
+    """Optimiser of fine-tuning."""
     batch_size: int = 32
     """Images per step."""
     seed: int = 0
@@ -112,7 +115,7 @@ class LenetMnist:
     """Networks of each form, with the seeds 0, 1, …"""
     epochs: int | None = None
     """Passes over the training part; the form's own if not given."""
-    optimizer: OptimizerName = "adam"
+    optimizer: Optimizer = "adam"
     """Which optimiser trains."""
     learning_rate: float = 2e-3
     """The highest: warm-up before, cosine decay after."""
@@ -187,3 +190,68 @@ class InspectKernels:
     """A tag of the catalog or a file; the model's first tag if not given."""
     output: Path = Path("runs/inspect_kernels")
     """Folder for pictures, table and numbers."""
+
+
+@dataclass(frozen=True)
+class CompareOptimizers:
+    """Which optimiser is best on your data: all of the lecture's, each with a learning rate tuned at the same cost.
+
+    DATA holds a folder per class, or train/ and val/ that do; of train/ a third is held out if there is no val/.
+    """
+
+    data: Positional[Path]
+    """Folder of images."""
+    output: Path = Path("runs/compare_optimizers")
+    """Folder for the table, the curves and the journal, from which the same command goes on."""
+    model: str = "lenet5"
+    """Architecture, a name that `zoo models` lists."""
+    weights: str | None = None
+    """A tag of the catalog or a file to start from; a random start if not given."""
+    images: int = 1500
+    """Training images at most; half as many are held out for validation."""
+    epochs: int = 6
+    """Passes over the training part; those that choose the learning rate take a quarter."""
+    seeds: int = 5
+    """Runs of each optimiser at its rate: start and order differ."""
+    batch_size: int = 32
+    """Images per step."""
+    seed: int = 0
+    """First of the seeds; chooses the pictures."""
+
+    def __post_init__(self):
+        _check_positive(self, "images", "epochs", "seeds", "batch_size")
+
+
+@dataclass(frozen=True)
+class CompareRegularizers:
+    """What closes the gap between training and test: L2, dropout, early stopping, augmentation, and combinations.
+
+    DATA holds a folder per class, or train/ (and val/, test/) that do. Strengths are chosen on a validation part, the
+    numbers are those of a test part that no choice has seen.
+    """
+
+    data: Positional[Path]
+    """Folder of images."""
+    output: Path = Path("runs/compare_regularizers")
+    """Folder for the table, the plots and the journal, from which the same command goes on."""
+    model: str = "lenet5"
+    """Architecture, a name that `zoo models` lists."""
+    sizes: tuple[int, ...] = (100, 300, 1000)
+    """Training-set sizes; the strengths are chosen at the middle one."""
+    held_out: int = 1000
+    """Images at most for validation, and as many for the test."""
+    epochs: int = 30
+    """Passes over 100 images; a set of n images gets √(100 / n) times as many."""
+    seeds: int = 3
+    """Runs of each: the training set, the start and the order differ."""
+    optimizer: Optimizer = "adam"
+    """Optimiser, at its usual learning rate."""
+    batch_size: int = 16
+    """Images per step."""
+    seed: int = 0
+    """First of the seeds; divides the pictures."""
+
+    def __post_init__(self):
+        _check_positive(self, "held_out", "epochs", "seeds", "batch_size")
+        if not self.sizes or min(self.sizes) < 1:
+            raise UserError(f"--sizes must be positive numbers of images, found {self.sizes}.")

@@ -24,6 +24,7 @@ import keras
 import numpy as np
 
 import zoo
+from callbacks.optimizers import RATES
 from recipes import features, heads, results, runs, training
 from recipes.config import Recipe
 from recipes.data import augment
@@ -79,8 +80,7 @@ def run(recipe: Recipe) -> Path:
     with runs.writing(output) as folder:
         found = scan(recipe.data)  # before weights are fetched for a folder that is not there
         body = backbone(recipe)
-        framing = Framing(body.input_shape[1], _resize(body), body.input_shape[3], body.origin.interpolation)
-        data = prepare(found, framing, recipe.validation, recipe.test, recipe.seed)
+        data = prepare(found, framing(body), recipe.validation, recipe.test, recipe.seed)
         keras.utils.set_random_seed(recipe.seed)
         model = zoo.new_head(body, len(data.classes))
         strategy = _strategy(recipe, model, data)
@@ -131,9 +131,10 @@ def _weights(recipe: Recipe) -> str | None:
     return recipe.weights or catalog.entries(recipe.model)[0].tag
 
 
-def _resize(body: keras.Model) -> int:
-    """The short side before the crop, in the proportion that the weights were trained with."""
-    return round(body.input_shape[1] * body.origin.resize / body.origin.size)
+def framing(body: keras.Model) -> Framing:
+    """How a picture becomes the network's input; the short side before the crop is in the weights' own proportion."""
+    size, origin = body.input_shape[1], body.origin
+    return Framing(size, round(size * origin.resize / origin.size), body.input_shape[3], origin.interpolation)
 
 
 def _strategy(recipe: Recipe, model: keras.Model, data: Dataset) -> Strategy:
@@ -144,9 +145,12 @@ def _strategy(recipe: Recipe, model: keras.Model, data: Dataset) -> Strategy:
     """
     pretrained = model.origin.weights is not None
     strategy = choose(recipe.strategy, zoo.stages(model), len(data.part("train")), pretrained)
-    changes = {"epochs": recipe.epochs, "learning_rate": recipe.learning_rate}
-    changes = {name: value for name, value in changes.items() if value}
-    phases = [replace(phase, **changes) for phase in strategy.phases]
+    scale = RATES[recipe.optimizer] / RATES["adam"]
+    phases = [
+        replace(phase, epochs=recipe.epochs or phase.epochs, optimizer=recipe.optimizer,
+                learning_rate=recipe.learning_rate or phase.learning_rate * scale)
+        for phase in strategy.phases
+    ]  # fmt: skip
     from_images = recipe.augment in ("alexnet", "modern")
     if from_images and not phases:
         raise UserError(

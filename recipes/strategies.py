@@ -25,6 +25,7 @@ class Phase:
     learning_rate: float  # the highest: warm-up before, cosine decay after
     freeze_until: str | None  # a stage name; None trains everything
     augment: bool  # from images, as the recipe augments them; otherwise from features kept at `freeze_until`
+    optimizer: str = "adam"  # a name of callbacks.optimizers
     batch_norm: str = "inference"  # "inference": statistics and scale stay as pretrained; "train": both learn
 
 

@@ -9,6 +9,7 @@ from keras import layers
 
 import zoo
 from callbacks.learning_rate import warmup_cosine
+from callbacks.optimizers import get_optimizer
 from recipes.cache import Rows
 from recipes.errors import UserError
 from recipes.strategies import Phase
@@ -75,7 +76,7 @@ def train(part: keras.Model, phase: Phase, batches: Batches, validation: Batches
     """
     schedule = warmup_cosine(phase.learning_rate, len(batches) * phase.epochs)
     loss = "categorical_crossentropy" if batches.one_hot else "sparse_categorical_crossentropy"
-    part.compile(keras.optimizers.Adam(schedule), loss, metrics=["accuracy"], jit_compile=False)
+    part.compile(get_optimizer(phase.optimizer, schedule), loss, metrics=["accuracy"], jit_compile=False)
     recorder = History(phase, len(batches))
     part.fit(batches, validation_data=validation, epochs=phase.epochs, verbose=0, shuffle=False, callbacks=[recorder])
     return recorder.rows

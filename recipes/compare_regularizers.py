@@ -1,0 +1,175 @@
+"""The lecture's ways to regularise, at several training-set sizes: how far the test lies behind the training.
+
+    zoo compare_regularizers DATA --output DIR
+    python -m recipes.compare_regularizers DATA ...
+
+- L2: λ Σ w² over the kernels is added to the cost.
+- dropout: each batch removes a random subset of the neurons before the classifier. The lecture scales the outgoing weights
+  by p, the probability of being present, at test time; Keras scales what is present by 1/p in training. Both agree in
+  expectation (tests/test_compare_regularizers.py).
+- early stopping: every few epochs the validation log-loss is compared with the last time's; if it is higher, training
+  stops and goes back to the model of that time (`callbacks.early_stopping`). The lecture's example looks every 10 epochs.
+- augmentation: each picture is moved by a few pixels at random, its border drawn out; no mirror, which digits do not bear.
+
+That the gradient of a small batch is noisy regularises as well, says the lecture: here every run has it, "none" too.
+
+Each has one strength to choose: λ, rate, epochs between two looks, pixels. Each gets four values, one run a value, at the
+middle size; the lowest validation loss decides, and combinations take over what was chosen. Then everything is trained at
+every size with several seeds, of which each draws its own training set, start and order, the same for all. Accuracy and
+loss are those of a test part that nothing has been chosen on; the loss is without penalties. The gap is the training
+part's value, measured as in use (no dropout, no shift), against the test's. Intervals are over seeds.
+
+RESULT
+"""
+
+if __name__ == "__main__":  # first of all: the command line imports nothing heavy before it has read the flags
+    import sys
+
+    from recipes.cli import main
+
+    sys.exit(main(["compare_regularizers", *sys.argv[1:]]))
+
+import dataclasses
+import math
+from functools import cache
+
+import numpy as np
+
+import zoo
+from callbacks.early_stopping import IntervalEarlyStopping
+from callbacks.optimizers import RATES
+from recipes import runs
+from recipes.config import CompareRegularizers, Recipe
+from recipes.data.dataset import Dataset
+from recipes.data.images import centre
+from recipes.errors import UserError, shown
+from recipes.experiments import Experiment
+from recipes.finetune import backbone, framing
+from recipes.training import Batches
+from recipes.trials import Trials, bands, centre_crops, pictures, plus_minus, stratified, verdict
+from zoo.progress import Progress
+
+STRENGTHS = {
+    "L2": (1e-4, 3e-4, 1e-3, 3e-3),
+    "dropout": (0.2, 0.4, 0.6, 0.8),
+    "early stopping": (1, 2, 5, 10),
+    "augmentation": (1, 2, 3, 4),
+}
+METHODS = {
+    "none": (), **{name: (name,) for name in STRENGTHS}, "L2 + dropout": ("L2", "dropout"), "all": tuple(STRENGTHS),
+}  # fmt: skip
+
+
+def run(settings: CompareRegularizers) -> None:
+    """Choose the strengths, train everything, draw the gap.
+
+    Raises:
+        UserError: data, model or output cannot be used.
+    """
+    recipe, largest = Recipe(settings.data, model=settings.model, weights="none"), max(settings.sizes)
+    # Twice as many as needed, so that the training sets of two seeds differ also at the largest size.
+    data = pictures(settings.data, framing(backbone(recipe)), settings.seed, 2 * largest, settings.held_out, test=True)
+    there = len(data.part("train"))
+    if there < largest:
+        raise UserError(f"{shown(settings.data)} leaves {there:,} pictures to train on: give --sizes up to that.")
+    experiment, seeds = Experiment(settings), range(settings.seed, settings.seed + settings.seeds)
+    trials = cache(lambda l2, dropout: _trials(recipe, len(data.classes), settings.optimizer, l2, dropout))
+    chosen, found = {}, {}
+
+    def result(method: str, strengths: dict[str, float], size: int, seed: int, part: str) -> dict:
+        """One run, and its numbers on the part; kept when other sizes and seeds are asked for."""
+        depends = {k: v for k, v in dataclasses.asdict(settings).items() if k not in ("output", "sizes", "seeds")}
+        values = ", ".join(f"{name} {value:g}" for name, value in strengths.items())
+        return experiment.once(
+            f"{method}: {values or '-'}; {size} images, seed {seed}, {part}",
+            lambda: _work(settings, data, trials, strengths, size, seed, part), **depends, largest=largest,
+        )  # fmt: skip
+
+    work = sum(map(len, STRENGTHS.values())) + len(METHODS) * len(settings.sizes) * settings.seeds
+    with Progress("training", work, "runs") as progress:
+        middle = sorted(settings.sizes)[len(settings.sizes) // 2]
+        for method, values in STRENGTHS.items():
+            losses = {}
+            for value in values:
+                losses[value] = result(method, {method: value}, middle, settings.seed, "validation")["loss"]
+                progress.advance()
+            chosen[method] = min(losses, key=losses.get)
+            runs.say(f"{method}: {chosen[method]:g}")
+        for size in settings.sizes:
+            for method, parts in METHODS.items():
+                strengths = {part: chosen[part] for part in parts}
+                for seed in seeds:
+                    found.setdefault((method, size), []).append(result(method, strengths, size, seed, "test"))
+                    progress.advance()
+    _report(experiment, settings, chosen, found)
+
+
+def _trials(recipe: Recipe, classes: int, optimizer: str, l2: float, dropout: float) -> Trials:
+    def build(l2: float = 0.0, dropout: float = 0.0):
+        model = zoo.new_head(backbone(recipe), classes, dropout)
+        zoo.regularize(model, l2)
+        return model
+
+    return Trials(build, optimizer, l2=l2, dropout=dropout)
+
+
+def _work(
+    settings: CompareRegularizers, data: Dataset, trials, strengths: dict[str, float], size: int, seed: int, part: str
+) -> dict:
+    trial = trials(strengths.get("L2", 0.0), strengths.get("dropout", 0.0))
+    train, held_out = data.part("train"), data.part("validation")
+    train = train[stratified(data.labels[train], np.random.default_rng(seed))[:size]]
+    epochs = max(1, round(settings.epochs * math.sqrt(100 / size)))
+    options = {}
+    if interval := strengths.get("early stopping"):
+        validation = Batches(centre_crops(data, held_out), data.labels[held_out], 256, seed)
+        options = dict(validation_data=validation, validation_freq=interval,
+                       callbacks=[IntervalEarlyStopping(interval, "val_log_loss", verbose=False)])  # fmt: skip
+    read = shifted(data, train, strengths.get("augmentation", 0))
+    batches = Batches(read, data.labels[train], settings.batch_size, seed)
+    history = trial.train(batches, seed, RATES[settings.optimizer], epochs, **options)
+    after = {f"training_{name}": value for name, value in trial.score(data, train).items()}
+    return trial.score(data, data.part(part)) | after | {"epochs": len(history["loss"])}
+
+
+def shifted(data: Dataset, images: np.ndarray, most: int):
+    """A reader of pictures moved by up to `most` pixels in both directions; the border is drawn out."""
+    size = data.framing.size
+
+    def read(samples: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+        pixels = centre(data.pixels[images[samples]], data.framing)
+        pixels = np.pad(pixels, ((0, 0), (most, most), (most, most), (0, 0)), mode="edge")
+        corners = generator.integers(0, 2 * most + 1, (len(samples), 2))
+        return np.stack([p[y : y + size, x : x + size] for p, (y, x) in zip(pixels, corners, strict=True)])
+
+    return read
+
+
+def _report(experiment: Experiment, settings: CompareRegularizers, chosen: dict, found: dict) -> None:
+    def values(method: str, size: int, what: str) -> list[float]:
+        results = found[method, size]
+        if what.endswith("gap"):  # positive where the test is worse
+            name, sign = what.split()[0], -1 if what.startswith("loss") else 1
+            return [sign * (result[f"training_{name}"] - result[name]) for result in results]
+        return [result[what] for result in results]
+
+    rows = [
+        {"images": size, "regularizer": method, "epochs": float(np.mean(values(method, size, "epochs")))}
+        | {k: v for what in ("accuracy", "accuracy gap", "loss", "loss gap") for k, v in plus_minus(
+            what, values(method, size, what)).items()}
+        for size in settings.sizes for method in METHODS
+    ]  # fmt: skip
+    sizes = sorted(settings.sizes)
+    panels = {
+        title: {m: np.transpose([values(m, size, what) for size in sizes]) for m in METHODS}
+        for title, what in (("training minus test accuracy", "accuracy gap"), ("test minus training loss", "loss gap"),
+                            ("test accuracy", "accuracy"))
+    }  # fmt: skip
+    experiment.save_figure("gap", bands(sizes, "training images", panels, "log"))
+    answers = [
+        f"{size:,} images: " + verdict({m: values(m, size, what) for m in METHODS}, f"test {what}", best)
+        for size in sizes for what, best in (("accuracy", max), ("loss", min))
+    ]  # fmt: skip
+    experiment.finish(rows, chosen=chosen, answers=answers)
+    runs.say("\nStrengths: " + ", ".join(f"{name} {value:g}" for name, value in chosen.items()))
+    runs.say("\n".join(answers))

@@ -1,0 +1,161 @@
+"""What the comparisons share: some pictures of a folder, one compiled model trained many times, bands and a verdict."""
+
+import dataclasses
+import math
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from callbacks.optimizers import get_optimizer
+from callbacks.state import snapshot
+from recipes.data import augment
+from recipes.data.dataset import Dataset, prepare
+from recipes.data.images import Framing, centre
+from recipes.data.sources import Folder, scan
+from recipes.errors import UserError
+from recipes.evaluate import metrics
+from recipes.experiments import mean_interval
+from recipes.training import Batches
+
+
+def pictures(data: Path, framing: Framing, seed: int, images: int, held_out: int, test: bool) -> Dataset:
+    """At most `images` to train on and `held_out` for validation, the classes in proportion; the same number for a test,
+    if one is wanted. Parts that the folder does not give are split off train/; its val/ is the test if it has no test/.
+
+    Raises:
+        UserError: see `sources.scan` and `dataset.prepare`.
+    """
+    folder = scan(data)
+    given = {file.split for file in folder.files}
+    files = folder.files
+    if test and "validation" in given and "test" not in given:
+        files = [dataclasses.replace(f, split="test") if f.split == "validation" else f for f in files]
+        given = (given - {"validation"}) | {"test"}
+    wanted = ["validation", "test"] if test else ["validation"]
+    missing = [part for part in wanted if part not in given]
+    most = {"train": images + held_out * len(missing), **dict.fromkeys(wanted, held_out)}
+    if images < 2 * len(folder.classes):
+        raise UserError(f"{images} training images are too few for {len(folder.classes)} classes: two of each are the least.")
+    share = dict.fromkeys(("validation", "test"), 0.0) | dict.fromkeys(missing, held_out / most["train"])
+    return prepare(_few(dataclasses.replace(folder, files=tuple(files)), most, seed), framing, seed=seed, **share)
+
+
+def _few(folder: Folder, most: Mapping[str, int], seed: int) -> Folder:
+    """The folder with at most so many files of each split."""
+    kept = []
+    for split, limit in most.items():
+        files = [file for file in folder.files if (file.split or "train") == split]
+        order = stratified([file.label for file in files], np.random.default_rng(seed))
+        kept += [files[i] for i in sorted(order[:limit])]
+    return dataclasses.replace(folder, files=tuple(kept))
+
+
+def stratified(labels: Sequence, generator: np.random.Generator) -> np.ndarray:
+    """A random order of the samples in which every beginning has the classes in proportion."""
+    labels = np.asarray(labels)
+    place = np.empty(len(labels))
+    for label in np.unique(labels):
+        members = generator.permutation(np.flatnonzero(labels == label))
+        place[members] = (np.arange(len(members)) + generator.random()) / len(members)
+    return np.argsort(place, kind="stable")
+
+
+def centre_crops(data: Dataset, images: np.ndarray):
+    """A reader of pictures as evaluation sees them."""
+    return augment.pipeline("none", data, images, mirror=False)[0]
+
+
+class Trials:
+    """One model, compiled once and trained many times from the start: to trace its step takes longer than a short run.
+
+    Args:
+        build: makes a model; the same seed gives the same start.
+        optimizer: a name of `callbacks.optimizers`.
+        change: what this model has beyond `build`'s, such as a penalty; the weights must stay the same.
+    """
+
+    def __init__(self, build: Callable[..., keras.Model], optimizer: str, **change):
+        self._build, self.model = build, build(**change)
+        self._optimizer = get_optimizer(optimizer, 1.0)
+        self.model.compile(
+            self._optimizer, keras.losses.SparseCategoricalCrossentropy(), jit_compile=False,
+            metrics=["accuracy", keras.metrics.SparseCategoricalCrossentropy(name="log_loss")],  # the loss without penalties
+        )  # fmt: skip
+        self._optimizer.build(self.model.trainable_variables)
+        self._slots = [snapshot(variable) for variable in self._optimizer.variables]
+        shape = self.model.input_shape[1:]
+        nothing = Batches(lambda samples, _: np.zeros((len(samples), *shape), "uint8"), np.zeros(2, int), 1, 0)
+        self.model.fit(nothing, validation_data=nothing, verbose=0)  # traced now, so that no run is timed with it
+
+    def train(self, batches: Batches, seed: int, rate: float, epochs: int, **fit) -> dict[str, list[float]]:
+        """From the start that the seed gives, at a constant rate; the history of `fit`."""
+        keras.utils.set_random_seed(seed)
+        weights = self.model.weights
+        for variable, start in zip(weights, self._build().weights, strict=True):
+            variable.assign(start)
+        for variable in self.model.variables:
+            if not any(variable is weight for weight in weights):  # the state of a dropout's generator
+                variable.assign(np.array([seed, 0], "uint32"))
+        for variable, value in zip(self._optimizer.variables, self._slots, strict=True):
+            variable.assign(value)
+        self._optimizer.learning_rate = rate
+        return self.model.fit(batches, epochs=epochs, verbose=0, shuffle=False, **fit).history
+
+    def score(self, data: Dataset, images: np.ndarray) -> dict[str, float]:
+        """Loss without penalties, and accuracy."""
+        chunks = [images[start : start + 256] for start in range(0, len(images), 256)]
+        # Called, not `predict`: that would be traced for every one of many models, of which TensorFlow warns.
+        guesses = [keras.ops.convert_to_numpy(self.model(centre(data.pixels[c], data.framing))) for c in chunks]
+        found = metrics(data.labels[images], np.concatenate(guesses), data.classes)
+        return {"loss": found["loss"], "accuracy": found["accuracy"]}
+
+
+def plus_minus(name: str, values: Sequence[float | None]) -> dict[str, float | None]:
+    """Two columns: the mean, and half of its 95 % interval; None where a run has diverged, or is the only one."""
+    if None in values:
+        return {name: None, f"{name} ±": None}
+    mean, _, high = mean_interval(values)
+    return {name: mean, f"{name} ±": None if math.isnan(high) else high - mean}
+
+
+def verdict(scores: Mapping[str, Sequence[float | None]], what: str, best=max) -> str:
+    """A sentence: which is best, as far as the 95 % intervals over seeds can tell. Those with a None have diverged."""
+    found = {name: mean_interval(values) for name, values in scores.items() if None not in values}
+    if not found:
+        return f"No {what} can be compared: every one has diverged."
+    name = best(found, key=lambda name: found[name][0])
+    mean, low, high = found[name]
+    start = f"{name} has the best {what}, {mean:.4g}"
+    if math.isnan(low):
+        return f"{start}, but a single seed gives no interval: this is no answer yet, give --seeds 3 or more."
+    start += f" (95 % interval {low:.4g} to {high:.4g})"
+    close = [n for n, (_, other_low, other_high) in found.items() if n != name and other_low <= high and low <= other_high]
+    if close:
+        return f"{start}, but its interval overlaps with that of {', '.join(close)}: these data and seeds do not separate them."
+    return f"{start}, and no other interval reaches it."
+
+
+def bands(x: Sequence[float], label: str, panels: Mapping[str, Mapping[str, np.ndarray]], scale: str = "linear"):
+    """A figure with a panel for each label of a y axis: of each name's values (seeds, points), the mean and its 95 % interval.
+
+    Losses have a logarithmic axis.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(5.6 * len(panels), 4.4), layout="constrained")
+    plots = figure.subplots(1, len(panels), squeeze=False)[0]
+    for plot, (title, lines) in zip(plots, panels.items(), strict=True):
+        for name, values in lines.items():
+            mean, low, high = np.transpose([mean_interval(point) for point in np.transpose(values)])
+            plot.plot(x, mean, marker="o", markersize=3, linewidth=1.4, label=name)
+            plot.fill_between(x, low, high, alpha=0.15, linewidth=0)
+        plot.set(xlabel=label, ylabel=title, xscale=scale, yscale="log" if title.endswith("loss") else "linear")
+        if scale == "log":
+            plot.set_xticks(x, [f"{value:,}" for value in x])
+            plot.minorticks_off()
+        plot.grid(alpha=0.25, linewidth=0.6)
+        plot.spines[["top", "right"]].set_visible(False)
+    plots[-1].legend(fontsize="small", frameon=False)
+    return figure

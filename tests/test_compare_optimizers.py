@@ -1,0 +1,239 @@
+"""The comparison of optimisers on handwritten digits, and what it shares with the other comparison."""
+
+import csv
+import json
+import typing
+from dataclasses import replace
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from helpers import array
+
+import zoo
+from callbacks.optimizers import OPTIMIZERS, RATES
+from recipes import cli, compare_optimizers, config, demo, finetune, trials
+from recipes.config import CompareOptimizers, Recipe
+from recipes.data.images import Framing
+from recipes.experiments import Experiment
+from recipes.training import Batches
+from zoo.progress import Progress
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory) -> Path:
+    """train/ with 30 pictures of each digit, and test/ with the others."""
+    return demo.write_digits(tmp_path_factory.mktemp("digits"), images=30, seed=0)
+
+
+@pytest.fixture(scope="module")
+def finished(digits, tmp_path_factory) -> CompareOptimizers:
+    """Of a comparison that is done."""
+    settings = CompareOptimizers(digits, tmp_path_factory.mktemp("runs") / "digits", images=60, epochs=2, seeds=2)
+    compare_optimizers.run(settings)
+    return settings
+
+
+def journal(folder: Path) -> list[dict]:
+    return [json.loads(line) for line in (folder / "journal.jsonl").read_text().splitlines() if line]
+
+
+def table(folder: Path) -> list[dict]:
+    """Without what differs between two runs of the same command."""
+    with open(folder / "table.csv", newline="") as file:
+        return [{k: v for k, v in row.items() if k != "seconds"} for row in csv.DictReader(file)]
+
+
+def test_names_are_the_same_everywhere():
+    assert list(OPTIMIZERS) == list(RATES) == list(typing.get_args(config.Optimizer))
+
+
+@pytest.mark.slow
+def test_every_optimizer_has_a_row_with_its_interval_and_the_curves_are_drawn(finished):
+    rows = table(finished.output)
+    assert [row["optimizer"] for row in rows] == list(OPTIMIZERS)
+    records = journal(finished.output)
+    for row in rows:
+        losses = [
+            r["result"]["validation_loss"][-1] for r in records
+            if r["piece"].startswith(f"{row['optimizer']}, ") and r["piece"].endswith(("seed 0", "seed 1"))
+        ]  # fmt: skip
+        assert float(row["validation loss"]) == pytest.approx(sum(losses) / 2)
+        half = 12.7062 * abs(losses[0] - losses[1]) / 2  # Student's t for one degree of freedom
+        assert float(row["validation loss ±"]) == pytest.approx(half, rel=1e-4)
+    assert (finished.output / "curves.png").read_bytes().startswith(b"\x89PNG")
+    assert len(json.loads((finished.output / "result.json").read_text())["answers"]) == 2
+
+
+@pytest.mark.slow
+def test_the_chosen_rate_has_the_lowest_validation_loss_and_neighbours_on_both_sides(finished):
+    records = journal(finished.output)
+    for row in table(finished.output):
+        tried = {
+            r["result"]["rate"]: r["result"]["validation_loss"][-1] for r in records
+            if r["piece"].startswith(f"{row['optimizer']}, ") and r["piece"].endswith("choice")
+        }  # fmt: skip
+        losses = {rate: np.inf if loss is None else loss for rate, loss in tried.items()}
+        best = min(losses, key=losses.get)
+        assert float(row["rate"]) == best
+        assert len(tried) == compare_optimizers.MOST or min(tried) < best < max(tried)
+        assert RATES[row["optimizer"]] in tried
+
+
+@pytest.mark.slow
+def test_a_rerun_trains_nothing_and_a_killed_run_ends_with_the_same_table(finished, tmp_path, monkeypatch):
+    killed = replace(finished, output=tmp_path / "killed")
+    killed.output.mkdir()
+    lines = (finished.output / "journal.jsonl").read_text().splitlines()
+    (killed.output / "journal.jsonl").write_text("\n".join([*lines[:-3], lines[-3][:40]]))  # cut off while it wrote
+    compare_optimizers.run(killed)
+    assert table(killed.output) == table(finished.output)
+
+    before = (killed.output / "journal.jsonl").read_bytes()
+    monkeypatch.setattr(trials.Trials, "train", lambda *_, **__: pytest.fail("trained again"))
+    compare_optimizers.run(killed)
+    assert (killed.output / "journal.jsonl").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "arguments, sentence",
+    [
+        (["--model", "resnet5000"], "no model 'resnet5000'"),
+        (["--weights", "missing.h5"], "no weights 'missing.h5'"),
+        (["--images", "0"], "--images must be positive"),
+        (["--images", "15"], "15 training images are too few for 10 classes"),
+        (["--seeds", "-1"], "--seeds must be positive"),
+    ],
+)
+def test_bad_flags_are_one_sentence(arguments, sentence, digits, tmp_path, capsys):
+    assert cli.main(["compare_optimizers", str(digits), "--output", str(tmp_path / "run"), *arguments]) == 2
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("zoo: ")]
+    assert len(lines) == 1 and sentence in lines[0] and not (tmp_path / "run").exists()
+
+
+class TestTrials:
+    x, y = np.random.default_rng(0).integers(0, 256, (40, 32, 32, 1), np.uint8), np.arange(40) % 10
+
+    def batches(self, seed):
+        return Batches(lambda samples, _: self.x[samples], self.y, 16, seed)
+
+    @pytest.mark.parametrize("optimizer", ["momentum", "adagrad"])
+    def test_each_starts_as_a_new_model_and_optimizer_would(self, optimizer):
+        trial = trials.Trials(zoo.lenet5, optimizer)
+        trial.train(self.batches(5), 5, 0.05, 2)
+        trial.train(self.batches(1), 1, 0.01, 2)
+        keras.utils.set_random_seed(1)
+        model = zoo.lenet5()
+        model.compile(OPTIMIZERS[optimizer](0.01), "sparse_categorical_crossentropy", jit_compile=False)
+        model.fit(self.batches(1), epochs=2, verbose=0, shuffle=False)
+        for one, other in zip(trial.model.weights, model.weights, strict=True):
+            np.testing.assert_array_equal(array(one), array(other))
+
+    def test_dropout_and_penalty_start_from_the_same_weights_and_repeat_their_masks(self):
+        trial = trials.Trials(zoo.lenet5, "sgd", dropout=0.5, l2=0.01)
+        first = trial.train(self.batches(0), 0, 0.01, 1)
+        trial.train(self.batches(1), 1, 0.01, 1)
+        assert trial.train(self.batches(0), 0, 0.01, 1) == first
+        trial.train(self.batches(0), 0, 0.0, 1)
+        keras.utils.set_random_seed(0)
+        np.testing.assert_array_equal(array(trial.model.get_layer("c5").kernel), array(zoo.lenet5().get_layer("c5").kernel))
+
+    def test_the_loss_without_penalties_is_the_one_that_is_scored(self):
+        trial = trials.Trials(zoo.lenet5, "sgd", l2=0.01)
+        history = trial.train(self.batches(0), 0, 0.0, 1)
+        kernels = [array(w) for w in trial.model.weights if w.name == "kernel"]
+        assert history["loss"][0] - history["log_loss"][0] == pytest.approx(
+            0.01 * sum(np.square(k).sum() for k in kernels), rel=1e-4
+        )
+
+
+def test_every_beginning_of_the_order_has_the_classes_in_proportion():
+    labels = np.array(["a"] * 60 + ["b"] * 20)
+    order = trials.stratified(labels, np.random.default_rng(0))
+    assert sorted(order) == list(range(80))
+    for count in range(1, 81):
+        assert abs((labels[order[:count]] == "b").sum() - count / 4) <= 1
+    assert (order != trials.stratified(labels, np.random.default_rng(1))).any()
+
+
+class TestPictures:
+    def parts(self, data, **options):
+        options = {"images": 100, "held_out": 50, "test": True} | options
+        found = trials.pictures(data, Framing(32, 32, 1), 0, **options)
+        return {part: found.paths if part is None else [found.paths[i] for i in found.part(part)]
+                for part in ("train", "validation", "test")}  # fmt: skip
+
+    def test_the_folders_test_part_is_the_test(self, digits):
+        parts = self.parts(digits)
+        assert [len(paths) for paths in parts.values()] == [100, 50, 50]
+        assert {name: {path.split("/")[0] for path in paths} for name, paths in parts.items()} == {
+            "train": {"train"}, "validation": {"train"}, "test": {"test"}
+        }  # fmt: skip
+        assert len(self.parts(digits, test=False)["test"]) == 0
+
+    def test_a_val_folder_is_the_test_if_there_is_no_other(self, digits, tmp_path):
+        (tmp_path / "train").symlink_to(digits / "train")
+        (tmp_path / "val").symlink_to(digits / "test")
+        parts = self.parts(tmp_path)
+        assert {path.split("/")[0] for path in parts["test"]} == {"val"}
+        assert {path.split("/")[0] for path in parts["validation"]} == {"train"}
+        assert {path.split("/")[0] for path in self.parts(tmp_path, test=False)["validation"]} == {"val"}
+
+    def test_all_parts_come_from_a_folder_of_classes(self, digits):
+        parts = self.parts(digits / "train", held_out=80)
+        assert [len(paths) for paths in parts.values()] == [100, 80, 80]
+        assert len({path for paths in parts.values() for path in paths}) == 260
+
+
+def test_the_verdict_keeps_to_the_intervals():
+    """Student's t for two degrees of freedom is 4.3027: means of 0.9, 0.8, 0.5 with half widths of 0.0248."""
+    scores = {"a": [0.89, 0.9, 0.91], "b": [0.79, 0.8, 0.81], "c": [0.49, 0.5, 0.51]}
+    assert trials.verdict(scores, "accuracy") == (
+        "a has the best accuracy, 0.9 (95 % interval 0.8752 to 0.9248), and no other interval reaches it."
+    )
+    scores["b"] = [0.86, 0.87, 0.88]
+    assert "a has the best accuracy" in trials.verdict(scores, "accuracy")
+    assert "its interval overlaps with that of b: these data" in trials.verdict(scores, "accuracy")
+    assert trials.verdict(scores | {"c": [0.1, None, 0.2]}, "loss", min).startswith("b has the best loss, 0.87 ")
+    assert "a single seed gives no interval" in trials.verdict({"a": [0.5], "b": [0.4]}, "accuracy")
+    assert trials.verdict({"a": [None]}, "loss", min) == "No loss can be compared: every one has diverged."
+
+
+class TestFinetune:
+    @pytest.mark.parametrize("flags, name, rate", [
+        ({}, "adam", 1e-4), ({"optimizer": "sgd"}, "sgd", 1e-2), ({"optimizer": "nesterov"}, "nesterov", 1e-3),
+        ({"optimizer": "momentum", "learning_rate": 0.5}, "momentum", 0.5),
+    ])  # fmt: skip
+    def test_the_default_rate_is_scaled_to_the_optimizer(self, flags, name, rate, digits):
+        recipe = Recipe(digits, model="lenet5", strategy="large", **flags)
+        model = zoo.new_head(finetune.backbone(recipe), 10)
+        data = trials.pictures(digits, finetune.framing(model), 0, 100, 50, test=False)
+        (phase,) = finetune._strategy(recipe, model, data).phases
+        assert phase.optimizer == name and phase.learning_rate == pytest.approx(rate)
+
+    def test_it_is_what_trains(self, digits, tmp_path, monkeypatch):
+        used = []
+        monkeypatch.setattr(finetune.training, "get_optimizer", lambda name, rate: used.append(name) or OPTIMIZERS[name](rate))
+        code = cli.main(["finetune", str(digits / "train"), "--output", str(tmp_path / "run"), "--model", "lenet5",
+                         "--strategy", "scratch", "--epochs", "1", "--optimizer", "rmsprop"])  # fmt: skip
+        assert code == 0 and used == ["rmsprop"]
+
+    def test_an_unknown_name_is_refused(self):
+        with pytest.raises(SystemExit):
+            cli.main(["finetune", "data", "--optimizer", "lion"])
+
+
+@pytest.mark.parametrize("lowest, expected, runs", [(1e-1, 1e-1, 3), (1e-3, 1e-3, 6), (1e1, 1e1, 6), (1e-9, 1e-4, 9)])
+def test_the_grid_is_extended_until_the_best_rate_lies_inside(lowest, expected, runs, tmp_path):
+    """A loss that is a parabola of the rate's logarithm, and diverges at a hundred times its lowest point."""
+
+    def work(rate, seed, epochs, last):
+        tried.append(rate)
+        return {"validation_loss": [np.log10(rate / lowest) ** 2 if rate < 99 * lowest else None]}
+
+    tried = []
+    settings = CompareOptimizers(tmp_path, tmp_path / "run")
+    with Progress("rates", 3, "runs") as progress:
+        found = compare_optimizers._tune(Experiment(settings), settings, "sgd", work, progress)
+    assert found == pytest.approx(expected) and len(tried) == len(set(tried)) == runs
