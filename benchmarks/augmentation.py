@@ -87,7 +87,7 @@ def sequence(name: str, count: int) -> training.Batches:
         read, mix = lambda samples, generator: augmented(crops(samples, generator), generator), None
     else:
         read, mix = augment.pipeline(name, data, images, mirror=True)
-    return training.Batches(read, labels, BATCH, 0, mix, workers=max(2, os.cpu_count()))
+    return training.Batches(read, labels, BATCH, 0, mix, threads=max(2, os.cpu_count()))
 
 
 def main() -> None:

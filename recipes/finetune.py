@@ -208,18 +208,18 @@ def train_phase(run: Run, phase, rows, views: list[str]) -> None:
     """One phase, from images or from the activations that are kept before its first trained layer."""
     data, train, validation = run.data, run.data.part("train"), run.data.part("validation")
     part = training.prepare(run.model, phase)
-    mix, workers, labels = None, 1, data.labels
+    mix, threads, labels = None, 0, data.labels
     if phase.augment:
         read, mix = augment.pipeline(run.recipe.augment, data, train, run.mirrored)
         read_held_out, _ = augment.pipeline("none", data, validation, mirror=False)
-        workers = max(2, os.cpu_count() or 1)
+        threads = max(2, os.cpu_count() or 1)
     else:
         read = training.from_features(rows, len(train), len(views))
         read_held_out = training.from_features(_centre_rows(run, phase.freeze_until).take(validation), len(validation))
     if mix:
         labels = np.eye(len(data.classes), dtype="float32")[labels]
     size, seed = run.recipe.batch_size, run.recipe.seed
-    batches = training.Batches(read, labels[train], size, seed, mix, workers)
+    batches = training.Batches(read, labels[train], size, seed, mix, threads)
     held_out = training.Batches(read_held_out, labels[validation], size, seed) if len(validation) else None
     run.history += training.train(part, phase, batches, held_out)
     if phase.augment and run.recipe.augment != "none":

@@ -2,6 +2,7 @@
 
 import math
 import time
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import keras
 import numpy as np
@@ -19,25 +20,38 @@ from zoo.progress import Progress
 class Batches(keras.utils.PyDataset):
     """Shuffled batches, another order in every epoch; `read(samples, generator)` gives the inputs of some samples.
 
-    Labels are class numbers, or one-hot; these may be mixed: `mix(inputs, labels, generator)` gives both anew. With two
-    workers or more, threads read ahead of the training.
+    Labels are class numbers, or one-hot; these may be mixed: `mix(inputs, labels, generator)` gives both anew. So many
+    `threads` read ahead of the training. `first_epoch`: where a run goes on that was cut off.
     """
 
-    def __init__(self, read, labels: np.ndarray, batch_size: int, seed: int, mix=None, workers: int = 1):
-        super().__init__(workers=workers)
+    def __init__(
+        self, read, labels: np.ndarray, batch_size: int, seed: int, mix=None, threads: int = 0, first_epoch: int = 0
+    ):  # fmt: skip
+        super().__init__()
         self._read, self._labels, self._batch_size, self._seed, self._mix = read, labels, batch_size, seed, mix
         self.one_hot = labels.ndim > 1
-        self._epoch = -1
+        # Not Keras' `workers`: on JAX and PyTorch, `fit` takes their first batch to build the model and never trains on it.
+        self._threads, self._pool = threads, ThreadPoolExecutor(threads) if threads else None
+        self._epoch = first_epoch - 1
         self.on_epoch_end()
 
     def on_epoch_end(self):
         self._epoch += 1
         self._order = np.random.default_rng((self._seed, self._epoch)).permutation(len(self._labels))
+        self._ahead: dict[int, Future] = {}
 
     def __len__(self) -> int:
         return math.ceil(len(self._labels) / self._batch_size)
 
     def __getitem__(self, batch: int):
+        if self._pool is None:
+            return self._batch(batch)
+        for later in range(batch, min(batch + 2 * self._threads, len(self))):
+            if later not in self._ahead:
+                self._ahead[later] = self._pool.submit(self._batch, later)
+        return self._ahead.pop(batch).result()
+
+    def _batch(self, batch: int):
         samples = self._order[batch * self._batch_size :][: self._batch_size]
         # Each batch has its own generator: a thread that works ahead cannot change what another batch draws.
         generator = np.random.default_rng((self._seed, self._epoch, batch))
