@@ -15,6 +15,7 @@ if __name__ == "__main__":  # first of all: the command line imports nothing hea
     sys.exit(main(["finetune", *sys.argv[1:]]))
 
 import os
+import shutil
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -55,6 +56,7 @@ class Run:
     probabilities: np.ndarray | None = None  # (images, classes)
     ten_crop: np.ndarray | None = None  # the same for what was held out, as means over several crops; NaN for the others
     augmented: training.Batches | None = None  # the last that were trained on
+    states: list[Path] = field(default_factory=list)  # folders from which an interrupted run goes on
     seconds: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -92,6 +94,8 @@ def run(recipe: Recipe) -> Path:
             if recipe.augment == "alexnet":
                 run.ten_crop = predict_ten_crop(run)
         results.write(run, folder, start)
+    for state in run.states:
+        shutil.rmtree(state, ignore_errors=True)
     runs.say(results.summary(folder=output))
     return output
 
@@ -221,7 +225,10 @@ def train_phase(run: Run, phase, rows, views: list[str]) -> None:
     size, seed = run.recipe.batch_size, run.recipe.seed
     batches = training.Batches(read, labels[train], size, seed, mix, threads)
     held_out = training.Batches(read_held_out, labels[validation], size, seed) if len(validation) else None
-    run.history += training.train(part, phase, batches, held_out)
+    settings = replace(run.recipe, data=None, output=None)  # the pictures themselves count, not where they lie
+    known = (settings, phase, data.digests, data.labels.tolist(), data.splits.tolist(), views)
+    run.states.append(training.state_folder(run.model, *known))
+    run.history += training.train(part, phase, batches, held_out, run.states[-1])
     if phase.augment and run.recipe.augment != "none":
         run.augmented = batches
 

@@ -1,44 +1,51 @@
 """One phase of training by gradient descent: freeze, compile, fit, in this order and nowhere else."""
 
+import hashlib
 import math
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 
 import keras
 import numpy as np
 from keras import layers
 
 import zoo
+from callbacks.checkpoint import TrainingState
 from callbacks.learning_rate import warmup_cosine
 from callbacks.optimizers import get_optimizer
+from callbacks.state import Stateful
+from recipes import runs
 from recipes.cache import Rows
-from recipes.errors import UserError
+from recipes.errors import UserError, shown
 from recipes.strategies import Phase
 from zoo.progress import Progress
+from zoo.weights.fetching import cache_folder
 
 
 class Batches(keras.utils.PyDataset):
     """Shuffled batches, another order in every epoch; `read(samples, generator)` gives the inputs of some samples.
 
     Labels are class numbers, or one-hot; these may be mixed: `mix(inputs, labels, generator)` gives both anew. So many
-    `threads` read ahead of the training. `first_epoch`: where a run goes on that was cut off.
+    `threads` read ahead of the training.
     """
 
-    def __init__(
-        self, read, labels: np.ndarray, batch_size: int, seed: int, mix=None, threads: int = 0, first_epoch: int = 0
-    ):  # fmt: skip
+    def __init__(self, read, labels: np.ndarray, batch_size: int, seed: int, mix=None, threads: int = 0):
         super().__init__()
         self._read, self._labels, self._batch_size, self._seed, self._mix = read, labels, batch_size, seed, mix
         self.one_hot = labels.ndim > 1
         # Not Keras' `workers`: on JAX and PyTorch, `fit` takes their first batch to build the model and never trains on it.
         self._threads, self._pool = threads, ThreadPoolExecutor(threads) if threads else None
-        self._epoch = first_epoch - 1
-        self.on_epoch_end()
+        self.begin(0)
 
-    def on_epoch_end(self):
-        self._epoch += 1
+    def begin(self, epoch: int) -> None:
+        """What is read next belongs to this epoch: a run that was cut off goes on in the middle."""
+        self._epoch = epoch
         self._order = np.random.default_rng((self._seed, self._epoch)).permutation(len(self._labels))
         self._ahead: dict[int, Future] = {}
+
+    def on_epoch_end(self):
+        self.begin(self._epoch + 1)
 
     def __len__(self) -> int:
         return math.ceil(len(self._labels) / self._batch_size)
@@ -82,29 +89,53 @@ def prepare(model: keras.Model, phase: Phase) -> keras.Model:
     return model if phase.augment else zoo.split(model, phase.freeze_until)[1]
 
 
-def train(part: keras.Model, phase: Phase, batches: Batches, validation: Batches | None) -> list[dict]:
-    """Fit a prepared part; one row of history an epoch.
+def train(part: keras.Model, phase: Phase, batches: Batches, validation: Batches | None, folder: Path) -> list[dict]:
+    """Fit a prepared part; one row of history an epoch. Each epoch leaves its state in the folder, from where a later call
+    with the same arguments goes on to the same result.
 
     Raises:
-        UserError: the loss became NaN or infinite.
+        UserError: the loss became NaN or infinite; the folder cannot be written, or what is in it is damaged.
     """
     schedule = warmup_cosine(phase.learning_rate, len(batches) * phase.epochs)
     loss = "categorical_crossentropy" if batches.one_hot else "sparse_categorical_crossentropy"
     part.compile(get_optimizer(phase.optimizer, schedule), loss, metrics=["accuracy"], jit_compile=False)
     recorder = History(phase, len(batches))
-    part.fit(batches, validation_data=validation, epochs=phase.epochs, verbose=0, shuffle=False, callbacks=[recorder])
+    try:
+        state = TrainingState(folder, [recorder])
+    except ValueError as error:  # a sentence already
+        raise UserError(str(error)) from error
+    batches.begin(state.initial_epoch)
+    try:
+        part.fit(batches, validation_data=validation, epochs=phase.epochs, verbose=0, shuffle=False,
+                 initial_epoch=state.initial_epoch, callbacks=state.callbacks)  # fmt: skip
+    except OSError as error:
+        raise UserError(f"The state of the training cannot be written to {shown(folder)} ({error.strerror}).") from error
     return recorder.rows
 
 
-class History(keras.callbacks.Callback):
+def state_folder(model: keras.Model, *depends) -> Path:
+    """Where the state of a training lies that begins with the model's weights and depends on nothing else."""
+    digest = hashlib.sha256(repr((depends, runs.versions())).encode("utf-8", "backslashreplace"))
+    for variable in model.weights:
+        digest.update(np.ascontiguousarray(keras.ops.convert_to_numpy(variable)))
+    return cache_folder("training") / digest.hexdigest()[:24]
+
+
+class History(Stateful):
     """Rows for history.csv, and a line of progress with the time left."""
+
+    STATE = ("rows",)
 
     def __init__(self, phase: Phase, steps: int):
         super().__init__()
         self.rows: list[dict] = []
-        self._phase = phase
+        self._phase, self._steps = phase, steps
         self._progress = Progress(phase.name, steps * phase.epochs, "steps")
         self._note = ""
+
+    def set_state(self, state):
+        super().set_state(state)
+        self._progress.skip(len(self.rows) * self._steps)
 
     def on_epoch_begin(self, epoch, logs=None):
         self._start = time.monotonic()

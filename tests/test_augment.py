@@ -250,13 +250,13 @@ def test_the_same_seed_gives_the_same_bytes_whatever_the_threads(name):
 
 
 @pytest.mark.parametrize("name", ["alexnet", "modern"])
-def test_training_ends_with_the_same_weights_whatever_the_threads(name):
+def test_training_ends_with_the_same_weights_whatever_the_threads(name, tmp_path):
     def weights(threads):
         keras.utils.set_random_seed(0)
         model = keras.Sequential([keras.Input((16, 16, 3)), keras.layers.Rescaling(1 / 255), keras.layers.Flatten(),
                                   keras.layers.Dense(3, "softmax", name="predictions")])  # fmt: skip
         phase = Phase("train", 3, 1e-2, None, augment=True, batch_norm="train")
-        training.train(model, phase, batches_of(name, threads=threads), None)
+        training.train(model, phase, batches_of(name, threads=threads), None, tmp_path / str(threads))
         return model.layers[-1].get_weights()[0]
 
     np.testing.assert_array_equal(weights(0), weights(3))
@@ -291,14 +291,14 @@ def test_without_mirror_nothing_mirrors(name, monkeypatch):
             read(np.arange(8), np.random.default_rng(0))
 
 
-def test_loss_and_accuracy_of_mixed_labels_by_hand():
+def test_loss_and_accuracy_of_mixed_labels_by_hand(tmp_path):
     """The accuracy counts the class with the largest share."""
     x = np.random.default_rng(0).normal(size=(40, 5)).astype("float32")
     labels = np.random.default_rng(1).dirichlet(np.ones(4), 40).astype("float32")
     model = keras.Sequential([keras.Input((5,)), keras.layers.Dense(4, "softmax")])
     guesses = model.predict(x, verbose=0)
     batches = training.Batches(lambda samples, _: x[samples], labels, 40, 0)
-    row = training.train(model, Phase("train", 2, 1e-3, None, augment=True), batches, None)[0]
+    row = training.train(model, Phase("train", 2, 1e-3, None, augment=True), batches, None, tmp_path)[0]
     assert row["loss"] == pytest.approx(-(labels * np.log(guesses)).sum(axis=1).mean(), rel=1e-4)
     assert row["accuracy"] == pytest.approx((labels.argmax(axis=1) == guesses.argmax(axis=1)).mean())
 
@@ -369,16 +369,18 @@ class TestRun:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("backend", ["jax", "torch"])
-def test_other_backends_augment_too(backend):
+def test_other_backends_augment_too(backend, tmp_path):
     """Their random numbers are their own in Keras' layers; the same seed gives the same there, too."""
     if importlib.util.find_spec(backend) is None:
         pytest.skip(f"{backend} is not installed")
     script = """
+import pathlib, sys
 import keras
 import test_augment as t
 t.test_the_same_seed_gives_the_same_bytes_whatever_the_threads("modern")
-t.test_training_ends_with_the_same_weights_whatever_the_threads("modern")
+t.test_training_ends_with_the_same_weights_whatever_the_threads("modern", pathlib.Path(sys.argv[1]))
 t.TestMixing().test_mixups_labels_are_the_weights_of_the_pixels()
 print(keras.backend.backend())
 """
-    assert python(script, cwd=ROOT, KERAS_BACKEND=backend, PYTHONPATH=f"{ROOT}:{ROOT / 'tests'}").split()[-1] == backend
+    printed = python(script, tmp_path, cwd=ROOT, KERAS_BACKEND=backend, PYTHONPATH=f"{ROOT}:{ROOT / 'tests'}")
+    assert printed.split()[-1] == backend

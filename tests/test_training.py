@@ -56,12 +56,12 @@ def test_fit_sees_another_order_in_every_epoch_the_same_with_the_same_seed():
 
 
 @pytest.mark.parametrize("batch_norm", ["inference", "train"])
-def test_frozen_layers_and_statistics_stay_bit_for_bit(batch_norm):
+def test_frozen_layers_and_statistics_stay_bit_for_bit(batch_norm, tmp_path):
     model = zoo.mobilenet_v2(alpha=0.35, input_shape=(32, 32, 3), num_classes=3)
     phase = replace(PHASE, batch_norm=batch_norm)
     before = {v.path: array(v) for v in model.weights}
     frozen = {id(v) for layer in zoo.split(model, "stage4")[0].layers for v in layer.weights}
-    training.train(training.prepare(model, phase), phase, batches(), None)
+    training.train(training.prepare(model, phase), phase, batches(), None, tmp_path)
     moved = {v.path for v in model.weights if not np.array_equal(before[v.path], array(v))}
     assert not moved & {v.path for v in model.weights if id(v) in frozen}
     assert "predictions/kernel" in {"/".join(path.split("/")[-2:]) for path in moved}
@@ -69,24 +69,63 @@ def test_frozen_layers_and_statistics_stay_bit_for_bit(batch_norm):
     assert statistics and all((path in moved) == (batch_norm == "train") for path in statistics)
 
 
-def test_training_behind_the_cut_trains_the_model_itself():
+def test_training_behind_the_cut_trains_the_model_itself(tmp_path):
     model = zoo.lenet5()
     phase = Phase("fine-tune", 1, 1e-2, "stage1", augment=False)
     part = training.prepare(model, phase)
     before = [array(v) for v in model.get_layer("c3").weights]
     x, y = np.random.default_rng(0).random((16, 14, 14, 6), "float32"), np.arange(16) % 10
-    training.train(part, phase, training.Batches(lambda samples, _: x[samples], y, 8, 0), None)
+    training.train(part, phase, training.Batches(lambda samples, _: x[samples], y, 8, 0), None, tmp_path)
     assert all((old != array(new)).any() for old, new in zip(before, model.get_layer("c3").weights, strict=True))
 
 
-def test_a_diverging_loss_is_a_sentence_not_a_model():
+def test_a_diverging_loss_is_a_sentence_not_a_model(tmp_path):
     model = zoo.lenet5(activation=None)  # logits where probabilities belong: the logarithm of a negative number
     phase = Phase("train", 3, 1e30, None, augment=True, batch_norm="train")
     x, y = np.full((16, 32, 32, 1), 255, np.uint8), np.arange(16) % 10
     model.get_layer("c1").kernel.assign(np.full((5, 5, 1, 6), np.nan))
     with pytest.raises(UserError, match="Training has diverged: the loss became nan in epoch 1"):
         training.train(training.prepare(model, phase), phase,
-                       training.Batches(lambda samples, _: x[samples], y, 8, 0), None)  # fmt: skip
+                       training.Batches(lambda samples, _: x[samples], y, 8, 0), None, tmp_path)  # fmt: skip
+
+
+@pytest.mark.parametrize("threads", [0, 2])
+def test_a_training_cut_off_goes_on_to_the_same_weights_and_history(threads, tmp_path):
+    """Cut off in the second of three epochs, in another order each, with a warm-up that does not begin again."""
+    x, y = np.random.default_rng(0).integers(0, 256, (40, 32, 32, 1), np.uint8), np.arange(40) % 10
+    phase = Phase("train", 3, 1e-2, None, augment=True, batch_norm="train")
+
+    def result(folder, cut_off=False):
+        reads = []
+
+        def read(samples, generator):
+            reads.append(len(samples))
+            if cut_off and len(reads) > 12:
+                raise KeyboardInterrupt
+            return x[samples] + generator.integers(0, 9, (len(samples), 1, 1, 1), np.uint8)
+
+        keras.utils.set_random_seed(0)
+        model = zoo.lenet5(dropout=0.3)
+        batches = training.Batches(read, y, 8, 0, threads=threads)
+        rows = training.train(training.prepare(model, phase), phase, batches, None, folder)
+        return model.get_weights(), [{k: v for k, v in row.items() if k != "seconds"} for row in rows]
+
+    expected, history = result(tmp_path / "whole")
+    with pytest.raises(BaseException):  # noqa: B017, PT011 - TensorFlow makes its own of what its thread meets
+        result(tmp_path / "cut", cut_off=True)
+    found, rows = result(tmp_path / "cut")
+    assert rows == history and len(rows) == 3
+    assert all(np.array_equal(a, b) for a, b in zip(found, expected, strict=True))
+
+
+def test_the_state_folder_depends_on_weights_and_settings():
+    keras.utils.set_random_seed(0)
+    model = zoo.lenet5()
+    first = training.state_folder(model, PHASE, [1, 2])
+    assert training.state_folder(model, PHASE, [1, 2]) == first
+    assert training.state_folder(model, replace(PHASE, epochs=2), [1, 2]) != first
+    model.get_layer("c1").bias.assign_add([1e-3] * 6)
+    assert training.state_folder(model, PHASE, [1, 2]) != first
 
 
 class TestStrategies:
