@@ -21,7 +21,20 @@ at most. Then it is trained at that rate, constant, with several seeds. All see 
 intervals are over seeds and say nothing of other held-out pictures; rates are chosen on the pictures that are reported,
 which flatters each a little and none more than the others.
 
-RESULT
+Measured on MNIST (LeNet-5 from a random start, 1,502 training pictures and 749 held out, 6 epochs, 5 seeds; mean and half
+of the 95 % interval; 2 CPU cores, TensorFlow 2.21, Keras 3.15.1; 28 short and 35 long runs in 336 s of processor time):
+
+    optimizer rate      validation loss      validation accuracy
+    sgd       0.1       0.263 ± 0.017        91.7 % ± 0.9 %
+    momentum  0.0316    0.207 ± 0.015        93.4 % ± 0.7 %
+    nesterov  0.0316    0.212 ± 0.015        93.5 % ± 0.6 %
+    adagrad   0.1       0.221 ± 0.020        93.1 % ± 0.2 %
+    rmsprop   0.00316   0.255 ± 0.014        92.4 % ± 0.9 %
+    adam      0.00316   0.246 ± 0.027        92.6 % ± 0.7 %
+    adamw     0.00316   0.247 ± 0.027        92.5 % ± 0.7 %
+
+Momentum, Nesterov's form of it and AdaGrad are separated from plain gradient descent in both columns, the two momenta from
+RMSProp in the loss; all else is within the intervals.
 """
 
 if __name__ == "__main__":  # first of all: the command line imports nothing heavy before it has read the flags

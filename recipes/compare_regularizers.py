@@ -19,7 +19,22 @@ every size with several seeds, of which each draws its own training set, start a
 loss are those of a test part that nothing has been chosen on; the loss is without penalties. The gap is the training
 part's value, measured as in use (no dropout, no shift), against the test's. Intervals are over seeds.
 
-RESULT
+Measured on MNIST (LeNet-5 from a random start, 1,000 test pictures, 3 seeds; mean and half of the 95 % interval; λ 0.001,
+dropout 0.2, a look every 2 epochs, 1 pixel; 2 CPU cores, TensorFlow 2.21, Keras 3.15.1; 79 runs in 608 s of processor time):
+
+                    test accuracy in %                          test loss minus training loss
+    images          100          300          1,000             100            300            1,000
+    none            78.0 ± 5.0   87.0 ± 1.0   90.9 ± 0.9        0.72 ± 0.29    0.41 ± 0.04    0.26 ± 0.03
+    L2              78.1 ± 4.7   86.9 ± 1.4   90.5 ± 0.6        0.71 ± 0.28    0.40 ± 0.04    0.24 ± 0.04
+    dropout         78.1 ± 4.6   86.8 ± 1.5   90.1 ± 1.7        0.72 ± 0.29    0.41 ± 0.05    0.25 ± 0.02
+    early stopping  78.1 ± 4.7   86.4 ± 1.0   90.5 ± 0.7        0.56 ± 0.19    0.32 ± 0.12    0.23 ± 0.12
+    augmentation    78.3 ± 4.1   88.0 ± 1.3   92.0 ± 0.6        0.66 ± 0.20    0.32 ± 0.09    0.15 ± 0.06
+    L2 + dropout    78.1 ± 4.5   86.7 ± 1.5   90.0 ± 1.5        0.70 ± 0.27    0.40 ± 0.05    0.23 ± 0.04
+    all             78.5 ± 4.4   87.3 ± 3.2   90.8 ± 2.6        0.54 ± 0.24    0.25 ± 0.21    0.14 ± 0.06
+
+More data closes the gap more than any of them. Of them augmentation does most: it has the best means at 300 and 1,000
+pictures, and at 1,000 a loss that is separated from that of "none". Dropout was best at its lowest rate, and L2 and dropout
+change nothing that three seeds can show.
 """
 
 if __name__ == "__main__":  # first of all: the command line imports nothing heavy before it has read the flags

@@ -147,9 +147,10 @@ def bands(x: Sequence[float], label: str, panels: Mapping[str, Mapping[str, np.n
     figure = Figure(figsize=(5.6 * len(panels), 4.4), layout="constrained")
     plots = figure.subplots(1, len(panels), squeeze=False)[0]
     for plot, (title, lines) in zip(plots, panels.items(), strict=True):
-        for name, values in lines.items():
+        for i, (name, values) in enumerate(lines.items()):
             mean, low, high = np.transpose([mean_interval(point) for point in np.transpose(values)])
-            plot.plot(x, mean, marker="o", markersize=3, linewidth=1.4, label=name)
+            style = "-" if i % 2 else "--"  # of two that coincide both are seen
+            plot.plot(x, mean, style, marker="o", markersize=3, linewidth=1.4, label=name)
             plot.fill_between(x, low, high, alpha=0.15, linewidth=0)
         plot.set(xlabel=label, ylabel=title, xscale=scale, yscale="log" if title.endswith("loss") else "linear")
         if scale == "log":
