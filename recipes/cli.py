@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     except KeyboardInterrupt:
         print(
-            "\nzoo: interrupted; the output folder is as it was, and what was decoded and computed is kept: "
+            "\nzoo: interrupted; the output folder is as it was, and what was decoded, computed and trained is kept: "
             "the same command goes on from there.",
             file=sys.stderr,
         )
