@@ -28,21 +28,23 @@ DEEP = {
     "convnext_small", "convnext_base", "convnext_large", "convnext_xlarge", "vit_s_16", "vit_b_16", "vit_l_16",
 }  # fmt: skip
 
-# Of their contract, what takes ten seconds or less stays in the gate; and a sibling's is left out that takes more.
-QUICK = {
-    "resnet32", "resnet34", "resnet44", "resnet56", "resnet110", "efficientnet_b1", "efficientnet_b2", "efficientnet_v2_b1",
-    "efficientnet_v2_b2", "vit_s_16", "vit_b_16",
-}  # fmt: skip
-COSTLY = DEEP - QUICK | {"vgg11_bn", "efficientnet_v2_s", "regnet_x_400mf"}
+# Those whose contract alone is left to `make deep`: a sibling or another variant of the same blocks stays.
+SIBLINGS = {"vgg11_bn", "resnet50v2", "googlenet", "inception_v3", "squeezenet1_0", "mobilenet_v3_large", "efficientnet_v2_s",
+            "regnet_x_400mf", "vit_b_32"}  # fmt: skip
 
 
 def pytest_collection_modifyitems(items):
-    """Mark as deep what builds a deep network with its values, in the tests of every architecture."""
+    """Mark as deep what is costly for a deep network, in the tests of every architecture."""
     for item in items:
-        contract = item.path.name == "test_zoo_contract.py"
-        if (contract or item.path.name.startswith("test_parity_")) and item.get_closest_marker("slow"):
-            if (COSTLY if contract else DEEP) & set(re.split(r"[\[\]-]", item.name)):
-                item.add_marker(pytest.mark.deep)
+        file = item.path.name
+        if file == "test_zoo_contract.py":
+            names = DEEP | SIBLINGS
+        elif file.startswith("test_parity_") or item.name.startswith("test_channels_and_sizes"):
+            names = DEEP
+        else:
+            continue
+        if item.get_closest_marker("slow") and names & set(re.split(r"[\[\]-]", item.name)):
+            item.add_marker(pytest.mark.deep)
 
 
 @pytest.fixture(scope="session")
