@@ -250,6 +250,7 @@ def test_the_same_seed_gives_the_same_bytes_whatever_the_threads(name):
 
 
 @pytest.mark.parametrize("name", ["alexnet", "modern"])
+@pytest.mark.slow
 def test_training_ends_with_the_same_weights_whatever_the_threads(name, tmp_path):
     def weights(threads):
         keras.utils.set_random_seed(0)
@@ -331,6 +332,7 @@ def digits(tmp_path_factory) -> Path:
     return folder / "train"
 
 
+@pytest.mark.slow
 class TestRun:
     @pytest.mark.parametrize("name, strategy", [("alexnet", "medium"), ("modern", "large")])
     def test_ends_and_shows_its_pictures(self, name, strategy, digits, tmp_path, capsys):

@@ -16,6 +16,8 @@ from helpers import ROOT
 
 from callbacks.checkpoint import TrainingState
 
+pytestmark = pytest.mark.slow
+
 EPOCHS = 70
 
 

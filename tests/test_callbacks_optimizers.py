@@ -45,6 +45,7 @@ def test_the_rates_of_each_stage():
     assert {**decayed_rates(lenet(), STAGES, DECAY), "predictions": 1.0} == RATES
 
 
+@pytest.mark.slow
 def test_one_step_of_adam_every_stage():
     """Adam's first step is rate · g / (|g| + ε'), whatever the gradient's size: scaling gradients would change nothing."""
     model, (x, y) = lenet(), data()
@@ -81,6 +82,7 @@ def test_two_steps_of_momentum_every_stage():
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.slow
 def test_without_rates_it_is_the_inner_optimizer_bit_for_bit(name):
     results = []
     for wrap in (lambda o: o, lambda o: LayerwiseRates(o, {})):

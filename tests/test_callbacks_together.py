@@ -42,6 +42,7 @@ def fit(names, folder=None):
     return model, callbacks
 
 
+@pytest.mark.slow
 def test_all_at_once_in_both_orders(tmp_path):
     for i, names in enumerate((list(MAKE), list(MAKE)[::-1])):
         model, callbacks = fit(names, tmp_path / str(i))

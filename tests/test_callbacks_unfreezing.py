@@ -9,6 +9,8 @@ import zoo
 from callbacks.optimizers import LayerwiseRates, layerwise
 from callbacks.unfreezing import GradualUnfreezing
 
+pytestmark = pytest.mark.slow
+
 PLAN = {0: "pre_logits", 2: "stage2", 4: None}
 X, Y = np.random.default_rng(0).integers(0, 256, (16, 32, 32, 1)).astype("uint8"), np.arange(16) % 10
 

@@ -112,6 +112,7 @@ def test_bad_flags_are_one_sentence(arguments, sentence, digits, tmp_path, capsy
     assert len(lines) == 1 and sentence in lines[0] and not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 class TestTrials:
     x, y = np.random.default_rng(0).integers(0, 256, (40, 32, 32, 1), np.uint8), np.arange(40) % 10
 
@@ -208,6 +209,7 @@ def test_the_verdict_keeps_to_the_intervals():
     assert trials.verdict({"a": [None]}, "loss", min) == "No loss can be compared: every one has diverged."
 
 
+@pytest.mark.slow
 class TestFinetune:
     @pytest.mark.parametrize("flags, name, rate", [
         ({}, "adam", 1e-4), ({"optimizer": "sgd"}, "sgd", 1e-2), ({"optimizer": "nesterov"}, "nesterov", 1e-3),

@@ -215,6 +215,7 @@ def test_feature_maps_are_the_stages_outputs():
     np.testing.assert_allclose(maps["stage2"], array(zoo.split(model, "stage2")[0](pixels[None]))[0], atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_transformers_tokens_are_laid_out_as_its_patches():
     model = zoo.vit_ti_16(num_classes=0, input_shape=(48, 48, 3))
     pixels = np.random.default_rng(0).integers(0, 256, (48, 48, 3)).astype("uint8")
