@@ -44,7 +44,6 @@ if __name__ == "__main__":  # first of all: the command line imports nothing hea
 
     sys.exit(main(["compare_optimizers", *sys.argv[1:]]))
 
-import dataclasses
 import math
 import time
 from functools import cache, partial
@@ -107,8 +106,7 @@ def _work(trials, settings: CompareOptimizers, data: Dataset, rate: float, seed:
 
 def _once(experiment: Experiment, settings: CompareOptimizers, piece: str, work) -> dict:
     """More seeds need no old run anew."""
-    depends = {k: v for k, v in dataclasses.asdict(settings).items() if k not in ("output", "seeds")}
-    return experiment.once(piece, work, **depends)
+    return experiment.once(piece, work, but=("seeds",))
 
 
 def _tune(experiment: Experiment, settings: CompareOptimizers, name: str, work, progress: Progress) -> float:

@@ -44,7 +44,6 @@ if __name__ == "__main__":  # first of all: the command line imports nothing hea
 
     sys.exit(main(["compare_regularizers", *sys.argv[1:]]))
 
-import dataclasses
 import math
 from functools import cache
 
@@ -55,6 +54,7 @@ from callbacks.early_stopping import IntervalEarlyStopping
 from callbacks.optimizers import RATES
 from recipes import runs
 from recipes.config import CompareRegularizers, Recipe
+from recipes.data import augment
 from recipes.data.dataset import Dataset
 from recipes.data.images import centre
 from recipes.errors import UserError, shown
@@ -93,11 +93,10 @@ def run(settings: CompareRegularizers) -> None:
 
     def result(method: str, strengths: dict[str, float], size: int, seed: int, part: str) -> dict:
         """One run, and its numbers on the part; kept when other sizes and seeds are asked for."""
-        depends = {k: v for k, v in dataclasses.asdict(settings).items() if k not in ("output", "sizes", "seeds")}
         values = ", ".join(f"{name} {value:g}" for name, value in strengths.items())
         return experiment.once(
             f"{method}: {values or '-'}; {size} images, seed {seed}, {part}",
-            lambda: _work(settings, data, trials, strengths, size, seed, part), **depends, largest=largest,
+            lambda: _work(settings, data, trials, strengths, size, seed, part), but=("sizes", "seeds"), largest=largest,
         )  # fmt: skip
 
     work = sum(map(len, STRENGTHS.values())) + len(METHODS) * len(settings.sizes) * settings.seeds
@@ -149,13 +148,10 @@ def _work(
 
 def shifted(data: Dataset, images: np.ndarray, most: int):
     """A reader of pictures moved by up to `most` pixels in both directions; the border is drawn out."""
-    size = data.framing.size
-
     def read(samples: np.ndarray, generator: np.random.Generator) -> np.ndarray:
         pixels = centre(data.pixels[images[samples]], data.framing)
         pixels = np.pad(pixels, ((0, 0), (most, most), (most, most), (0, 0)), mode="edge")
-        corners = generator.integers(0, 2 * most + 1, (len(samples), 2))
-        return np.stack([p[y : y + size, x : x + size] for p, (y, x) in zip(pixels, corners, strict=True)])
+        return augment.random_crop(pixels, generator, data.framing.size)
 
     return read
 

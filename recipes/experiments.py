@@ -43,14 +43,15 @@ class Experiment:
         except OSError as error:
             raise UserError(f"--output {shown(self.folder)} cannot be written ({error.strerror}): choose another.") from error
 
-    def once(self, piece: str, work: Callable[[], dict], **depends) -> dict:
+    def once(self, piece: str, work: Callable[[], dict], but: Sequence[str] = (), **more) -> dict:
         """What `work` gives, JSON values; from the journal if an earlier run with the same settings has done it.
 
         Args:
             piece: its name, such as "adam, seed 3".
-            depends: the settings that it depends on, if not on all: then it is kept when others change.
+            but: settings that it does not depend on: it is kept when they change.
+            more: what else it depends on.
         """
-        depends = json.loads(json.dumps(depends or self.settings, default=str))
+        depends = {k: v for k, v in self.settings.items() if k not in but} | json.loads(json.dumps(more, default=str))
         for line in (self.folder / JOURNAL).read_text(encoding="utf-8").splitlines():
             try:
                 record = json.loads(line)
@@ -111,16 +112,16 @@ def table(rows: Sequence[Mapping]) -> str:
     return "\n".join(lines)
 
 
-def axes(x: str, y: str, width: float = 6.4, height: float = 4.2) -> tuple:
-    """(figure, axes) with a light grid, drawn without a display."""
+def panels(count: int = 1, width: float = 6.4, height: float = 4.2) -> tuple:
+    """(figure, plots): so many side by side, each of that size in inches, with a light grid; drawn without a display."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height), layout="constrained")
-    plot = figure.add_subplot()
-    plot.set(xlabel=x, ylabel=y)
-    plot.grid(alpha=0.25, linewidth=0.6)
-    plot.spines[["top", "right"]].set_visible(False)
-    return figure, plot
+    figure = Figure(figsize=(width * count, height), layout="constrained")
+    plots = figure.subplots(1, count, squeeze=False)[0]
+    for plot in plots:
+        plot.grid(alpha=0.25, linewidth=0.6)
+        plot.spines[["top", "right"]].set_visible(False)
+    return figure, plots
 
 
 def _cell(value) -> str:

@@ -7,6 +7,7 @@ decoder, framing, graph, weights, cut and backend. So nothing stale can be found
 
 import hashlib
 from collections.abc import Sequence
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -38,7 +39,7 @@ def extract(
     outputs = [model.get_layer(cut).output for cut in cuts]
     shapes = [tuple(output.shape[1:]) for output in outputs]
     stores = [
-        Store(cache_folder("features") / fingerprint(model, cut, data), shape, "float32")
+        Store(folder(model, cut, data), shape, "float32")
         for cut, shape in zip(cuts, shapes, strict=True)
     ]
     keys = [f"{data.digests[index]} {view}" for index, view in views]
@@ -91,13 +92,16 @@ def forward(
     return [np.concatenate(output) for output in zip(*results, strict=True)]
 
 
-def fingerprint(model: keras.Model, cut: str, data: Dataset) -> str:
-    """Names everything that a feature depends on besides the picture."""
-    body = zoo.split(model, cut)[0]
-    digest = hashlib.sha256()
+def folder(model: keras.Model, cut: str, data: Dataset) -> Path:
+    """Where the features of a cut lie, by everything that they depend on besides the picture."""
     parts = (DECODER_VERSION, data.framing, model.origin.name, model.origin.variant, model.input_shape, cut,
              keras.backend.backend(), keras.config.floatx())  # fmt: skip
-    digest.update(repr(parts).encode())
-    for variable in body.weights:
+    return cache_folder("features") / fingerprint(zoo.split(model, cut)[0], *parts)
+
+
+def fingerprint(model: keras.Model, *parts) -> str:
+    """Names the model's weights and everything else that a result depends on: values that their `repr` tells apart."""
+    digest = hashlib.sha256(repr(parts).encode())
+    for variable in model.weights:
         digest.update(np.ascontiguousarray(keras.ops.convert_to_numpy(variable)))
     return digest.hexdigest()[:24]

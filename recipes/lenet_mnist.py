@@ -36,7 +36,7 @@ from recipes.data.images import Framing
 from recipes.data.sources import scan
 from recipes.errors import UserError
 from recipes.evaluate import wilson
-from recipes.experiments import Experiment, axes
+from recipes.experiments import Experiment, panels
 from recipes.strategies import Phase
 
 BATCH = 128
@@ -83,9 +83,10 @@ def run(settings: LenetMnist) -> Path:
 
 def _once(experiment: Experiment, settings: LenetMnist, name: str, seed: int, data: Dataset, pixels: np.ndarray) -> dict:
     """A form trained with one seed; its weights become a file."""
-    values = ("data", "epochs", "learning_rate", "optimizer", "validation")
-    depends = {key: getattr(settings, key) for key in values} | {"form": asdict(FORMS[name])}
-    return experiment.once(f"{name}, seed {seed}", lambda: _train(settings, name, seed, data, pixels), **depends)
+    return experiment.once(
+        f"{name}, seed {seed}", lambda: _train(settings, name, seed, data, pixels),
+        but=("forms", "seeds"), form=asdict(FORMS[name]),
+    )  # fmt: skip
 
 
 def _train(settings: LenetMnist, name: str, seed: int, data: Dataset, pixels: np.ndarray) -> dict:
@@ -127,7 +128,8 @@ def _row(name: str, found: list[dict]) -> dict:
 def _figure(results: dict[str, list[dict]]):
     """Every seed's error, the median of them, and the paper's."""
     part = next(iter(results.values()))[0]["part"]
-    figure, plot = axes("", f"{part} error in %")
+    figure, (plot,) = panels()
+    plot.set_ylabel(f"{part} error in %")
     for place, (name, found) in enumerate(results.items()):
         errors = [100 * result["error"] for result in found]
         plot.plot([place] * len(errors), errors, "o", color="#3b82f6", alpha=0.6, label=None if place else "a seed")

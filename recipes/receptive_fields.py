@@ -43,9 +43,10 @@ from matplotlib.patches import Rectangle
 import zoo
 from recipes import demo, runs
 from recipes.config import ReceptiveFields
-from recipes.data.images import Framing, ImageError, centre, decode, read_bytes
+from recipes.data.images import ImageError, centre, decode, read_bytes
 from recipes.errors import UserError, shown
 from recipes.experiments import Experiment, table
+from recipes.finetune import framing
 from recipes.models import own_options
 from recipes.strategies import backbone
 from zoo import analysis
@@ -55,6 +56,7 @@ from zoo.progress import Progress
 INPUT = np.array([[1, 2, 0, 3, 1], [1, 0, 0, 2, 2], [2, 1, 2, 1, 1], [0, 0, 1, 0, 0], [1, 2, 1, 1, 1]])
 KERNEL = np.array([[-1, 1, 2], [1, 1, 0], [-1, -2, 0]])
 SETTINGS = [(0, 1), (0, 2), (1, 1), (1, 2)]  # padding, stride
+STACKS = ((5,), (3, 3), (7,), (3, 3, 3))  # kernels in a row
 BATCH = 8
 COLOURS = ("#e69f00", "#56b4e9", "#009e73", "#d55e00", "#cc79a7", "#0072b2")  # Okabe & Ito: told apart by everyone
 
@@ -75,15 +77,17 @@ def run(settings: ReceptiveFields) -> Path:
     for name, output in outputs.items():
         runs.say(f"\n{name}: {len(output)} × {len(output)}\n{_grid(output)}")
     experiment.save_figure("worked_example", draw_example())
-    readable = [row | {"weights": f"{row['weights']:,}"} for row in counts()]
-    for title, rows in (("Output size", sizes()), ("Weights", readable), ("Stacks of kernels", stacks())):
+    arithmetic = {"sizes": sizes(), "counts": counts(), "stacks": stacks()}
+    readable = [row | {"weights": f"{row['weights']:,}"} for row in arithmetic["counts"]]
+    titles = {"Output size": arithmetic["sizes"], "Weights": readable, "Stacks of kernels": arithmetic["stacks"]}
+    for title, rows in titles.items():
         runs.say(f"\n{title}\n{table(rows)}")
-    experiment.save_figure("stacks", draw_stacks())
+    experiment.save_figure("stacks", draw_stacks(arithmetic["stacks"]))
 
     measured = experiment.once("fields", lambda: {"stages": measure(model)})["stages"]
     experiment.save_figure("fields", draw_fields(model, facts, measured))
     rows = [{"stage": name} | {k: v for k, v in stage.items() if k != "influence"} for name, stage in measured.items()]
-    experiment.finish(rows, worked_example=outputs, sizes=sizes(), counts=counts(), stacks=stacks())
+    experiment.finish(rows, worked_example=outputs, **arithmetic)
     return settings.output
 
 
@@ -139,7 +143,7 @@ def counts() -> list[dict]:
 def stacks() -> list[dict]:
     """What kernels in a row see, and what they cost between maps of C channels."""
     rows = []
-    for stack in ((5,), (3, 3), (7,), (3, 3, 3)):
+    for stack in STACKS:
         x = inputs = keras.Input((None, None, 1))  # one channel: the number of weights is that of C²
         for kernel in stack:
             x = layers.Conv2D(1, kernel, padding="same", use_bias=False)(x)
@@ -224,10 +228,9 @@ def picture(model: keras.Model, path: Path | None = None) -> np.ndarray:
     Raises:
         UserError: the file is no picture.
     """
-    size, channels, origin = model.input_shape[1], model.input_shape[3], model.origin
-    framing = Framing(size, round(size * origin.resize / origin.size), channels, origin.interpolation)
+    frame = framing(model)
     try:
-        return centre(decode(_example(channels) if path is None else read_bytes(path), framing)[0], framing)
+        return centre(decode(_example(frame.channels) if path is None else read_bytes(path), frame)[0], frame)
     except ImageError as error:
         raise UserError(f"{shown(path)} {error}: give a picture.") from error
 
@@ -277,11 +280,11 @@ def _cells(plot, values: np.ndarray, title: str, room: int, padding: int = 0) ->
     plot.axis("off")
 
 
-def draw_stacks() -> Figure:
+def draw_stacks(rows: list[dict]) -> Figure:
     """One row of pixels, and above it the units that see them: 3 × 3 kernels in a row grow to 5 and to 7."""
     figure = Figure(figsize=(11, 3.4), layout="constrained")
     plots = figure.subplots(1, 4, width_ratios=(5, 5, 7, 7))
-    for plot, stack, row in zip(plots, ((5,), (3, 3), (7,), (3, 3, 3)), stacks(), strict=True):
+    for plot, stack, row in zip(plots, STACKS, rows, strict=True):
         first, width = 0, sum(stack) - len(stack) + 1  # of the level: place of its first unit, number of units
         for level in range(len(stack) + 1):
             colour = COLOURS[5 if level else 0]

@@ -164,7 +164,7 @@ def _augmented(run) -> list[dict]:
     drawn = [run.augmented.draw(chosen, np.random.default_rng((run.recipe.seed, i))) for i in range(VERSIONS)]
     return [
         {
-            "picture": centre(data.pixels[train[[sample]]], data.framing)[0], "label": data.classes[data.labels[train[sample]]],
+            "picture": _picture(run, train[sample]), "label": data.classes[data.labels[train[sample]]],
             "versions": [
                 {"picture": np.rint(pictures[i]).clip(0, 255).astype("uint8"), "label": _label(labels[i], data.classes)}
                 for pictures, labels in drawn

@@ -1,6 +1,5 @@
 """One phase of training by gradient descent: freeze, compile, fit, in this order and nowhere else."""
 
-import hashlib
 import math
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -18,6 +17,7 @@ from callbacks.state import Stateful
 from recipes import runs
 from recipes.cache import Rows
 from recipes.errors import UserError, shown
+from recipes.features import fingerprint
 from recipes.strategies import Phase
 from zoo.progress import Progress
 from zoo.weights.fetching import cache_folder
@@ -115,10 +115,7 @@ def train(part: keras.Model, phase: Phase, batches: Batches, validation: Batches
 
 def state_folder(model: keras.Model, *depends) -> Path:
     """Where the state of a training lies that begins with the model's weights and depends on nothing else."""
-    digest = hashlib.sha256(repr((depends, runs.versions())).encode("utf-8", "backslashreplace"))
-    for variable in model.weights:
-        digest.update(np.ascontiguousarray(keras.ops.convert_to_numpy(variable)))
-    return cache_folder("training") / digest.hexdigest()[:24]
+    return cache_folder("training") / fingerprint(model, depends, runs.versions())
 
 
 class History(Stateful):

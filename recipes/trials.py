@@ -16,7 +16,7 @@ from recipes.data.images import Framing, centre
 from recipes.data.sources import Folder, scan
 from recipes.errors import UserError
 from recipes.evaluate import metrics
-from recipes.experiments import mean_interval
+from recipes.experiments import mean_interval, panels
 from recipes.training import Batches
 
 
@@ -137,16 +137,13 @@ def verdict(scores: Mapping[str, Sequence[float | None]], what: str, best=max) -
     return f"{start}, and no other interval reaches it."
 
 
-def bands(x: Sequence[float], label: str, panels: Mapping[str, Mapping[str, np.ndarray]], scale: str = "linear"):
+def bands(x: Sequence[float], label: str, charts: Mapping[str, Mapping[str, np.ndarray]], scale: str = "linear"):
     """A figure with a panel for each label of a y axis: of each name's values (seeds, points), the mean and its 95 % interval.
 
     Losses have a logarithmic axis.
     """
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(5.6 * len(panels), 4.4), layout="constrained")
-    plots = figure.subplots(1, len(panels), squeeze=False)[0]
-    for plot, (title, lines) in zip(plots, panels.items(), strict=True):
+    figure, plots = panels(len(charts), 5.6, 4.4)
+    for plot, (title, lines) in zip(plots, charts.items(), strict=True):
         for i, (name, values) in enumerate(lines.items()):
             mean, low, high = np.transpose([mean_interval(point) for point in np.transpose(values)])
             style = "-" if i % 2 else "--"  # of two that coincide both are seen
@@ -156,7 +153,5 @@ def bands(x: Sequence[float], label: str, panels: Mapping[str, Mapping[str, np.n
         if scale == "log":
             plot.set_xticks(x, [f"{value:,}" for value in x])
             plot.minorticks_off()
-        plot.grid(alpha=0.25, linewidth=0.6)
-        plot.spines[["top", "right"]].set_visible(False)
     plots[-1].legend(fontsize="small", frameon=False)
     return figure

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -121,3 +122,12 @@ def unprivileged():
         yield
     finally:
         os.seteuid(0)
+
+
+def digits_folder(folder: Path, images: int) -> Path:
+    """A folder of class folders: so many pictures of each of scikit-learn's digits."""
+    from recipes import demo
+
+    digits = demo.write_digits(folder, images, seed=0)
+    shutil.rmtree(digits / "test")
+    return digits / "train"

@@ -5,7 +5,6 @@ import importlib.util
 import io
 import json
 import math
-import shutil
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -14,11 +13,11 @@ from types import SimpleNamespace
 import keras
 import numpy as np
 import pytest
-from helpers import ROOT, pixels, python
+from helpers import ROOT, digits_folder, pixels, python
 from PIL import Image
 from test_report import Page
 
-from recipes import cli, demo, features, finetune, training
+from recipes import cli, features, finetune, training
 from recipes.config import Recipe
 from recipes.data import augment
 from recipes.data.images import Framing
@@ -326,10 +325,7 @@ def test_ten_crop_is_the_mean_over_the_crops_cut_by_hand(mirror, views):
 
 @pytest.fixture(scope="module")
 def digits(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("digits")
-    demo.write_digits(folder, images=8, seed=0)
-    shutil.rmtree(folder / "test")
-    return folder / "train"
+    return digits_folder(tmp_path_factory.mktemp("digits"), 8)
 
 
 @pytest.mark.slow

@@ -1,14 +1,13 @@
 """The comparison of optimisers on handwritten digits, and what it shares with the other comparison."""
 
-import csv
 import json
 import typing
-from dataclasses import replace
 from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
+from comparisons import goes_on_to_the_same_table, journal, table
 from helpers import array
 
 import zoo
@@ -34,15 +33,6 @@ def finished(digits, tmp_path_factory) -> CompareOptimizers:
     compare_optimizers.run(settings)
     return settings
 
-
-def journal(folder: Path) -> list[dict]:
-    return [json.loads(line) for line in (folder / "journal.jsonl").read_text().splitlines() if line]
-
-
-def table(folder: Path) -> list[dict]:
-    """Without what differs between two runs of the same command."""
-    with open(folder / "table.csv", newline="") as file:
-        return [{k: v for k, v in row.items() if k != "seconds"} for row in csv.DictReader(file)]
 
 
 def test_names_are_the_same_everywhere():
@@ -83,17 +73,7 @@ def test_the_chosen_rate_has_the_lowest_validation_loss_and_neighbours_on_both_s
 
 @pytest.mark.slow
 def test_a_rerun_trains_nothing_and_a_killed_run_ends_with_the_same_table(finished, tmp_path, monkeypatch):
-    killed = replace(finished, output=tmp_path / "killed")
-    killed.output.mkdir()
-    lines = (finished.output / "journal.jsonl").read_text().splitlines()
-    (killed.output / "journal.jsonl").write_text("\n".join([*lines[:-3], lines[-3][:40]]))  # cut off while it wrote
-    compare_optimizers.run(killed)
-    assert table(killed.output) == table(finished.output)
-
-    before = (killed.output / "journal.jsonl").read_bytes()
-    monkeypatch.setattr(trials.Trials, "train", lambda *_, **__: pytest.fail("trained again"))
-    compare_optimizers.run(killed)
-    assert (killed.output / "journal.jsonl").read_bytes() == before
+    goes_on_to_the_same_table(compare_optimizers, finished, 3, tmp_path, monkeypatch)
 
 
 @pytest.mark.parametrize(

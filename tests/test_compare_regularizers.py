@@ -1,13 +1,12 @@
 """The comparison of regularisers on handwritten digits, and the lecture's dropout against Keras'."""
 
-import csv
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
+from comparisons import goes_on_to_the_same_table, journal, table
 from helpers import array
 
 from recipes import cli, compare_regularizers, demo, trials
@@ -35,14 +34,6 @@ def finished(digits, tmp_path_factory):
         compare_regularizers.run(settings)
         yield settings
 
-
-def journal(folder: Path) -> list[dict]:
-    return [json.loads(line) for line in (folder / "journal.jsonl").read_text().splitlines() if line]
-
-
-def table(folder: Path) -> list[dict]:
-    with open(folder / "table.csv", newline="") as file:
-        return list(csv.DictReader(file))
 
 
 @pytest.mark.slow
@@ -74,17 +65,7 @@ def test_strengths_have_the_lowest_validation_loss_and_the_test_is_for_what_was_
 
 @pytest.mark.slow
 def test_a_rerun_trains_nothing_and_a_killed_run_ends_with_the_same_table(finished, tmp_path, monkeypatch):
-    killed = replace(finished, output=tmp_path / "killed")
-    killed.output.mkdir()
-    lines = (finished.output / "journal.jsonl").read_text().splitlines()
-    (killed.output / "journal.jsonl").write_text("\n".join([*lines[:-9], lines[-9][:40]]))  # cut off while it wrote
-    compare_regularizers.run(killed)
-    assert table(killed.output) == table(finished.output)
-
-    before = (killed.output / "journal.jsonl").read_bytes()
-    monkeypatch.setattr(trials.Trials, "train", lambda *_, **__: pytest.fail("trained again"))
-    compare_regularizers.run(killed)
-    assert (killed.output / "journal.jsonl").read_bytes() == before
+    goes_on_to_the_same_table(compare_regularizers, finished, 9, tmp_path, monkeypatch)
 
 
 @pytest.mark.parametrize(

@@ -37,10 +37,10 @@ def test_finished_pieces_are_not_done_again(tmp_path):
 
 
 def test_a_piece_may_depend_on_less_than_all_settings(tmp_path):
-    Experiment(Settings(tmp_path / "e")).once("a", lambda: {"value": 1}, data="mnist")
+    Experiment(Settings(tmp_path / "e")).once("a", lambda: {"value": 1}, but=["epochs"], data="mnist")
     other = Experiment(Settings(tmp_path / "e", epochs=4))
-    assert other.once("a", lambda: {"value": 2}, data="mnist")["value"] == 1
-    assert other.once("a", lambda: {"value": 3}, data="cifar")["value"] == 3
+    assert other.once("a", lambda: {"value": 2}, but=["epochs"], data="mnist")["value"] == 1
+    assert other.once("a", lambda: {"value": 3}, but=["epochs"], data="cifar")["value"] == 3
 
 
 def test_table_and_numbers_are_written(tmp_path, capsys):

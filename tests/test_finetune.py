@@ -16,10 +16,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import unprivileged
+from helpers import digits_folder, unprivileged
 from PIL import Image
 
-from recipes import cli, demo, finetune, runs, runtime
+from recipes import cli, finetune, runs, runtime
 from recipes.config import Recipe
 from recipes.errors import UserError
 from zoo.progress import Progress
@@ -30,10 +30,7 @@ FILES = {"model.keras", "result.json", "report.html", "recipe.json", "files.csv"
 @pytest.fixture(scope="module")
 def digits(tmp_path_factory) -> Path:
     """A folder of class folders: 12 pictures of each digit."""
-    folder = tmp_path_factory.mktemp("digits")
-    demo.write_digits(folder, images=12, seed=0)
-    shutil.rmtree(folder / "test")
-    return folder / "train"
+    return digits_folder(tmp_path_factory.mktemp("digits"), 12)
 
 
 @pytest.fixture(scope="module")

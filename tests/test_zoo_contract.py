@@ -153,12 +153,16 @@ def ancestors(model, stage):
     return found & {layer.name for layer in model.layers}  # not bare operations, such as that which flips RGB to BGR
 
 
-@cases
-def test_freezing_freezes_the_ancestors_and_nothing_else(built):
-    _, _, model, _ = built
+def check_freezing(model):
     for stage in stages(model):
         freeze(model, stage)
         assert {layer.name for layer in model.layers if not layer.trainable} == ancestors(model, stage)
+
+
+@cases
+def test_freezing_freezes_the_ancestors_and_nothing_else(built):
+    _, _, model, _ = built
+    check_freezing(model)
     freeze(model, None)
     assert all(layer.trainable for layer in model.layers)
 

@@ -6,10 +6,10 @@ import keras
 import pytest
 from keras import applications
 from parity import TWINS, torchvision
-from test_zoo_contract import CONVOLUTIONAL, FLAT, PATCHES, ancestors, size_of, smallest
+from test_zoo_contract import CONVOLUTIONAL, FLAT, PATCHES, check_freezing, size_of, smallest
 
 import zoo
-from zoo import MODELS, analysis, facts, freeze, new_head, split, stages
+from zoo import MODELS, analysis, facts, new_head, split, stages
 from zoo.weights import loading
 
 # Those whose files name their tensors as ours; of the others the parity tests tell how the names are found.
@@ -31,8 +31,7 @@ def test_stages_freezing_splitting_and_heads(name):
     for stage in stages(model):
         body, head = split(model, stage)
         assert head.input_shape == body.output_shape and head.output_shape == (None, 7)
-        freeze(model, stage)
-        assert {layer.name for layer in model.layers if not layer.trainable} == ancestors(model, stage)
+    check_freezing(model)
     assert new_head(model, 3).output_shape == (None, 3)
 
 
