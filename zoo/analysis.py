@@ -139,7 +139,7 @@ def blueprint(builder, **options) -> keras.Model:
         with keras.StatelessScope(initialize_variables=False):
             return builder(**options)
     finally:
-        keras.utils.clear_session()
+        keras.utils.clear_session(free_memory=False)  # a full collection may take seconds
 
 
 # ---------------------------------------------------------------------------------------------- the graph
