@@ -1,7 +1,7 @@
 """What every test gets: a cache folder of its own, a quiet TensorFlow, and the shared data where they are."""
 
+import gc
 import os
-import re
 import tempfile
 from pathlib import Path
 
@@ -18,8 +18,8 @@ def pytest_configure(config):
     os.environ.pop("ZOO_MIRROR", None)
 
 
-# Longer or wider forms of a network whose smallest form is tested by the same code. Their graphs, names and counts are
-# tested with the others (test_zoo_graphs.py, test_analysis.py); what needs their values takes an hour of two cores.
+# Longer or wider forms of a network whose smallest form is tested by the same code. Their parameters, multiply-adds and
+# stages are tested with the others' (test_analysis.py); their graphs and values take an hour of two cores.
 DEEP = {
     "vgg11", "vgg13", "vgg19", "vgg13_bn", "vgg16_bn", "vgg19_bn", "resnet34", "resnet101", "resnet152", "resnet101v2",
     "resnet152v2", "resnet32", "resnet44", "resnet56", "resnet110", "densenet161", "densenet169", "densenet201",
@@ -28,23 +28,30 @@ DEEP = {
     "convnext_small", "convnext_base", "convnext_large", "convnext_xlarge", "vit_s_16", "vit_b_16", "vit_l_16",
 }  # fmt: skip
 
-# Those whose contract alone is left to `make deep`: a sibling or another variant of the same blocks stays.
-SIBLINGS = {"vgg11_bn", "resnet50v2", "googlenet", "inception_v3", "squeezenet1_0", "mobilenet_v3_large", "efficientnet_v2_s",
-            "regnet_x_400mf", "vit_b_32"}  # fmt: skip
+# Those whose contract, or parity, alone is left to `make deep`: a sibling or another variant of the same blocks stays.
+CONTRACT = {"vgg11_bn", "resnet50", "resnet50v2", "googlenet", "inception_v3", "inception_v3-torch", "squeezenet1_0",
+            "mobilenet", "mobilenet_v2", "mobilenet_v2-torch", "mobilenet_v3_large", "mobilenet_v3_small-torch",
+            "efficientnet_b0-torch", "efficientnet_v2_s", "regnet_x_400mf", "vit_b_32"}  # fmt: skip
+PARITY = {"efficientnet_v2_s", "regnet_x_400mf", "vit_b_32"}
 
 
 def pytest_collection_modifyitems(items):
     """Mark as deep what is costly for a deep network, in the tests of every architecture."""
     for item in items:
-        file = item.path.name
-        if file == "test_zoo_contract.py":
-            names = DEEP | SIBLINGS
-        elif file.startswith("test_parity_") or item.name.startswith("test_channels_and_sizes"):
-            names = DEEP
-        else:
-            continue
-        if item.get_closest_marker("slow") and names & set(re.split(r"[\[\]-]", item.name)):
+        file, case = item.path.name, item.callspec.id if hasattr(item, "callspec") else ""
+        words = set(case.split("-"))
+        deep = {
+            "test_zoo_contract.py": words & DEEP or case in CONTRACT,
+            "test_zoo_graphs.py": words & DEEP,
+        }.get(file, file.startswith("test_parity_") and words & (DEEP | PARITY))
+        if deep and item.get_closest_marker("slow"):
             item.add_marker(pytest.mark.deep)
+
+
+def pytest_collection_finish():
+    """What has been imported and collected stays: a full garbage collection need not look at it, many times a minute."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -294,15 +294,17 @@ def test_a_blueprint_has_no_values_and_the_same_facts():
 
 
 # ---------------------------------------------------------------------------------------------- the file of facts
-def fast(known):
-    return known.model in ("lenet5", "vgg16") or known.options == {"alpha": 0.25}
+def cases():
+    """The first record of each graph is tested in every run; other sizes, widths and classes of it are deep."""
+    seen = set()
+    for known in facts.read():
+        fast = known.model in ("lenet5", "vgg16") or known.options == {"alpha": 0.25}
+        marks = () if fast else (slow, pytest.mark.deep) if (known.model, known.variant) in seen else slow
+        seen.add((known.model, known.variant))
+        yield pytest.param(known, id="-".join(map(str, facts.key(known))), marks=marks)
 
 
-@pytest.mark.parametrize(
-    "known",
-    [pytest.param(known, id="-".join(map(str, facts.key(known))), marks=() if fast(known) else slow)
-     for known in facts.read()],
-)  # fmt: skip
+@pytest.mark.parametrize("known", list(cases()))
 def test_facts_are_those_of_what_is_built(known):
     assert isinstance(known.multiply_adds, int)
     built = facts.measure(known.model, known.variant, known.options, input_shape=known.input_shape,

@@ -1,4 +1,4 @@
-"""VGGs against keras.applications (VGG-16: test_zoo_parity.py) and torchvision."""
+"""VGGs against keras.applications and torchvision."""
 
 import keras
 import numpy as np
