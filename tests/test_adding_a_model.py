@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pytest
 from helpers import ROOT, python
 from safetensors.numpy import save_file
 
@@ -16,6 +17,7 @@ PAGE = (ROOT / "docs" / "adding-a-model.md").read_text(encoding="utf-8")
 CHECK = """
 import json, sys
 import numpy as np
+import pytest
 import zoo
 model = zoo.tinynet(weights="example")
 body, head = zoo.split(model, "stage1")
@@ -67,6 +69,7 @@ def weights(folder):
     return tensors
 
 
+@pytest.mark.slow
 def test_the_page_makes_a_model(tmp_path):
     shutil.copytree(ROOT / "zoo", tmp_path / "zoo", ignore=shutil.ignore_patterns("__pycache__"))
     follow(tmp_path)

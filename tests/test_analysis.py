@@ -59,6 +59,7 @@ def test_three_small_convolutions_see_what_a_large_one_does_for_fewer_weights():
         ("vit_b_16", {"variant": "torch"}, 17.56),
     ],
 )
+@pytest.mark.slow
 def test_multiply_adds_are_the_published(name, options, giga):
     if name not in zoo.MODELS:
         pytest.skip(f"the zoo has no {name} yet")
@@ -229,6 +230,7 @@ def test_what_cannot_be_said_is_not(size):
 
 
 # ---------------------------------------------------------------------------------------------- models of other kinds
+@pytest.mark.slow
 def test_open_sizes():
     fixed, free = (analyse(zoo.mobilenet(0.25, input_shape=(size, size, 3), num_classes=0)) for size in (64, None))
     assert [f.receptive_field for f in free] == [f.receptive_field for f in fixed]
@@ -340,6 +342,7 @@ def test_facts_are_written_as_they_are_read(tmp_path, monkeypatch):
 
 
 # ---------------------------------------------------------------------------------------------- features
+@pytest.mark.slow
 def test_features_are_the_bodies_outputs():
     model = zoo.mobilenet(0.25, num_classes=7, input_shape=(64, 64, 3))
     x = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3)).astype("uint8")

@@ -33,6 +33,7 @@ def test_without_any_number_the_weights_stay():
     assert run(WeightAveraging(2), [float("nan")] * 3) == 2
 
 
+@pytest.mark.slow
 def test_inside_a_fit():
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, use_bias=False, kernel_initializer="ones")])
     model.compile(keras.optimizers.SGD(0.1), "mse")

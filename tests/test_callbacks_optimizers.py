@@ -93,6 +93,7 @@ def test_without_rates_it_is_the_inner_optimizer_bit_for_bit(name):
         np.testing.assert_array_equal(plain, wrapped)
 
 
+@pytest.mark.slow
 def test_a_rate_of_zero_moves_nothing_and_slots_go_on():
     model = lenet()
     before = copies(model)
@@ -104,6 +105,7 @@ def test_a_rate_of_zero_moves_nothing_and_slots_go_on():
     assert all(np.any(array(slot)) for slot in optimizer.inner._momentums)
 
 
+@pytest.mark.slow
 def test_rates_change_inside_a_compiled_fit():
     model, moved = lenet(), []
     optimizer = LayerwiseRates(keras.optimizers.SGD(0.01), {"*": 0.0})
@@ -121,6 +123,7 @@ def test_rates_change_inside_a_compiled_fit():
     assert moved == [False, True, False]
 
 
+@pytest.mark.slow
 def test_configuration_and_slots_survive_saving(tmp_path):
     model = lenet()
     one_fit(model, LayerwiseRates(get_optimizer("momentum", 0.01), {"c?": 0.25, "f6": 0.5}), *data(), steps=2)
@@ -135,6 +138,7 @@ def test_configuration_and_slots_survive_saving(tmp_path):
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.slow
 def test_with_a_schedule_and_mixed_precision():
     keras.config.set_dtype_policy("mixed_float16")
     try:
@@ -156,6 +160,7 @@ def test_a_pattern_that_matches_nothing_is_an_error():
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.slow
 def test_weight_decay_is_decoupled_and_spares_biases_and_norms(name):
     """Labels without weight give no gradient: what moves is the decay alone, w ← w - 0.1 · 0.5 · w."""
     inputs = keras.Input((3,))

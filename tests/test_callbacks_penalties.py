@@ -38,6 +38,7 @@ def test_l1_and_l2_on_a_built_model():
     assert again.get_layer("c1").kernel_regularizer.get_config() == {"l1": 0.02, "l2": 0.01}
 
 
+@pytest.mark.slow
 def test_l2_sp_is_the_heads_l2_at_the_start_and_grows_with_the_distance():
     model = zoo.lenet5(weights=None)
     l2_sp(model, start=0.5, head=0.25)
@@ -66,6 +67,7 @@ def test_l2_sp_pulls_back():
     np.testing.assert_allclose(after["f6/kernel"], start["f6/kernel"], atol=1e-7)
 
 
+@pytest.mark.slow
 def test_frozen_layers_add_nothing_and_a_scheduler_adds_to_it():
     model = zoo.lenet5(weights=None)
     l2_sp(model, start=0.5, head=0.25)

@@ -80,6 +80,7 @@ def test_dropouts_expectation_is_the_output_without_it():
     np.testing.assert_array_equal(array(model(X)), 1)
 
 
+@pytest.mark.slow
 def test_a_seed_repeats_the_masks():
     def losses():
         inputs = keras.Input((4,))
@@ -145,6 +146,7 @@ def test_an_interrupted_fit_can_be_undone():
     assert model.get_layer("dense").kernel.regularizer is None
 
 
+@pytest.mark.slow
 def test_a_second_fit_starts_from_the_same_variables():
     model, _ = ones()
     variables = [id(v) for v in model.variables]
@@ -155,6 +157,7 @@ def test_a_second_fit_starts_from_the_same_variables():
         assert [id(v) for v in model.variables] == variables
 
 
+@pytest.mark.slow
 def test_layers_by_pattern_and_on_top_of_their_own_penalty():
     model = zoo.lenet5(weights=None, l2=0.5)
     model.compile(keras.optimizers.SGD(0.0), "sparse_categorical_crossentropy")

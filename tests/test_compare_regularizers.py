@@ -77,6 +77,7 @@ def test_a_rerun_trains_nothing_and_a_killed_run_ends_with_the_same_table(finish
         (["--model", "resnet5000"], "no model 'resnet5000'"),
     ],
 )
+@pytest.mark.slow
 def test_bad_flags_are_one_sentence(arguments, sentence, digits, tmp_path, capsys):
     assert cli.main(["compare_regularizers", str(digits), "--output", str(tmp_path / "run"), *arguments]) == 2
     lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("zoo: ")]

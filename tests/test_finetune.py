@@ -75,6 +75,7 @@ def test_files_csv_and_metrics_agree(finished):
     assert len(table(output / "history.csv")) == 1
 
 
+@pytest.mark.slow
 def test_model_loads_where_zoo_cannot_be_imported_and_gives_the_stated_accuracy(finished, digits, tmp_path):
     """Another process, without this project, decodes the pictures by itself and counts."""
     output, result = finished
@@ -108,6 +109,7 @@ def test_only_stock_layers_are_saved(finished):
     assert '"module": "zoo' not in config and "registered_name\": \"zoo" not in config
 
 
+@pytest.mark.slow
 def test_the_same_command_twice_gives_the_same_predictions(finished, digits, tmp_path):
     output, result = finished
     finetune.run(Recipe.load(output / "recipe.json").__class__(data=digits, output=tmp_path / "again",
@@ -115,6 +117,7 @@ def test_the_same_command_twice_gives_the_same_predictions(finished, digits, tmp
     assert (tmp_path / "again" / "files.csv").read_bytes() == (output / "files.csv").read_bytes()
 
 
+@pytest.mark.slow
 def test_recipe_json_repeats_the_run(finished, tmp_path):
     output, result = finished
     recipe = Recipe.load(output / "recipe.json")
@@ -124,6 +127,7 @@ def test_recipe_json_repeats_the_run(finished, tmp_path):
 
 
 @pytest.mark.parametrize("strategy, frozen", [("medium", ["c1"]), ("large", ["c1"]), ("scratch", [])])
+@pytest.mark.slow
 def test_every_strategy_runs_freezes_and_repeats(strategy, frozen, digits, tmp_path):
     recipe = Recipe(data=digits, output=tmp_path / "one", model="lenet5", strategy=strategy, epochs=2)
     finetune.run(recipe)
@@ -135,6 +139,7 @@ def test_every_strategy_runs_freezes_and_repeats(strategy, frozen, digits, tmp_p
     assert [row["epoch"] for row in history] == ["1", "2"] and all(row["validation_loss"] for row in history)
 
 
+@pytest.mark.slow
 def test_a_corrupt_picture_is_named_left_out_and_listed(digits, tmp_path, capsys):
     data = tmp_path / "data"
     shutil.copytree(digits, data)
@@ -220,6 +225,7 @@ def test_no_permission_to_write():
         folder.rmdir()
 
 
+@pytest.mark.slow
 def test_ctrl_c_leaves_the_old_run_and_one_line(finished, digits, tmp_path):
     output = tmp_path / "run"
     shutil.copytree(finished[0], output)

@@ -39,6 +39,7 @@ def test_problems_solved_together_are_those_solved_alone():
         np.testing.assert_allclose(together, alone, atol=5e-3)
 
 
+@pytest.mark.slow
 def test_cross_validation_never_sees_the_pictures_it_judges():
     """With labels at random, an honest score is chance; one fold that leaks would be near 1."""
     rng = np.random.default_rng(0)
@@ -47,6 +48,7 @@ def test_cross_validation_never_sees_the_pictures_it_judges():
     assert all(abs(row["accuracy"] - 0.5) < 0.1 for row in head.path)
 
 
+@pytest.mark.slow
 def test_mirror_images_that_mislead_are_left_out():
     x, labels = problem(images=200, classes=2, noise=1.0)
     misleading = -x  # mirrored, each class looks like the other

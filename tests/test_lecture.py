@@ -131,6 +131,7 @@ def test_sizes_are_those_of_the_formula():
             assert row[f"stride {stride}"] == " × ".join(map(str, size))
 
 
+@pytest.mark.slow
 def test_counts():
     rows = {row["layer"]: (row["output"], row["weights"]) for row in receptive_fields.counts()}
     assert list(rows.values()) == [
@@ -161,6 +162,7 @@ def test_lenets_fields_are_measured():
 
 
 @pytest.mark.parametrize("name, options", [("mobilenet", {"alpha": 0.25}), ("resnet20", {}), ("squeezenet1_1", {})])
+@pytest.mark.slow
 def test_measured_fields_are_the_computed_ones(name, options):
     model = zoo.get_model(name, num_classes=0, input_shape=(64, 64, 3), **options)
     measured = receptive_fields.measure(model)
@@ -233,6 +235,7 @@ def test_the_most_active_channels_come_first():
 
 
 @pytest.mark.parametrize("shape", [(3, 3, 3, 7), (5, 5, 6, 16), (3, 3, 50, 1), (3, 3, 16, 32), (7, 7, 1, 64)])
+@pytest.mark.slow
 def test_kernels_of_any_kind_are_drawn(shape):
     figure = kernels.draw_kernels("layer", np.random.default_rng(0).normal(size=shape))
     drawn = sum(bool(plot.images) for plot in figure.axes)

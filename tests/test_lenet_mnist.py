@@ -43,6 +43,7 @@ def test_the_table_the_weights_and_the_resumption(digits, tmp_path, capsys):
     assert capsys.readouterr().out.count("95 % interval") == 2
 
 
+@pytest.mark.slow
 def test_choices_leave_the_test_part_alone(digits, tmp_path):
     command = ["lenet_mnist", str(digits), "--output", str(tmp_path / "run"), "--epochs", "1", "--seeds", "1"]
     assert cli.main([*command, "--validation", "0.25", "--forms", "1998"]) == 0

@@ -105,6 +105,7 @@ def test_describe_prints_layers_stages_and_weights(zoo_command):
     assert weights.splitlines()[1].split()[:3] == ["lenet5", "keras", "mnist"]
 
 
+@pytest.mark.slow
 def test_describe_with_options(zoo_command):
     _, out, _ = zoo_command("describe", "mobilenet_v2", "--alpha", "0.35", "--input-size", "65", "--variant", "keras")
     assert out.startswith("mobilenet_v2, variant keras of keras, torch, timm, input 65 × 65 × 3\n")
@@ -120,6 +121,7 @@ def test_describe_with_options(zoo_command):
         (["lenet5", "--input-size", "8"], "lenet5: height and width must be 16 or more, found (8, 8, 1)."),
     ],
 )
+@pytest.mark.slow
 def test_describe_tells_what_is_wrong(zoo_command, arguments, message):
     status, out, err = zoo_command("describe", *arguments)
     assert status == 2 and out == ""

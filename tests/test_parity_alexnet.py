@@ -15,6 +15,7 @@ def features(*shape):
 
 
 @pytest.mark.parametrize("size, alpha, beta, k", [(5, 1e-4, 0.75, 2.0), (5, 2e-5, 0.75, 1.0), (3, 1e-3, 0.5, 1.0)])
+@pytest.mark.slow
 def test_local_response_norm_by_hand_and_in_torch(size, alpha, beta, k):
     x = features(2, 4, 5, 7)
     found = array(local_response_norm(keras.ops.convert_to_tensor(x), size, alpha, beta, k, name="norm"))
@@ -98,6 +99,7 @@ def test_alexnet_of_the_paper():
 
 
 @pytest.mark.parametrize("name, sizes", [("squeezenet1_0", (224, 75)), ("squeezenet1_1", (224, 75, 96))])
+@pytest.mark.slow
 def test_squeezenet_of_torchvision(name, sizes, tmp_path):
     theirs = getattr(torchvision().models, name)(num_classes=CLASSES)
     with_torch(name, theirs, tmp_path, sizes=sizes)

@@ -19,6 +19,7 @@ TWINS = {"mobilenet": (applications.mobilenet, "MobileNet"), "mobilenet_v2": (ap
     [("mobilenet", 0.25), *[pytest.param(*case, marks=slow) for case in
                             (("mobilenet", 1.0), ("mobilenet_v2", 0.35), ("mobilenet_v2", 1.0))]],
 )  # fmt: skip
+@pytest.mark.slow
 def test_mobilenets_at_even_and_odd_sizes(name, alpha, tmp_path):
     with_keras(name, *TWINS[name], tmp_path, sizes=(64, 75, 33), alpha=alpha)  # odd at every, and at some resolutions
 
@@ -40,6 +41,7 @@ def test_every_kind_of_file(name, options, kind, tmp_path):
     close(array(ours(x)), array(theirs(module.preprocess_input(x.astype(np.float32)))))
 
 
+@pytest.mark.slow
 def test_notop_files_of_keras_applications(tmp_path):
     theirs = applications.MobileNet(alpha=0.25, weights=None, include_top=False, input_shape=(64, 64, 3), pooling="avg")
     path = write_legacy(randomize(theirs), tmp_path / "notop.h5")

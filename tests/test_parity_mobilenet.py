@@ -23,10 +23,12 @@ V3 = {"mobilenet_v3_small": "MobileNetV3Small", "mobilenet_v3_large": "MobileNet
     pytest.param("mobilenet_v3_large", 1.0, marks=slow),
     pytest.param("mobilenet_v3_large", 1.25, marks=slow),  # the last layer grows too
 ])  # fmt: skip
+@pytest.mark.slow
 def test_v3_of_keras(name, alpha, tmp_path):
     with_keras(name, MODULE, V3[name], tmp_path, alpha=alpha)
 
 
+@pytest.mark.slow
 def test_v3_files_of_before_keras_3(tmp_path):
     """The official files call the layers `expanded_conv_1/expand/BatchNorm`, which Keras 3 forbids."""
     def called(name):
@@ -63,6 +65,7 @@ TIMM = [
 
 
 @pytest.mark.parametrize("name, theirs, options", TIMM)
+@pytest.mark.slow
 def test_timm(name, theirs, options, tmp_path):
     torchvision()  # timm imports it
     timm = pytest.importorskip("timm", reason="timm is not installed: its graphs cannot be compared")

@@ -102,10 +102,12 @@ def cifar(depth):
         pytest.param("resnet110", 18, marks=slow),
     ],
 )
+@pytest.mark.slow
 def test_cifar(name, depth, tmp_path):
     with_torch(name, cifar(depth), tmp_path, (32, 37, 16) if depth == 3 else (32,))
 
 
+@pytest.mark.slow
 def test_the_catalog_has_the_papers_cifar_networks():
     entries = {entry.model: entry for entry in catalog.ENTRIES if entry.tag == "cifar10"}
     assert list(entries) == ["resnet20", "resnet32", "resnet44", "resnet56", "resnet110"]

@@ -203,6 +203,7 @@ def test_no_mistake_is_said_plainly():
     assert "No class was taken for another" in page.text("confusion")
 
 
+@pytest.mark.slow
 def test_curves_give_way_to_the_penalty_path_and_that_to_a_sentence():
     result, history, files = example(right=50.0)
     run, last = (result, history, files), "Chart: accuracy by confidence"
@@ -267,6 +268,7 @@ def test_names_that_are_not_utf8_can_be_written(tmp_path):
     assert r"caf\udce9" in Page(text).text("reproduce")
 
 
+@pytest.mark.slow
 def test_a_thousand_classes_make_a_page_that_still_opens():
     noise = np.random.default_rng(0).integers(0, 256, (300, 300, 3), dtype=np.uint8)  # compresses worst
     result, history, files = example([f"class {i}" for i in range(1000)], images=3000, right=4.0)

@@ -37,6 +37,7 @@ def test_each_epoch_has_its_own_order_and_a_seed_repeats_it():
     assert orders(0) == first and orders(1) != first
 
 
+@pytest.mark.slow
 def test_fit_sees_another_order_in_every_epoch_the_same_with_the_same_seed():
     """Through Keras itself, which reads ahead and looks at a batch or two before it begins."""
 
@@ -56,6 +57,7 @@ def test_fit_sees_another_order_in_every_epoch_the_same_with_the_same_seed():
 
 
 @pytest.mark.parametrize("batch_norm", ["inference", "train"])
+@pytest.mark.slow
 def test_frozen_layers_and_statistics_stay_bit_for_bit(batch_norm, tmp_path):
     model = zoo.mobilenet_v2(alpha=0.35, input_shape=(32, 32, 3), num_classes=3)
     phase = replace(PHASE, batch_norm=batch_norm)
@@ -69,6 +71,7 @@ def test_frozen_layers_and_statistics_stay_bit_for_bit(batch_norm, tmp_path):
     assert statistics and all((path in moved) == (batch_norm == "train") for path in statistics)
 
 
+@pytest.mark.slow
 def test_training_behind_the_cut_trains_the_model_itself(tmp_path):
     model = zoo.lenet5()
     phase = Phase("fine-tune", 1, 1e-2, "stage1", augment=False)
@@ -79,6 +82,7 @@ def test_training_behind_the_cut_trains_the_model_itself(tmp_path):
     assert all((old != array(new)).any() for old, new in zip(before, model.get_layer("c3").weights, strict=True))
 
 
+@pytest.mark.slow
 def test_a_diverging_loss_is_a_sentence_not_a_model(tmp_path):
     model = zoo.lenet5(activation=None)  # logits where probabilities belong: the logarithm of a negative number
     phase = Phase("train", 3, 1e30, None, augment=True, batch_norm="train")
@@ -90,6 +94,7 @@ def test_a_diverging_loss_is_a_sentence_not_a_model(tmp_path):
 
 
 @pytest.mark.parametrize("threads", [0, 2])
+@pytest.mark.slow
 def test_a_training_cut_off_goes_on_to_the_same_weights_and_history(threads, tmp_path):
     """Cut off in the second of three epochs, in another order each, with a warm-up that does not begin again."""
     x, y = np.random.default_rng(0).integers(0, 256, (40, 32, 32, 1), np.uint8), np.arange(40) % 10

@@ -158,6 +158,7 @@ def test_truncated_files_are_named(kind, lenet, tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["model.keras", "compressed.npz", "arrays.safetensors", "zip.pth", "legacy.pth"])
+@pytest.mark.slow
 def test_damaged_bytes_give_no_other_error(kind, lenet, tmp_path):
     """HDF5's own library hangs on some damaged files, so bytes within HDF5 structures are left alone."""
     path, rng = sound(kind, lenet, tmp_path / kind), np.random.default_rng(1)
@@ -301,6 +302,7 @@ def test_another_architecture_is_told_in_one_sentence(lenet, mobilenet, tmp_path
     assert "\n" not in message and message.endswith("with the same width and input size.")
 
 
+@pytest.mark.slow
 def test_classifier_is_the_only_exception(mobilenet, tmp_path):
     def load(path, **options):
         return zoo.mobilenet(**SMALL, weights=path, **options)
