@@ -1,9 +1,12 @@
 """How well features that nobody has trained on these pictures would serve them: one number from one pass, no training.
 
-Each function takes features `(images, features)` and class numbers `(images,)`; higher is better.
+Each function takes features `(images, features)` and class numbers `(images,)`.
 
 - `logme`: You et al. 2021, "LogME: Practical Assessment of Pre-trained Models for Transfer Learning" (arXiv:2102.11005),
   section 4.
+- `leave_one_out`: the accuracy and the error of a linear probe that can be had without fitting one for each picture: ridge
+  regression of the classes, 1 or 0, of whose hat matrix all left-out predictions follow (Allen 1974; Golub, Heath, Wahba
+  1979, section 2). One decomposition serves every penalty: 0.1 s where cross-validated logistic regression takes 10.
 - `h_score`: Bao et al. 2019, "An Information-Theoretic Approach to Transferability in Task Transfer Learning", with the
   shrunken covariance of Ibrahim et al. 2021 (arXiv:2110.06893), section 3.
 
@@ -11,6 +14,31 @@ Which of them orders backbones best was measured: docs/rank.md.
 """
 
 import numpy as np
+
+PENALTIES = np.logspace(0, -6, 13)  # of the ridge, relative to the features' largest variance
+
+
+def leave_one_out(features: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
+    """(accuracy, Brier score) of the ridge regression with the penalty that has the lowest score.
+
+    The Brier score is the mean over pictures of the squared differences of the classes' scores, which add up to 1, from
+    the truth: 0 at best, 1 − 1/classes from knowing nothing where the classes are even. Each picture is judged by a
+    regression on all others.
+    """
+    features, images = np.asarray(features, float), len(labels)
+    left, singular, _ = np.linalg.svd(features - features.mean(axis=0), full_matrices=False)
+    truth = np.eye(labels.max() + 1)[labels]
+    along = left.T @ truth
+    found = []
+    for penalty in PENALTIES * singular[0] ** 2:
+        kept = singular**2 / (singular**2 + penalty)
+        fitted = truth.mean(axis=0) + left @ (kept[:, None] * along)
+        leverage = 1 / images + left**2 @ kept  # the diagonal of the hat matrix: how much a picture's label moves its own
+        error = (truth - fitted) / (1 - leverage)[:, None]  # truth minus what is predicted without the picture
+        accuracy = ((truth - error).argmax(axis=1) == labels).mean()
+        found.append(((error**2).sum(axis=1).mean(), accuracy))
+    brier, accuracy = min(found)
+    return float(accuracy), float(brier)
 
 
 def logme(features: np.ndarray, labels: np.ndarray) -> float:

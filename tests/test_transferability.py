@@ -7,7 +7,7 @@ import pytest
 from scipy.optimize import minimize
 from scipy.stats import multivariate_normal
 
-from recipes.transferability import h_score, logme
+from recipes.transferability import PENALTIES, h_score, leave_one_out, logme
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +52,33 @@ def test_logme_by_hand():
     assert found == pytest.approx((first + second) / 2 / n, abs=1e-6)
 
 
+@pytest.mark.parametrize("width", [4, 40])
+def test_left_out_predictions_are_those_of_a_fit_without_the_picture(width):
+    """scikit-learn's ridge, once for each picture and penalty."""
+    from sklearn.linear_model import Ridge
+
+    rng = np.random.default_rng(4)
+    labels = np.arange(21) % 3
+    features = 3 + rng.normal(size=(21, width)) + 1.5 * np.eye(3, width)[labels]
+    truth, largest = np.eye(3)[labels], np.linalg.norm(features - features.mean(axis=0), 2) ** 2
+    expected = []
+    for penalty in PENALTIES:
+        guess = np.empty((21, 3))
+        for i in range(21):
+            others = np.arange(21) != i
+            guess[i] = Ridge(penalty * largest).fit(features[others], truth[others]).predict(features[[i]])[0]
+        expected.append((((guess - truth) ** 2).sum(axis=1).mean(), (guess.argmax(axis=1) == labels).mean()))
+    brier, accuracy = min(expected)
+    assert leave_one_out(features, labels) == pytest.approx((accuracy, brier), rel=1e-6)
+
+
+def test_labels_of_chance_are_not_predicted():
+    """More features than pictures fit any labels; left out, they are found no more often than by chance."""
+    rng = np.random.default_rng(5)
+    accuracy, brier = leave_one_out(rng.normal(size=(100, 300)), rng.permutation(100) % 2)
+    assert 0.3 < accuracy < 0.65 and 0.45 < brier < 0.6
+
+
 def test_h_score_is_its_formula(sample):
     """With scikit-learn's shrunken covariance, inverted."""
     from sklearn.covariance import ledoit_wolf
@@ -69,7 +96,7 @@ def test_h_score_by_hand():
     assert h_score(np.array([[0.0], [2], [4], [6]]), np.array([0, 0, 1, 1])) == pytest.approx(4 / 5)
 
 
-@pytest.mark.parametrize("score", [logme, h_score])
+@pytest.mark.parametrize("score", [logme, h_score, leave_one_out])
 def test_scores_do_not_see_scale_rotation_or_names(score, sample):
     features, labels = sample
     turn = np.linalg.qr(np.random.default_rng(2).normal(size=(5, 5)))[0]
