@@ -74,7 +74,8 @@ def run(settings: Ranking) -> None:
         except (UserError, ValueError) as error:  # a sentence already
             found, note = dict.fromkeys(MEASURED), str(error)
             runs.say(f"{named(recipe)}: {shown(note)}")
-        rows.append({"candidate": named(recipe), "weights": os.path.basename(recipe.weights), **{name: found[name] for name in MEASURED}, "note": note})
+        values = {name: found[name] for name in MEASURED}
+        rows.append({"candidate": named(recipe), "weights": os.path.basename(recipe.weights), **values, "note": note})
     _report(experiment, rows)
 
 
