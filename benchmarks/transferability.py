@@ -67,7 +67,7 @@ def animals(samples: Path, folder: Path) -> Path:
 
     paths = sorted(samples.iterdir())
     for rank, index in enumerate(np.random.default_rng(0).permutation(len(paths))[: 2 * PART]):
-        split, label = ("train", "val")[rank >= PART], ("animals", "things")[index >= ANIMALS]
+        split, label = "train" if rank < PART else "val", "animals" if index < ANIMALS else "things"
         place = folder / split / label / paths[index].name
         place.parent.mkdir(parents=True, exist_ok=True)
         if not place.exists():
