@@ -1,9 +1,9 @@
 """What is measured before a strategy or a backbone is chosen: in one pass, on pictures of the training part alone.
 
 The network's features of a stratified sample, at the stages `strategies.probed` names, averaged over the pixels so that only
-vectors are kept; of each a linear probe that judges every picture by a fit on all others; of the last the transferability
-score that docs/rank.md found best; and the speed of the pass. A probe's penalty is the best of 13 on the same pictures,
-which flatters its accuracy a little, and that of each stage alike.
+vectors are kept; of each a linear probe that judges every picture by a fit on all others; of the last LogME, which orders
+backbones as well as any cheap score (docs/rank.md); and the speed of the pass. A probe's penalty is the best of 13 on the
+same pictures, which flatters its accuracy a little, and that of each stage alike.
 """
 
 import time

@@ -6,11 +6,12 @@ Each function takes features `(images, features)` and class numbers `(images,)`.
   section 4.
 - `leave_one_out`: the accuracy and the error of a linear probe that can be had without fitting one for each picture: ridge
   regression of the classes, 1 or 0, of whose hat matrix all left-out predictions follow (Allen 1974; Golub, Heath, Wahba
-  1979, section 2). One decomposition serves every penalty: 0.1 s where cross-validated logistic regression takes 10.
+  1979, section 2). One decomposition serves every penalty: a sixth of the time of
+  cross-validated logistic regression, or less (docs/rank.md).
 - `h_score`: Bao et al. 2019, "An Information-Theoretic Approach to Transferability in Task Transfer Learning", with the
   shrunken covariance of Ibrahim et al. 2021 (arXiv:2110.06893), section 3.
 
-Which of them orders backbones best was measured: docs/rank.md.
+How well each orders backbones was measured: docs/rank.md.
 """
 
 import numpy as np
