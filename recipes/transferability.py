@@ -2,14 +2,12 @@
 
 Each function takes features `(images, features)` and class numbers `(images,)`.
 
-- `logme`: You et al. 2021, "LogME: Practical Assessment of Pre-trained Models for Transfer Learning" (arXiv:2102.11005),
-  section 4.
-- `leave_one_out`: the accuracy and the error of a linear probe that can be had without fitting one for each picture: ridge
-  regression of the classes, 1 or 0, of whose hat matrix all left-out predictions follow (Allen 1974; Golub, Heath, Wahba
-  1979, section 2). One decomposition serves every penalty: a sixth of the time of
-  cross-validated logistic regression, or less (docs/rank.md).
+- `leave_one_out`: accuracy and error of a linear probe on pictures that it was not fitted to. Of ridge regression of the
+  classes, 1 or 0, all left-out predictions follow from one decomposition (the PRESS of Allen 1974), and those of every
+  penalty: a sixth of the time of cross-validated logistic regression, or less.
+- `logme`: You et al. 2021, "LogME: Practical Assessment of Pre-trained Models for Transfer Learning" (arXiv:2102.11005).
 - `h_score`: Bao et al. 2019, "An Information-Theoretic Approach to Transferability in Task Transfer Learning", with the
-  shrunken covariance of Ibrahim et al. 2021 (arXiv:2110.06893), section 3.
+  shrunken covariance of Ibrahim et al. 2021 (arXiv:2110.06893).
 
 How well each orders backbones was measured: docs/rank.md.
 """
