@@ -9,7 +9,7 @@ For each: the accuracy of a linear probe that judges every picture of the sample
 interval; LogME; images per second; parameters and file size. Kornblith, Shlens, Le 2019 (arXiv:1805.08974) find the order
 of linear probes to be that of fine-tuned networks in the main.
 
-Measured on hymenoptera (244 pictures to train on; seed 0; 2 CPU cores, TensorFlow 2.21, Keras 3.15.1) with the three MobileNets:
+Measured on hymenoptera (244 pictures to train on; seed 0; 2 CPU cores, TensorFlow 2.21, Keras 3.15.1), three MobileNets:
 MobileNetV2 96.7 % (93.7 to 98.3), V1 0.75 at 192 px 93.9 % (90.1 to 96.2), V1 0.25 at 128 px 84.0 % (78.9 to 88.1), the order
 of `zoo finetune --strategy small` on val/: 96.7, 92.8, 84.3 %. With `--images 100` the order is the same, for 25 s of processor
 time, where the three linear probes take 149 s and the three of `--strategy medium` 212 s. More: docs/rank.md.
