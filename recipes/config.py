@@ -5,6 +5,7 @@ Nothing heavy is imported, so that `--help` answers at once.
 
 import dataclasses
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -21,6 +22,19 @@ def _check_positive(settings, *names: str) -> None:
         value = getattr(settings, name)
         if value is not None and not value > 0:
             raise UserError(f"--{name.replace('_', '-')} must be positive, found {value}.")
+
+
+def seconds(budget: str) -> float:
+    """ "90", "90s", "10m" and "1.5h" in seconds.
+
+    Raises:
+        UserError: it is no such time, or none at all.
+    """
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", budget.strip())
+    time = found and float(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[found[2]]
+    if not time:
+        raise UserError(f"--budget must be a time such as 90s, 10m or 1.5h, found {budget!r}.")
+    return time
 
 
 @dataclass(frozen=True)
@@ -86,6 +100,37 @@ class Recipe:
             return cls(**(values | paths))
         except (OSError, ValueError, TypeError, AttributeError) as error:
             raise UserError(f"--recipe {path} cannot be read as a recipe.json: {error}.") from error
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """Which backbone for these pictures? Every candidate is scored from one pass over a sample, before any is trained.
+
+    DATA as for `zoo finetune`; only pictures that it would train on are looked at. Candidates are the weights of the
+    catalog that are on this machine already, or those that --models names, and the files of --weights.
+    """
+
+    data: Positional[Path]
+    """Folder of images."""
+    output: Path = Path("runs/rank")
+    """Folder for the table, the picture and the journal, from which the same command goes on."""
+    models: str | None = None
+    """Models by a shell pattern, such as 'resnet*', each with its first weights, fetched if need be."""
+    weights: tuple[str, ...] = ()
+    """Files of weights, as MODEL=FILE, MODEL:ALPHA=FILE or MODEL:ALPHA:PIXELS=FILE, such as mobilenet:0.25:128=FILE."""
+    images: int = 1000
+    """Pictures in the sample."""
+    budget: str | None = None
+    """Time for all of it, such as 90s, 10m or 1.5h: the cheapest candidates first, as many as it lasts for."""
+    batch_size: int = 32
+    """Images per step of the pass."""
+    seed: int = 0
+    """Of the split and of the sample."""
+
+    def __post_init__(self):
+        _check_positive(self, "images", "batch_size")
+        if self.budget is not None:
+            seconds(self.budget)
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,34 @@ a random head does not pull good features apart (LP-FT: Kumar et al. 2022, arXiv
 stage names and the number of images, never an architecture.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 MUCH, ENOUGH = 10_000, 1_000  # training images from which `auto` takes large, and medium
+
+
+@dataclass(frozen=True)
+class Probe:
+    """Logistic regression on a stage's output, averaged over its pixels: cross-validated inside the training part."""
+
+    loss: float
+    accuracy: float
+    low: float  # 95 % interval of the accuracy
+    high: float
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is measured inside the training part before a strategy is chosen."""
+
+    images: int  # to train on
+    classes: int
+    fewest: int  # images of the smallest class
+    probes: Mapping[str, Probe]  # by stage, those of `probed`, from input to output
+    transferability: float  # of the features before the classifier; higher is better
+    forward: float  # images per second through the whole network, pictures read and cropped
+    training: float  # images per second of training all of it
+    budget: float | None  # seconds for the whole run
 
 
 @dataclass(frozen=True)
@@ -78,6 +102,11 @@ def choose(name: str, stages: Sequence[str], images: int, pretrained: bool) -> S
     if images < MUCH:
         return medium(stages, f"{images:,} training images are between {ENOUGH:,} and {MUCH:,}")
     return large(stages, f"{images:,} training images are {MUCH:,} or more: enough to train most layers")
+
+
+def probed(stages: Sequence[str]) -> list[str]:
+    """The stages whose features are compared: the two before the last feature map, and "pre_logits", which averages it."""
+    return [*stages[:-1][-3:-1], stages[-1]]
 
 
 def backbone(stages: Sequence[str]) -> Sequence[str]:

@@ -1,5 +1,6 @@
 """A folder of images, ready to train on: scanned, decoded once, divided, with everything that was found on the way."""
 
+import contextlib
 import hashlib
 import os
 import sys
@@ -67,6 +68,23 @@ def prepare(folder: Folder, framing: Framing, validation: float, test: float, se
         folder.root, folder.classes, paths, np.array([number[label] for label in labels]), np.array(splits), keys,
         store.rows(keys), framing, left_out, findings,
     )  # fmt: skip
+
+def training_files(folder: Folder, validation: float, test: float, seed: int) -> list[File]:
+    """The files that `prepare` would train on, if all are whole; none is decoded."""
+    divided, fractions = _missing_parts([file.split for file in folder.files], validation, test)
+    if not fractions:
+        return [file for file, part in zip(folder.files, divided, strict=True) if part == "train"]
+
+    def digest(file: File) -> str:
+        with contextlib.suppress(ImageError):
+            return hashlib.sha256(read_bytes(folder.root / file.path)).hexdigest()
+        return ""
+
+    digests = list(in_threads(digest, folder.files))
+    known = [(f, d, part) for f, d, part in zip(folder.files, digests, divided, strict=True) if d]
+    files, digests, divided = map(list, zip(*known, strict=True))
+    splits = split.assign([file.label for file in files], digests, divided, fractions, seed)
+    return [file for file, part in zip(files, splits, strict=True) if part == "train"]
 
 def in_threads(function, items: Sequence) -> Iterator:
     """`map` in two threads a core. Pillow's warnings about odd metadata, which become findings, stay off the screen."""

@@ -58,6 +58,11 @@ def fetch(entry: Entry) -> Path:
     return target
 
 
+def at_hand(entry: Entry) -> bool:
+    """Whether `fetch` needs no network: the file is shipped with the package or in the cache."""
+    return "://" not in entry.url or (cache_folder("weights") / entry.file).exists()
+
+
 def sha256(path: Path) -> str:
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,216 @@
+"""Which backbone for these pictures? Every candidate is scored from one pass over a sample, before any is trained.
+
+    zoo rank DATA --output DIR
+    zoo rank DATA --models 'resnet*' --budget 10m
+    zoo rank DATA --weights mobilenet_v2=FILE mobilenet:0.25:128=FILE
+    python -m recipes.rank DATA ...
+
+For each: the accuracy of a linear probe that judges every picture of the sample by a fit on all others, with its 95 %
+interval; LogME; images per second; parameters and file size. Kornblith, Shlens, Le 2019 (arXiv:1805.08974) find the order
+of linear probes to be that of fine-tuned networks in the main.
+
+Measured on hymenoptera (244 pictures to train on; seed 0; 2 CPU cores, TensorFlow 2.21, Keras 3.15.1), three MobileNets:
+MobileNetV2 96.7 % (93.7 to 98.3), V1 0.75 at 192 px 93.9 % (90.1 to 96.2), V1 0.25 at 128 px 84.0 % (78.9 to 88.1), the order
+of `zoo finetune --strategy small` on val/: 96.7, 92.8, 84.3 %. With `--images 100` the order is the same, for 25 s of processor
+time, where the three linear probes take 149 s and the three of `--strategy medium` 212 s. More: docs/rank.md.
+"""
+
+if __name__ == "__main__":  # first of all: the command line imports nothing heavy before it has read the flags
+    import sys
+
+    from recipes.cli import main
+
+    sys.exit(main(["rank", *sys.argv[1:]]))
+
+import dataclasses
+import fnmatch
+import hashlib
+import math
+import os
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import keras
+import numpy as np
+
+import zoo
+from recipes import runs
+from recipes.config import Ranking, Recipe, seconds
+from recipes.data.dataset import prepare, training_files
+from recipes.data.sources import Folder, scan
+from recipes.errors import UserError, shown
+from recipes.experiments import Experiment, panels
+from recipes.finetune import backbone, framing
+from recipes.measure import measure, sample
+from recipes.models import own_options
+from zoo import facts
+from zoo.weights import catalog
+from zoo.weights.fetching import at_hand
+
+MEASURED = ("accuracy", "low", "high", "logme", "images/s", "parameters", "MB")
+
+
+def run(settings: Ranking) -> None:
+    """Measure, draw, and say which to take.
+
+    Raises:
+        UserError: data, output or an argument cannot be used, or no candidate can be measured.
+    """
+    start, limit = time.monotonic(), math.inf if settings.budget is None else seconds(settings.budget)
+    chosen = sorted(candidates(settings), key=multiply_adds)
+    pictures = sampled(settings)
+    experiment = Experiment(settings)
+    # What the next, a larger one, will need: the most that any has taken beside its pass, and at the pace of the last a pass.
+    rows, beside, pace = [], 0.0, 0.0
+    for recipe in chosen:
+        left, needed = limit - (time.monotonic() - start), beside + pace * multiply_adds(recipe)
+        try:
+            if needed > left:
+                raise UserError(f"left out: it would take about {needed:.0f} s, and of --budget {max(left, 0):.0f} s are left")
+            found = experiment.once(
+                named(recipe), lambda recipe=recipe: work(settings, recipe, pictures), but=("models", "weights", "budget"),
+                pictures=_identity(settings.data, pictures), file=_stamp(recipe),
+            )  # fmt: skip
+            passed, note = len(pictures.files) / found["images/s"], ""
+            beside, pace = max(beside, found["seconds"] - passed), passed / multiply_adds(recipe)
+            runs.say("{}: accuracy {accuracy:.1%} ({low:.1%} to {high:.1%}), {images/s:.0f} images/s"
+                     .format(named(recipe), **found))  # fmt: skip
+        except (UserError, ValueError) as error:  # a sentence already
+            found, note = dict.fromkeys(MEASURED), str(error)
+            runs.say(f"{named(recipe)}: {shown(note)}")
+        values = {name: found[name] for name in MEASURED}
+        rows.append({"candidate": named(recipe), "weights": os.path.basename(recipe.weights), **values, "note": note})
+    _report(experiment, rows)
+
+
+def candidates(settings: Ranking) -> list[Recipe]:
+    """One recipe each, of which the backbone counts.
+
+    Raises:
+        UserError: a pattern without a model, or what is no MODEL=FILE.
+    """
+    given = [_from_file(settings, text) for text in settings.weights]
+    if settings.models:
+        names = [name for name in fnmatch.filter(zoo.MODELS, settings.models) if catalog.entries(name)]
+        if not names:
+            raise UserError(f"--models {settings.models!r} matches no model with published weights: `zoo models` lists them.")
+        entries = [catalog.entries(name)[0] for name in names]
+    else:
+        entries = [entry for entry in catalog.ENTRIES if at_hand(entry)]
+    return given + [
+        Recipe(settings.data, model=entry.model, weights=entry.tag, alpha=entry.options.get("alpha"),
+               image_size=entry.input_shape[0])
+        for entry in entries
+    ]  # fmt: skip
+
+
+def _from_file(settings: Ranking, text: str) -> Recipe:
+    model, _, file = text.partition("=")
+    name, *numbers = model.split(":")
+    try:
+        alpha, size = (float(numbers[0]) if numbers else None), (int(numbers[1]) if numbers[1:] else None)
+    except ValueError:
+        file = ""
+    if not file or numbers[2:]:
+        raise UserError(f"--weights takes MODEL=FILE, MODEL:ALPHA=FILE or MODEL:ALPHA:PIXELS=FILE, found {shown(text)!r}.")
+    own_options(name, alpha)
+    return Recipe(settings.data, model=name, weights=file, alpha=alpha, image_size=size)
+
+
+def named(recipe: Recipe) -> str:
+    """The model with its width and its input's size, as far as they were given."""
+    return " ".join(str(part) for part in (recipe.model, recipe.alpha, recipe.image_size) if part)
+
+
+def multiply_adds(recipe: Recipe) -> float:
+    """Of a picture, about: they grow with the squares of width and of input size."""
+    known = next(known for known in facts.read() if known.model == recipe.model)
+    size = known.input_shape[0]
+    return known.multiply_adds * (recipe.alpha or 1) ** 2 * ((recipe.image_size or size) / size) ** 2
+
+
+def sampled(settings: Ranking) -> Folder:
+    """The folder with a stratified sample of what `zoo finetune` would train on."""
+    recipe, folder = Recipe(settings.data, seed=settings.seed), scan(settings.data)
+    files = training_files(folder, recipe.validation, recipe.test, recipe.seed)
+    kept = sample(np.array([file.label for file in files]), settings.images, settings.seed)
+    files = [dataclasses.replace(files[i], split="train") for i in kept]
+    return dataclasses.replace(folder, files=tuple(files), left_out=(), findings=())
+
+
+def work(settings: Ranking, recipe: Recipe, pictures: Folder) -> dict:
+    """Measure one candidate."""
+    keras.backend.clear_session()
+    body = backbone(recipe)
+    data = prepare(pictures, framing(body), 0.0, 0.0, settings.seed)
+    model = zoo.new_head(body, len(data.classes))
+    measured = measure(model, data, data.part("train"), settings.batch_size, settings.seed)
+    probe = measured.probes["pre_logits"]
+    size = os.path.getsize(body.origin.weights) / 1e6
+    values = (probe.accuracy, probe.low, probe.high, measured.transferability, measured.forward, body.count_params(), size)
+    return dict(zip(MEASURED, values, strict=True))
+
+
+def front(rows: Sequence[Mapping]) -> list[Mapping]:
+    """Those than which no other is more accurate and as fast, or faster and as accurate; from slow to fast."""
+    def beats(a, b):
+        pairs = [(a[name], b[name]) for name in ("accuracy", "images/s")]
+        return all(x >= y for x, y in pairs) and any(x > y for x, y in pairs)
+
+    best = [row for row in rows if not any(beats(other, row) for other in rows)]
+    return sorted(best, key=lambda row: row["images/s"])
+
+
+def answer(rows: Sequence[Mapping]) -> str:
+    """A sentence on the measured rows, the best first: which to take, as far as the intervals tell."""
+    best, *others = rows
+    start = "{candidate} has the best accuracy, {accuracy:.1%} (95 % interval {low:.1%} to {high:.1%})".format(**best)
+    close = [row for row in others if row["high"] >= best["low"]]
+    if not close:
+        return f"{start}, and no other interval reaches it."
+    fast = max([best, *close], key=lambda row: row["images/s"])
+    return (f"{start}, but {len(close)} more cannot be told from it by these pictures; the fastest of them all is "
+            "{candidate}, {images/s:.0f} images/s.".format(**fast))  # fmt: skip
+
+
+def _report(experiment: Experiment, rows: list[dict]) -> None:
+    measured = sorted((row for row in rows if not row["note"]), key=lambda row: (-row["accuracy"], -row["logme"]))
+    if not measured:
+        reasons = "; ".join(f"{row['candidate']}: {row['note']}" for row in rows)
+        raise UserError(f"No candidate can be measured. {shown(reasons)}")
+    best = front(measured)
+    experiment.save_figure("accuracy_and_speed", _figure(measured, best))
+    failed = [row for row in rows if row["note"]]
+    for row in best:
+        row["note"] = "front"
+    said = answer(measured)
+    experiment.finish([*measured, *failed], answer=said, front=[row["candidate"] for row in best])
+    runs.say(f"\n{said}")
+
+
+def _figure(rows: Sequence[Mapping], best: Sequence[Mapping]):
+    figure, (plot,) = panels(1, 7.2, 4.8)
+    speed, accuracy = ([row[name] for row in rows] for name in ("images/s", "accuracy"))
+    spans = [[row["accuracy"] - row["low"] for row in rows], [row["high"] - row["accuracy"] for row in rows]]
+    plot.errorbar(speed, accuracy, spans, fmt="o", capsize=3, markersize=5, elinewidth=0.8)
+    plot.plot([row["images/s"] for row in best], [row["accuracy"] for row in best], "--", linewidth=1, label="Pareto front")
+    for row in rows:
+        plot.annotate(row["candidate"], (row["images/s"], row["accuracy"]), (6, 4), textcoords="offset points", fontsize=8)
+    plot.set(xscale="log", xlabel="images per second", ylabel="accuracy of a linear probe (95 % interval)")
+    plot.legend(frameon=False, fontsize="small")
+    return figure
+
+
+def _identity(root: Path, pictures: Folder) -> str:
+    """Names the sample: its files and their sizes."""
+    files = [(file.path, os.path.getsize(root / file.path)) for file in pictures.files]
+    return hashlib.sha256(repr(files).encode()).hexdigest()[:16]
+
+
+def _stamp(recipe: Recipe) -> tuple:
+    """Tells a file from another that had its name."""
+    if not os.path.isfile(recipe.weights):  # a tag of the catalog, which stands for one file
+        return (recipe.weights,)
+    status = os.stat(recipe.weights)
+    return recipe.weights, status.st_size, status.st_mtime_ns

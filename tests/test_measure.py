@@ -1,0 +1,101 @@
+"""What is measured before a choice: on the training part alone, in one pass, from nothing but vectors."""
+
+import numpy as np
+import pytest
+from helpers import array, digits_folder
+
+import zoo
+from recipes import features, measure
+from recipes.config import Recipe, seconds
+from recipes.data.dataset import Dataset, prepare, training_files
+from recipes.data.images import centre
+from recipes.data.sources import scan
+from recipes.errors import UserError
+from recipes.evaluate import wilson
+from recipes.finetune import backbone, framing
+from recipes.transferability import leave_one_out, logme
+
+
+@pytest.fixture(scope="module")
+def model():
+    return zoo.new_head(backbone(Recipe("digits", model="lenet5")), 10)
+
+
+@pytest.fixture(scope="module")
+def data(model, tmp_path_factory) -> Dataset:
+    """Of 12 pictures of each digit 8 to train on."""
+    return prepare(scan(digits_folder(tmp_path_factory.mktemp("digits"), 12)), framing(model), 0.2, 0.2, 0)
+
+
+@pytest.fixture(scope="module")
+def facts(model, data):
+    return measure.measure(model, data, data.part("train"), 16, seed=0)
+
+
+def test_facts_are_those_of_the_training_part_and_of_its_features(facts, model, data):
+    """Against the network called by itself."""
+    train = data.part("train")
+    pixels, labels = centre(data.pixels[train], data.framing), data.labels[train]
+    assert (facts.images, facts.classes, facts.fewest, facts.budget) == (80, 10, 8, None)
+    assert list(facts.probes) == ["stage1", "pre_logits"] and facts.forward > 0 and facts.training > 0
+    for stage, probe in facts.probes.items():
+        rows = array(zoo.split(model, stage)[0](pixels))
+        accuracy, brier = leave_one_out(rows.mean(axis=tuple(range(1, rows.ndim - 1))), labels)
+        assert (probe.accuracy, probe.loss) == pytest.approx((accuracy, brier), abs=1e-3)
+        assert (probe.low, probe.high) == pytest.approx(wilson(round(80 * probe.accuracy), 80))
+    assert facts.transferability == pytest.approx(logme(rows, labels), abs=1e-3)
+    assert facts.probes["pre_logits"].accuracy > 0.6 > facts.probes["stage1"].accuracy
+
+
+def test_pictures_that_are_held_out_are_never_passed(facts, model, data, monkeypatch):
+    """`facts` has passed the training part: with its rows in the cache, nothing but the speed is computed again."""
+    seen = []
+    look = features.look
+    monkeypatch.setattr(features, "look", lambda d, index, view: seen.append(index) or look(d, index, view))
+    again = measure.measure(model, data, data.part("train"), 16, seed=0)
+    assert again.probes == facts.probes
+    assert len(seen) == 16 * (1 + measure.BATCHES) and set(data.splits[seen]) == {"train"}
+
+
+def test_a_budget_shrinks_the_sample_and_training_is_timed(model, data, monkeypatch):
+    monkeypatch.setattr(measure, "forward_rates", lambda *_: [100.0, 100.0])
+    monkeypatch.setattr(measure, "training_rate", lambda *_: 7.0)
+    sizes = []
+    probe = measure.probe
+    monkeypatch.setattr(measure, "probe", lambda rows, labels: sizes.append(len(labels)) or probe(rows, labels))
+    found = measure.measure(model, data, data.part("train"), 16, seed=0, budget=6.0)
+    assert sizes == [60, 60]  # a tenth of six seconds at 100 images/s
+    assert (found.images, found.training, found.budget) == (80, 7.0, 6.0)
+
+
+def test_timing_a_training_leaves_the_weights_alone(model, data):
+    before = model.get_weights()
+    assert measure.training_rate(model, data, data.part("train"), 16) > 0
+    for old, new in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
+def test_a_sample_is_stratified_and_spares_small_classes():
+    labels = np.repeat([0, 1, 2], [900, 90, 3])
+    chosen = measure.sample(labels, 100, seed=0)
+    assert np.bincount(labels[chosen]).tolist() == [91, 9, 3]  # 993 : 100
+    assert len(set(chosen)) == len(chosen) and (measure.sample(labels, 100, seed=0) == chosen).all()
+    assert (measure.sample(labels, 100, seed=1) != chosen).any()
+    assert len(measure.sample(labels, 10_000, seed=0)) == 993
+
+
+def test_the_training_part_is_known_without_decoding(data):
+    """Where the folder says nothing, and where it has parts."""
+    names = [data.paths[i] for i in data.part("train")]
+    assert [file.path for file in training_files(scan(data.root), 0.2, 0.2, 0)] == names
+
+
+@pytest.mark.parametrize("text, expected", [("90", 90), ("90s", 90), ("10m", 600), ("1.5h", 5400)])
+def test_times(text, expected):
+    assert seconds(text) == expected
+
+
+@pytest.mark.parametrize("text", ["", "10 minutes", "0m", "-5", "1h30m"])
+def test_what_is_no_time(text):
+    with pytest.raises(UserError, match="must be a time such as 90s, 10m or 1.5h, found"):
+        seconds(text)

@@ -1,0 +1,149 @@
+"""`zoo rank` on handwritten digits: what is at hand, what fails, what a budget leaves out; and on real weights."""
+
+import csv
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from helpers import digits_folder
+
+from recipes import cli, finetune, rank
+from recipes.config import Ranking, Recipe
+from recipes.errors import UserError
+from zoo.weights import catalog
+from zoo.weights.fetching import at_hand, cache_folder
+
+SHIPPED = Path(rank.zoo.__file__).parent / "pretrained" / "lenet5_mnist.safetensors"
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory) -> Path:
+    return digits_folder(tmp_path_factory.mktemp("digits"), 12)
+
+
+@pytest.fixture(scope="module")
+def finished(digits, tmp_path_factory) -> Ranking:
+    """Of the LeNet-5 that is shipped, a file that is not there, and one of another model."""
+    settings = Ranking(digits, tmp_path_factory.mktemp("runs") / "rank", weights=(
+        "mobilenet:0.25=nowhere.h5", f"resnet20={SHIPPED}"), images=60)  # fmt: skip
+    rank.run(settings)
+    return settings
+
+
+def table(settings: Ranking) -> list[dict]:
+    with open(settings.output / "table.csv", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_what_fails_is_named_with_its_reason_and_the_others_go_on(finished):
+    best, *failed = table(finished)
+    assert (best["candidate"], best["weights"], best["note"]) == ("lenet5 32", "mnist", "front")
+    assert best["parameters"] == "60856"  # the lecture's 61,706 without the 850 of the classifier
+    assert float(best["MB"]) == SHIPPED.stat().st_size / 1e6
+    assert float(best["low"]) < float(best["accuracy"]) < float(best["high"]) and float(best["images/s"]) > 0
+    notes = {row["candidate"]: row["note"] for row in failed}
+    assert "'nowhere.h5': it is no existing file" in notes["mobilenet 0.25"]
+    assert "does not fit resnet20" in notes["resnet20"]
+    assert {row["accuracy"] for row in failed} == {""}
+    result = json.loads((finished.output / "result.json").read_text())
+    assert result["front"] == ["lenet5 32"] and "no other interval reaches it" in result["answer"]
+    assert (finished.output / "accuracy_and_speed.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_rerun_measures_nothing_again_and_tries_what_failed_again(finished, monkeypatch):
+    tried = []
+    work = rank.work
+    monkeypatch.setattr(rank, "work", lambda s, recipe, p: tried.append(recipe.model) or work(s, recipe, p))
+    before = table(finished)
+    rank.run(replace(finished, budget="1h"))
+    assert sorted(tried) == ["mobilenet", "resnet20"] and table(finished) == before
+
+
+def test_a_budget_leaves_out_what_would_not_be_done_in_time(digits, tmp_path, monkeypatch):
+    """60 pictures at 200 a second, 11.6 million multiply-adds each (MobileNet's 568.7 · 0.25² · (128/224)²), are 2.32 billion a
+    second; at that pace 60 of V2's 300.8 million take 7.8 seconds.
+    """
+    speeds = {"lenet5": 6000, "mobilenet": 200}
+    monkeypatch.setattr(rank, "work", lambda s, r, p: dict.fromkeys(rank.MEASURED, 0.5) | {"images/s": speeds[r.model]})
+    weights = ("mobilenet_v2=a.h5", "mobilenet:0.25:128=b.h5")
+    rank.run(Ranking(digits, tmp_path / "rank", weights=weights, images=60, budget="4s"))
+    notes = {row["candidate"]: row["note"] for row in table(Ranking(digits, tmp_path / "rank"))}
+    assert (notes["lenet5 32"], notes["mobilenet 0.25 128"]) == ("front", "")  # of the same accuracy and faster
+    assert notes["mobilenet_v2"].startswith("left out: it would take about 8 s, and of --budget")
+
+
+def test_nothing_that_finetune_holds_out_is_looked_at(finished, digits):
+    run = Recipe(digits)
+    data = finetune.prepare(finetune.scan(digits), finetune.Framing(32, 32, 1), run.validation, run.test, run.seed)
+    train = {data.paths[i] for i in data.part("train")}
+    sample = {file.path for file in rank.sampled(finished).files}
+    assert sample < train and len(sample) == 60
+
+
+def test_candidates_are_at_hand_or_match_the_pattern(digits):
+    fetched = next(entry for entry in catalog.entries("mobilenet") if entry.options == {"alpha": 0.5})
+    target = cache_folder("weights") / fetched.file
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.touch()
+    try:
+        found = {(r.model, r.weights, r.alpha, r.image_size) for r in rank.candidates(Ranking(digits))}
+        assert ("mobilenet", fetched.tag, 0.5, fetched.input_shape[0]) in found and ("lenet5", "mnist", None, 32) in found
+        assert len(found) == sum(map(at_hand, catalog.ENTRIES)) < 10
+    finally:
+        target.unlink()
+    assert {r.model for r in rank.candidates(Ranking(digits, models="vgg1[69]"))} == {"vgg16", "vgg19"}
+
+
+@pytest.mark.parametrize(
+    "flags, sentence",
+    [
+        (["--weights", "lenet5"], "--weights takes MODEL=FILE, MODEL:ALPHA=FILE or MODEL:ALPHA:PIXELS=FILE, found 'lenet5'"),
+        (["--weights", "mobilenet:wide=x.h5"], "--weights takes MODEL=FILE"),
+        (["--weights", "lenet=x.h5"], "There is no model 'lenet'"),
+        (["--models", "alexnet9*"], "--models 'alexnet9*' matches no model with published weights"),
+        (["--budget", "soon"], "--budget must be a time such as 90s, 10m or 1.5h, found 'soon'"),
+        (["--images", "0"], "--images must be positive, found 0"),
+    ],
+)
+def test_bad_arguments_are_one_sentence(flags, sentence, digits, tmp_path, capsys):
+    assert cli.main(["rank", str(digits), "--output", str(tmp_path / "r"), *flags]) == 2
+    assert sentence in capsys.readouterr().err
+
+
+def test_if_nothing_can_be_measured_the_reasons_are_told(tmp_path):
+    with pytest.raises(UserError, match="does not exist"):
+        rank.run(Ranking(tmp_path / "nowhere", tmp_path / "r"))
+    with pytest.raises(UserError, match="No candidate can be measured. a: no weights"):
+        rank._report(None, [{"candidate": "a", "note": "no weights"}])
+
+
+def test_the_front_by_hand():
+    rows = [{"accuracy": a, "images/s": s} for a, s in ((0.9, 10), (0.8, 50), (0.7, 40), (0.9, 5), (0.6, 100))]
+    assert [(row["accuracy"], row["images/s"]) for row in rank.front(rows)] == [(0.9, 10), (0.8, 50), (0.6, 100)]
+
+
+def test_the_answer_keeps_to_the_intervals():
+    rows = [
+        {"candidate": name, "accuracy": a, "low": a - 0.04, "high": a + 0.04, "images/s": s}
+        for name, a, s in (("deep", 0.95, 10), ("middle", 0.9, 40), ("flat", 0.8, 90))
+    ]
+    assert rank.answer(rows).endswith("but 1 more cannot be told from it by these pictures; the fastest of them all is middle, "
+                                      "40 images/s.")  # fmt: skip
+    assert rank.answer([rows[0], rows[2]]).endswith("and no other interval reaches it.")
+
+
+@pytest.mark.slow
+@pytest.mark.deep
+def test_three_mobilenets_are_ordered_as_full_linear_probes_order_them(shared, tmp_path):
+    """The order of `zoo finetune --strategy small` on val/ (docs/rank.md), from a hundred pictures of train/."""
+    files = {
+        "mobilenet:0.25:128": "mobilenet_0.25_128_imagenet_uint8_dequantized.h5",
+        "mobilenet:0.75:192": "mobilenet_0.75_192_imagenet_uint8_dequantized.h5",
+        "mobilenet_v2": "mobilenet_v2_imagenet.h5",
+    }
+    weights = tuple(f"{name}={shared / 'weights' / file}" for name, file in files.items())
+    settings = Ranking(shared / "data" / "hymenoptera", tmp_path / "rank", weights=weights, images=100)
+    rank.run(settings)
+    order = [row["candidate"] for row in table(settings)]
+    assert order == ["mobilenet_v2", "mobilenet 0.75 192", "mobilenet 0.25 128", "lenet5 32"]
