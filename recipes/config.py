@@ -5,6 +5,7 @@ Nothing heavy is imported, so that `--help` answers at once.
 
 import dataclasses
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -21,6 +22,19 @@ def _check_positive(settings, *names: str) -> None:
         value = getattr(settings, name)
         if value is not None and not value > 0:
             raise UserError(f"--{name.replace('_', '-')} must be positive, found {value}.")
+
+
+def seconds(budget: str) -> float:
+    """ "90", "90s", "10m" and "1.5h" in seconds.
+
+    Raises:
+        UserError: it is no such time, or none at all.
+    """
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", budget.strip())
+    time = found and float(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[found[2]]
+    if not time:
+        raise UserError(f"--budget must be a time such as 90s, 10m or 1.5h, found {budget!r}.")
+    return time
 
 
 @dataclass(frozen=True)
