@@ -14,6 +14,7 @@ if __name__ == "__main__":  # first of all: the command line imports nothing hea
 
     sys.exit(main(["finetune", *sys.argv[1:]]))
 
+import math
 import os
 import shutil
 import time
@@ -26,7 +27,8 @@ import numpy as np
 
 import zoo
 from callbacks.optimizers import RATES
-from recipes import features, heads, results, runs, training
+from callbacks.penalties import l2_sp
+from recipes import batch_norm, features, heads, results, runs, training
 from recipes.config import Recipe
 from recipes.data import augment
 from recipes.data.dataset import Dataset, prepare
@@ -35,7 +37,7 @@ from recipes.data.sources import scan
 from recipes.errors import UserError
 from recipes.features import TEN_CROP, VIEWS
 from recipes.models import own_options
-from recipes.strategies import Strategy, choose
+from recipes.strategies import STRATEGIES, Facts, Strategy
 from zoo import facts
 from zoo.progress import Progress
 from zoo.weights import catalog
@@ -50,6 +52,7 @@ class Run:
     recipe: Recipe
     model: keras.Model
     data: Dataset
+    facts: Facts
     strategy: Strategy
     head: heads.Head | None = None
     history: list[dict] = field(default_factory=list)
@@ -63,6 +66,11 @@ class Run:
     def mirrored(self) -> bool:
         """Whether a mirrored picture is taken for one of its class."""
         return self.head.mirrored if self.head else self.recipe.mirror != "no"
+
+    @property
+    def augment(self) -> str:
+        """What training pictures go through."""
+        return self.strategy.augment if self.recipe.augment == "auto" else self.recipe.augment
 
     @contextmanager
     def timed(self, step: str):
@@ -85,13 +93,14 @@ def run(recipe: Recipe) -> Path:
         data = prepare(found, framing(body), recipe.validation, recipe.test, recipe.seed)
         keras.utils.set_random_seed(recipe.seed)
         model = zoo.new_head(body, len(data.classes))
-        strategy = _strategy(recipe, model, data)
-        run = Run(recipe, model, data, strategy, seconds={"preparation": time.monotonic() - start})
+        facts = _known(recipe, data)
+        strategy = _strategy(recipe, model, data, facts)
+        run = Run(recipe, model, data, facts, strategy, seconds={"preparation": time.monotonic() - start})
         runs.say(results.plan(run))
         learn(run)
         with run.timed("evaluation"):
             run.probabilities = predict(run)
-            if recipe.augment == "alexnet":
+            if run.augment == "alexnet":
                 run.ten_crop = predict_ten_crop(run)
         results.write(run, folder, start)
     for state in run.states:
@@ -141,26 +150,34 @@ def framing(body: keras.Model) -> Framing:
     return Framing(size, round(size * origin.resize / origin.size), body.input_shape[3], origin.interpolation)
 
 
-def _strategy(recipe: Recipe, model: keras.Model, data: Dataset) -> Strategy:
-    """The strategy, with the recipe's own epochs and learning rate, if it gives any.
+def _known(recipe: Recipe, data: Dataset) -> Facts:
+    """What the folder says by itself."""
+    counts = data.counts("train").values()
+    return Facts(sum(counts), len(counts), min(counts), recipe.batch_size)
+
+
+def _strategy(recipe: Recipe, model: keras.Model, data: Dataset, facts: Facts) -> Strategy:
+    """The strategy, with the recipe's own epochs, learning rate and batch norm, if it gives any.
 
     Raises:
-        UserError: the recipe augments, and the strategy trains nothing on pictures.
+        UserError: what the recipe asks of training cannot be had, or the strategy trains nothing.
     """
-    pretrained = model.origin.weights is not None
-    strategy = choose(recipe.strategy, zoo.stages(model), len(data.part("train")), pretrained)
+    batch_norm.check(recipe.batch_norm, facts.images, recipe.batch_size)
+    strategy = STRATEGIES[recipe.strategy](zoo.stages(model), facts, "it was asked for")
     scale = RATES[recipe.optimizer] / RATES["adam"]
     phases = [
         replace(phase, epochs=recipe.epochs or phase.epochs, optimizer=recipe.optimizer,
-                learning_rate=recipe.learning_rate or phase.learning_rate * scale)
+                learning_rate=recipe.learning_rate or phase.learning_rate * scale,
+                batch_norm=recipe.batch_norm if strategy.name != "scratch" else phase.batch_norm)
         for phase in strategy.phases
     ]  # fmt: skip
     from_images = recipe.augment in ("alexnet", "modern")
-    if from_images and not phases:
-        raise UserError(
-            f"--augment {recipe.augment} has nothing to act on: strategy {strategy.name} trains the head alone, on features "
-            "that are computed once. Choose --strategy medium, large or scratch, or leave out --augment."
-        )
+    for flag, asked in {"augment": from_images, "batch-norm": recipe.batch_norm != "inference"}.items():
+        if asked and not phases:
+            raise UserError(
+                f"--{flag} {getattr(recipe, flag.replace('-', '_'))} has nothing to act on: strategy {strategy.name} trains "
+                f"the head alone, on features that are computed once. Choose --strategy medium or large, or leave out --{flag}."
+            )
     for i, phase in enumerate(phases):
         if not phase.augment and (from_images or _kept_bytes(model, phase.freeze_until, data) > CACHED_BYTES):
             phases[i] = replace(phase, augment=True)
@@ -176,7 +193,7 @@ def learn(run: Run) -> None:
     """Fit the head on frozen features, then train the strategy's phases."""
     data, train = run.data, run.data.part("train")
     views = [view for view in VIEWS if not (view.endswith("mirrored") and run.recipe.mirror == "no")]
-    if run.recipe.augment == "none":
+    if run.augment == "none":
         views = ["centre"]
     if data.framing.resize == data.framing.size:  # there is nothing outside the crop to see
         views = [view for view in views if not view.startswith("wide")]
@@ -211,10 +228,12 @@ def fit_head(run: Run, rows, views: list[str]) -> None:
 def train_phase(run: Run, phase, rows, views: list[str]) -> None:
     """One phase, from images or from the activations that are kept before its first trained layer."""
     data, train, validation = run.data, run.data.part("train"), run.data.part("validation")
-    part = training.prepare(run.model, phase)
+    part = training.prepare(run.model, phase, math.ceil(len(train) / run.recipe.batch_size))
+    if run.head:  # the head was solved with a penalty: without it, it would grow
+        l2_sp(part, phase.hold, run.head.decay)
     mix, threads, labels = None, 0, data.labels
     if phase.augment:
-        read, mix = augment.pipeline(run.recipe.augment, data, train, run.mirrored)
+        read, mix = augment.pipeline(run.augment, data, train, run.mirrored)
         read_held_out, _ = augment.pipeline("none", data, validation, mirror=False)
         threads = max(2, os.cpu_count() or 1)
     else:
@@ -229,7 +248,7 @@ def train_phase(run: Run, phase, rows, views: list[str]) -> None:
     known = (settings, phase, data.digests, data.labels.tolist(), data.splits.tolist(), views)
     run.states.append(training.state_folder(run.model, *known))
     run.history += training.train(part, phase, batches, held_out, run.states[-1])
-    if phase.augment and run.recipe.augment != "none":
+    if phase.augment and run.augment != "none":
         run.augmented = batches
 
 

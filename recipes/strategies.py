@@ -1,19 +1,25 @@
-"""How much of a pretrained network to train: the lecture's advice as pure functions of stage names.
+"""How much of a pretrained network to train: the lecture's advice as pure functions of stage names and measured facts.
 
-- very little data: freeze all but the softmax (`small`)
-- little data: freeze many layers, train few (`medium`)
-- much data: freeze few, train many (`large`)
-- `scratch`, the control: no transfer at all
+- `small` (very little data): all but the classifier frozen; a linear probe, solved (Kornblith et al. 2019,
+  arXiv:1805.08974, section 4.1).
+- `medium` (little data): the last stage too, after the head has converged, at a low rate, from the cached activations
+  before it. Kornblith's penalty on the head stays, and what is pretrained is held to its start (L2-SP: Li et al. 2018,
+  arXiv:1802.01483, section 3.2).
+- `large` (much data): nothing frozen; each earlier stage learns more slowly (Howard & Ruder 2018, arXiv:1801.06146,
+  section 3.1: discriminative fine-tuning), warm-up and cosine, augmentation, and the mean of the weights at the best
+  epochs (Wortsman et al. 2022, arXiv:2203.05482).
+- `full`: nothing frozen, a random head, one rate: fine-tuning as it is commonly done, the control for the next.
+- `lp_ft`: the head first, then everything at a low rate (Kumar et al. 2022, arXiv:2202.10054, section 3).
+- `gradual`: the head first, then stage by stage from the last to the first (Howard & Ruder 2018, section 3.3).
+- `scratch`: a random start, the control for all of them (the lecture's third principle).
 
-`small` starts every other pretrained strategy: the head is brought to convergence on the frozen features first, so that
-a random head does not pull good features apart (LP-FT: Kumar et al. 2022, arXiv:2202.10054, section 3). A strategy knows
-stage names and the number of images, never an architecture.
+Steps, not passes, say how long: 500 of them for fewer than 20,000 images, as in Big Transfer (Kolesnikov et al. 2020,
+arXiv:1912.11370, section 3.3). A strategy never knows an architecture.
 """
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-
-MUCH, ENOUGH = 10_000, 1_000  # training images from which `auto` takes large, and medium
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -28,16 +34,21 @@ class Probe:
 
 @dataclass(frozen=True)
 class Facts:
-    """What is measured inside the training part before a strategy is chosen."""
+    """What is known before a strategy is chosen, all of it from the training part; None and {}: not measured."""
 
     images: int  # to train on
     classes: int
     fewest: int  # images of the smallest class
-    probes: Mapping[str, Probe]  # by stage, those of `probed`, from input to output
-    transferability: float  # of the features before the classifier; higher is better
-    forward: float  # images per second through the whole network, pictures read and cropped
-    training: float  # images per second of training all of it
-    budget: float | None  # seconds for the whole run
+    batch_size: int = 32
+    probes: Mapping[str, Probe] = field(default_factory=dict)  # by stage, those of `probed`, from input to output
+    transferability: float | None = None  # of the features before the classifier; higher is better
+    forward: float | None = None  # images per second through the whole network, pictures read and cropped
+    training: float | None = None  # images per second of training all of it
+    budget: float | None = None  # seconds for the whole run
+
+    def epochs(self, steps: int, passes: int = 1) -> int:
+        """Passes over the images that make so many steps, and no fewer than `passes`."""
+        return max(passes, math.ceil(steps / math.ceil(self.images / self.batch_size)))
 
 
 @dataclass(frozen=True)
@@ -50,7 +61,10 @@ class Phase:
     freeze_until: str | None  # a stage name; None trains everything
     augment: bool  # from images, as the recipe augments them; otherwise from features kept at `freeze_until`
     optimizer: str = "adam"  # a name of callbacks.optimizers
-    batch_norm: str = "inference"  # "inference": statistics and scale stay as pretrained; "train": both learn
+    batch_norm: str = "inference"  # a policy of recipes.batch_norm
+    layer_decay: float = 1.0  # learning rate of each earlier stage relative to the next
+    hold: float = 0.0  # penalty on the way from the pretrained weights: callbacks.penalties.l2_sp
+    average: int = 0  # so many of the best epochs give their mean
 
 
 @dataclass(frozen=True)
@@ -60,53 +74,62 @@ class Strategy:
     freeze_until: str | None  # where the last phase, or the head, begins to train
     head_first: bool  # fit a logistic regression on the frozen features before the phases
     phases: tuple[Phase, ...]
+    augment: str = "crops"  # where the recipe leaves it open
 
 
-def small(stages: Sequence[str], reason: str) -> Strategy:
+STEPS = 500
+
+
+def small(stages: Sequence[str], facts: Facts, reason: str) -> Strategy:
     """Everything frozen but the classifier."""
     return Strategy("small", reason, stages[-1], True, ())
 
 
-def medium(stages: Sequence[str], reason: str) -> Strategy:
-    """The last stage is trained from the cached activations before it; what comes earlier is frozen.
-
-    The rate is that of Keras' guide to fine-tuning, which also leaves batch norm in inference mode.
-    """
+def medium(stages: Sequence[str], facts: Facts, reason: str) -> Strategy:
+    """The last stage, from the activations before it."""
     cut = backbone(stages)[-2]
-    return Strategy("medium", reason, cut, True, (Phase("fine-tune", 10, 1e-5, cut, augment=False),))
+    phase = Phase("fine-tune", facts.epochs(STEPS, 3), 1e-4, cut, augment=False, hold=1e-3)
+    return Strategy("medium", reason, cut, True, (phase,))
 
 
-def large(stages: Sequence[str], reason: str) -> Strategy:
-    """Everything but the first stage, whose edges and colours serve any picture, is trained on augmented images."""
-    cut = backbone(stages)[0]
-    return Strategy("large", reason, cut, True, (Phase("fine-tune", 10, 1e-4, cut, augment=True),))
+def large(stages: Sequence[str], facts: Facts, reason: str) -> Strategy:
+    """Everything, the earlier the more slowly."""
+    phase = Phase("fine-tune", facts.epochs(STEPS, 5), 1e-3, None, augment=True, layer_decay=0.7, average=3)
+    return Strategy("large", reason, None, True, (phase,))
 
 
-def scratch(stages: Sequence[str], reason: str) -> Strategy:
-    """A random start, everything trained: what transfer must beat."""
-    phase = Phase("train", 30, 1e-3, None, augment=True, batch_norm="train")
+def full(stages: Sequence[str], facts: Facts, reason: str) -> Strategy:
+    """Everything at one rate, the head from a random start."""
+    phase = Phase("fine-tune", facts.epochs(STEPS, 5), 1e-3, None, augment=True)
+    return Strategy("full", reason, None, False, (phase,))
+
+
+def lp_ft(stages: Sequence[str], facts: Facts, reason: str) -> Strategy:
+    """The head, then everything at a low rate."""
+    phase = Phase("fine-tune", facts.epochs(STEPS, 5), 1e-4, None, augment=True)
+    return Strategy("lp_ft", reason, None, True, (phase,))
+
+
+def gradual(stages: Sequence[str], facts: Facts, reason: str) -> Strategy:
+    """The head, then the last stage, the last two, ..., everything; as many steps in all as `large`."""
+    cuts = [*reversed(backbone(stages)[:-1]), None]
+    epochs = facts.epochs(STEPS // len(cuts))
+    phases = (Phase(f"thaw behind {cut}" if cut else "thaw all", epochs, 3e-4, cut, augment=True) for cut in cuts)
+    return Strategy("gradual", reason, None, True, tuple(phases))
+
+
+def scratch(stages: Sequence[str], facts: Facts, reason: str) -> Strategy:
+    """A random start, everything trained."""
+    phase = Phase("train", facts.epochs(2 * STEPS, 30), 1e-3, None, augment=True, batch_norm="adapt")
     return Strategy("scratch", reason, None, False, (phase,))
 
 
-STRATEGIES = {function.__name__: function for function in (small, medium, large, scratch)}
-
-
-def choose(name: str, stages: Sequence[str], images: int, pretrained: bool) -> Strategy:
-    """The strategy of that name; "auto" goes by the number of training images, and says so."""
-    if name != "auto":
-        return STRATEGIES[name](stages, "it was asked for")
-    if not pretrained:
-        return scratch(stages, "there are no pretrained weights to start from")
-    if images < ENOUGH:
-        return small(stages, f"{images:,} training images are fewer than {ENOUGH:,}: the less data, the less to train")
-    if images < MUCH:
-        return medium(stages, f"{images:,} training images are between {ENOUGH:,} and {MUCH:,}")
-    return large(stages, f"{images:,} training images are {MUCH:,} or more: enough to train most layers")
+STRATEGIES = {function.__name__: function for function in (small, medium, large, full, lp_ft, gradual, scratch)}
 
 
 def probed(stages: Sequence[str]) -> list[str]:
     """The stages whose features are compared: the two before the last feature map, and "pre_logits", which averages it."""
-    return [*stages[:-1][-3:-1], stages[-1]]
+    return [*backbone(stages)[-3:-1], stages[-1]]
 
 
 def backbone(stages: Sequence[str]) -> Sequence[str]:
