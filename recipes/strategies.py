@@ -19,7 +19,7 @@ arXiv:1912.11370, section 3.3). A strategy never knows an architecture.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,17 @@ class Probe:
     accuracy: float
     low: float  # 95 % interval of the accuracy
     high: float
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """A strategy tried with a third of its epochs on three quarters of the training part, and judged on the last quarter."""
+
+    images: int  # that judged
+    loss: float
+    accuracy: float
+    gain: float  # by how much its loss is lower than that of the first that was tried, mean over the pictures
+    error: float  # the standard error of that mean
 
 
 @dataclass(frozen=True)
@@ -44,7 +55,23 @@ class Facts:
     transferability: float | None = None  # of the features before the classifier; higher is better
     forward: float | None = None  # images per second through the whole network, pictures read and cropped
     training: float | None = None  # images per second of training all of it
-    budget: float | None = None  # seconds for the whole run
+    budget: float | None = None  # seconds that there are for training
+    pretrained: bool = True
+    rehearsals: Mapping[str, Rehearsal] = field(default_factory=dict)  # by strategy
+
+    @property
+    def best(self) -> str | None:
+        """The stage whose probe has the lowest loss."""
+        return min(self.probes, key=lambda name: self.probes[name].loss, default=None)
+
+    @property
+    def differs(self) -> bool:
+        """Whether an earlier stage serves better than the last: then the data are another domain than the pretraining's."""
+        return self.best is not None and self.best != list(self.probes)[-1]
+
+    def fits(self, steps: float) -> bool:
+        """Whether there is time to train everything for so many steps."""
+        return self.budget is None or steps * self.batch_size / self.training <= self.budget
 
     def epochs(self, steps: int, passes: int = 1) -> int:
         """Passes over the images that make so many steps, and no fewer than `passes`."""
@@ -78,6 +105,9 @@ class Strategy:
 
 
 STEPS = 500
+MUCH, ENOUGH = 10_000, 1_000  # training images from which `auto` takes large without a trial; and medium, if it has none
+FEWEST = 4  # images of a class that can be divided for a trial
+MIXED = 20_000  # Big Transfer mixes pictures from here on
 
 
 def small(stages: Sequence[str], facts: Facts, reason: str) -> Strategy:
@@ -86,16 +116,17 @@ def small(stages: Sequence[str], facts: Facts, reason: str) -> Strategy:
 
 
 def medium(stages: Sequence[str], facts: Facts, reason: str) -> Strategy:
-    """The last stage, from the activations before it."""
-    cut = backbone(stages)[-2]
+    """The last stage, from the activations before it; or, if an earlier stage has the better features, all behind that."""
+    cut = facts.best if facts.differs else backbone(stages)[-2]
     phase = Phase("fine-tune", facts.epochs(STEPS, 3), 1e-4, cut, augment=False, hold=1e-3)
     return Strategy("medium", reason, cut, True, (phase,))
 
 
 def large(stages: Sequence[str], facts: Facts, reason: str) -> Strategy:
-    """Everything, the earlier the more slowly."""
-    phase = Phase("fine-tune", facts.epochs(STEPS, 5), 1e-3, None, augment=True, layer_decay=0.7, average=3)
-    return Strategy("large", reason, None, True, (phase,))
+    """Everything, the earlier the more slowly; all alike if the data are of another domain."""
+    decay = 1.0 if facts.differs else 0.7
+    phase = Phase("fine-tune", facts.epochs(STEPS, 5), 1e-3, None, augment=True, layer_decay=decay, average=3)
+    return Strategy("large", reason, None, True, (phase,), "modern" if facts.images >= MIXED else "crops")
 
 
 def full(stages: Sequence[str], facts: Facts, reason: str) -> Strategy:
@@ -125,6 +156,79 @@ def scratch(stages: Sequence[str], facts: Facts, reason: str) -> Strategy:
 
 
 STRATEGIES = {function.__name__: function for function in (small, medium, large, full, lp_ft, gradual, scratch)}
+
+
+def auto(stages: Sequence[str], facts: Facts, from_images: bool = False) -> Strategy:
+    """The strategy that the facts speak for; `from_images`: it must be able to train on augmented pictures."""
+    if not facts.pretrained:
+        return scratch(stages, facts, "there are no pretrained weights to start from")
+    if facts.images >= MUCH and facts.fits(STEPS / 4):
+        name, why = "large", f"{facts.images:,} training images are {MUCH:,} or more, enough to train every layer"
+    elif facts.rehearsals:
+        name, why = _by_rehearsal(facts.rehearsals)
+    elif not facts.fits(STEPS / 4) and not from_images:
+        name, why = "small", f"{facts.budget:.0f} s are too short to train more than the head"
+    else:
+        name = "medium" if from_images or facts.images >= ENOUGH else "small"
+        why = f"nothing could be tried, and {ENOUGH:,} training images are the least for medium" if not from_images else (
+            "nothing could be tried, and the head alone does not see augmented pictures")
+    return STRATEGIES[name](stages, facts, f"{why}; {_said(facts)}")
+
+
+def to_rehearse(facts: Facts, from_images: bool = False) -> str | None:
+    """What to try next: more is thawed as long as it pays, or where an earlier stage says so; None: enough is known."""
+    tried = list(facts.rehearsals)
+    order = ["medium", "large"] if from_images else ["small", "medium", "large"]
+    if not facts.pretrained or facts.images >= MUCH or facts.fewest < FEWEST or not facts.fits(1.5 * STEPS):
+        return None
+    if len(tried) < 2:
+        return order[len(tried)]
+    paid = _by_rehearsal(facts.rehearsals)[0] == tried[-1]
+    return order[len(tried)] if len(tried) < len(order) and (paid or facts.differs) else None
+
+
+def _by_rehearsal(found: Mapping[str, Rehearsal]) -> tuple[str, str]:
+    """The strategy, and why: the lowest loss wins, if it is ahead of the simplest by more than the standard error of that (the
+    one-standard-error rule: Hastie, Tibshirani & Friedman 2009, The Elements of Statistical Learning, section 7.10).
+    """
+    simplest, best = next(iter(found)), min(found, key=lambda name: found[name].loss)
+    losses = ", ".join(f"{name} {tried.loss:.3f} ({tried.accuracy:.1%})" for name, tried in found.items())
+    why = f"tried on {found[best].images:,} training images held out, the log-loss (and accuracy) was {losses}"
+    if found[best].gain > found[best].error or best == simplest:
+        return best, why
+    return simplest, f"{why}, and {best} is ahead by less than the standard error, {found[best].error:.3f}"
+
+
+def _said(facts: Facts) -> str:
+    """The other numbers, in plain words."""
+    parts = [f"{facts.images:,} training images, {facts.fewest:,} or more a class"]
+    if facts.probes:
+        scores = ", ".join(f"{name} {probe.accuracy:.1%} ({probe.low:.1%} to {probe.high:.1%})"
+                           for name, probe in facts.probes.items())  # fmt: skip
+        parts.append(f"linear probes: {scores}")
+        parts.append("an earlier stage serves better: another domain" if facts.differs else "the last stage serves best")
+    if facts.transferability is not None:
+        parts.append(f"transferability {facts.transferability:.3g}")
+    return "; ".join(parts)
+
+
+def within(strategy: Strategy, facts: Facts) -> Strategy:
+    """With as many epochs as fit in the budget, by the rate of training everything from images; the phases in proportion.
+
+    Raises:
+        ValueError: not even one epoch of each phase fits, in a sentence.
+    """
+    phases = [phase for phase in strategy.phases if phase.augment]
+    if facts.budget is None or not phases:
+        return strategy
+    each = facts.images / facts.training
+    if (least := each * len(phases)) > facts.budget:
+        raise ValueError(
+            f"One epoch of strategy {strategy.name} takes about {least:.0f} s, and {max(0, facts.budget):.0f} s are left for it"
+        )
+    share = min(1, facts.budget / each / sum(phase.epochs for phase in phases))
+    shorter = (replace(p, epochs=max(1, int(share * p.epochs))) if p.augment else p for p in strategy.phases)
+    return replace(strategy, phases=tuple(shorter))
 
 
 def probed(stages: Sequence[str]) -> list[str]:
