@@ -6,6 +6,7 @@ decoder, framing, graph, weights, cut and backend. So nothing stale can be found
 """
 
 import hashlib
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -31,12 +32,18 @@ VIEWS = ("centre", "wide", "centre mirrored", "wide mirrored")
 CORNERS = {"top left": (0, 0), "top right": (0, 1), "bottom left": (1, 0), "bottom right": (1, 1)}
 TEN_CROP = tuple(place + side for side in ("", " mirrored") for place in (*CORNERS, "centre"))
 
+POOLED = " pooled"  # behind the name of a stage: its output averaged over the pixels, of which only vectors are kept
+
 
 def extract(
-    model: keras.Model, cuts: Sequence[str], data: Dataset, views: Sequence[tuple[int, str]], batch_size: int
-) -> dict[str, Rows]:
-    """The outputs of the stages `cuts`, float32, for each `(index of a picture, view)`, in one pass."""
-    outputs = [model.get_layer(cut).output for cut in cuts]
+    model: keras.Model, cuts: Sequence[str], data: Dataset, views: Sequence[tuple[int, str]], batch_size: int,
+    rates: list[float] | None = None,
+) -> dict[str, Rows]:  # fmt: skip
+    """The outputs of the stages `cuts`, float32, for each `(index of a picture, view)`, in one pass.
+
+    `rates` gets the images per second of each batch that was computed.
+    """
+    outputs = [_output(model, cut) for cut in cuts]
     shapes = [tuple(output.shape[1:]) for output in outputs]
     stores = [
         Store(folder(model, cut, data), shape, "float32")
@@ -55,12 +62,17 @@ def extract(
         names = list(todo)
         for start in range(0, len(names), shard):
             part = names[start : start + shard]
-            results = forward(body, data, [todo[key] for key in part], batch_size, progress)
+            results = forward(body, data, [todo[key] for key in part], batch_size, progress, rates)
             for store, result in zip(stores, results, strict=True):
                 new = [row for row, key in enumerate(part) if key not in store]  # another cut may have been the cause
                 if new:
                     store.add([part[row] for row in new], result[new])
     return {cut: store.rows(keys) for cut, store in zip(cuts, stores, strict=True)}
+
+
+def _output(model: keras.Model, cut: str) -> keras.KerasTensor:
+    output = model.get_layer(cut.removesuffix(POOLED)).output
+    return keras.ops.mean(output, axis=tuple(range(1, output.ndim - 1))) if cut.endswith(POOLED) else output
 
 
 def look(data: Dataset, index: int, view: str) -> np.ndarray:
@@ -78,16 +90,19 @@ def look(data: Dataset, index: int, view: str) -> np.ndarray:
 
 
 def forward(
-    body: keras.Model, data: Dataset, views: Sequence[tuple[int, str]], batch_size: int, progress: Progress
-) -> list[np.ndarray]:
+    body: keras.Model, data: Dataset, views: Sequence[tuple[int, str]], batch_size: int, progress: Progress,
+    rates: list[float] | None = None,
+) -> list[np.ndarray]:  # fmt: skip
     """The outputs of `body` for each `(index of a picture, view)`, in memory."""
     results = []
     for start in range(0, len(views), batch_size):
-        part = views[start : start + batch_size]
+        part, began = views[start : start + batch_size], time.monotonic()
         # The last batch is filled up with its own first view: another size would compile the graph again.
         padded = [*part, *[part[0]] * (batch_size - len(part))]
         outputs = body.predict_on_batch(np.stack([look(data, index, view) for index, view in padded]))
         results.append([np.asarray(output)[: len(part)] for output in keras.tree.flatten(outputs)])
+        if rates is not None:
+            rates.append(batch_size / (time.monotonic() - began))
         progress.advance(len(part))
     return [np.concatenate(output) for output in zip(*results, strict=True)]
 
@@ -96,7 +111,7 @@ def folder(model: keras.Model, cut: str, data: Dataset) -> Path:
     """Where the features of a cut lie, by everything that they depend on besides the picture."""
     parts = (DECODER_VERSION, data.framing, model.origin.name, model.origin.variant, model.input_shape, cut,
              keras.backend.backend(), keras.config.floatx())  # fmt: skip
-    return cache_folder("features") / fingerprint(zoo.split(model, cut)[0], *parts)
+    return cache_folder("features") / fingerprint(zoo.split(model, cut.removesuffix(POOLED))[0], *parts)
 
 
 def fingerprint(model: keras.Model, *parts) -> str:

@@ -1,0 +1,95 @@
+"""What is measured before a strategy or a backbone is chosen: in one pass, on pictures of the training part alone.
+
+The network's features of a stratified sample, at the stages `strategies.probed` names, averaged over the pixels so that only
+vectors are kept; of each a linear probe that judges every picture by a fit on all others; of the last the transferability
+score that docs/rank.md found best; and the speed of the pass. A probe's penalty is the best of 13 on the same pictures,
+which flatters its accuracy a little, and that of each stage alike.
+"""
+
+import time
+
+import keras
+import numpy as np
+
+import zoo
+from recipes import features
+from recipes.data.dataset import Dataset
+from recipes.data.images import centre
+from recipes.evaluate import wilson
+from recipes.features import POOLED
+from recipes.strategies import Facts, Probe, probed
+from recipes.transferability import leave_one_out, logme
+from zoo.progress import Progress
+
+SAMPLE, FEWEST = 2_000, 5  # pictures at most, and of a class at least
+SHARE = 0.1  # of the budget for the pass
+BATCHES = 3  # from which a speed is measured, after a first one that compiles
+
+
+def measure(
+    model: keras.Model, data: Dataset, train: np.ndarray, batch_size: int, seed: int, budget: float | None = None
+) -> Facts:
+    """Facts on the pictures `train`, by one pass of `model`, whose last stage is "pre_logits".
+
+    With a budget, in seconds, the sample is one that passes within a tenth of it, and training is timed; without, a training
+    step is taken for four passes.
+    """
+    rates: list[float] = []
+    most = SAMPLE
+    if budget:
+        rates = forward_rates(model, data, train, batch_size)
+        most = min(SAMPLE, int(SHARE * budget * np.median(rates)))
+    chosen = train[sample(data.labels[train], most, seed)]
+    cuts = {name: name if model.get_layer(name).output.ndim == 2 else name + POOLED for name in probed(zoo.stages(model))}
+    rows = features.extract(model, list(cuts.values()), data, [(i, "centre") for i in chosen], batch_size, rates)
+    # The first batch, which compiles, counts for nothing; where all was in the cache there is none.
+    forward = float(np.median(rates[1:] or forward_rates(model, data, train, batch_size)))
+    labels = data.labels[chosen]
+    probes = {name: probe(rows[cut][:], labels) for name, cut in cuts.items()}
+    counts = np.bincount(data.labels[train], minlength=len(data.classes))
+    return Facts(
+        images=len(train), classes=len(data.classes), fewest=int(counts.min()), probes=probes,
+        transferability=logme(rows["pre_logits"][:], labels), forward=forward,
+        training=training_rate(model, data, train, batch_size) if budget else forward / 4, budget=budget,
+    )  # fmt: skip
+
+
+def sample(labels: np.ndarray, most: int, seed: int) -> np.ndarray:
+    """Indices of about `most` pictures, the classes in proportion, but of none fewer than FEWEST, if it has as many."""
+    generator, share = np.random.default_rng(seed), min(1.0, most / len(labels))
+    chosen = []
+    for label in np.unique(labels):
+        members = generator.permutation(np.flatnonzero(labels == label))
+        chosen.append(members[: max(round(share * len(members)), FEWEST)])
+    return np.sort(np.concatenate(chosen))
+
+
+def probe(rows: np.ndarray, labels: np.ndarray) -> Probe:
+    """Of features `(images, features)`, with Wilson's interval."""
+    accuracy, brier = leave_one_out(rows, labels)
+    return Probe(brier, accuracy, *wilson(round(accuracy * len(labels)), len(labels)))
+
+
+def forward_rates(model: keras.Model, data: Dataset, images: np.ndarray, batch_size: int) -> list[float]:
+    """Images per second of a few batches up to the classifier, compiled before."""
+    body, views = zoo.split(model, zoo.stages(model)[-1])[0], [(i, "centre") for i in np.resize(images, batch_size)]
+    rates: list[float] = []
+    with Progress("speed", (1 + BATCHES) * batch_size, "images") as progress:
+        for _ in range(1 + BATCHES):
+            features.forward(body, data, views, batch_size, progress, rates)
+    return rates[1:]
+
+
+def training_rate(model: keras.Model, data: Dataset, images: np.ndarray, batch_size: int) -> float:
+    """Images per second of training all layers of a copy."""
+    chosen = np.resize(images, batch_size)
+    pixels, labels = centre(data.pixels[chosen], data.framing), data.labels[chosen]
+    copy, seconds = keras.models.clone_model(model), []
+    copy.compile("adam", "sparse_categorical_crossentropy", jit_compile=False)
+    with Progress("speed of training", (1 + BATCHES) * batch_size, "images") as progress:
+        for _ in range(1 + BATCHES):
+            start = time.monotonic()
+            copy.train_on_batch(pixels, labels)
+            seconds.append(time.monotonic() - start)
+            progress.advance(batch_size)
+    return batch_size / float(np.median(seconds[1:]))
