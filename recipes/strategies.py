@@ -165,7 +165,7 @@ def auto(stages: Sequence[str], facts: Facts, from_images: bool = False) -> Stra
     if facts.images >= MUCH and facts.fits(STEPS / 4):
         name, why = "large", f"{facts.images:,} training images are {MUCH:,} or more, enough to train every layer"
     elif facts.rehearsals:
-        name, why = _by_rehearsal(facts.rehearsals)
+        name, why = _by_rehearsal(facts)
     elif not facts.fits(STEPS / 4) and not from_images:
         name, why = "small", f"{facts.budget:.0f} s are too short to train more than the head"
     else:
@@ -183,20 +183,21 @@ def to_rehearse(facts: Facts, from_images: bool = False) -> str | None:
         return None
     if len(tried) < 2:
         return order[len(tried)]
-    paid = _by_rehearsal(facts.rehearsals)[0] == tried[-1]
+    paid = facts.rehearsals[tried[-1]].gain > 0
     return order[len(tried)] if len(tried) < len(order) and (paid or facts.differs) else None
 
 
-def _by_rehearsal(found: Mapping[str, Rehearsal]) -> tuple[str, str]:
-    """The strategy, and why: the lowest loss wins, if it is ahead of the simplest by more than the standard error of that (the
-    one-standard-error rule: Hastie, Tibshirani & Friedman 2009, The Elements of Statistical Learning, section 7.10).
+def _by_rehearsal(facts: Facts) -> tuple[str, str]:
+    """The strategy, and why: the lowest loss; on another domain the deepest, unless it is clearly behind, for few pictures
+    judge a trial, and what the probes say of the stages is the better known.
     """
-    simplest, best = next(iter(found)), min(found, key=lambda name: found[name].loss)
+    found = facts.rehearsals
+    best, deepest = min(found, key=lambda name: found[name].loss), list(found)[-1]
     losses = ", ".join(f"{name} {tried.loss:.3f} ({tried.accuracy:.1%})" for name, tried in found.items())
     why = f"tried on {found[best].images:,} training images held out, the log-loss (and accuracy) was {losses}"
-    if found[best].gain > found[best].error or best == simplest:
-        return best, why
-    return simplest, f"{why}, and {best} is ahead by less than the standard error, {found[best].error:.3f}"
+    if facts.differs and best != deepest and found[deepest].loss - found[best].loss < found[deepest].error:
+        return deepest, f"{why}; {best} is ahead by less than the standard error, {found[deepest].error:.3f}"
+    return best, why
 
 
 def _said(facts: Facts) -> str:
