@@ -161,8 +161,9 @@ def baseline(data: Path, backbone: str, name: str, seed: int, shared: Path) -> d
     """One of the fixed recipes, with the same weights."""
     import time
 
+    import keras_guide
+
     import zoo
-    from benchmarks import keras_guide
 
     model, alpha, size, weights = BACKBONES[backbone]
     options = {"alpha": alpha} if alpha else {}
