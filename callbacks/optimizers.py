@@ -133,7 +133,7 @@ def decayed_rates(model: keras.Model, stages: Sequence[str], decay: float) -> di
     rates = {}
     for i, stage in enumerate(stages):
         for layer in keras.Model(model.input, model.get_layer(stage).output).layers:
-            if layer.trainable_weights:
+            if any(v.trainable for v in layer.weights):  # also a batch norm's, whose statistics are frozen
                 rates.setdefault(layer.name, decay ** (len(stages) - i))
     return rates
 

@@ -33,7 +33,7 @@ def l2_sp(model: keras.Model, start: float, head: float, new: str = "predictions
         if fnmatchcase(layer.name, new):
             kernel.regularizer = keras.regularizers.L2(head / 2)
         else:
-            kernel.regularizer = _towards(ops.convert_to_tensor(snapshot(kernel)), start / 2)
+            kernel.regularizer = _towards(ops.convert_to_tensor(snapshot(kernel)), start / 2) if start else None
 
 
 def _towards(start, factor: float):

@@ -55,9 +55,15 @@ class Recipe:
     """A tag of the catalog, a file, or "none" for a random start; the model's first tag if not given."""
     alpha: float | None = None
     """Width multiplier, for the MobileNets."""
-    strategy: Literal["auto", "small", "medium", "large", "scratch"] = "auto"
-    """How much to train: small, the head alone; medium, the last stage too; large, all but the first stage; scratch,
-    everything from a random start; auto, by the number of images."""
+    strategy: Literal["auto", "small", "medium", "large", "full", "lp_ft", "gradual", "scratch"] = "auto"
+    """How much to train: small, the head alone; medium, the last stage too; large, everything, the earlier the more slowly;
+    full, everything at one rate; lp_ft, the head, then everything at a low rate; gradual, stage by stage; scratch, from a
+    random start; auto, by what is measured inside the training part."""
+    batch_norm: Literal["inference", "affine", "adapt"] = "inference"
+    """What batch norm does in fine-tuning: inference, all stays as pretrained; affine, scale and offset learn; adapt, the
+    statistics follow the data."""
+    budget: str | None = None
+    """Time for the whole run, such as 90s, 10m or 1h."""
     validation: float = 0.2
     """Share of each class to hold out for validation, if DATA has no val/."""
     test: float = 0.2
@@ -66,9 +72,10 @@ class Recipe:
     """Height and width that the model sees; those of its weights if not given."""
     mirror: Literal["auto", "yes", "no"] = "auto"
     """Whether mirrored pictures are of the same class; auto measures it inside the training part."""
-    augment: Literal["none", "crops", "alexnet", "modern"] = "crops"
-    """What training pictures go through: none, the central crop alone; crops, random crops and mirrored ones; alexnet,
-    its paper's, and ten test crops beside; modern, random-resized crop, TrivialAugment, erasing, mixup and cutmix."""
+    augment: Literal["auto", "none", "crops", "alexnet", "modern"] = "auto"
+    """What training pictures go through: auto, by the strategy; none, the central crop alone; crops, random crops and
+    mirrored ones; alexnet, its paper's, and ten test crops beside; modern, random-resized crop, TrivialAugment, erasing,
+    mixup and cutmix."""
     epochs: int | None = None
     """Epochs of fine-tuning; the strategy's if not given."""
     learning_rate: float | None = None
@@ -83,6 +90,8 @@ class Recipe:
 
     def __post_init__(self):
         _check_positive(self, "image_size", "epochs", "learning_rate", "batch_size", "alpha")
+        if self.budget:
+            seconds(self.budget)
         shares = (self.validation, self.test)
         if not (all(0 <= share < 1 for share in shares) and sum(shares) < 1):
             raise UserError(f"--validation and --test must be shares that leave something to train on, found {shares}.")

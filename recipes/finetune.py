@@ -14,6 +14,7 @@ if __name__ == "__main__":  # first of all: the command line imports nothing hea
 
     sys.exit(main(["finetune", *sys.argv[1:]]))
 
+import math
 import os
 import shutil
 import time
@@ -26,20 +27,24 @@ import numpy as np
 
 import zoo
 from callbacks.optimizers import RATES
-from recipes import features, heads, results, runs, training
-from recipes.config import Recipe
+from callbacks.penalties import l2_sp
+from recipes import batch_norm, features, heads, results, runs, training
+from recipes.config import Recipe, seconds
 from recipes.data import augment
 from recipes.data.dataset import Dataset, prepare
 from recipes.data.images import Framing
 from recipes.data.sources import scan
 from recipes.errors import UserError
 from recipes.features import TEN_CROP, VIEWS
+from recipes.measure import measure
 from recipes.models import own_options
-from recipes.strategies import Strategy, choose
+from recipes.strategies import STRATEGIES, Facts, Rehearsal, Strategy, auto, to_rehearse, within
+from recipes.trials import stratified
 from zoo import facts
 from zoo.progress import Progress
 from zoo.weights import catalog
 
+CLOSING = 20.0  # seconds for the start of Python before, and for writing model and report behind
 CACHED_BYTES = 8e9  # activations beyond that are computed in every epoch instead of being kept on the disk
 
 
@@ -50,7 +55,9 @@ class Run:
     recipe: Recipe
     model: keras.Model
     data: Dataset
-    strategy: Strategy
+    facts: Facts | None = None
+    strategy: Strategy | None = None
+    deadline: float = math.inf  # of training, as time.monotonic() counts
     head: heads.Head | None = None
     history: list[dict] = field(default_factory=list)
     probabilities: np.ndarray | None = None  # (images, classes)
@@ -63,6 +70,11 @@ class Run:
     def mirrored(self) -> bool:
         """Whether a mirrored picture is taken for one of its class."""
         return self.head.mirrored if self.head else self.recipe.mirror != "no"
+
+    @property
+    def augment(self) -> str:
+        """What training pictures go through."""
+        return self.strategy.augment if self.recipe.augment == "auto" else self.recipe.augment
 
     @contextmanager
     def timed(self, step: str):
@@ -83,15 +95,23 @@ def run(recipe: Recipe) -> Path:
         found = scan(recipe.data)  # before weights are fetched for a folder that is not there
         body = backbone(recipe)
         data = prepare(found, framing(body), recipe.validation, recipe.test, recipe.seed)
+        batch_norm.check(recipe.batch_norm, len(data.part("train")), recipe.batch_size)
         keras.utils.set_random_seed(recipe.seed)
         model = zoo.new_head(body, len(data.classes))
-        strategy = _strategy(recipe, model, data)
-        run = Run(recipe, model, data, strategy, seconds={"preparation": time.monotonic() - start})
+        run = Run(recipe, model, data, seconds={"preparation": time.monotonic() - start})
+        with run.timed("choice"):
+            run.facts = _facts(recipe, model, data, start)
+            if run.facts.budget is not None:
+                run.deadline = time.monotonic() + run.facts.budget
+            _rehearse(run)
+            if run.facts.budget is not None:
+                run.facts = replace(run.facts, budget=run.deadline - time.monotonic())
+            run.strategy = _strategy(recipe, model, data, run.facts)
         runs.say(results.plan(run))
         learn(run)
         with run.timed("evaluation"):
             run.probabilities = predict(run)
-            if recipe.augment == "alexnet":
+            if run.augment == "alexnet":
                 run.ten_crop = predict_ten_crop(run)
         results.write(run, folder, start)
     for state in run.states:
@@ -141,30 +161,90 @@ def framing(body: keras.Model) -> Framing:
     return Framing(size, round(size * origin.resize / origin.size), body.input_shape[3], origin.interpolation)
 
 
-def _strategy(recipe: Recipe, model: keras.Model, data: Dataset) -> Strategy:
-    """The strategy, with the recipe's own epochs and learning rate, if it gives any.
+def _facts(recipe: Recipe, model: keras.Model, data: Dataset, start: float) -> Facts:
+    """What the strategy needs to know: what the folder says by itself; for `auto`, and where time is short, what is measured.
 
     Raises:
-        UserError: the recipe augments, and the strategy trains nothing on pictures.
+        UserError: the budget is too short.
     """
-    pretrained = model.origin.weights is not None
-    strategy = choose(recipe.strategy, zoo.stages(model), len(data.part("train")), pretrained)
+    counts, pretrained = data.counts("train").values(), model.origin.weights is not None
+    facts = Facts(sum(counts), len(counts), min(counts), recipe.batch_size, pretrained=pretrained)
+    if not recipe.budget and (recipe.strategy != "auto" or not pretrained):
+        return facts
+    budget = seconds(recipe.budget) if recipe.budget else None
+    measured = measure(model, data, data.part("train"), recipe.batch_size, recipe.seed, budget)
+    facts = replace(measured, batch_size=recipe.batch_size, pretrained=pretrained)
+    if budget is None:
+        return facts
+    views = len(VIEWS) * facts.images if recipe.strategy not in ("full", "scratch") else 0
+    needed = CLOSING + (views + len(data.paths)) / facts.forward
+    left = start + budget - time.monotonic() - needed
+    if left < 0:
+        raise UserError(
+            f"--budget {recipe.budget} is too short: reading {len(data.paths):,} images and passing them through the network "
+            f"takes about {time.monotonic() - start + needed:.0f} s. Give more time, fewer images or a smaller model."
+        )
+    return replace(facts, budget=left)
+
+
+def _strategy(recipe: Recipe, model: keras.Model, data: Dataset, facts: Facts) -> Strategy:
+    """The strategy, with the recipe's own epochs, learning rate and batch norm, if it gives any.
+
+    Raises:
+        UserError: what the recipe asks of training cannot be had, or the strategy trains nothing.
+    """
+    asked = {"augment": recipe.augment in ("alexnet", "modern"), "batch-norm": recipe.batch_norm != "inference"}
+    if recipe.strategy == "auto":
+        strategy = auto(zoo.stages(model), facts, any(asked.values()))
+    else:
+        strategy = STRATEGIES[recipe.strategy](zoo.stages(model), facts, "it was asked for")
+    for flag in asked:
+        if asked[flag] and not strategy.phases:
+            raise UserError(
+                f"--{flag} {getattr(recipe, flag.replace('-', '_'))} has nothing to act on: strategy {strategy.name} trains "
+                f"the head alone, on features that are computed once. Choose --strategy auto, medium or large, or leave it out."
+            )
     scale = RATES[recipe.optimizer] / RATES["adam"]
     phases = [
         replace(phase, epochs=recipe.epochs or phase.epochs, optimizer=recipe.optimizer,
-                learning_rate=recipe.learning_rate or phase.learning_rate * scale)
+                learning_rate=recipe.learning_rate or phase.learning_rate * scale,
+                batch_norm=recipe.batch_norm if strategy.name != "scratch" else phase.batch_norm,
+                augment=phase.augment or asked["augment"] or _kept_bytes(model, phase.freeze_until, data) > CACHED_BYTES)
         for phase in strategy.phases
     ]  # fmt: skip
-    from_images = recipe.augment in ("alexnet", "modern")
-    if from_images and not phases:
-        raise UserError(
-            f"--augment {recipe.augment} has nothing to act on: strategy {strategy.name} trains the head alone, on features "
-            "that are computed once. Choose --strategy medium, large or scratch, or leave out --augment."
-        )
-    for i, phase in enumerate(phases):
-        if not phase.augment and (from_images or _kept_bytes(model, phase.freeze_until, data) > CACHED_BYTES):
-            phases[i] = replace(phase, augment=True)
-    return replace(strategy, phases=tuple(phases))
+    try:
+        return within(replace(strategy, phases=tuple(phases)), facts)
+    except ValueError as error:
+        raise UserError(f"{error}: give a longer --budget than {recipe.budget}, or a cheaper --strategy.") from error
+
+
+def _rehearse(run: Run) -> None:
+    """Try strategies inside the training part, until enough is known to choose one: the model is as it was afterwards."""
+    recipe, data, train = run.recipe, run.data, run.data.part("train")
+    from_images = recipe.augment in ("alexnet", "modern") or recipe.batch_norm != "inference"
+    start, first = run.model.get_weights(), None
+    while recipe.strategy == "auto" and (name := to_rehearse(run.facts, from_images)):
+        order = stratified(data.labels[train], np.random.default_rng(recipe.seed))
+        held_out = order[: len(order) // 4]
+        splits = np.full(len(train), "train", data.splits.dtype)
+        splits[held_out] = "test"
+        part = replace(data, labels=data.labels[train], splits=splits, paths=[data.paths[i] for i in train],
+                       digests=[data.digests[i] for i in train], pixels=data.pixels.take(train))  # fmt: skip
+        facts = replace(run.facts, images=len(train) - len(held_out), budget=None)
+        strategy = _strategy(replace(recipe, strategy=name), run.model, part, facts)
+        shorter = tuple(replace(phase, epochs=math.ceil(phase.epochs / 3)) for phase in strategy.phases)
+        trial = Run(recipe, run.model, part, facts, replace(strategy, phases=shorter), deadline=run.deadline)
+        runs.say(f"trying {name} on {len(held_out):,} training images held out:")
+        learn(trial)
+        truth, guess = part.labels[held_out], predict(trial)[held_out]
+        losses = -np.log(np.maximum(guess[np.arange(len(truth)), truth], 1e-7))
+        first = losses if first is None else first
+        gains = first - losses
+        tried = Rehearsal(len(truth), float(losses.mean()), float((guess.argmax(axis=1) == truth).mean()),
+                          float(gains.mean()), float(gains.std() / math.sqrt(len(gains))))  # fmt: skip
+        run.facts = replace(run.facts, rehearsals=run.facts.rehearsals | {name: tried})
+        run.states += trial.states
+        run.model.set_weights(start)
 
 
 def _kept_bytes(model: keras.Model, cut: str, data: Dataset) -> int:
@@ -176,7 +256,7 @@ def learn(run: Run) -> None:
     """Fit the head on frozen features, then train the strategy's phases."""
     data, train = run.data, run.data.part("train")
     views = [view for view in VIEWS if not (view.endswith("mirrored") and run.recipe.mirror == "no")]
-    if run.recipe.augment == "none":
+    if run.augment == "none":
         views = ["centre"]
     if data.framing.resize == data.framing.size:  # there is nothing outside the crop to see
         views = [view for view in views if not view.startswith("wide")]
@@ -211,10 +291,12 @@ def fit_head(run: Run, rows, views: list[str]) -> None:
 def train_phase(run: Run, phase, rows, views: list[str]) -> None:
     """One phase, from images or from the activations that are kept before its first trained layer."""
     data, train, validation = run.data, run.data.part("train"), run.data.part("validation")
-    part = training.prepare(run.model, phase)
+    part = training.prepare(run.model, phase, math.ceil(len(train) / run.recipe.batch_size))
+    if run.head:  # the head was solved with a penalty: without it, it would grow
+        l2_sp(part, phase.hold, run.head.decay)
     mix, threads, labels = None, 0, data.labels
     if phase.augment:
-        read, mix = augment.pipeline(run.recipe.augment, data, train, run.mirrored)
+        read, mix = augment.pipeline(run.augment, data, train, run.mirrored)
         read_held_out, _ = augment.pipeline("none", data, validation, mirror=False)
         threads = max(2, os.cpu_count() or 1)
     else:
@@ -228,8 +310,8 @@ def train_phase(run: Run, phase, rows, views: list[str]) -> None:
     settings = replace(run.recipe, data=None, output=None)  # the pictures themselves count, not where they lie
     known = (settings, phase, data.digests, data.labels.tolist(), data.splits.tolist(), views)
     run.states.append(training.state_folder(run.model, *known))
-    run.history += training.train(part, phase, batches, held_out, run.states[-1])
-    if phase.augment and run.recipe.augment != "none":
+    run.history += training.train(part, phase, batches, held_out, run.states[-1], run.deadline)
+    if phase.augment and run.augment != "none":
         run.augmented = batches
 
 

@@ -25,6 +25,7 @@ class Head:
     kernel: np.ndarray  # (features, classes)
     bias: np.ndarray  # (classes,)
     penalty: float
+    decay: float  # the penalty as it acts on `kernel`: the features were scaled
     mirrored: bool
     folds: int
     path: list[dict]  # penalty, mirrored, cross-validated loss and accuracy
@@ -56,7 +57,7 @@ def fit(
     everything = np.ones((1, len(labels)), bool)
     kernel, bias = _solve(chosen, labels, everything, np.array([best["penalty"]]), tick)
     kernel, bias = kernel[0] / scale, bias[0] - centre @ kernel[0] / scale
-    return Head(kernel, bias, best["penalty"], best["mirrored"], len(folds), path)
+    return Head(kernel, bias, best["penalty"], best["penalty"] * float(scale) ** 2, best["mirrored"], len(folds), path)
 
 
 def probabilities(head: Head, features: np.ndarray) -> np.ndarray:

@@ -72,7 +72,7 @@ def as_dict(run, start: float) -> dict:
         "strategy": {
             "name": strategy.name, "reason": strategy.reason, "freeze_until": strategy.freeze_until,
             "frozen": [layer.name for layer in model.layers if layer.weights and not layer.trainable],
-            "phases": [asdict(phase) for phase in strategy.phases],
+            "phases": [asdict(phase) for phase in strategy.phases], "augment": run.augment, "facts": asdict(run.facts),
         },
         "head": run.head and {
             "penalty": run.head.penalty, "mirrored": run.head.mirrored, "folds": run.head.folds,

@@ -1,19 +1,25 @@
-"""How much of a pretrained network to train: the lecture's advice as pure functions of stage names.
+"""How much of a pretrained network to train: the lecture's advice as pure functions of stage names and measured facts.
 
-- very little data: freeze all but the softmax (`small`)
-- little data: freeze many layers, train few (`medium`)
-- much data: freeze few, train many (`large`)
-- `scratch`, the control: no transfer at all
+- `small` (very little data): all but the classifier frozen; a linear probe, solved (Kornblith et al. 2019,
+  arXiv:1805.08974, section 4.1).
+- `medium` (little data): the last stage too, after the head has converged, at a low rate, from the cached activations
+  before it. Kornblith's penalty on the head stays, and what is pretrained is held to its start (L2-SP: Li et al. 2018,
+  arXiv:1802.01483, section 3.2).
+- `large` (much data): nothing frozen; each earlier stage learns more slowly (Howard & Ruder 2018, arXiv:1801.06146,
+  section 3.1: discriminative fine-tuning), warm-up and cosine, augmentation, and the mean of the weights at the best
+  epochs (Wortsman et al. 2022, arXiv:2203.05482).
+- `full`: nothing frozen, a random head, one rate: fine-tuning as it is commonly done, the control for the next.
+- `lp_ft`: the head first, then everything at a low rate (Kumar et al. 2022, arXiv:2202.10054, section 3).
+- `gradual`: the head first, then stage by stage from the last to the first (Howard & Ruder 2018, section 3.3).
+- `scratch`: a random start, the control for all of them (the lecture's third principle).
 
-`small` starts every other pretrained strategy: the head is brought to convergence on the frozen features first, so that
-a random head does not pull good features apart (LP-FT: Kumar et al. 2022, arXiv:2202.10054, section 3). A strategy knows
-stage names and the number of images, never an architecture.
+Steps, not passes, say how long: 500 of them for fewer than 20,000 images, as in Big Transfer (Kolesnikov et al. 2020,
+arXiv:1912.11370, section 3.3). A strategy never knows an architecture.
 """
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-
-MUCH, ENOUGH = 10_000, 1_000  # training images from which `auto` takes large, and medium
+from dataclasses import dataclass, field, replace
 
 
 @dataclass(frozen=True)
@@ -27,17 +33,49 @@ class Probe:
 
 
 @dataclass(frozen=True)
+class Rehearsal:
+    """A strategy tried with a third of its epochs on three quarters of the training part, and judged on the last quarter."""
+
+    images: int  # that judged
+    loss: float
+    accuracy: float
+    gain: float  # by how much its loss is lower than that of the first that was tried, mean over the pictures
+    error: float  # the standard error of that mean
+
+
+@dataclass(frozen=True)
 class Facts:
-    """What is measured inside the training part before a strategy is chosen."""
+    """What is known before a strategy is chosen, all of it from the training part; None and {}: not measured."""
 
     images: int  # to train on
     classes: int
     fewest: int  # images of the smallest class
-    probes: Mapping[str, Probe]  # by stage, those of `probed`, from input to output
-    transferability: float  # of the features before the classifier; higher is better
-    forward: float  # images per second through the whole network, pictures read and cropped
-    training: float  # images per second of training all of it
-    budget: float | None  # seconds for the whole run
+    batch_size: int = 32
+    probes: Mapping[str, Probe] = field(default_factory=dict)  # by stage, those of `probed`, from input to output
+    transferability: float | None = None  # of the features before the classifier; higher is better
+    forward: float | None = None  # images per second through the whole network, pictures read and cropped
+    training: float | None = None  # images per second of training all of it
+    budget: float | None = None  # seconds that there are for training
+    pretrained: bool = True
+    rehearsals: Mapping[str, Rehearsal] = field(default_factory=dict)  # by strategy
+
+    @property
+    def best(self) -> str | None:
+        """The stage whose probe has the lowest loss."""
+        return min(self.probes, key=lambda name: self.probes[name].loss, default=None)
+
+    @property
+    def differs(self) -> bool:
+        """Whether an earlier stage serves better than the last: then the data are another domain than the pretraining's."""
+        return self.best is not None and self.best != list(self.probes)[-1]
+
+    def fits(self, steps: float) -> bool:
+        """Whether there is time to train everything for so many steps."""
+        return self.budget is None or steps * self.batch_size / self.training <= self.budget
+
+    def epochs(self, steps: int, passes: int = 1) -> int:
+        """Passes over the images that make so many steps, and no fewer than `passes`."""
+        return max(passes, math.ceil(steps / math.ceil(self.images / self.batch_size)))
 
 
 @dataclass(frozen=True)
@@ -50,7 +88,10 @@ class Phase:
     freeze_until: str | None  # a stage name; None trains everything
     augment: bool  # from images, as the recipe augments them; otherwise from features kept at `freeze_until`
     optimizer: str = "adam"  # a name of callbacks.optimizers
-    batch_norm: str = "inference"  # "inference": statistics and scale stay as pretrained; "train": both learn
+    batch_norm: str = "inference"  # a policy of recipes.batch_norm
+    layer_decay: float = 1.0  # learning rate of each earlier stage relative to the next
+    hold: float = 0.0  # penalty on the way from the pretrained weights: callbacks.penalties.l2_sp
+    average: int = 0  # so many of the best epochs give their mean
 
 
 @dataclass(frozen=True)
@@ -60,53 +101,140 @@ class Strategy:
     freeze_until: str | None  # where the last phase, or the head, begins to train
     head_first: bool  # fit a logistic regression on the frozen features before the phases
     phases: tuple[Phase, ...]
+    augment: str = "crops"  # where the recipe leaves it open
 
 
-def small(stages: Sequence[str], reason: str) -> Strategy:
+STEPS = 500
+MUCH, ENOUGH = 10_000, 1_000  # training images from which `auto` takes large without a trial; and medium, if it has none
+FEWEST = 4  # images of a class that can be divided for a trial
+MIXED = 20_000  # Big Transfer mixes pictures from here on
+
+
+def small(stages: Sequence[str], facts: Facts, reason: str) -> Strategy:
     """Everything frozen but the classifier."""
     return Strategy("small", reason, stages[-1], True, ())
 
 
-def medium(stages: Sequence[str], reason: str) -> Strategy:
-    """The last stage is trained from the cached activations before it; what comes earlier is frozen.
-
-    The rate is that of Keras' guide to fine-tuning, which also leaves batch norm in inference mode.
-    """
-    cut = backbone(stages)[-2]
-    return Strategy("medium", reason, cut, True, (Phase("fine-tune", 10, 1e-5, cut, augment=False),))
+def medium(stages: Sequence[str], facts: Facts, reason: str) -> Strategy:
+    """The last stage, from the activations before it; or, if an earlier stage has the better features, all behind that."""
+    cut = facts.best if facts.differs else backbone(stages)[-2]
+    phase = Phase("fine-tune", facts.epochs(STEPS, 3), 1e-4, cut, augment=False, hold=1e-3)
+    return Strategy("medium", reason, cut, True, (phase,))
 
 
-def large(stages: Sequence[str], reason: str) -> Strategy:
-    """Everything but the first stage, whose edges and colours serve any picture, is trained on augmented images."""
-    cut = backbone(stages)[0]
-    return Strategy("large", reason, cut, True, (Phase("fine-tune", 10, 1e-4, cut, augment=True),))
+def large(stages: Sequence[str], facts: Facts, reason: str) -> Strategy:
+    """Everything, the earlier the more slowly; all alike if the data are of another domain."""
+    decay = 1.0 if facts.differs else 0.7
+    phase = Phase("fine-tune", facts.epochs(STEPS, 5), 1e-3, None, augment=True, layer_decay=decay, average=3)
+    return Strategy("large", reason, None, True, (phase,), "modern" if facts.images >= MIXED else "crops")
 
 
-def scratch(stages: Sequence[str], reason: str) -> Strategy:
-    """A random start, everything trained: what transfer must beat."""
-    phase = Phase("train", 30, 1e-3, None, augment=True, batch_norm="train")
+def full(stages: Sequence[str], facts: Facts, reason: str) -> Strategy:
+    """Everything at one rate, the head from a random start."""
+    phase = Phase("fine-tune", facts.epochs(STEPS, 5), 1e-3, None, augment=True)
+    return Strategy("full", reason, None, False, (phase,))
+
+
+def lp_ft(stages: Sequence[str], facts: Facts, reason: str) -> Strategy:
+    """The head, then everything at a low rate."""
+    phase = Phase("fine-tune", facts.epochs(STEPS, 5), 1e-4, None, augment=True)
+    return Strategy("lp_ft", reason, None, True, (phase,))
+
+
+def gradual(stages: Sequence[str], facts: Facts, reason: str) -> Strategy:
+    """The head, then the last stage, the last two, ..., everything; as many steps in all as `large`."""
+    cuts = [*reversed(backbone(stages)[:-1]), None]
+    epochs = facts.epochs(STEPS // len(cuts))
+    phases = (Phase(f"thaw behind {cut}" if cut else "thaw all", epochs, 3e-4, cut, augment=True) for cut in cuts)
+    return Strategy("gradual", reason, None, True, tuple(phases))
+
+
+def scratch(stages: Sequence[str], facts: Facts, reason: str) -> Strategy:
+    """A random start, everything trained."""
+    phase = Phase("train", facts.epochs(2 * STEPS, 30), 1e-3, None, augment=True, batch_norm="adapt")
     return Strategy("scratch", reason, None, False, (phase,))
 
 
-STRATEGIES = {function.__name__: function for function in (small, medium, large, scratch)}
+STRATEGIES = {function.__name__: function for function in (small, medium, large, full, lp_ft, gradual, scratch)}
 
 
-def choose(name: str, stages: Sequence[str], images: int, pretrained: bool) -> Strategy:
-    """The strategy of that name; "auto" goes by the number of training images, and says so."""
-    if name != "auto":
-        return STRATEGIES[name](stages, "it was asked for")
-    if not pretrained:
-        return scratch(stages, "there are no pretrained weights to start from")
-    if images < ENOUGH:
-        return small(stages, f"{images:,} training images are fewer than {ENOUGH:,}: the less data, the less to train")
-    if images < MUCH:
-        return medium(stages, f"{images:,} training images are between {ENOUGH:,} and {MUCH:,}")
-    return large(stages, f"{images:,} training images are {MUCH:,} or more: enough to train most layers")
+def auto(stages: Sequence[str], facts: Facts, from_images: bool = False) -> Strategy:
+    """The strategy that the facts speak for; `from_images`: it must be able to train on augmented pictures."""
+    if not facts.pretrained:
+        return scratch(stages, facts, "there are no pretrained weights to start from")
+    if facts.images >= MUCH and facts.fits(STEPS / 4):
+        name, why = "large", f"{facts.images:,} training images are {MUCH:,} or more, enough to train every layer"
+    elif facts.rehearsals:
+        name, why = _by_rehearsal(facts)
+    elif not facts.fits(STEPS / 4) and not from_images:
+        name, why = "small", f"{facts.budget:.0f} s are too short to train more than the head"
+    else:
+        name = "medium" if from_images or facts.images >= ENOUGH else "small"
+        why = f"nothing could be tried, and {ENOUGH:,} training images are the least for medium" if not from_images else (
+            "nothing could be tried, and the head alone does not see augmented pictures")
+    return STRATEGIES[name](stages, facts, f"{why}; {_said(facts)}")
+
+
+def to_rehearse(facts: Facts, from_images: bool = False) -> str | None:
+    """What to try next: more is thawed as long as it pays, or where an earlier stage says so; None: enough is known."""
+    tried = list(facts.rehearsals)
+    order = ["medium", "large"] if from_images else ["small", "medium", "large"]
+    if not facts.pretrained or facts.images >= MUCH or facts.fewest < FEWEST or not facts.fits(1.5 * STEPS):
+        return None
+    if len(tried) < 2:
+        return order[len(tried)]
+    paid = facts.rehearsals[tried[-1]].gain > 0
+    return order[len(tried)] if len(tried) < len(order) and (paid or facts.differs) else None
+
+
+def _by_rehearsal(facts: Facts) -> tuple[str, str]:
+    """The strategy, and why: the lowest loss; on another domain the deepest, unless it is clearly behind, for few pictures
+    judge a trial, and what the probes say of the stages is the better known.
+    """
+    found = facts.rehearsals
+    best, deepest = min(found, key=lambda name: found[name].loss), list(found)[-1]
+    losses = ", ".join(f"{name} {tried.loss:.3f} ({tried.accuracy:.1%})" for name, tried in found.items())
+    why = f"tried on {found[best].images:,} training images held out, the log-loss (and accuracy) was {losses}"
+    if facts.differs and best != deepest and found[deepest].loss - found[best].loss < found[deepest].error:
+        return deepest, f"{why}; {best} is ahead by less than the standard error, {found[deepest].error:.3f}"
+    return best, why
+
+
+def _said(facts: Facts) -> str:
+    """The other numbers, in plain words."""
+    parts = [f"{facts.images:,} training images, {facts.fewest:,} or more a class"]
+    if facts.probes:
+        scores = ", ".join(f"{name} {probe.accuracy:.1%} ({probe.low:.1%} to {probe.high:.1%})"
+                           for name, probe in facts.probes.items())  # fmt: skip
+        parts.append(f"linear probes: {scores}")
+        parts.append("an earlier stage serves better: another domain" if facts.differs else "the last stage serves best")
+    if facts.transferability is not None:
+        parts.append(f"transferability {facts.transferability:.3g}")
+    return "; ".join(parts)
+
+
+def within(strategy: Strategy, facts: Facts) -> Strategy:
+    """With as many epochs as fit in the budget, by the rate of training everything from images; the phases in proportion.
+
+    Raises:
+        ValueError: not even one epoch of each phase fits, in a sentence.
+    """
+    phases = [phase for phase in strategy.phases if phase.augment]
+    if facts.budget is None or not phases:
+        return strategy
+    each = facts.images / facts.training
+    if (least := each * len(phases)) > facts.budget:
+        raise ValueError(
+            f"One epoch of strategy {strategy.name} takes about {least:.0f} s, and {max(0, facts.budget):.0f} s are left for it"
+        )
+    share = min(1, facts.budget / each / sum(phase.epochs for phase in phases))
+    shorter = (replace(p, epochs=max(1, int(share * p.epochs))) if p.augment else p for p in strategy.phases)
+    return replace(strategy, phases=tuple(shorter))
 
 
 def probed(stages: Sequence[str]) -> list[str]:
     """The stages whose features are compared: the two before the last feature map, and "pre_logits", which averages it."""
-    return [*stages[:-1][-3:-1], stages[-1]]
+    return [*backbone(stages)[-3:-1], stages[-1]]
 
 
 def backbone(stages: Sequence[str]) -> Sequence[str]:

@@ -7,20 +7,22 @@ from pathlib import Path
 
 import keras
 import numpy as np
-from keras import layers
 
 import zoo
+from callbacks.averaging import WeightAveraging
 from callbacks.checkpoint import TrainingState
 from callbacks.learning_rate import warmup_cosine
-from callbacks.optimizers import get_optimizer
+from callbacks.optimizers import LayerwiseRates, decayed_rates, get_optimizer
 from callbacks.state import Stateful
-from recipes import runs
+from recipes import batch_norm, runs
 from recipes.cache import Rows
 from recipes.errors import UserError, shown
 from recipes.features import fingerprint
 from recipes.strategies import Phase
 from zoo.progress import Progress
 from zoo.weights.fetching import cache_folder
+
+LOOKS = 20  # at the validation part, and states kept, in one phase
 
 
 class Batches(keras.utils.PyDataset):
@@ -79,35 +81,41 @@ def from_features(rows: Rows, images: int, views: int = 1):
     return read
 
 
-def prepare(model: keras.Model, phase: Phase) -> keras.Model:
-    """Freeze for the phase; what to compile: the model, or the part behind the cut if activations are cached."""
+def prepare(model: keras.Model, phase: Phase, steps: int) -> keras.Model:
+    """Freeze for a phase of so many steps an epoch; what to compile: the model, or the part behind the cut if activations
+    are cached.
+    """
     zoo.freeze(model, phase.freeze_until)
-    if phase.batch_norm == "inference":
-        for layer in model.layers:
-            if isinstance(layer, layers.BatchNormalization):
-                layer.trainable = False
+    batch_norm.apply(model, phase.batch_norm, steps)
     return model if phase.augment else zoo.split(model, phase.freeze_until)[1]
 
 
-def train(part: keras.Model, phase: Phase, batches: Batches, validation: Batches | None, folder: Path) -> list[dict]:
-    """Fit a prepared part; one row of history an epoch. Each epoch leaves its state in the folder, from where a later call
-    with the same arguments goes on to the same result.
+def train(
+    part: keras.Model, phase: Phase, batches: Batches, validation: Batches | None, folder: Path, deadline: float = math.inf
+) -> list[dict]:  # fmt: skip
+    """Fit a prepared part, to the `deadline` of time.monotonic() at the longest; one row of history an epoch. A state is left
+    in the folder about every twentieth of the way, from where a later call with the same arguments goes on to the same result.
 
     Raises:
         UserError: the loss became NaN or infinite; the folder cannot be written, or what is in it is damaged.
     """
-    schedule = warmup_cosine(phase.learning_rate, len(batches) * phase.epochs)
+    optimizer = get_optimizer(phase.optimizer, warmup_cosine(phase.learning_rate, len(batches) * phase.epochs))
+    if phase.layer_decay != 1:
+        optimizer = LayerwiseRates(optimizer, decayed_rates(part, zoo.stages(part), phase.layer_decay))
     loss = "categorical_crossentropy" if batches.one_hot else "sparse_categorical_crossentropy"
-    part.compile(get_optimizer(phase.optimizer, schedule), loss, metrics=["accuracy"], jit_compile=False)
-    recorder = History(phase, len(batches))
+    part.compile(optimizer, loss, metrics=["accuracy"], jit_compile=False)
+    recorder = History(phase, len(batches), deadline)
+    averaging = [WeightAveraging(phase.average, monitor="loss")] if phase.average else []
+    every = max(1, phase.epochs // LOOKS)
     try:
-        state = TrainingState(folder, [recorder])
+        state = TrainingState(folder, [recorder, *averaging], every)
     except ValueError as error:  # a sentence already
         raise UserError(str(error)) from error
     batches.begin(state.initial_epoch)
     try:
-        part.fit(batches, validation_data=validation, epochs=phase.epochs, verbose=0, shuffle=False,
-                 initial_epoch=state.initial_epoch, callbacks=state.callbacks)  # fmt: skip
+        part.fit(batches, validation_data=validation, validation_freq=list(range(phase.epochs, 0, -every)),
+                 epochs=phase.epochs, verbose=0, shuffle=False, initial_epoch=state.initial_epoch,
+                 callbacks=state.callbacks)  # fmt: skip
     except OSError as error:
         raise UserError(f"The state of the training cannot be written to {shown(folder)} ({error.strerror}).") from error
     return recorder.rows
@@ -119,14 +127,14 @@ def state_folder(model: keras.Model, *depends) -> Path:
 
 
 class History(Stateful):
-    """Rows for history.csv, and a line of progress with the time left."""
+    """Rows for history.csv, and a line of progress with the time left; stops the training when its time is over."""
 
     STATE = ("rows",)
 
-    def __init__(self, phase: Phase, steps: int):
+    def __init__(self, phase: Phase, steps: int, deadline: float = math.inf):
         super().__init__()
         self.rows: list[dict] = []
-        self._phase, self._steps = phase, steps
+        self._phase, self._steps, self._deadline = phase, steps, deadline
         self._progress = Progress(phase.name, steps * phase.epochs, "steps")
         self._note = ""
 
@@ -139,6 +147,8 @@ class History(Stateful):
 
     def on_train_batch_end(self, batch, logs=None):
         self._progress.advance(1, self._note)
+        if time.monotonic() > self._deadline:
+            self.model.stop_training = True
 
     def on_epoch_end(self, epoch, logs=None):
         values = {

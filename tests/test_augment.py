@@ -357,9 +357,13 @@ class TestRun:
         assert "augmentation" not in Page((output / "report.html").read_text()).texts
         assert json.loads((output / "result.json").read_text())["head"]["mirrored"] is False
 
-    @pytest.mark.parametrize("strategy", ["small", "auto"])
-    def test_a_strategy_that_trains_on_no_pictures_is_one_sentence(self, strategy, digits, tmp_path, capsys):
-        code = cli.main(["finetune", str(digits), "--model", "lenet5", "--strategy", strategy, "--augment", "modern",
+    def test_auto_chooses_a_strategy_that_trains_on_pictures(self, digits, tmp_path):
+        finetune.run(Recipe(digits, tmp_path / "run", "lenet5", epochs=1, augment="modern"))
+        strategy = json.loads((tmp_path / "run" / "result.json").read_text())["strategy"]
+        assert strategy["name"] in ("medium", "large") and [phase["augment"] for phase in strategy["phases"]] == [True]
+
+    def test_a_strategy_that_trains_on_no_pictures_is_one_sentence(self, digits, tmp_path, capsys):
+        code = cli.main(["finetune", str(digits), "--model", "lenet5", "--strategy", "small", "--augment", "modern",
                          "--output", str(tmp_path / "run")])  # fmt: skip
         assert code == 2 and not (tmp_path / "run").exists()
         assert "--augment modern has nothing to act on: strategy small trains the head alone" in capsys.readouterr().err

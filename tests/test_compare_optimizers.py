@@ -192,14 +192,14 @@ def test_the_verdict_keeps_to_the_intervals():
 @pytest.mark.slow
 class TestFinetune:
     @pytest.mark.parametrize("flags, name, rate", [
-        ({}, "adam", 1e-4), ({"optimizer": "sgd"}, "sgd", 1e-2), ({"optimizer": "nesterov"}, "nesterov", 1e-3),
+        ({}, "adam", 1e-3), ({"optimizer": "sgd"}, "sgd", 1e-1), ({"optimizer": "nesterov"}, "nesterov", 1e-2),
         ({"optimizer": "momentum", "learning_rate": 0.5}, "momentum", 0.5),
     ])  # fmt: skip
     def test_the_default_rate_is_scaled_to_the_optimizer(self, flags, name, rate, digits):
         recipe = Recipe(digits, model="lenet5", strategy="large", **flags)
         model = zoo.new_head(finetune.backbone(recipe), 10)
         data = trials.pictures(digits, finetune.framing(model), 0, 100, 50, test=False)
-        (phase,) = finetune._strategy(recipe, model, data).phases
+        (phase,) = finetune._strategy(recipe, model, data, finetune._facts(recipe, model, data, 0.0)).phases
         assert phase.optimizer == name and phase.learning_rate == pytest.approx(rate)
 
     def test_it_is_what_trains(self, digits, tmp_path, monkeypatch):

@@ -126,7 +126,7 @@ def test_recipe_json_repeats_the_run(finished, tmp_path):
     assert (tmp_path / "again" / "files.csv").read_bytes() == (output / "files.csv").read_bytes()
 
 
-@pytest.mark.parametrize("strategy, frozen", [("medium", ["c1"]), ("large", ["c1"]), ("scratch", [])])
+@pytest.mark.parametrize("strategy, frozen", [("medium", ["c1"]), ("large", []), ("scratch", [])])
 @pytest.mark.slow
 def test_every_strategy_runs_freezes_and_repeats(strategy, frozen, digits, tmp_path):
     recipe = Recipe(data=digits, output=tmp_path / "one", model="lenet5", strategy=strategy, epochs=2)
@@ -140,6 +140,19 @@ def test_every_strategy_runs_freezes_and_repeats(strategy, frozen, digits, tmp_p
 
 
 @pytest.mark.slow
+def test_auto_says_what_it_measured_and_tried_and_leaves_no_trace_of_the_trials(digits, tmp_path):
+    finetune.run(Recipe(data=digits, output=tmp_path / "run", model="lenet5", epochs=1))
+    result = json.loads((tmp_path / "run" / "result.json").read_text())
+    strategy, facts = result["strategy"], result["strategy"]["facts"]
+    assert facts["images"] == 80 and facts["classes"] == 10 and facts["fewest"] == 8 and set(facts["probes"]) == {
+        "stage1", "pre_logits"}  # fmt: skip
+    assert set(facts["rehearsals"]) >= {"small", "medium"} and facts["rehearsals"]["small"]["images"] == 20
+    assert f"{facts['rehearsals']['medium']['loss']:.3f}" in strategy["reason"]
+    assert strategy["reason"][:40] in (tmp_path / "run" / "report.html").read_text()
+    finetune.run(Recipe(data=digits, output=tmp_path / "asked", model="lenet5", epochs=1, strategy=strategy["name"]))
+    assert (tmp_path / "run" / "files.csv").read_bytes() == (tmp_path / "asked" / "files.csv").read_bytes()
+
+
 def test_a_corrupt_picture_is_named_left_out_and_listed(digits, tmp_path, capsys):
     data = tmp_path / "data"
     shutil.copytree(digits, data)
@@ -187,6 +200,9 @@ def bad_folder(kind: str, digits: Path, tmp_path: Path) -> list[str]:
         ("good", ["--validation", "0.6", "--test", "0.5"], "leave something to train on"),
         ("good", ["--epochs", "0"], "--epochs must be positive"),
         ("good", ["--strategy", "medium", "--weights", "none"], "freezes layers that --weights none leaves untrained"),
+        ("good", ["--batch-norm", "adapt"], "needs 320 training images or more, .* found 80: the statistics"),
+        ("good", ["--strategy", "small", "--batch-norm", "affine"], "--batch-norm affine has nothing to act on"),
+        ("good", ["--strategy", "small", "--budget", "1s"], "--budget 1s is too short: reading 120 images"),
         ("good", ["--output", "README.md"], "README.md is a file"),
         ("good", ["--output", "/proc/run"], "/proc/run cannot be written"),
         ("good", ["--recipe", "nowhere.json"], "nowhere.json cannot be read"),

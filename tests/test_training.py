@@ -8,11 +8,10 @@ import pytest
 from helpers import array
 
 import zoo
-from recipes import strategies, training
+from recipes import training
 from recipes.errors import UserError
 from recipes.strategies import Phase
 
-STAGES = ["stage1", "stage2", "stage3", "stage4", "pre_logits"]
 PHASE = Phase("fine-tune", 1, 1e-2, "stage4", augment=True)
 
 
@@ -56,26 +55,26 @@ def test_fit_sees_another_order_in_every_epoch_the_same_with_the_same_seed():
     assert seen(0) == orders
 
 
-@pytest.mark.parametrize("batch_norm", ["inference", "train"])
+@pytest.mark.parametrize("batch_norm", ["inference", "adapt"])
 @pytest.mark.slow
 def test_frozen_layers_and_statistics_stay_bit_for_bit(batch_norm, tmp_path):
     model = zoo.mobilenet_v2(alpha=0.35, input_shape=(32, 32, 3), num_classes=3)
     phase = replace(PHASE, batch_norm=batch_norm)
     before = {v.path: array(v) for v in model.weights}
     frozen = {id(v) for layer in zoo.split(model, "stage4")[0].layers for v in layer.weights}
-    training.train(training.prepare(model, phase), phase, batches(), None, tmp_path)
+    training.train(training.prepare(model, phase, 2), phase, batches(), None, tmp_path)
     moved = {v.path for v in model.weights if not np.array_equal(before[v.path], array(v))}
     assert not moved & {v.path for v in model.weights if id(v) in frozen}
     assert "predictions/kernel" in {"/".join(path.split("/")[-2:]) for path in moved}
     statistics = [v.path for v in model.weights if "moving" in v.name and id(v) not in frozen]
-    assert statistics and all((path in moved) == (batch_norm == "train") for path in statistics)
+    assert statistics and all((path in moved) == (batch_norm == "adapt") for path in statistics)
 
 
 @pytest.mark.slow
 def test_training_behind_the_cut_trains_the_model_itself(tmp_path):
     model = zoo.lenet5()
     phase = Phase("fine-tune", 1, 1e-2, "stage1", augment=False)
-    part = training.prepare(model, phase)
+    part = training.prepare(model, phase, 2)
     before = [array(v) for v in model.get_layer("c3").weights]
     x, y = np.random.default_rng(0).random((16, 14, 14, 6), "float32"), np.arange(16) % 10
     training.train(part, phase, training.Batches(lambda samples, _: x[samples], y, 8, 0), None, tmp_path)
@@ -85,11 +84,11 @@ def test_training_behind_the_cut_trains_the_model_itself(tmp_path):
 @pytest.mark.slow
 def test_a_diverging_loss_is_a_sentence_not_a_model(tmp_path):
     model = zoo.lenet5(activation=None)  # logits where probabilities belong: the logarithm of a negative number
-    phase = Phase("train", 3, 1e30, None, augment=True, batch_norm="train")
+    phase = Phase("train", 3, 1e30, None, augment=True, batch_norm="adapt")
     x, y = np.full((16, 32, 32, 1), 255, np.uint8), np.arange(16) % 10
     model.get_layer("c1").kernel.assign(np.full((5, 5, 1, 6), np.nan))
     with pytest.raises(UserError, match="Training has diverged: the loss became nan in epoch 1"):
-        training.train(training.prepare(model, phase), phase,
+        training.train(training.prepare(model, phase, 2), phase,
                        training.Batches(lambda samples, _: x[samples], y, 8, 0), None, tmp_path)  # fmt: skip
 
 
@@ -98,7 +97,7 @@ def test_a_diverging_loss_is_a_sentence_not_a_model(tmp_path):
 def test_a_training_cut_off_goes_on_to_the_same_weights_and_history(threads, tmp_path):
     """Cut off in the second of three epochs, in another order each, with a warm-up that does not begin again."""
     x, y = np.random.default_rng(0).integers(0, 256, (40, 32, 32, 1), np.uint8), np.arange(40) % 10
-    phase = Phase("train", 3, 1e-2, None, augment=True, batch_norm="train")
+    phase = Phase("train", 3, 1e-2, None, augment=True, batch_norm="adapt")
 
     def result(folder, cut_off=False):
         reads = []
@@ -112,7 +111,7 @@ def test_a_training_cut_off_goes_on_to_the_same_weights_and_history(threads, tmp
         keras.utils.set_random_seed(0)
         model = zoo.lenet5(dropout=0.3)
         batches = training.Batches(read, y, 8, 0, threads=threads)
-        rows = training.train(training.prepare(model, phase), phase, batches, None, folder)
+        rows = training.train(training.prepare(model, phase, 2), phase, batches, None, folder)
         return model.get_weights(), [{k: v for k, v in row.items() if k != "seconds"} for row in rows]
 
     expected, history = result(tmp_path / "whole")
@@ -131,22 +130,3 @@ def test_the_state_folder_depends_on_weights_and_settings():
     assert training.state_folder(model, replace(PHASE, epochs=2), [1, 2]) != first
     model.get_layer("c1").bias.assign_add([1e-3] * 6)
     assert training.state_folder(model, PHASE, [1, 2]) != first
-
-
-class TestStrategies:
-    def test_small_trains_the_classifier_alone(self):
-        strategy = strategies.small(STAGES, "")
-        assert strategy.freeze_until == "pre_logits" and strategy.phases == ()
-
-    def test_medium_freezes_most_and_large_few(self):
-        assert strategies.medium(STAGES, "").freeze_until == "stage3"
-        assert strategies.large(STAGES, "").freeze_until == "stage1"
-        assert strategies.scratch(STAGES, "").freeze_until is None
-
-    @pytest.mark.parametrize("images, name", [(10, "small"), (999, "small"), (1_000, "medium"), (10_000, "large")])
-    def test_auto_goes_by_the_number_of_images_and_says_so(self, images, name):
-        strategy = strategies.choose("auto", STAGES, images, pretrained=True)
-        assert strategy.name == name and f"{images:,}" in strategy.reason
-
-    def test_auto_without_weights_starts_from_scratch(self):
-        assert strategies.choose("auto", STAGES, 10, pretrained=False).name == "scratch"

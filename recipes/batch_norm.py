@@ -1,0 +1,45 @@
+"""What batch norm does while a pretrained network is trained further: three policies.
+
+- `inference`: statistics, scale and offset stay as pretrained. So does Keras' guide to fine-tuning; the default.
+- `affine`: scale and offset learn, the statistics stay.
+- `adapt`: batches are normalised by their own statistics, and the moving ones follow, with a momentum from the number of
+  steps in an epoch: max(1 - 10 / steps, 0.9) (Kornblith et al. 2019, arXiv:1805.08974, appendix). Batches must be large enough
+  (Wu & He 2018, arXiv:1803.08494, section 4.1: below 16 images the error grows quickly), and pictures many enough for the
+  last ten batches, of which the statistics are made, to be different ones.
+"""
+
+import keras
+from keras import layers
+
+from recipes.errors import UserError
+
+LEAST_BATCH, BATCHES = 16, 10
+
+
+def apply(model: keras.Model, policy: str, steps: int) -> None:
+    """Set every batch norm that is not frozen; before `compile`."""
+    for layer in model.layers:
+        if isinstance(layer, layers.BatchNormalization) and layer.trainable:
+            if policy == "adapt":
+                layer.momentum = max(1 - BATCHES / steps, 0.9)
+                continue
+            layer.trainable = False  # which makes it use the moving statistics, and leave them alone
+            for variable in (layer.gamma, layer.beta):
+                if variable is not None:  # a norm may be without either
+                    variable.trainable = policy == "affine"
+
+
+def check(policy: str, images: int, batch_size: int) -> None:
+    """Raises UserError where statistics cannot be estimated."""
+    if policy != "adapt":
+        return
+    if batch_size < LEAST_BATCH:
+        raise UserError(
+            f"--batch-norm adapt needs batches of {LEAST_BATCH} images or more, found --batch-size {batch_size}: the mean and "
+            "variance of fewer are too uncertain. Choose inference or affine, or larger batches."
+        )
+    if images < BATCHES * batch_size:
+        raise UserError(
+            f"--batch-norm adapt needs {BATCHES * batch_size} training images or more, {BATCHES} batches of {batch_size}, "
+            f"found {images}: the statistics would be those of the same few pictures again. Choose inference or affine."
+        )
