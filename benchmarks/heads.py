@@ -33,11 +33,13 @@ def mnist(shared: Path, folder: Path) -> Path:
     count = dict.fromkeys("0123456789", 0)
     with tarfile.open(shared / "data/mnist.tar.xz") as archive:
         for member in archive:
-            split, label = (member.name.split("/") + ["", ""])[-3:-1]
-            if split == "train" and member.isfile() and count[label] < DIGITS:
+            if not (member.isfile() and member.name.startswith("train/")):
+                continue
+            _, label, name = member.name.split("/")
+            if count[label] < DIGITS:
                 count[label] += 1
                 (folder / label).mkdir(parents=True, exist_ok=True)
-                (folder / label / Path(member.name).name).write_bytes(archive.extractfile(member).read())
+                (folder / label / name).write_bytes(archive.extractfile(member).read())
             if min(count.values()) == DIGITS:
                 return folder
     return folder

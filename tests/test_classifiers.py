@@ -42,6 +42,7 @@ def test_cosine_head_is_fitted_centred_and_its_scale_is_one_of_the_path():
 
 def test_stepped_head_learns_what_no_line_separates_and_its_epochs_are_one_of_the_path(monkeypatch):
     monkeypatch.setattr(classifiers, "EPOCHS", (2, 60))
+    monkeypatch.setattr(heads, "ITERATIONS", 15)
     rng = np.random.default_rng(0)
     x = rng.normal(size=(240, 84)).astype("float32")
     x[:, 2:] = 0

@@ -78,6 +78,7 @@ def test_strata_of_several_labels_are_the_rarest():
     assert strata(np.array([[1, 0, 1], [1, 1, 0], [1, 0, 0], [0, 0, 0]])) == [2, 1, 0, -1]
 
 
+@pytest.mark.slow
 def test_a_run_with_seeds_is_the_run_of_each_seed(tmp_path, capsys):
     digits = digits_folder(tmp_path / "digits", 8)
     command = ["finetune", str(digits), "--model", "lenet5", "--strategy", "small", "--mirror", "no"]

@@ -11,7 +11,7 @@ from zoo.heads import HEADS, standardize
 
 @pytest.fixture(scope="module")
 def body():
-    return randomize(zoo.mobilenet(alpha=0.25, num_classes=0, input_shape=(32, 32, 3)))
+    return randomize(zoo.mobilenet(alpha=0.25, num_classes=0, input_shape=(64, 64, 3)))
 
 
 def features(model, x):
@@ -26,7 +26,7 @@ def test_cosine_head_is_the_scaled_softmax_of_cosines_computed_by_hand(body):
     kernel /= np.linalg.norm(kernel, axis=0)
     model.get_layer("cosine").set_weights([kernel])
     model.get_layer("scale").set_weights([np.array([[7.0]])])
-    x = pixels(4, 32, 32, 3)
+    x = pixels(4, 64, 64, 3)
     f = features(model, x) - mean
     logits = 7 * f @ kernel / np.linalg.norm(f, axis=1, keepdims=True)
     expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
@@ -45,7 +45,7 @@ def test_training_keeps_the_directions_of_the_cosine_head_at_length_one(body):
 
 
 def test_hidden_and_dropout_see_standardised_features(body):
-    x = pixels(2, 32, 32, 3)
+    x = pixels(2, 64, 64, 3)
     for head in ("dropout", "hidden"):
         model = zoo.new_head(body, 3, head=head, activation=None)
         standardize(model, np.full(256, 0.5, "float32"), 2.0)
@@ -58,8 +58,8 @@ def test_hidden_and_dropout_see_standardised_features(body):
 @pytest.mark.parametrize("pooling", ["max", "both"])
 def test_pooling_is_that_of_the_last_feature_map(pooling, body):
     model = zoo.new_head(body, 3, pooling=pooling)
-    x = pixels(2, 32, 32, 3)
-    feature_map = array(zoo.features(body, ["stage5"])(x)[0])
+    x = pixels(2, 64, 64, 3)
+    feature_map = array(zoo.features(body, ["stage5"])(x))
     expected = feature_map.max(axis=(1, 2))
     if pooling == "both":
         expected = np.concatenate([feature_map.mean(axis=(1, 2)), expected], axis=1)
@@ -78,6 +78,7 @@ def test_what_cannot_be_pooled_or_is_unknown_is_refused(body):
         zoo.new_head(body, 3, head="oracle")
 
 
+@pytest.mark.slow
 def test_every_head_loads_where_zoo_cannot_be_imported(tmp_path):
     body, x = randomize(zoo.lenet5(num_classes=0)), pixels(3, 32, 32, 1)
     np.save(tmp_path / "x.npy", x)
