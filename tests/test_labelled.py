@@ -35,7 +35,7 @@ def test_a_run_predicts_reports_and_says_every_class_over_one_half(digits, tmp_p
                  "--strategy", "small", "--mirror", "no", "--output", str(tmp_path / "run"), "--folds", "2"]  # fmt: skip
     assert cli.main(arguments) == 0
     out = capsys.readouterr().out
-    assert re.search(r"test mean average precision [\d.]+% \(95 % interval .*\), macro F1 .*, micro F1 .*, 24 images", out)
+    assert re.search(r"test mean average precision [\d.]+% \(95 % interval .*\), macro F1 .*, micro F1 .*, \d+ images", out)
     result = json.loads((tmp_path / "run" / "result.json").read_text())
     assert result["classes"] == ["even", "large", "round"] and result["head"]["kind"] == "linear"
     assert result["metrics"]["test"]["mean_average_precision"] > 0.8
@@ -76,7 +76,7 @@ def test_both_forms_of_the_file_say_the_same(digits, tmp_path):
         ("", "needs a first line with path, and labels .* found nothing"),
         ("file,labels\n", "needs a first line with path"),
         ("path,split\na,b\n", "needs a first line with path, and labels"),
-        ("path,labels,colour\n", "columns? .* not known: colour"),
+        ("path,labels,colour\nA,even,red\n", "a column labels, and others that are not known: colour"),
         ("path,labels\nmissing.png,even\n", "line 2: there is no file missing.png"),
         ("path,labels\nA,even\nA,odd\n", "line 3: A is listed a second time, first in line 2"),
         ("path,even\nA,yes\n", "line 2: column even must be 0 or 1, found 'yes'"),
