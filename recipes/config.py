@@ -87,11 +87,35 @@ class Recipe:
     """Images per step."""
     seed: int = 0
     """Of the split, the folds, the order and the augmentation."""
+    head: Literal["linear", "dropout", "hidden", "cosine"] = "linear"
+    """The classifier: linear, a logistic regression; dropout, the same trained with dropout; hidden, with a layer of 256
+    units before it; cosine, directions of class means, for a few images a class."""
+    pooling: Literal["average", "max", "both"] = "average"
+    """What makes a vector of the last feature map; average is the network's own way, also where that is none."""
+    balance: Literal["none", "weights", "sampling"] = "none"
+    """For classes of uneven size: weights, each class counts as much as any other; sampling, pictures are drawn so that each
+    class is seen as often as any other (the solved heads, which draw nothing, are weighted)."""
+    labels: Path | None = None
+    """CSV file for pictures with any number of labels: a column path, relative to DATA; then labels, separated by ";", or
+    a column of 0 and 1 for each class; and, if wanted, split (train, val or test)."""
+    seeds: int = 1
+    """Repeat the run with so many seeds, from --seed on, each with its own split if the split is not DATA's, and report mean
+    and 95 % interval. Cheap with strategy small; others train the network so many times."""
+    folds: int | None = None
+    """Measure by so many folds inside the training part, too, and report mean and 95 % interval; costs as --seeds does."""
 
     def __post_init__(self):
-        _check_positive(self, "image_size", "epochs", "learning_rate", "batch_size", "alpha")
+        _check_positive(self, "image_size", "epochs", "learning_rate", "batch_size", "alpha", "seeds")
         if self.budget:
             seconds(self.budget)
+        if self.folds is not None and self.folds < 2:
+            raise UserError(f"--folds must be 2 or more, found {self.folds}.")
+        if self.folds and self.seeds > 1:
+            raise UserError("--folds and --seeds are two ways to repeat a run: give one of them.")
+        if self.labels and self.head == "cosine":
+            raise UserError("--head cosine tells classes apart that exclude each other: with --labels choose another head.")
+        if self.labels and self.balance != "none":
+            raise UserError("--balance is for pictures with one label: with --labels each class is learnt by itself.")
         shares = (self.validation, self.test)
         if not (all(0 <= share < 1 for share in shares) and sum(shares) < 1):
             raise UserError(f"--validation and --test must be shares that leave something to train on, found {shares}.")
@@ -105,7 +129,7 @@ class Recipe:
         """Raises UserError if there is no such file or it is no recipe."""
         try:
             values = json.loads(Path(path).read_text())
-            paths = {name: Path(values[name]) for name in ("data", "output") if values.get(name)}
+            paths = {name: Path(values[name]) for name in ("data", "output", "labels") if values.get(name)}
             return cls(**(values | paths))
         except (OSError, ValueError, TypeError, AttributeError) as error:
             raise UserError(f"--recipe {path} cannot be read as a recipe.json: {error}.") from error
@@ -151,7 +175,7 @@ class Prediction:
     images: Positional[tuple[str, ...]]
     """Files, folders (with all below them) and globs."""
     top: int = 3
-    """Classes to print for each image, the likeliest first."""
+    """Classes to print for each image, the likeliest first; a run with --labels prints all those over 0.5 instead."""
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,35 @@
-"""Numbers that say how good a classifier is: plain Python values, ready for JSON, never NaN."""
+"""Numbers that say how good a classifier is: plain Python values, ready for JSON, never NaN.
+
+A share of pictures has Wilson's interval; a mean of such shares has one made of theirs; what is no share (F1, average
+precision) has one by resampling the pictures, where there are fewer than 1,000: above that it is narrow.
+"""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 Z95 = 1.959963984540054  # the 97.5 % point of the normal distribution
 SMALLEST = 1e-7  # a probability of zero would make the loss infinite
 BINS = 10
+UNEVEN = 1.5  # how many times as many pictures the largest class has as the smallest, before classes are called uneven
+MANY, RESAMPLES = 1_000, 500
+MEASURES = {"accuracy": "accuracy", "balanced_accuracy": "balanced accuracy", "macro_f1": "macro F1"}
+LABEL_MEASURES = {"mean_average_precision": "mean average precision", "macro_f1": "macro F1", "micro_f1": "micro F1"}
+
+
+def measures(counts: Sequence[int], many_labels: bool) -> tuple[dict[str, str], str]:
+    """What to report, keys of `metrics` with their names, the most telling first; and why. `counts`: pictures of each class."""
+    if many_labels:
+        return LABEL_MEASURES, "pictures may have several labels"
+    ratio = max(counts) / max(min(counts), 1)
+    if ratio < UNEVEN:
+        return {"accuracy": "accuracy"}, "the classes are about equally large"
+    first = ("balanced_accuracy", "macro_f1", "accuracy")
+    return {name: MEASURES[name] for name in first}, (
+        f"the classes are uneven, the largest with {ratio:.1f} times as many images as the smallest "
+        f"({UNEVEN} or more): every class counts the same in these, while accuracy is mostly that of the large ones"
+    )
 
 
 def wilson(correct: int, total: int) -> tuple[float, float]:
@@ -21,16 +43,43 @@ def wilson(correct: int, total: int) -> tuple[float, float]:
     return (0.0 if correct == 0 else middle - half), (1.0 if correct == total else middle + half)
 
 
+def mean_of_shares(correct: Sequence[int], totals: Sequence[int]) -> tuple[float, float]:
+    """The 95 % interval of the mean of independent shares, by their Wilson intervals (Zou & Donner 2008, MOVER)."""
+    shares = np.divide(correct, totals)
+    low, high = np.transpose([wilson(int(c), int(n)) for c, n in zip(correct, totals, strict=True)])
+    mean, count = shares.mean(), len(shares)
+    below, above = np.sqrt(((shares - low) ** 2).sum()) / count, np.sqrt(((high - shares) ** 2).sum()) / count
+    return float(max(mean - below, 0)), float(min(mean + above, 1))
+
+
+def resampled(images: int, value: Callable[[np.ndarray], float]) -> list[float] | None:
+    """The 95 % interval of a value of some images, given by their indices: the middle of what other draws of them give."""
+    if images >= MANY:
+        return None
+    generator = np.random.default_rng(0)
+    draws = [value(generator.integers(0, images, images)) for _ in range(RESAMPLES)]
+    low, high = (float(edge) for edge in np.quantile(draws, (0.025, 0.975)))
+    if low == high:  # no draw of faultless images finds a fault: the interval is that of a share of them
+        low, high = wilson(round(low * images), images)
+    return [low, high]
+
+
 def metrics(labels: np.ndarray, probabilities: np.ndarray, classes: Sequence[str]) -> dict:
-    """All measures of one split, from integer labels (n,) and probabilities (n, classes)."""
-    labels = np.asarray(labels, dtype=np.int64)
+    """All measures of one split, from integer labels (n,) and probabilities (n, classes); labels of 0 and 1 (n, classes)
+    where a picture has any number of them.
+    """
     probabilities = np.asarray(probabilities, dtype=np.float64)
+    if np.ndim(labels) == 2:
+        return _label_metrics(np.asarray(labels) > 0.5, probabilities, classes)
+    labels = np.asarray(labels, dtype=np.int64)
     _check(labels, probabilities, len(classes))
     predictions = probabilities.argmax(axis=1)
     confusion = np.zeros((len(classes), len(classes)), dtype=np.int64)
     np.add.at(confusion, (labels, predictions), 1)
     rows = _per_class(confusion, classes)
-    recalls = [row["recall"] for row in rows if row["recall"] is not None]
+    actual = confusion.sum(axis=1)
+    there = actual > 0
+    recalls = np.diag(confusion)[there], actual[there]
     bins = _calibration(probabilities.max(axis=1), predictions == labels)
     images, correct = len(labels), int(np.trace(confusion))
     truth = probabilities[np.arange(images), labels]
@@ -39,7 +88,10 @@ def metrics(labels: np.ndarray, probabilities: np.ndarray, classes: Sequence[str
         "accuracy": correct / images,
         "accuracy_interval": list(wilson(correct, images)),
         "loss": float(np.mean(-np.log(np.clip(truth, SMALLEST, 1.0)))),
-        "balanced_accuracy": sum(recalls) / len(recalls),
+        "balanced_accuracy": float(np.divide(*recalls).mean()),
+        "balanced_accuracy_interval": list(mean_of_shares(*recalls)),
+        "macro_f1": _macro_f1(labels, predictions, len(classes)),
+        "macro_f1_interval": resampled(images, lambda i: _macro_f1(labels[i], predictions[i], len(classes))),
         "calibration_error": sum(b["images"] * abs(b["accuracy"] - b["confidence"]) for b in bins) / images,
         "calibration": bins,
         "classes": rows,
@@ -68,10 +120,77 @@ def _per_class(confusion: np.ndarray, classes: Sequence[str]) -> list[dict]:
             "images": int(actual[i]),
             "precision": _ratio(right[i], predicted[i]),
             "recall": _ratio(right[i], actual[i]),
+            "recall_interval": list(wilson(int(right[i]), int(actual[i]))) if actual[i] else None,
             "f1": _ratio(2 * right[i], actual[i] + predicted[i]),
         }
         for i, name in enumerate(classes)
     ]
+
+
+def _macro_f1(labels: np.ndarray, predictions: np.ndarray, classes: int) -> float:
+    """The mean of F1 over the classes that there are or that were predicted."""
+    right, actual, predicted = (
+        np.bincount(i, minlength=classes) for i in (labels[labels == predictions], labels, predictions)
+    )
+    there = actual + predicted > 0
+    return float((2 * right[there] / (actual + predicted)[there]).mean())
+
+
+def _label_metrics(labels: np.ndarray, probabilities: np.ndarray, classes: Sequence[str]) -> dict:
+    """All measures where each class has a probability of its own, and is predicted above one half."""
+    if labels.shape != probabilities.shape or not len(labels):
+        raise ValueError(f"labels are {labels.shape}, probabilities {probabilities.shape}")
+    if not np.isfinite(probabilities).all():
+        raise ValueError("the model's predictions are not finite numbers; training has diverged")
+    predictions, images = probabilities > 0.5, len(labels)
+    all_right = int((predictions == labels).all(axis=1).sum())
+    clipped = np.clip(np.where(labels, probabilities, 1 - probabilities), SMALLEST, 1)
+    values = {
+        "mean_average_precision": lambda i: _mean_average_precision(labels[i], probabilities[i]),
+        "macro_f1": lambda i: float(np.mean(_f1(labels[i], predictions[i], axis=0))),
+        "micro_f1": lambda i: float(_f1(labels[i], predictions[i], axis=None)),
+    }
+    measured = {}
+    for name, value in values.items():
+        measured |= {name: value(np.arange(images)), f"{name}_interval": resampled(images, value)}
+    right, actual, predicted = (each.sum(axis=0) for each in (predictions & labels, labels, predictions))
+    return {
+        "images": images,
+        **measured,
+        "accuracy": all_right / images,  # all labels of the picture
+        "accuracy_interval": list(wilson(all_right, images)),
+        "loss": float(-np.log(clipped).sum(axis=1).mean()),
+        "classes": [
+            {
+                "name": name,
+                "images": int(actual[i]),
+                "average_precision": average_precision(labels[:, i], probabilities[:, i]),
+                "precision": _ratio(right[i], predicted[i]),
+                "recall": _ratio(right[i], actual[i]),
+                "recall_interval": list(wilson(int(right[i]), int(actual[i]))) if actual[i] else None,
+                "f1": _ratio(2 * right[i], actual[i] + predicted[i]),
+            }
+            for i, name in enumerate(classes)
+        ],
+    }
+
+
+def average_precision(labels: np.ndarray, scores: np.ndarray) -> float | None:
+    """The mean, over a class's pictures, of the precision among all that score at least as high; None without such pictures."""
+    order = np.argsort(-scores, kind="stable")
+    last = np.append(np.diff(scores[order]) != 0, True)  # equal scores are one step
+    found, ranks = np.cumsum(labels[order])[last], np.arange(1, len(labels) + 1)[last]
+    return float((np.diff(found, prepend=0) * found / ranks).sum() / found[-1]) if found[-1] else None
+
+
+def _mean_average_precision(labels: np.ndarray, probabilities: np.ndarray) -> float:
+    found = [average_precision(*column) for column in zip(labels.T, probabilities.T, strict=True)]
+    return float(np.mean([value for value in found if value is not None] or [0.0]))
+
+
+def _f1(labels: np.ndarray, predictions: np.ndarray, axis: int | None):
+    """0 where there is nothing to find and nothing was found, as in scikit-learn."""
+    return 2 * (labels & predictions).sum(axis) / np.maximum(labels.sum(axis) + predictions.sum(axis), 1)
 
 
 def _ratio(part: int, whole: int) -> float | None:

@@ -109,9 +109,11 @@ def forward(
 
 def folder(model: keras.Model, cut: str, data: Dataset) -> Path:
     """Where the features of a cut lie, by everything that they depend on besides the picture."""
-    parts = (DECODER_VERSION, data.framing, model.origin.name, model.origin.variant, model.input_shape, cut,
+    body = zoo.split(model, cut.removesuffix(POOLED))[0]
+    kinds = [type(layer).__name__ for layer in body.layers]  # the same weights may be followed by another pooling
+    parts = (DECODER_VERSION, data.framing, model.origin.name, model.origin.variant, model.input_shape, cut, kinds,
              keras.backend.backend(), keras.config.floatx())  # fmt: skip
-    return cache_folder("features") / fingerprint(zoo.split(model, cut.removesuffix(POOLED))[0], *parts)
+    return cache_folder("features") / fingerprint(body, *parts)
 
 
 def fingerprint(model: keras.Model, *parts) -> str:

@@ -20,6 +20,7 @@ import shutil
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import keras
@@ -28,9 +29,9 @@ import numpy as np
 import zoo
 from callbacks.optimizers import RATES
 from callbacks.penalties import l2_sp
-from recipes import batch_norm, features, heads, results, runs, training
+from recipes import batch_norm, classifiers, features, heads, repeats, results, runs, training
 from recipes.config import Recipe, seconds
-from recipes.data import augment
+from recipes.data import augment, labelled
 from recipes.data.dataset import Dataset, prepare
 from recipes.data.images import Framing
 from recipes.data.sources import scan
@@ -58,9 +59,10 @@ class Run:
     facts: Facts | None = None
     strategy: Strategy | None = None
     deadline: float = math.inf  # of training, as time.monotonic() counts
-    head: heads.Head | None = None
+    head: classifiers.Fitted | None = None
     history: list[dict] = field(default_factory=list)
     probabilities: np.ndarray | None = None  # (images, classes)
+    repeats: dict | None = None  # what --seeds or --folds has given
     ten_crop: np.ndarray | None = None  # the same for what was held out, as means over several crops; NaN for the others
     augmented: training.Batches | None = None  # the last that were trained on
     states: list[Path] = field(default_factory=list)  # folders from which an interrupted run goes on
@@ -92,12 +94,13 @@ def run(recipe: Recipe) -> Path:
     start = time.monotonic()
     output = recipe.output or Path("runs") / recipe.data.resolve().name
     with runs.writing(output) as folder:
-        found = scan(recipe.data)  # before weights are fetched for a folder that is not there
+        # before weights are fetched for a folder that is not there
+        found = labelled.scan(recipe.data, recipe.labels) if recipe.labels else scan(recipe.data)
         body = backbone(recipe)
         data = prepare(found, framing(body), recipe.validation, recipe.test, recipe.seed)
         batch_norm.check(recipe.batch_norm, len(data.part("train")), recipe.batch_size)
         keras.utils.set_random_seed(recipe.seed)
-        model = zoo.new_head(body, len(data.classes))
+        model = new_head(recipe, body, data)
         run = Run(recipe, model, data, seconds={"preparation": time.monotonic() - start})
         with run.timed("choice"):
             run.facts = _facts(recipe, model, data, start)
@@ -113,6 +116,8 @@ def run(recipe: Recipe) -> Path:
             run.probabilities = predict(run)
             if run.augment == "alexnet":
                 run.ten_crop = predict_ten_crop(run)
+        with run.timed("repeats"):
+            run.repeats = repeats.measure(run, partial(again, run))
         results.write(run, folder, start)
     for state in run.states:
         shutil.rmtree(state, ignore_errors=True)
@@ -135,6 +140,19 @@ def backbone(recipe: Recipe) -> keras.Model:
         return zoo.get_model(recipe.model, num_classes=0, **options)
     except ValueError as error:  # a sentence already
         raise UserError(str(error)) from error
+
+
+def new_head(recipe: Recipe, body: keras.Model, data: Dataset, pooling: str | None = None) -> keras.Model:
+    """The network with the recipe's classifier, untrained.
+
+    Raises:
+        UserError: the network has nothing to pool.
+    """
+    activation = "sigmoid" if data.labels.ndim > 1 else "softmax"
+    try:
+        return zoo.new_head(body, len(data.classes), 0.0, activation, recipe.head, pooling or recipe.pooling)
+    except ValueError as error:  # a sentence already
+        raise UserError(f"--pooling {recipe.pooling}: {error}") from error
 
 
 def _weights(recipe: Recipe) -> str | None:
@@ -168,8 +186,10 @@ def _facts(recipe: Recipe, model: keras.Model, data: Dataset, start: float) -> F
         UserError: the budget is too short.
     """
     counts, pretrained = data.counts("train").values(), model.origin.weights is not None
-    facts = Facts(sum(counts), len(counts), min(counts), recipe.batch_size, pretrained=pretrained)
-    if not recipe.budget and (recipe.strategy != "auto" or not pretrained):
+    facts = Facts(len(data.part("train")), len(counts), min(counts), recipe.batch_size, pretrained=pretrained)
+    if recipe.budget and data.labels.ndim > 1:
+        raise UserError("--budget cannot be kept with --labels: what it is kept by is measured on pictures with one label.")
+    if not recipe.budget and (recipe.strategy != "auto" or not pretrained or data.labels.ndim > 1):
         return facts
     budget = seconds(recipe.budget) if recipe.budget else None
     measured = measure(model, data, data.part("train"), recipe.batch_size, recipe.seed, budget)
@@ -223,7 +243,7 @@ def _rehearse(run: Run) -> None:
     recipe, data, train = run.recipe, run.data, run.data.part("train")
     from_images = recipe.augment in ("alexnet", "modern") or recipe.batch_norm != "inference"
     start, first = run.model.get_weights(), None
-    while recipe.strategy == "auto" and (name := to_rehearse(run.facts, from_images)):
+    while recipe.strategy == "auto" and data.labels.ndim == 1 and (name := to_rehearse(run.facts, from_images)):
         order = stratified(data.labels[train], np.random.default_rng(recipe.seed))
         held_out = order[: len(order) // 4]
         splits = np.full(len(train), "train", data.splits.dtype)
@@ -278,14 +298,23 @@ def learn(run: Run) -> None:
 
 
 def fit_head(run: Run, rows, views: list[str]) -> None:
-    """The logistic regression becomes the model's classifier."""
+    """The recipe's head, fitted to the features of the training part, becomes the model's classifier."""
     train, labels = run.data.part("train"), run.data.labels
     stacked = rows[: len(views) * len(train)].reshape(len(views), len(train), -1)
     mirrored = [view.endswith("mirrored") for view in views]
     with Progress("head", heads.STEPS, "steps at most") as progress:
-        run.head = heads.fit(stacked, mirrored, labels[train], run.recipe.seed, run.recipe.mirror == "auto",
-                             progress.advance)  # fmt: skip
-    run.model.get_layer(zoo.surgery.CLASSIFIER).set_weights([run.head.kernel, run.head.bias])
+        run.head = classifiers.fit(run.model, run.recipe.head, stacked, mirrored, labels[train], run.recipe.seed,
+                                   run.recipe.mirror == "auto", weights(run, train), progress.advance)  # fmt: skip
+    run.history += run.head.history
+
+
+def weights(run: Run, images: np.ndarray) -> np.ndarray | None:
+    """How much each of these pictures counts with --balance: all of a class together as much as all of any other."""
+    if run.recipe.balance == "none":
+        return None
+    labels = run.data.labels[images]
+    counts = np.bincount(labels, minlength=len(run.data.classes))
+    return (len(labels) / len(counts) / counts[labels]).astype("float32")
 
 
 def train_phase(run: Run, phase, rows, views: list[str]) -> None:
@@ -302,12 +331,13 @@ def train_phase(run: Run, phase, rows, views: list[str]) -> None:
     else:
         read = training.from_features(rows, len(train), len(views))
         read_held_out = training.from_features(_centre_rows(run, phase.freeze_until).take(validation), len(validation))
-    if mix:
+    if mix and labels.ndim == 1:
         labels = np.eye(len(data.classes), dtype="float32")[labels]
     size, seed = run.recipe.batch_size, run.recipe.seed
-    batches = training.Batches(read, labels[train], size, seed, mix, threads)
+    batches = training.Batches(read, labels[train], size, seed, mix, threads, weights(run, train),
+                               sampling=run.recipe.balance == "sampling")  # fmt: skip
     held_out = training.Batches(read_held_out, labels[validation], size, seed) if len(validation) else None
-    settings = replace(run.recipe, data=None, output=None)  # the pictures themselves count, not where they lie
+    settings = replace(run.recipe, data=None, output=None, labels=None)  # the pictures themselves count, not where they lie
     known = (settings, phase, data.digests, data.labels.tolist(), data.splits.tolist(), views)
     run.states.append(training.state_folder(run.model, *known))
     run.history += training.train(part, phase, batches, held_out, run.states[-1], run.deadline)
@@ -321,6 +351,20 @@ def _centre_rows(run: Run, cut: str):
     return features.extract(run.model, [cut], run.data, samples, run.recipe.batch_size)[cut]
 
 
+def again(run: Run, data: Dataset, seed: int) -> np.ndarray:
+    """Probabilities of all pictures from another run of the recipe: with other parts, and another seed."""
+    recipe = replace(run.recipe, seed=seed)
+    keras.utils.set_random_seed(seed)
+    if run.strategy.phases:
+        model = new_head(recipe, backbone(recipe), data)
+    else:  # the network is as it was
+        model = new_head(recipe, run.model, data, pooling="average")
+    other = Run(recipe, model, data, strategy=run.strategy)
+    learn(other)
+    run.states += other.states
+    return predict(other)
+
+
 def predict(run: Run) -> np.ndarray:
     """Class probabilities `(images, classes)` of every picture, through the cut if what lies before it is frozen."""
     data, size = run.data, run.recipe.batch_size
@@ -330,8 +374,10 @@ def predict(run: Run) -> np.ndarray:
             return features.forward(run.model, data, samples, size, progress)[0]
     rows = _centre_rows(run, run.strategy.freeze_until)
     tail = zoo.split(run.model, run.strategy.freeze_until)[1]
-    chunks = [rows[start : start + 1024] for start in range(0, len(rows), 1024)]
-    return np.concatenate([tail.predict(chunk, batch_size=size, verbose=0) for chunk in chunks])
+    # Called, not `predict`, which would be traced anew for every repeat.
+    return np.concatenate([
+        keras.ops.convert_to_numpy(tail(rows[start : start + size], training=False)) for start in range(0, len(rows), size)
+    ])  # fmt: skip
 
 
 def predict_ten_crop(run: Run) -> np.ndarray:

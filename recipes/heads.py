@@ -4,6 +4,9 @@ Kornblith, Shlens, Le 2019 ("Do Better ImageNet Models Transfer Better?", arXiv:
 standard of a linear probe: a convex problem, solved to its end by L-BFGS, with the penalty chosen among many. Here it is
 chosen by cross-validation inside the training part, as is whether mirrored pictures help. All penalties and folds are
 solved at once: they share the features, and one product with a wide matrix costs little more than one with a narrow one.
+
+Labels are class numbers `(images,)`; or, where a picture has any number of labels, a matrix of 0 and 1 `(images, classes)`:
+then each class is a logistic regression of its own, with the same penalty. Pictures may have weights.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,7 +23,7 @@ ELEMENTS = 30_000_000  # numbers in one array of predictions: bounds the memory
 
 @dataclass(frozen=True)
 class Head:
-    """A dense softmax layer, and how it was chosen."""
+    """A dense layer with softmax, or sigmoid for a matrix of labels, and how it was chosen."""
 
     kernel: np.ndarray  # (features, classes)
     bias: np.ndarray  # (classes,)
@@ -33,7 +36,7 @@ class Head:
 
 def fit(
     views: np.ndarray, mirrored: Sequence[bool], labels: np.ndarray, seed: int, choose_mirror: bool = True,
-    tick: Callable[[], None] = lambda: None,
+    tick: Callable[[], None] = lambda: None, weights: np.ndarray | None = None,
 ) -> Head:  # fmt: skip
     """Choose penalty and views by cross-validated log-loss, then fit on everything.
 
@@ -41,23 +44,30 @@ def fit(
         views: `(views, images, features)`; the first view is the one that evaluation sees.
         mirrored: which views are mirror images.
         choose_mirror: whether to try without them, and leave them out if that is better.
-        labels: `(images,)`, 0 … classes − 1, each at least twice.
+        labels: `(images,)`, 0 … classes − 1, each at least twice; or `(images, classes)`, 0 and 1.
         tick: called after each step of the optimiser.
+        weights: `(images,)`, how much each picture counts, also in the cross-validation; the same if not given.
     """
-    centre, scale = views[0].mean(axis=0), views[0].std() or 1.0  # one scale: a penalty means the same everywhere
+    centre, scale = standard(views[0])
     views, mirrored = (views - centre) / scale, np.asarray(mirrored)
+    weights = np.ones(len(labels)) if weights is None else weights
     folds = _folds(labels, seed)
     path = []
     if choose_mirror or not mirrored.any():
-        path += _path(views[~mirrored], labels, folds, tick, mirrored=False)
+        path += _path(views[~mirrored], labels, folds, tick, mirrored=False, weights=weights)
     if mirrored.any():
-        path += _path(views, labels, folds, tick, mirrored=True)
+        path += _path(views, labels, folds, tick, mirrored=True, weights=weights)
     best = min(path, key=lambda row: row["loss"])
     chosen = views if best["mirrored"] else views[~mirrored]
     everything = np.ones((1, len(labels)), bool)
-    kernel, bias = _solve(chosen, labels, everything, np.array([best["penalty"]]), tick)
+    kernel, bias = _solve(chosen, labels, everything, np.array([best["penalty"]]), tick, weights)
     kernel, bias = kernel[0] / scale, bias[0] - centre @ kernel[0] / scale
     return Head(kernel, bias, best["penalty"], best["penalty"] * float(scale) ** 2, best["mirrored"], len(folds), path)
+
+
+def standard(features: np.ndarray) -> tuple[np.ndarray, float]:
+    """What is taken off the features, and what they are divided by: one scale, so that a penalty means the same everywhere."""
+    return features.mean(axis=0), float(features.std()) or 1.0
 
 
 def probabilities(head: Head, features: np.ndarray) -> np.ndarray:
@@ -66,44 +76,53 @@ def probabilities(head: Head, features: np.ndarray) -> np.ndarray:
 
 
 def _folds(labels: np.ndarray, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
-    from sklearn.model_selection import StratifiedKFold
+    from sklearn.model_selection import KFold, StratifiedKFold
 
-    splits = min(FOLDS, int(np.bincount(labels).min()))
-    folds = list(StratifiedKFold(splits, shuffle=True, random_state=seed).split(labels, labels))
+    if labels.ndim == 1:
+        splits = min(FOLDS, int(np.bincount(labels).min()))
+        folds = list(StratifiedKFold(splits, shuffle=True, random_state=seed).split(labels, labels))
+    else:
+        folds = list(KFold(min(FOLDS, len(labels)), shuffle=True, random_state=seed).split(labels))
     return folds[:1] if len(labels) > FEW else folds
 
 
-def _path(views: np.ndarray, labels: np.ndarray, folds, tick, mirrored: bool) -> list[dict]:
+def _path(views: np.ndarray, labels: np.ndarray, folds, tick, mirrored: bool, weights: np.ndarray) -> list[dict]:
     """Cross-validated loss and accuracy of the first view for every penalty."""
     scores = np.zeros((len(PENALTIES), len(folds), 2))
     problems = [(i, j) for j in range(len(folds)) for i in range(len(PENALTIES))]
-    width = max(1, ELEMENTS // (views.shape[0] * views.shape[1] * (labels.max() + 1)))
+    width = max(1, ELEMENTS // (views.shape[0] * views.shape[1] * _matrix(labels).shape[1]))
     for start in range(0, len(problems), width):
         part = problems[start : start + width]
         used = np.zeros((len(part), len(labels)), bool)
         for row, (_, j) in enumerate(part):
             used[row, folds[j][0]] = True
-        kernels, biases = _solve(views, labels, used, PENALTIES[[i for i, _ in part]], tick)
+        kernels, biases = _solve(views, labels, used, PENALTIES[[i for i, _ in part]], tick, weights)
         for (i, j), kernel, bias in zip(part, kernels, biases, strict=True):
             held_out = folds[j][1]
-            scores[i, j] = _score(_softmax(views[0, held_out] @ kernel + bias), labels[held_out])
+            guess = _activation(labels)(views[0, held_out] @ kernel + bias)
+            scores[i, j] = _score(guess, labels[held_out], weights[held_out])
     return [
         {"penalty": float(penalty), "mirrored": mirrored, "loss": float(loss), "accuracy": float(accuracy)}
         for penalty, (loss, accuracy) in zip(PENALTIES, scores.mean(axis=1), strict=True)
     ]
 
 
-def _score(guess: np.ndarray, truth: np.ndarray) -> tuple[float, float]:
-    loss = -np.log(np.maximum(guess[np.arange(len(truth)), truth], 1e-12)).mean()
-    return loss, (guess.argmax(axis=1) == truth).mean()
+def _score(guess: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> tuple[float, float]:
+    """Weighted means over the pictures: log-loss and accuracy; with a matrix, those of all its labels."""
+    truth = _matrix(labels)
+    loss = -(truth * np.log(np.maximum(guess, 1e-12))).sum(axis=1)
+    right = guess.argmax(axis=1) == labels if labels.ndim == 1 else ((guess > 0.5) == truth).mean(axis=1)
+    if labels.ndim == 2:
+        loss -= ((1 - truth) * np.log(np.maximum(1 - guess, 1e-12))).sum(axis=1)
+    return np.average(loss, weights=weights), np.average(right, weights=weights)
 
 
-def _solve(views: np.ndarray, labels: np.ndarray, used: np.ndarray, penalties: np.ndarray, tick):
+def _solve(views: np.ndarray, labels: np.ndarray, used: np.ndarray, penalties: np.ndarray, tick, weights=None):
     """Minimise mean log-loss + penalty / 2 · |kernel|² for many problems on the same features at once.
 
     Args:
         views: `(views, images, features)`; used: `(problems, images)`, which pictures each problem trains on.
-        penalties: `(problems,)`.
+        penalties: `(problems,)`; weights: `(images,)`.
 
     Returns:
         Kernels `(problems, features, classes)` and biases `(problems, classes)`, float32.
@@ -111,7 +130,8 @@ def _solve(views: np.ndarray, labels: np.ndarray, used: np.ndarray, penalties: n
     count, features = len(penalties), views.shape[-1]
     x = views.reshape(-1, features).astype("float32")
     x = np.concatenate([x, np.ones((len(x), 1), "float32")], axis=1)  # the last weight is the bias
-    truth = np.tile(np.eye(labels.max() + 1, dtype="float32")[labels], (len(views), 1))[:, None]
+    truth, activation = np.tile(_matrix(labels), (len(views), 1))[:, None], _activation(labels)
+    used = used if weights is None else used * weights
     share = (used / used.sum(axis=1, keepdims=True) / len(views)).astype("float32")
     share = np.tile(share, len(views)).T[..., None]  # (samples, problems, 1), adding up to 1 a problem
     classes = truth.shape[-1]
@@ -120,16 +140,20 @@ def _solve(views: np.ndarray, labels: np.ndarray, used: np.ndarray, penalties: n
 
     def loss(weights):
         wide = weights.reshape(count, features + 1, classes).transpose(1, 0, 2).reshape(features + 1, -1)
-        guess = _softmax((x @ wide).reshape(len(x), count, classes))
-        fit = -(share * truth * np.log(np.maximum(guess, 1e-30))).sum(axis=(0, 2))
+        logits = (x @ wide).reshape(len(x), count, classes)
+        guess = activation(logits)
+        if labels.ndim == 1:
+            fit = -(share * truth * np.log(np.maximum(guess, 1e-30))).sum(axis=(0, 2))
+        else:
+            fit = (share * (np.logaddexp(0, logits) - truth * logits)).sum(axis=(0, 2))
         slope = (x.T @ (share * (guess - truth)).reshape(len(x), -1)).reshape(features + 1, count, classes)
         shaped = weights.reshape(count, features + 1, classes)
         value = fit + 0.5 * (decay * shaped**2).sum(axis=(1, 2))
         return value, (slope.transpose(1, 0, 2) + decay * shaped).reshape(count, -1)
 
-    weights = _lbfgs(loss, np.zeros((count, (features + 1) * classes), "float32"), tick)
-    weights = weights.reshape(count, features + 1, classes)
-    return weights[:, :-1], weights[:, -1]
+    solved = _lbfgs(loss, np.zeros((count, (features + 1) * classes), "float32"), tick)
+    solved = solved.reshape(count, features + 1, classes)
+    return solved[:, :-1], solved[:, -1]
 
 
 def _lbfgs(loss: Callable, x: np.ndarray, tick) -> np.ndarray:
@@ -181,3 +205,16 @@ def _two_loops(slope: np.ndarray, pairs) -> np.ndarray:
 def _softmax(logits: np.ndarray) -> np.ndarray:
     exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True))
     return exponentials / exponentials.sum(axis=-1, keepdims=True)
+
+
+def _sigmoid(logits: np.ndarray) -> np.ndarray:
+    return 0.5 * (1 + np.tanh(0.5 * logits))  # which cannot overflow
+
+
+def _activation(labels: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    return _softmax if labels.ndim == 1 else _sigmoid
+
+
+def _matrix(labels: np.ndarray) -> np.ndarray:
+    """`(images, classes)`, float32: class numbers become rows of a single 1."""
+    return (np.eye(labels.max() + 1)[labels] if labels.ndim == 1 else labels).astype("float32")

@@ -19,6 +19,7 @@ from recipes.config import Prediction
 from recipes.data.dataset import in_threads
 from recipes.data.images import Framing, ImageError, centre, read
 from recipes.errors import UserError, shown
+from zoo.heads import many_labels
 
 BATCH = 64
 
@@ -44,7 +45,8 @@ def run(settings: Prediction) -> None:
         if good:
             guesses = model.predict(np.stack(pixels), batch_size=32, verbose=0)
             for path, guess in zip(good, guesses, strict=True):
-                runs.say(f"{shown(path)}  {_likeliest(guess, classes, settings.top)}")
+                named = _over_half(guess, classes) if many_labels(model) else _likeliest(guess, classes, settings.top)
+                runs.say(f"{shown(path)}  {named}")
     if problems:
         raise UserError(f"{len(problems)} of {len(paths)} pictures could not be read: {'; '.join(problems[:20])}.")
 
@@ -75,6 +77,11 @@ def _read(path: Path, framing: Framing) -> np.ndarray | ImageError:
         return centre(read(path, framing)[0], framing)
     except ImageError as error:
         return error
+
+
+def _over_half(guess: np.ndarray, classes: list[str]) -> str:
+    chosen = [i for i in np.argsort(-guess, kind="stable") if guess[i] > 0.5]
+    return "  ".join(f"{shown(classes[i])} {guess[i]:.4f}" for i in chosen) or "(no class over 0.5)"
 
 
 def _likeliest(guess: np.ndarray, classes: list[str], top: int) -> str:

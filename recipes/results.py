@@ -13,8 +13,9 @@ from recipes import report, runs
 from recipes.config import Recipe
 from recipes.data.dataset import SPLITS
 from recipes.data.images import centre
+from recipes.data.labelled import SEPARATOR
 from recipes.errors import UserError, shown
-from recipes.evaluate import metrics
+from recipes.evaluate import LABEL_MEASURES, MEASURES, measures, metrics
 from zoo.weights.fetching import sha256
 
 AUGMENTED, VERSIONS = 4, 6  # training pictures in the report, and how often each is augmented
@@ -59,6 +60,7 @@ def as_dict(run, start: float) -> dict:
     """`result.json`; its keys are a contract with other programs, so `SCHEMA` counts their changes."""
     data, strategy, model = run.data, run.strategy, run.model
     parts = {name: data.part(name) for name in SPLITS}
+    named, reason = measures(_totals(data), data.labels.ndim > 1)
     weights = model.origin.weights
     trainable = sum(int(np.prod(variable.shape)) for variable in model.trainable_variables)
     return {
@@ -74,10 +76,8 @@ def as_dict(run, start: float) -> dict:
             "frozen": [layer.name for layer in model.layers if layer.weights and not layer.trainable],
             "phases": [asdict(phase) for phase in strategy.phases], "augment": run.augment, "facts": asdict(run.facts),
         },
-        "head": run.head and {
-            "penalty": run.head.penalty, "mirrored": run.head.mirrored, "folds": run.head.folds,
-            "path": [row for row in run.head.path if row["mirrored"] == run.head.mirrored],
-        },
+        "head": run.head and run.head.as_dict() | {"pooling": run.recipe.pooling, "balance": run.recipe.balance},
+        "measures": list(named), "measures_reason": reason,
         "metrics": {
             name: metrics(data.labels[part], run.probabilities[part], data.classes)
             for name, part in parts.items() if len(part)
@@ -86,6 +86,7 @@ def as_dict(run, start: float) -> dict:
             name: metrics(data.labels[part], run.ten_crop[part], data.classes)
             for name, part in parts.items() if len(part) and name != "train"
         },
+        "repeats": run.repeats,
         "seconds": {"total": time.monotonic() - start} | run.seconds,
         "model": {
             "name": model.origin.name, "variant": model.origin.variant, "parameters": model.count_params(),
@@ -105,7 +106,8 @@ def command(recipe: Recipe) -> str:
     for setting in fields(Recipe):
         value = getattr(recipe, setting.name)
         if setting.name != "data" and value != setting.default:
-            words += [f"--{setting.name.replace('_', '-')}", str(value)]
+            value = value.resolve() if setting.name == "labels" else value
+            words += [f"--{setting.name.replace('_', '-')}", shown(value)]
     return shlex.join(words)
 
 
@@ -116,13 +118,34 @@ def summary(folder: Path) -> str:
     result = json.loads((folder / "result.json").read_text())
     kinds = {"": result["metrics"], ", mean over crops,": result["metrics_ten_crop"] or {}}
     lines = [
-        "{} accuracy{} {accuracy:.1%} (95 % interval {accuracy_interval[0]:.1%} to {accuracy_interval[1]:.1%}, "
-        "{images:,} images)".format(name, kind, **measured)
+        f"{name}{kind} {_numbers(measured, result['measures'])}, {measured['images']:,} images"
         for kind, scores in kinds.items() for name, measured in scores.items()
         if name != "train" or len(result["metrics"]) == 1
     ]  # fmt: skip
+    if "accuracy" != result["measures"][0]:
+        lines.append(f"These are reported, because {result['measures_reason']}.")
+    if repeats := result["repeats"]:
+        means = [
+            f"{(MEASURES | LABEL_MEASURES)[name]} {repeats['mean'][name]:.1%} (95 % interval {low:.1%} to {high:.1%})"
+            for name in result["measures"] for low, high in [repeats["interval"][name]]
+        ]  # fmt: skip
+        lines.append(f"{repeats['part']}, mean over {repeats['what']}: {', '.join(means)}")
     lines.append(f"{result['seconds']['total']:.0f} s; report: {shown(folder / 'report.html')}")
     return "\n".join(lines)
+
+
+def _numbers(measured: dict, names: Sequence[str]) -> str:
+    """Measures of a part, each with its interval, where it has one: that of few images."""
+    texts = []
+    for name in names:
+        text, interval = f"{(MEASURES | LABEL_MEASURES)[name]} {measured[name]:.1%}", measured[f"{name}_interval"]
+        texts.append(f"{text} (95 % interval {interval[0]:.1%} to {interval[1]:.1%})" if interval else text)
+    return ", ".join(texts)
+
+
+def _totals(data) -> list[int]:
+    """Pictures of each class, in all parts."""
+    return np.sum([list(data.counts(name).values()) for name in SPLITS], axis=0).tolist()
 
 
 def _head_row(run) -> dict:
@@ -144,9 +167,11 @@ def _file_rows(run) -> Iterator[dict]:
     """A row of files.csv for every file that was found."""
     data = run.data
     for path, label, split, guess in zip(data.paths, data.labels, data.splits, run.probabilities, strict=True):
-        best = int(guess.argmax())
-        yield {"path": path, "split": str(split), "label": data.classes[label], "prediction": data.classes[best],
-               "probability": round(float(guess[best]), 6), "reason": ""}  # fmt: skip
+        chosen = guess > 0.5 if data.labels.ndim > 1 else np.arange(len(guess)) == guess.argmax()
+        # Of several labels the probability of the one that is least sure, there or not.
+        sure = np.abs(guess - ~chosen).min() if data.labels.ndim > 1 else guess.max()
+        yield {"path": path, "split": str(split), "label": _label(label, data.classes),
+               "prediction": _label(chosen, data.classes), "probability": round(float(sure), 6), "reason": ""}  # fmt: skip
     for path, reason in data.left_out:
         yield {"path": path, "split": "", "label": "", "prediction": "", "probability": "", "reason": reason}
 
@@ -164,9 +189,9 @@ def _augmented(run) -> list[dict]:
     drawn = [run.augmented.draw(chosen, np.random.default_rng((run.recipe.seed, i))) for i in range(VERSIONS)]
     return [
         {
-            "picture": _picture(run, train[sample]), "label": data.classes[data.labels[train[sample]]],
+            "picture": _picture(run, train[sample]), "label": _label(data.labels[train[sample]], data.classes),
             "versions": [
-                {"picture": np.rint(pictures[i]).clip(0, 255).astype("uint8"), "label": _label(labels[i], data.classes)}
+                {"picture": np.rint(pictures[i]).clip(0, 255).astype("uint8"), "label": _mixed(labels[i], data.classes)}
                 for pictures, labels in drawn
             ],
         }
@@ -175,9 +200,14 @@ def _augmented(run) -> list[dict]:
 
 
 def _label(label: np.ndarray, classes: Sequence[str]) -> str:
-    """A class, or the two largest shares of a mixed label."""
-    if not label.ndim:
-        return classes[label]
+    """A class by its number, or all those whose place in a row is not 0."""
+    return SEPARATOR.join(classes[i] for i in ([label] if not label.ndim else np.flatnonzero(label)))
+
+
+def _mixed(label: np.ndarray, classes: Sequence[str]) -> str:
+    """A label, or the two largest shares of a mixed one."""
+    if not label.ndim or set(np.unique(label)) <= {0, 1}:
+        return _label(label, classes)
     return ", ".join(f"{classes[i]} {label[i]:.0%}" for i in np.argsort(-label, kind="stable")[:2])
 
 

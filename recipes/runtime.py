@@ -21,6 +21,7 @@ def start(seed: int) -> None:
         import tensorflow as tf
 
         tf.config.experimental.enable_op_determinism()
+        tf.get_logger().setLevel("ERROR")  # it warns of tracing again, which several models in one process need
 
 
 @contextlib.contextmanager

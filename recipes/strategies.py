@@ -24,9 +24,9 @@ from dataclasses import dataclass, field, replace
 
 @dataclass(frozen=True)
 class Probe:
-    """Logistic regression on a stage's output, averaged over its pixels: cross-validated inside the training part."""
+    """A linear classifier on a stage's output, averaged over its pixels: each training picture judged by a fit on the others."""
 
-    loss: float
+    loss: float  # Brier score
     accuracy: float
     low: float  # 95 % interval of the accuracy
     high: float

@@ -19,6 +19,7 @@ from recipes.cache import Rows
 from recipes.errors import UserError, shown
 from recipes.features import fingerprint
 from recipes.strategies import Phase
+from zoo.heads import many_labels
 from zoo.progress import Progress
 from zoo.weights.fetching import cache_folder
 
@@ -28,14 +29,18 @@ LOOKS = 20  # at the validation part, and states kept, in one phase
 class Batches(keras.utils.PyDataset):
     """Shuffled batches, another order in every epoch; `read(samples, generator)` gives the inputs of some samples.
 
-    Labels are class numbers, or one-hot; these may be mixed: `mix(inputs, labels, generator)` gives both anew. So many
-    `threads` read ahead of the training.
+    Labels are class numbers, or a row a sample; these may be mixed: `mix(inputs, labels, generator)` gives both anew. So
+    many `threads` read ahead of the training. With `weights` of the samples their losses count so much; with `sampling`
+    they are drawn so often instead.
     """
 
-    def __init__(self, read, labels: np.ndarray, batch_size: int, seed: int, mix=None, threads: int = 0):
+    def __init__(
+        self, read, labels: np.ndarray, batch_size: int, seed: int, mix=None, threads: int = 0,
+        weights: np.ndarray | None = None, sampling: bool = False,
+    ):  # fmt: skip
         super().__init__()
-        self._read, self._labels, self._batch_size, self._seed, self._mix = read, labels, batch_size, seed, mix
-        self.one_hot = labels.ndim > 1
+        self._read, self.labels, self._batch_size, self._seed, self._mix = read, labels, batch_size, seed, mix
+        self._weights, self._shares = (None, weights / weights.sum()) if sampling else (weights, None)
         # Not Keras' `workers`: on JAX and PyTorch, `fit` takes their first batch to build the model and never trains on it.
         self._threads, self._pool = threads, ThreadPoolExecutor(threads) if threads else None
         self.begin(0)
@@ -43,14 +48,15 @@ class Batches(keras.utils.PyDataset):
     def begin(self, epoch: int) -> None:
         """What is read next belongs to this epoch: a run that was cut off goes on in the middle."""
         self._epoch = epoch
-        self._order = np.random.default_rng((self._seed, self._epoch)).permutation(len(self._labels))
+        generator, count = np.random.default_rng((self._seed, self._epoch)), len(self.labels)
+        self._order = generator.permutation(count) if self._shares is None else generator.choice(count, count, p=self._shares)
         self._ahead: dict[int, Future] = {}
 
     def on_epoch_end(self):
         self.begin(self._epoch + 1)
 
     def __len__(self) -> int:
-        return math.ceil(len(self._labels) / self._batch_size)
+        return math.ceil(len(self.labels) / self._batch_size)
 
     def __getitem__(self, batch: int):
         if self._pool is None:
@@ -64,11 +70,12 @@ class Batches(keras.utils.PyDataset):
         samples = self._order[batch * self._batch_size :][: self._batch_size]
         # Each batch has its own generator: a thread that works ahead cannot change what another batch draws.
         generator = np.random.default_rng((self._seed, self._epoch, batch))
-        return self.draw(samples, generator)
+        inputs, labels = self.draw(samples, generator)
+        return (inputs, labels) if self._weights is None else (inputs, labels, self._weights[samples])
 
     def draw(self, samples: np.ndarray, generator: np.random.Generator):
         """Inputs and labels of some samples."""
-        inputs, labels = self._read(samples, generator), self._labels[samples]
+        inputs, labels = self._read(samples, generator), self.labels[samples]
         return self._mix(inputs, labels, generator) if self._mix else (inputs, labels)
 
 
@@ -102,8 +109,7 @@ def train(
     optimizer = get_optimizer(phase.optimizer, warmup_cosine(phase.learning_rate, len(batches) * phase.epochs))
     if phase.layer_decay != 1:
         optimizer = LayerwiseRates(optimizer, decayed_rates(part, zoo.stages(part), phase.layer_decay))
-    loss = "categorical_crossentropy" if batches.one_hot else "sparse_categorical_crossentropy"
-    part.compile(optimizer, loss, metrics=["accuracy"], jit_compile=False)
+    part.compile(optimizer, loss(part, batches.labels), metrics=[accuracy(part)], jit_compile=False)
     recorder = History(phase, len(batches), deadline)
     averaging = [WeightAveraging(phase.average, monitor="loss")] if phase.average else []
     every = max(1, phase.epochs // LOOKS)
@@ -119,6 +125,18 @@ def train(
     except OSError as error:
         raise UserError(f"The state of the training cannot be written to {shown(folder)} ({error.strerror}).") from error
     return recorder.rows
+
+
+def loss(model: keras.Model, labels: np.ndarray) -> str:
+    """Which loss goes with the model's head and these labels: class numbers or rows."""
+    if many_labels(model):
+        return "binary_crossentropy"
+    return "categorical_crossentropy" if labels.ndim > 1 else "sparse_categorical_crossentropy"
+
+
+def accuracy(model: keras.Model):
+    """The share of the pictures, or of all their labels, that are right."""
+    return keras.metrics.BinaryAccuracy(name="accuracy") if many_labels(model) else "accuracy"
 
 
 def state_folder(model: keras.Model, *depends) -> Path:

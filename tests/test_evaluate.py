@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from sklearn import metrics as reference
 
-from recipes.evaluate import metrics, wilson
+from recipes.evaluate import mean_of_shares, measures, metrics, resampled, wilson
 
 HAND = np.array([[0.92, 0.08, 0.0], [0.55, 0.45, 0.0], [0.2, 0.75, 0.05], [0.96, 0.04, 0.0]])
 
@@ -32,6 +32,37 @@ def test_wilson_stays_within_zero_and_one():
         assert wilson(total, total)[1] == pytest.approx(1) and wilson(total, total)[1] <= 1
 
 
+def test_interval_of_a_mean_of_shares_of_one_share_is_wilsons():
+    assert mean_of_shares([8], [10]) == pytest.approx(wilson(8, 10))
+    assert mean_of_shares([10, 10], [10, 10]) == pytest.approx((1 - 0.277533 / math.sqrt(2), 1), abs=1e-6)
+
+
+@pytest.mark.parametrize("recalls, images", [((0.95, 0.7), (200, 20)), ((0.5, 0.9, 0.8), (40, 10, 25))])
+def test_intervals_hold_the_true_value_95_times_of_100(recalls, images):
+    """Pictures drawn again and again from known recalls: at most 1.5 points fewer than 95 of 100 intervals may miss them."""
+    random, held = np.random.default_rng(0), 0
+    for _ in range(2000):
+        low, high = mean_of_shares(random.binomial(images, recalls), images)
+        held += low <= np.mean(recalls) <= high
+    assert 0.935 < held / 2000 < 0.985
+
+
+def test_interval_by_resampling_is_that_of_a_share_where_it_is_one():
+    right = np.arange(200) < 150
+    assert resampled(200, lambda i: right[i].mean()) == pytest.approx(wilson(150, 200), abs=0.012)
+    assert resampled(20, lambda i: 1.0) == list(wilson(20, 20))
+    assert resampled(1000, lambda i: 1.0) is None
+
+
+def test_what_is_reported_first_depends_on_the_classes():
+    names, reason = measures([100, 70], many_labels=False)
+    assert list(names) == ["accuracy"] and "about equally large" in reason
+    names, reason = measures([150, 100], many_labels=False)
+    assert list(names) == ["balanced_accuracy", "macro_f1", "accuracy"]
+    assert "the largest with 1.5 times as many images as the smallest" in reason
+    assert next(iter(measures([9, 1], many_labels=True)[0])) == "mean_average_precision"
+
+
 def test_wilson_of_nothing_is_refused():
     with pytest.raises(ValueError, match="at least one image"):
         wilson(0, 0)
@@ -47,10 +78,13 @@ def test_metrics_match_hand_computed_numbers():
     assert scores["balanced_accuracy"] == 0.75  # recall 1 and 1/2; c has none
     assert scores["confusion"] == [[2, 0, 0], [1, 1, 0], [0, 0, 0]]
     assert scores["classes"] == [
-        {"name": "a", "images": 2, "precision": pytest.approx(2 / 3), "recall": 1.0, "f1": 0.8},
-        {"name": "b", "images": 2, "precision": 1.0, "recall": 0.5, "f1": pytest.approx(2 / 3)},
-        {"name": "c", "images": 0, "precision": None, "recall": None, "f1": None},
-    ]
+        {"name": "a", "images": 2, "precision": pytest.approx(2 / 3), "recall": 1.0, "f1": 0.8,
+         "recall_interval": list(wilson(2, 2))},
+        {"name": "b", "images": 2, "precision": 1.0, "recall": 0.5, "f1": pytest.approx(2 / 3),
+         "recall_interval": list(wilson(1, 2))},
+        {"name": "c", "images": 0, "precision": None, "recall": None, "f1": None, "recall_interval": None},
+    ]  # fmt: skip
+    assert scores["macro_f1"] == pytest.approx((0.8 + 2 / 3) / 2)  # c has none
 
 
 def test_calibration_matches_hand_computed_numbers():
@@ -72,6 +106,7 @@ def test_metrics_match_scikit_learn(seed):
     assert scores["loss"] == pytest.approx(reference.log_loss(labels, probabilities))
     balanced = reference.balanced_accuracy_score(labels, predictions)
     assert scores["balanced_accuracy"] == pytest.approx(balanced)
+    assert scores["macro_f1"] == pytest.approx(reference.f1_score(labels, predictions, average="macro"))
     assert scores["confusion"] == reference.confusion_matrix(labels, predictions).tolist()
     each = reference.precision_recall_fscore_support(labels, predictions)
     for key, values in zip(("precision", "recall", "f1", "images"), each, strict=True):
@@ -92,7 +127,8 @@ def test_calibration_error_matches_a_plain_loop():
 
 def test_a_class_never_predicted_has_no_precision_but_a_recall_and_an_f1():
     scores = metrics(np.array([0, 1]), np.array([[0.9, 0.1], [0.8, 0.2]]), ["a", "b"])
-    assert scores["classes"][1] == {"name": "b", "images": 1, "precision": None, "recall": 0.0, "f1": 0.0}
+    row = scores["classes"][1]
+    assert (row["precision"], row["recall"], row["f1"]) == (None, 0.0, 0.0)
 
 
 def test_certain_and_wrong_gives_a_finite_loss_and_falls_in_the_last_bin():

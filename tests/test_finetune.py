@@ -153,6 +153,7 @@ def test_auto_says_what_it_measured_and_tried_and_leaves_no_trace_of_the_trials(
     assert (tmp_path / "run" / "files.csv").read_bytes() == (tmp_path / "asked" / "files.csv").read_bytes()
 
 
+@pytest.mark.slow
 def test_a_corrupt_picture_is_named_left_out_and_listed(digits, tmp_path, capsys):
     data = tmp_path / "data"
     shutil.copytree(digits, data)

@@ -130,7 +130,7 @@ def test_headline_says_what_was_measured_and_why_it_was_trained_so():
     assert percent(scores["accuracy"]) in text
     assert f"accuracy on the validation images: {correct} of 60 are classified correctly" in text
     assert f"between {low} and {high}" in text
-    assert "Strategy “medium”, because it was asked for: a head solved on the frozen features; then fine-tune" in text
+    assert "Strategy “medium”, because it was asked for: a linear head fitted to the frozen features; then fine-tune" in text
     assert "fine-tune for 3 epochs, learning rate 0.0001, frozen up to stage4." in text
     assert "Warning" not in text
 
@@ -150,14 +150,17 @@ def test_tables_hold_the_numbers_of_the_result():
         m = result["metrics"][name]
         low, high = map(percent, m["accuracy_interval"])
         assert row[:4] == [name, "60", percent(m["accuracy"]), f"{low} – {high}"]
-        assert row[4:6] == [percent(m["balanced_accuracy"]), f"{m['loss']:.3f}"]
-        assert row[6] == percent(m["calibration_error"])
+        for at, key in ((4, "balanced_accuracy"), (6, "macro_f1")):
+            low, high = (100 * edge for edge in m[f"{key}_interval"])
+            assert row[at : at + 2] == [percent(m[key]), f"{low:.1f} – {high:.1f}%"]
+        assert row[8:] == [f"{m['loss']:.3f}", percent(m["calibration_error"])]
     confusion = [[int(cell) for cell in row[1:]] for row in page.table("confusion")[1:]]
     assert confusion == scores["confusion"]
     weakest = sorted(scores["classes"], key=lambda row: row["recall"])
     for row, expected in zip(page.table("classes")[1:], weakest, strict=True):
-        each = [percent(expected[key]) for key in ("recall", "precision", "f1")]
-        assert row == [expected["name"], *each, str(expected["images"]), "122"]
+        low, high = (100 * edge for edge in expected["recall_interval"])
+        assert row == [expected["name"], percent(expected["recall"]), f"{low:.1f} – {high:.1f}%",
+                       percent(expected["precision"]), percent(expected["f1"]), str(expected["images"]), "122"]  # fmt: skip
     for row, expected in zip(page.table("calibration")[1:], scores["calibration"], strict=True):
         each = [percent(expected[key]) for key in ("confidence", "accuracy")]
         assert row == [f"{expected['low']:.1f} – {expected['high']:.1f}", str(expected["images"]), *each]
@@ -170,7 +173,23 @@ def test_classes_without_images_come_last_with_a_dash():
     result["metrics"] = {"test": metrics(np.array([0, 1]), probabilities, result["classes"])}
     rows = page_of((result, history, [])).table("classes")[1:]
     assert [row[:2] for row in rows] == [["b", "0.0%"], ["a", "100.0%"], ["c", "–"]]
-    assert rows[2][1:5] == ["–", "–", "–", "0"]
+    assert rows[2][1:6] == ["–", "–", "–", "–", "0"]
+
+
+def test_uneven_classes_and_repeats_are_in_the_headline():
+    result, history, files = example(right=1.0)
+    result |= {
+        "measures": ["balanced_accuracy", "macro_f1", "accuracy"], "measures_reason": "the classes are uneven",
+        "repeats": {"what": "5 folds of the training part", "part": "cross-validation",
+                    "mean": {"balanced_accuracy": 0.9, "macro_f1": 0.8, "accuracy": 0.7},
+                    "interval": {"balanced_accuracy": [0.85, 0.95], "macro_f1": [0.7, 0.9], "accuracy": [0.6, 0.8]}},
+    }  # fmt: skip
+    text = page_of((result, history, files)).text("headline")
+    scores = result["metrics"]["validation"]
+    low, high = (f"{100 * edge:.1f}" for edge in scores["balanced_accuracy_interval"])
+    assert f"{percent(scores['balanced_accuracy'])} {low} – {high}%" in text
+    assert "balanced accuracy on the validation images with its 95% interval, because the classes are uneven." in text
+    assert "balanced accuracy is 90.0% (95% interval of the mean: 85.0 – 95.0%), of macro F1 is 80.0%" in text
 
 
 def test_worst_mistakes_are_the_surest_of_the_reported_split():

@@ -28,6 +28,7 @@ from zoo.efficientnet import (
     efficientnet_v2_m,
     efficientnet_v2_s,
 )  # fmt: skip
+from zoo.heads import new_head
 from zoo.inception import googlenet, inception_v1, inception_v3
 from zoo.lenet import lenet5
 from zoo.mobilenet import mobilenet, mobilenet_v2
@@ -64,7 +65,7 @@ from zoo.resnet import (
     resnet152v2,
 )  # fmt: skip
 from zoo.squeezenet import squeezenet1_0, squeezenet1_1
-from zoo.surgery import features, freeze, new_head, regularize, split, stages
+from zoo.surgery import features, freeze, regularize, split, stages
 from zoo.vgg import (
     vgg11,
     vgg11_bn,

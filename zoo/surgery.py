@@ -146,24 +146,6 @@ def _bicubic(old: int, new: int) -> np.ndarray:
     return matrix
 
 
-def new_head(
-    model: keras.Model, num_classes: int, dropout: float = 0.0, activation: str | None = "softmax"
-) -> keras.Model:
-    """A model that shares everything up to "pre_logits" and has a new, randomly initialised classifier.
-
-    Raises:
-        ValueError: the model has no stage "pre_logits", or `num_classes` is below 1.
-    """
-    if num_classes < 1:
-        raise ValueError(f"num_classes must be 1 or more for a new head, found {num_classes}.")
-    x = _cut(model, "pre_logits")
-    if len(x.shape) == 4:  # a feature map: the old classifier was a convolution
-        x = layers.GlobalAveragePooling2D(name="avg_pool")(x)
-    new = keras.Model(model.input, classifier(x, num_classes, dropout, activation), name=model.name)
-    new.origin = getattr(model, "origin", None)
-    return new
-
-
 def classifier(
     x: keras.KerasTensor, num_classes: int, dropout: float, activation: str | None, name: str = CLASSIFIER
 ) -> keras.KerasTensor:

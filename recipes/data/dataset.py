@@ -7,7 +7,7 @@ import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -37,14 +37,29 @@ class Dataset:
     framing: Framing
     left_out: list[tuple[str, str]]  # (path, reason)
     findings: list[str]
+    given: list[str] = field(default_factory=list, repr=False)  # (images,) a part that the folder gave, or "" for none
+    shares: dict[str, float] = field(default_factory=dict)  # of the parts that are split off
 
     def part(self, name: str) -> np.ndarray:
         """Indices of a split's pictures."""
         return np.flatnonzero(self.splits == name)
 
     def counts(self, name: str) -> dict[str, int]:
-        numbers = np.bincount(self.labels[self.part(name)], minlength=len(self.classes))
+        labels = self.labels[self.part(name)]
+        numbers = labels.sum(axis=0).astype(int) if labels.ndim > 1 else np.bincount(labels, minlength=len(self.classes))
         return dict(zip(self.classes, numbers.tolist(), strict=True))
+
+    def divided(self, seed: int) -> "Dataset":
+        """The same pictures, with the parts that are split off drawn by another seed."""
+        splits = split.assign(strata(self.labels), self.digests, self.given, self.shares, seed)
+        return replace(self, splits=np.array(splits))
+
+def strata(labels: np.ndarray) -> list[int]:
+    """What a division keeps in proportion: the class; of a picture's labels the rarest, and for none of them -1."""
+    if labels.ndim == 1:
+        return labels.tolist()
+    rarity = np.where(labels > 0, labels.sum(axis=0), np.inf)
+    return np.where(labels.any(axis=1), rarity.argmin(axis=1), -1).tolist()
 
 def prepare(folder: Folder, framing: Framing, validation: float, test: float, seed: int) -> Dataset:
     """Decode and divide what `sources.scan` found; unreadable pictures are left out, named and counted.
@@ -62,12 +77,21 @@ def prepare(folder: Folder, framing: Framing, validation: float, test: float, se
     _check_counts(folder, files, keys, divided, fractions)
     findings = [*folder.findings, *split.duplicates(paths, labels, [file.split for file in files], keys)]
     findings += [f"{shown(p)}: {store.texts[key]}." for p, key in zip(paths, keys, strict=True) if store.texts.get(key)]
-    splits = split.assign(labels, keys, divided, fractions, seed)
-    number = {name: i for i, name in enumerate(folder.classes)}
-    return Dataset(
-        folder.root, folder.classes, paths, np.array([number[label] for label in labels]), np.array(splits), keys,
-        store.rows(keys), framing, left_out, findings,
+    undivided = Dataset(
+        folder.root, folder.classes, paths, _numbers(labels, folder.classes), np.array(divided), keys, store.rows(keys),
+        framing, left_out, findings, divided, fractions,
     )  # fmt: skip
+    return undivided.divided(seed)
+
+def _numbers(labels: list[str] | list[tuple[str, ...]], classes: Sequence[str]) -> np.ndarray:
+    """Class numbers `(images,)`; `(images, classes)`, 0 and 1, where a picture has any number of labels."""
+    number = {name: i for i, name in enumerate(classes)}
+    if isinstance(labels[0], str):
+        return np.array([number[label] for label in labels])
+    matrix = np.zeros((len(labels), len(classes)), "float32")
+    for row, names in zip(matrix, labels, strict=True):
+        row[[number[name] for name in names]] = 1
+    return matrix
 
 def training_files(folder: Folder, validation: float, test: float, seed: int) -> list[File]:
     """The files that `prepare` would train on, if all are whole; none is decoded."""
@@ -142,7 +166,8 @@ def _check_counts(folder: Folder, files: list[File], keys: list[str], divided: l
     pictures: dict[str, set[str]] = {label: set() for label in folder.classes}
     for file, key, part in zip(files, keys, divided, strict=True):
         if part in ("", "train"):
-            pictures[file.label].add(key)
+            for label in [file.label] if isinstance(file.label, str) else file.label:
+                pictures[label].add(key)
     split.check_counts({label: len(keys) for label, keys in pictures.items()}, split.minimum(fractions), folder.root)
     if not files:
         raise UserError(f"{shown(folder.root)} holds no readable picture.")

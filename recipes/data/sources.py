@@ -29,7 +29,7 @@ class File:
     """A candidate: any regular, readable file in a class folder."""
 
     path: str  # relative to the root, as found (undecodable bytes as surrogates), "/"-separated
-    label: str  # name of its class
+    label: str | tuple[str, ...]  # name of its class; names, where a picture has any number of labels
     split: str  # "train", "validation", "test", or "" where the folder does not say
 
 

@@ -9,6 +9,8 @@ from pathlib import PurePath
 
 import numpy as np
 
+from recipes.evaluate import LABEL_MEASURES, MEASURES
+
 SPLITS = ("test", "validation", "train")  # the most trustworthy first
 MATRIX_CLASSES = 30  # a larger confusion matrix cannot be read
 CONFUSIONS = 30
@@ -42,7 +44,8 @@ def render(
         split=split,
         splits=[*((name, scores[name]) for name in reversed(SPLITS) if name in scores),
                 *((f"{name}, mean over crops", row) for name, row in (result.get("metrics_ten_crop") or {}).items())],
-        charts=_curves(history, result.get("strategy") or {}) or _penalty_path(result.get("head") or {}),
+        charts=_curves(history, result) or _choice(result.get("head") or {}),
+        measures={name: (MEASURES | LABEL_MEASURES)[name] for name in result.get("measures") or ["accuracy"]},
         mistakes=[row | {"thumbnail": _thumbnail(picture(row["path"]))} for row in mistakes[:MISTAKES]],
         mistake_count=len(mistakes),
         augmented=[[_titled(cell) for cell in (row, *row["versions"])] for row in augmented],
@@ -65,6 +68,7 @@ def _template():
         "percent": lambda value: _shown(value, lambda number: f"{100 * number:.1f}%"),
         "decimal": lambda value: _shown(value, lambda number: f"{number:.3f}"),
         "count": lambda value: _shown(value, lambda number: f"{number:,}"),
+        "interval": lambda pair: f"{100 * pair[0]:.1f} – {100 * pair[1]:.1f}%" if pair else "–",
         "short": lambda value: _shown(value, lambda number: f"{number:g}"),
     }
     return environment.from_string(resources.files(__name__).joinpath("template.html").read_text("utf-8"))
@@ -77,16 +81,20 @@ def _shown(value: object, write: Callable[[float], str]) -> str:
 
 def _measured(scores: dict, classes: list[str]) -> dict:
     """What the template shows of the reported split's measures."""
-    confusion = np.array(scores["confusion"])
-    small = len(classes) <= MATRIX_CLASSES
-    return {
+    measured = {
         "scores": scores,
-        "correct": int(np.trace(confusion)),
-        "matrix": _matrix(confusion, classes) if small else None,
-        "confusions": None if small else _confusions(confusion, classes),
+        "correct": round(scores["accuracy"] * scores["images"]),
         "weakest": sorted(
             scores["classes"], key=lambda row: (row["recall"] is None, row["recall"] or 0, row["name"])
         ),
+    }
+    if "confusion" not in scores:  # pictures may have several labels
+        return measured
+    confusion = np.array(scores["confusion"])
+    small = len(classes) <= MATRIX_CLASSES
+    return measured | {
+        "matrix": _matrix(confusion, classes) if small else None,
+        "confusions": None if small else _confusions(confusion, classes),
         "calibration": _calibration(scores["calibration"]),
     }
 
@@ -124,7 +132,7 @@ def _mistakes(files: list[dict], split: str | None) -> list[dict]:
     wrong = [
         row | {"probability": float(row["probability"])}
         for row in files
-        if row["split"] == split and row.get("prediction") and row["prediction"] != row["label"]
+        if row["split"] == split and not row.get("reason") and row["prediction"] != row["label"]
     ]
     return sorted(wrong, key=lambda row: (-row["probability"], row["path"]))
 
@@ -150,9 +158,10 @@ def _uri(kind: str, content: bytes) -> str:
     return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"
 
 
-def _curves(history: list[dict], strategy: dict) -> list[dict]:
+def _curves(history: list[dict], result: dict) -> list[dict]:
     """Loss and accuracy over the epochs of all phases; nothing where no phase has two epochs."""
-    trained = {phase["name"] for phase in strategy.get("phases", ()) if phase["epochs"]}
+    trained = {phase["name"] for phase in (result.get("strategy") or {}).get("phases", ()) if phase["epochs"]}
+    trained |= {"head"} if "epochs" in (result.get("head") or {}) else set()
     rows = [row for row in history if row["phase"] in trained]
     phases = Counter(row["phase"] for row in rows)
     if max(phases.values(), default=0) < 2:
@@ -172,18 +181,19 @@ def _curves(history: list[dict], strategy: dict) -> list[dict]:
     return [chart("loss"), chart("accuracy")]
 
 
-def _penalty_path(head: dict) -> list[dict]:
-    """Cross-validated loss and accuracy of the head by its penalty; nothing for fewer than two penalties."""
-    rows = sorted(head.get("path") or (), key=lambda row: row["penalty"])
+def _choice(head: dict) -> list[dict]:
+    """Cross-validated loss and accuracy of the head by what its kind chooses; nothing for fewer than two choices."""
+    what = next((name for name in ("penalty", "scale") if name in head), None)
+    rows = sorted(head.get("path") or (), key=lambda row: row[what])
     if len(rows) < 2:
         return []
-    penalties = _column(rows, "penalty")
+    choices = _column(rows, what)
 
     def chart(key: str) -> dict:
-        figure, axes = _axes("penalty", f"cross-validated {key}")
+        figure, axes = _axes(what, f"cross-validated {key}")
         axes.set_xscale("log")
-        _draw(axes, penalties, {key: _column(rows, key)}, [head["penalty"]])
-        return {"title": f"{key} by penalty", "uri": _svg(figure)}
+        _draw(axes, choices, {key: _column(rows, key)}, [head[what]])
+        return {"title": f"{key} by {what}", "uri": _svg(figure)}
 
     return [chart("loss"), chart("accuracy")]
 

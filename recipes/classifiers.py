@@ -1,0 +1,118 @@
+"""The heads that a recipe may choose, fitted to features that are already there, by one function.
+
+- `linear` is solved: `recipes.heads`.
+- `cosine` is computed: a class's direction is the mean of its pictures' directions (Qi, Brown, Lowe 2018, "Low-Shot
+  Learning with Imprinted Weights", arXiv:1712.07136, section 3.2); its one number, the scale, is cross-validated.
+- `dropout` and `hidden` are stepped: Adam, with warm-up and cosine decay; the number of epochs is the best of `EPOCHS` on
+  a fold of the training part, after which the head is trained anew on all of it.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import keras
+import numpy as np
+
+import zoo
+from callbacks.learning_rate import warmup_cosine
+from callbacks.optimizers import get_optimizer
+from recipes import heads, training
+from recipes.strategies import Phase
+from zoo.heads import COSINE, SCALE, standardize
+from zoo.surgery import CLASSIFIER
+
+SCALES = np.geomspace(1, 100, 17)  # of the cosines
+EPOCHS, RATE, BATCH, STEPS = (5, 15, 50), 1e-3, 32, 20_000  # of stepped heads; at most so many steps
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """How a head was chosen; `chosen` is what its kind chooses: a penalty, a scale or epochs."""
+
+    kind: str
+    chosen: dict[str, float]
+    mirrored: bool
+    folds: int
+    path: list[dict]  # each with what could have been chosen, mirrored, cross-validated loss and accuracy
+    decay: float = 0.0  # the solved head's penalty as it acts on the kernel, for those who train on
+    history: list[dict] = field(default_factory=list, repr=False)  # a row an epoch
+
+    def as_dict(self) -> dict:
+        path = [row for row in self.path if row["mirrored"] == self.mirrored]
+        return {"kind": self.kind} | self.chosen | {"mirrored": self.mirrored, "folds": self.folds, "path": path}
+
+
+def fit(
+    model: keras.Model, kind: str, views: np.ndarray, mirrored: Sequence[bool], labels: np.ndarray, seed: int,
+    choose_mirror: bool = True, weights: np.ndarray | None = None, tick: Callable[[], None] = lambda: None,
+) -> Fitted:  # fmt: skip
+    """Give the model's head of that kind its weights; the arguments are those of `heads.fit`."""
+    weights, mirrored = np.ones(len(labels)) if weights is None else weights, np.asarray(mirrored)
+    centre, scale = heads.standard(views[0])
+    standardize(model, centre, scale)
+    if kind == "cosine":
+        return _cosine(model, (views - centre) / scale, mirrored, labels, seed, choose_mirror, weights)
+    solved = heads.fit(views, mirrored, labels, seed, choose_mirror, tick, weights)
+    if kind == "linear":
+        model.get_layer(CLASSIFIER).set_weights([solved.kernel, solved.bias])
+        return Fitted(kind, {"penalty": solved.penalty}, solved.mirrored, solved.folds, solved.path, solved.decay)
+    # Whether mirrored pictures help is a question about the pictures, which the solved head has answered.
+    used = views if solved.mirrored else views[~mirrored]
+    return _stepped(model, kind, used, labels, seed, solved.mirrored, weights)
+
+
+def _cosine(model, views, mirrored, labels, seed, choose_mirror, weights) -> Fitted:
+    path, folds = [], heads._folds(labels, seed)
+    for with_mirrored in sorted({False, bool(mirrored.any())}) if choose_mirror else [bool(mirrored.any())]:
+        used = views if with_mirrored else views[~mirrored]
+        scores = []
+        for train, test in folds:
+            cosines = _unit(views[0, test]) @ directions(used[:, train], labels[train])
+            scores.append([heads._score(heads._softmax(s * cosines), labels[test], weights[test]) for s in SCALES])
+        path += [
+            {"scale": float(scale), "mirrored": with_mirrored, "loss": float(loss), "accuracy": float(accuracy)}
+            for scale, (loss, accuracy) in zip(SCALES, np.mean(scores, axis=0), strict=True)
+        ]
+    best = min(path, key=lambda row: row["loss"])
+    model.get_layer(COSINE).set_weights([directions(views if best["mirrored"] else views[~mirrored], labels)])
+    model.get_layer(SCALE).set_weights([np.full((1, 1), best["scale"])])
+    return Fitted("cosine", {"scale": best["scale"]}, best["mirrored"], len(folds), path)
+
+
+def directions(views: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """`(features, classes)`: of each class the mean of the directions of its views, of length 1."""
+    each = _unit(views).sum(axis=0)
+    return _unit(np.stack([each[labels == label].sum(axis=0) for label in range(labels.max() + 1)])).T
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)
+
+
+def _stepped(model, kind, views, labels, seed, with_mirrored, weights) -> Fitted:
+    zoo.freeze(model, "pre_logits")
+    part = zoo.split(model, "pre_logits")[1]
+    start, (train, test) = part.get_weights(), heads._folds(labels, seed)[0]
+
+    def steps(epochs: int, images: np.ndarray) -> list[dict]:
+        """Train anew on some of the images; the history."""
+        part.set_weights(start)
+        batches = training.Batches(
+            lambda samples, generator: views[generator.integers(0, len(views), len(samples)), images[samples]],
+            labels[images], BATCH, seed, weights=weights[images],
+        )  # fmt: skip
+        schedule = warmup_cosine(RATE, len(batches) * epochs)
+        part.compile(get_optimizer("adam", schedule), training.loss(part, labels), metrics=[training.accuracy(part)],
+                     jit_compile=False)  # fmt: skip
+        recorder = training.History(Phase("head", epochs, RATE, "pre_logits", augment=False), len(batches))
+        part.fit(batches, epochs=epochs, verbose=0, shuffle=False, callbacks=[recorder])
+        return recorder.rows
+
+    path = []
+    for epochs in [epochs for epochs in EPOCHS if epochs * len(labels) <= STEPS * BATCH] or EPOCHS[:1]:
+        steps(epochs, train)
+        guesses = keras.ops.convert_to_numpy(part(views[0, test], training=False))
+        loss, accuracy = heads._score(guesses, labels[test], weights[test])
+        path.append({"epochs": epochs, "mirrored": with_mirrored, "loss": float(loss), "accuracy": float(accuracy)})
+    best = min(path, key=lambda row: row["loss"])["epochs"]
+    return Fitted(kind, {"epochs": best}, with_mirrored, 1, path, history=steps(best, np.arange(len(labels))))

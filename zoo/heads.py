@@ -1,0 +1,115 @@
+"""Classifiers for a new task: what stands behind "pre_logits", of stock layers only.
+
+- `linear`: dropout, if any, and a dense layer; what every network of the zoo ends with.
+- `dropout`: the same on standardised features, with a dropout of 0.2 as in Keras' guide to transfer learning.
+- `hidden`: standardised features, 256 rectified units, dropout of 0.5, a dense layer.
+- `cosine`: a class's probability grows with the cosine of the angle between the features and the class's direction, times
+  one learned scale (Gidaris & Komodakis 2018, arXiv:1804.09458, section 3.2; Chen et al. 2019, arXiv:1904.04232, table 1).
+  Features are centred first, without which those behind a ReLU all point the same way (Wang et al. 2019, SimpleShot,
+  arXiv:1911.04623, section 3.2).
+
+Their last layer is called `surgery.CLASSIFIER` and has the activation.
+"""
+
+from types import MappingProxyType
+
+import keras
+import numpy as np
+from keras import layers
+
+from zoo import surgery
+from zoo.layers import stage
+from zoo.surgery import CLASSIFIER, classifier
+
+STANDARDIZE, COSINE, SCALE = "standardize", "cosine", "scale"  # names of layers
+UNITS = 256
+START = 10.0  # of the scale: Gidaris & Komodakis' own
+
+
+def dropout(x: keras.KerasTensor, num_classes: int, rate: float, activation: str | None) -> keras.KerasTensor:
+    return classifier(_standardized(x), num_classes, rate or 0.2, activation)
+
+
+def hidden(x: keras.KerasTensor, num_classes: int, rate: float, activation: str | None) -> keras.KerasTensor:
+    x = layers.Dense(UNITS, "relu", name="hidden")(_standardized(x))
+    return classifier(x, num_classes, rate or 0.5, activation)
+
+
+def cosine(x: keras.KerasTensor, num_classes: int, rate: float, activation: str | None) -> keras.KerasTensor:
+    x = layers.UnitNormalization(name="direction")(_standardized(x))
+    if rate:
+        x = layers.Dropout(rate, name="dropout")(x)
+    unit = keras.constraints.UnitNorm(axis=0)
+    x = layers.Dense(num_classes, use_bias=False, kernel_constraint=unit, dtype="float32", name=COSINE)(x)
+    # One number times all cosines: a dense layer with a single weight, which each cosine passes through.
+    start = keras.initializers.Constant(START)
+    x = layers.Reshape((num_classes, 1), name="cosines")(x)
+    x = layers.Dense(1, use_bias=False, kernel_initializer=start, dtype="float32", name=SCALE)(x)
+    x = layers.Reshape((num_classes,), name="logits")(x)
+    return layers.Activation(activation, dtype="float32", name=CLASSIFIER)(x)
+
+
+HEADS = MappingProxyType({"linear": classifier, "dropout": dropout, "hidden": hidden, "cosine": cosine})
+
+
+def new_head(
+    model: keras.Model, num_classes: int, dropout: float = 0.0, activation: str | None = "softmax",
+    head: str = "linear", pooling: str = "average",
+) -> keras.Model:  # fmt: skip
+    """A model that shares everything up to "pre_logits" and has a new, randomly initialised classifier.
+
+    Args:
+        dropout: rate before the last layer; the head's own if 0.
+        head: a name in `HEADS`.
+        pooling: how the last feature map becomes a vector: "average", which is the network's own way, also where that is
+            none; "max"; or "both", one behind the other.
+
+    Raises:
+        ValueError: the model has no stage "pre_logits" or nothing to pool, `num_classes` is below 1, or there is no such
+            head.
+    """
+    if num_classes < 1:
+        raise ValueError(f"num_classes must be 1 or more for a new head, found {num_classes}.")
+    if head not in HEADS:
+        raise ValueError(f"There is no head {head!r}: choose one of {', '.join(HEADS)}.")
+    x = _vector(model, pooling)
+    new = keras.Model(model.input, HEADS[head](x, num_classes, dropout, activation), name=model.name)
+    new.origin = getattr(model, "origin", None)
+    return new
+
+
+def standardize(model: keras.Model, mean: np.ndarray, scale: float) -> None:
+    """Let the head see (features − mean) / scale; nothing for `linear`, which has no such layer. Call it before `compile`."""
+    if STANDARDIZE in [layer.name for layer in model.layers]:
+        layer = model.get_layer(STANDARDIZE)
+        layer.set_weights([mean, np.full(mean.shape, scale**2), np.array(0)])
+        layer.finalize_state()  # Keras computes with a copy, which is made here
+
+
+def many_labels(model: keras.Model) -> bool:
+    """Whether each class of the model has a probability of its own, so that a picture may have any number of labels."""
+    return getattr(model.layers[-1], "activation", None) is keras.activations.sigmoid
+
+
+def _standardized(x: keras.KerasTensor) -> keras.KerasTensor:
+    return layers.Normalization(name=STANDARDIZE)(x)
+
+
+def _vector(model: keras.Model, pooling: str) -> keras.KerasTensor:
+    """What the head sees: "pre_logits", or a stage of that name behind another pooling of the same map."""
+    x = surgery.features(model, ["pre_logits"]).outputs[0]
+    if pooling == "average":  # of a feature map: the old classifier was a convolution
+        return layers.GlobalAveragePooling2D(name="avg_pool")(x) if len(x.shape) == 4 else x
+    if pooling not in ("max", "both"):
+        raise ValueError(f"There is no pooling {pooling!r}: choose average, max or both.")
+    if len(x.shape) != 4:
+        before = model.get_layer("pre_logits").input
+        averages = [layer for layer in model.layers if isinstance(layer, layers.GlobalAveragePooling2D)]
+        average = next((layer for layer in averages if layer.output is before), None)
+        if average is None:
+            raise ValueError(f"{model.name} does not end in an average of a feature map: there is no other pooling of it.")
+        x = average.input
+    pooled = layers.GlobalMaxPooling2D(name="max_pool")(x)
+    if pooling == "both":
+        pooled = layers.Concatenate(name="both_pools")([layers.GlobalAveragePooling2D(name="mean_pool")(x), pooled])
+    return stage(pooled, "pre_logits")
