@@ -42,7 +42,9 @@ from recipes.models import own_options
 from recipes.strategies import STRATEGIES, Facts, Rehearsal, Strategy, auto, to_rehearse, within
 from recipes.trials import stratified
 from zoo import facts
+from zoo.heads import COSINE
 from zoo.progress import Progress
+from zoo.surgery import CLASSIFIER
 from zoo.weights import catalog
 
 CLOSING = 20.0  # seconds for the start of Python before, and for writing model and report behind
@@ -322,7 +324,7 @@ def train_phase(run: Run, phase, rows, views: list[str]) -> None:
     data, train, validation = run.data, run.data.part("train"), run.data.part("validation")
     part = training.prepare(run.model, phase, math.ceil(len(train) / run.recipe.batch_size))
     if run.head:  # the head was solved with a penalty: without it, it would grow
-        l2_sp(part, phase.hold, run.head.decay)
+        l2_sp(part, phase.hold, run.head.decay, COSINE if run.recipe.head == "cosine" else CLASSIFIER)
     mix, threads, labels = None, 0, data.labels
     if phase.augment:
         read, mix = augment.pipeline(run.augment, data, train, run.mirrored)

@@ -24,7 +24,7 @@ from dataclasses import dataclass, field, replace
 
 @dataclass(frozen=True)
 class Probe:
-    """A linear classifier on a stage's output, averaged over its pixels: each training picture judged by a fit on the others."""
+    """A linear classifier on a stage's output, averaged over its pixels: each picture judged by a fit on the others."""
 
     loss: float  # Brier score
     accuracy: float
