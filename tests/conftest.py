@@ -31,7 +31,7 @@ DEEP = {
 # Those whose contract, or parity, alone is left to `make deep`: a sibling or another variant of the same blocks stays.
 CONTRACT = {"vgg11_bn", "resnet50", "resnet50v2", "googlenet", "inception_v3", "inception_v3-torch", "squeezenet1_0",
             "mobilenet", "mobilenet_v2", "mobilenet_v2-torch", "mobilenet_v3_large", "mobilenet_v3_small-torch",
-            "efficientnet_b0-torch", "efficientnet_v2_s", "regnet_x_400mf", "vit_b_32"}  # fmt: skip
+            "efficientnet_b0-torch", "efficientnet_v2_s", "regnet_x_400mf", "regnet_y_400mf", "vit_b_32"}  # fmt: skip
 PARITY = {"efficientnet_v2_s", "regnet_x_400mf", "vit_b_32"}
 
 

@@ -52,6 +52,7 @@ def test_all_at_once_in_both_orders(tmp_path):
             assert repr(again.get_state()) == repr(callback.get_state())
 
 
+@pytest.mark.deep
 @pytest.mark.slow
 @pytest.mark.parametrize("pair", list(itertools.combinations([*MAKE, "state"], 2)), ids="-".join)
 def test_in_pairs(pair, tmp_path):

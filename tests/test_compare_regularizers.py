@@ -63,6 +63,7 @@ def test_strengths_have_the_lowest_validation_loss_and_the_test_is_for_what_was_
     assert len(tested) == len(METHODS) * 2 * 2 and not any("L2 10" in piece for piece in tested)
 
 
+@pytest.mark.deep  # as of the optimisers, by the same code
 @pytest.mark.slow
 def test_a_rerun_trains_nothing_and_a_killed_run_ends_with_the_same_table(finished, tmp_path, monkeypatch):
     goes_on_to_the_same_table(compare_regularizers, finished, 9, tmp_path, monkeypatch)

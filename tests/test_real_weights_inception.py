@@ -27,7 +27,8 @@ def test_squeezenet_top1(shared):
 
 BODIES = [  # file, builder, options, cut, size, accuracy that the probe reaches
     pytest.param("googlenet_nolrn_to_inception4c.f16.npz", "inception_v1", {"lrn": False}, "inception_4c", 224, 0.90,
-                 id="inception_v1"),
+                 id="inception_v1",
+                 marks=pytest.mark.deep),
     pytest.param("inception_v3_2015_to_mixed8.f16.weights.h5", "inception_v3", {}, "mixed8", 299, 0.93, id="inception_v3",
                  marks=pytest.mark.deep),
 ]  # fmt: skip
