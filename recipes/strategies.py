@@ -176,10 +176,15 @@ def auto(stages: Sequence[str], facts: Facts, from_images: bool = False) -> Stra
 
 
 def to_rehearse(facts: Facts, from_images: bool = False) -> str | None:
-    """What to try next: more is thawed as long as it pays, or where an earlier stage says so; None: enough is known."""
+    """What to try next: more is thawed as long as it pays, or where an earlier stage says so; None: enough is known.
+
+    One that has all held-out pictures right ends the search: a costlier one could not be seen to be better.
+    """
     tried = list(facts.rehearsals)
     order = ["medium", "large"] if from_images else ["small", "medium", "large"]
     if not facts.pretrained or facts.images >= MUCH or facts.fewest < FEWEST or not facts.fits(1.5 * STEPS):
+        return None
+    if any(trial.accuracy == 1 for trial in facts.rehearsals.values()):
         return None
     if len(tried) < 2:
         return order[len(tried)]

@@ -89,6 +89,9 @@ class TestAuto:
         assert after(small=0.4, medium=0.41) is None and after(small=0.4, medium=0.3) == "large"
         assert after(UNLIKE, small=0.4, medium=0.5) == "large"
         assert after(small=0.4, medium=0.3, large=0.2) is None
+        perfect = {"small": Rehearsal(50, 0.01, 1.0, 0.0, 0.0)}
+        assert strategies.to_rehearse(replace(FACTS, rehearsals=perfect)) is None
+        assert strategies.auto(STAGES, replace(FACTS, rehearsals=perfect)).name == "small"
 
     def test_nothing_is_tried_where_it_cannot_be_or_need_not(self):
         for change in ({"fewest": 3}, {"pretrained": False}, {"images": 10_000}, {"budget": 200.0}):
