@@ -297,12 +297,12 @@ def test_a_blueprint_has_no_values_and_the_same_facts():
 
 # ---------------------------------------------------------------------------------------------- the file of facts
 def cases():
-    """The first record of each graph is tested in every run; other sizes, widths and classes of it are deep."""
+    """The first record of each network is tested in every run; other variants, sizes, widths and classes of it are deep."""
     seen = set()
     for known in facts.read():
         fast = known.model in ("lenet5", "vgg16") or known.options == {"alpha": 0.25}
-        marks = () if fast else (slow, pytest.mark.deep) if (known.model, known.variant) in seen else slow
-        seen.add((known.model, known.variant))
+        marks = () if fast else (slow, pytest.mark.deep) if known.model in seen else slow
+        seen.add(known.model)
         yield pytest.param(known, id="-".join(map(str, facts.key(known))), marks=marks)
 
 

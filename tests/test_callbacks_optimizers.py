@@ -81,7 +81,9 @@ def test_two_steps_of_momentum_every_stage():
         np.testing.assert_allclose(after, w[name], atol=1e-5, err_msg=name)
 
 
-@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name in ("sgd", "adam") else pytest.mark.deep) for name in OPTIMIZERS]
+)
 @pytest.mark.slow
 def test_without_rates_it_is_the_inner_optimizer_bit_for_bit(name):
     results = []

@@ -16,8 +16,8 @@ TWINS = {"mobilenet": (applications.mobilenet, "MobileNet"), "mobilenet_v2": (ap
 
 @pytest.mark.parametrize(
     "name, alpha",
-    [("mobilenet", 0.25), *[pytest.param(*case, marks=slow) for case in
-                            (("mobilenet", 1.0), ("mobilenet_v2", 0.35), ("mobilenet_v2", 1.0))]],
+    [("mobilenet", 0.25), pytest.param("mobilenet_v2", 0.35, marks=slow),
+     *[pytest.param(name, 1.0, marks=[slow, pytest.mark.deep]) for name in ("mobilenet", "mobilenet_v2")]],
 )  # fmt: skip
 @pytest.mark.slow
 def test_mobilenets_at_even_and_odd_sizes(name, alpha, tmp_path):
@@ -29,7 +29,7 @@ def test_mobilenets_at_even_and_odd_sizes(name, alpha, tmp_path):
     pytest.param("mobilenet_v2", {"alpha": 0.35}, "current.weights.h5", marks=slow),
     # Its convolutions have biases: two variables that a file numbers, and an old form of the file names.
     pytest.param("resnet50", {}, "current.weights.h5", marks=slow),
-    pytest.param("resnet50", {}, "model.keras", marks=slow),
+    pytest.param("resnet50", {}, "model.keras", marks=[slow, pytest.mark.deep]),
 ])  # fmt: skip
 def test_every_kind_of_file(name, options, kind, tmp_path):
     module, function = TWINS[name]

@@ -131,6 +131,7 @@ def cifar10_test(shared, tmp_path_factory):
     return pixels, np.array([classes.index(path.parent.name) for path in files])
 
 
+@pytest.mark.deep
 @slow
 @pytest.mark.parametrize(
     "name, file, right", [("resnet20", "resnet20-12fca82f.th", 8_103), ("resnet56", "resnet56-4bfd9763.th", 8_320)]

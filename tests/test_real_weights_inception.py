@@ -9,6 +9,7 @@ from recipes import heads
 from recipes.data.images import Framing, centre, read
 
 
+@pytest.mark.deep
 @pytest.mark.slow
 def test_squeezenet_top1(shared):
     path, x = shared / "weights" / "squeezenet1.1_gluon_float32.npz", pictures(shared / "data" / "imagenet-samples", 224)

@@ -92,7 +92,7 @@ def test_a_diverging_loss_is_a_sentence_not_a_model(tmp_path):
                        training.Batches(lambda samples, _: x[samples], y, 8, 0), None, tmp_path)  # fmt: skip
 
 
-@pytest.mark.parametrize("threads", [0, 2])
+@pytest.mark.parametrize("threads", [pytest.param(0, marks=pytest.mark.deep), 2])
 @pytest.mark.slow
 def test_a_training_cut_off_goes_on_to_the_same_weights_and_history(threads, tmp_path):
     """Cut off in the second of three epochs, in another order each, with a warm-up that does not begin again."""
