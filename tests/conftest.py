@@ -31,10 +31,12 @@ DEEP = {
 # Those whose contract, or parity, alone is left to `make deep`: what they promise hangs on the builder and the layers that
 # all share, and on stages, which test_zoo_graphs.py looks at; a sibling of the same blocks stays, or is compared with the
 # publisher's network.
-CONTRACT = {"alexnet", "vgg16", "vgg11_bn", "inception_v1", "xception", "resnet18", "densenet121", "mobilenet_v3_small",
-            "efficientnet_v2_b0", "convnext_tiny", "resnet50", "resnet50v2", "googlenet", "inception_v3", "inception_v3-torch", "squeezenet1_0",
-            "mobilenet", "mobilenet_v2", "mobilenet_v2-torch", "mobilenet_v3_large", "mobilenet_v3_small-torch",
-            "efficientnet_b0-torch", "efficientnet_v2_s", "regnet_x_400mf", "regnet_y_400mf", "vit_b_32"}  # fmt: skip
+CONTRACT = {
+    "alexnet", "vgg16", "vgg11_bn", "inception_v1", "xception", "resnet18", "densenet121", "mobilenet_v3_small",
+    "efficientnet_v2_b0", "convnext_tiny", "resnet50", "resnet50v2", "googlenet", "inception_v3", "inception_v3-torch",
+    "squeezenet1_0", "mobilenet", "mobilenet_v2", "mobilenet_v2-torch", "mobilenet_v3_large", "mobilenet_v3_small-torch",
+    "efficientnet_b0-torch", "efficientnet_v2_s", "regnet_x_400mf", "regnet_y_400mf", "vit_b_32",
+}  # fmt: skip
 PARITY = {"efficientnet_v2_s", "regnet_x_400mf", "vit_b_32", "resnet50v2", "mobilenet_v3_large"}
 
 
