@@ -10,7 +10,7 @@ help:
 	@echo "make demo   install into $(VENV), then fine-tune LeNet-5 on handwritten digits and write a report"
 	@echo "make test   install into $(VENV), then run the tests, but those of make deep"
 	@echo "make fast   the tests that take less than two minutes together"
-	@echo "make deep   the tests of the deepest networks, with their values: an hour"
+	@echo "make deep   what make test leaves out, such as the deepest networks: an hour or two"
 	@echo "make lint   ruff"
 
 # Made once, and again when the list of dependencies changes.
@@ -34,7 +34,7 @@ fast: $(READY)
 	@$(BIN)/python -m pytest -n 2 -m "not slow"
 
 deep: $(READY)
-	@echo "Running the tests of the deep networks: about an hour on two cores."
+	@echo "Running what make test leaves out: an hour or two on two cores."
 	@$(BIN)/python -m pytest -n 2 -m deep
 
 lint: $(READY)
