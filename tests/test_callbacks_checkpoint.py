@@ -59,6 +59,7 @@ def whole(tmp_path_factory):
 
 
 @pytest.mark.parametrize("cuts", [[(0, "batch1"), (1, "begin"), (3, "batch3")], [(2, "end"), (5, "end")]], ids=str)
+@pytest.mark.slow
 def test_cut_off_and_run_again(tmp_path, whole, cuts):
     for cut in cuts:
         with pytest.raises(InterruptedError):

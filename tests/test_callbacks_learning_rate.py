@@ -37,6 +37,7 @@ def test_the_suggestion_is_where_the_loss_falls_fastest():
 
 
 @pytest.mark.parametrize("wrap", [lambda o: o, lambda o: LayerwiseRates(o, {})], ids=["plain", "layerwise"])
+@pytest.mark.slow
 def test_inside_a_fit(wrap, capsys, tmp_path):
     """Losses are those of the batch, rates rise by equal factors, and nothing is left behind."""
     one = model(wrap=wrap)

@@ -40,6 +40,7 @@ def test_cosine_head_is_fitted_centred_and_its_scale_is_one_of_the_path():
     assert fitted.chosen == {"scale": best["scale"]} and len(fitted.path) == len(classifiers.SCALES)
 
 
+@pytest.mark.slow
 def test_stepped_head_learns_what_no_line_separates_and_its_epochs_are_one_of_the_path(monkeypatch):
     monkeypatch.setattr(classifiers, "EPOCHS", (2, 60))
     monkeypatch.setattr(heads, "ITERATIONS", 15)
@@ -72,6 +73,7 @@ def test_weights_of_the_solved_head_are_those_of_scikit_learn():
     np.testing.assert_allclose(ours, reference.predict_proba(x), atol=3e-3)
 
 
+@pytest.mark.slow
 def test_matrix_of_labels_is_solved_as_one_regression_a_class():
     from sklearn.linear_model import LogisticRegression
 

@@ -37,6 +37,7 @@ def finished(digits, tmp_path_factory):
 
 
 @pytest.mark.slow
+@pytest.mark.deep
 def test_every_regularizer_has_a_row_and_the_gap_is_drawn(finished):
     rows = table(finished.output)
     assert [(row["images"], row["regularizer"]) for row in rows] == [("60", method) for method in METHODS]
@@ -49,6 +50,7 @@ def test_every_regularizer_has_a_row_and_the_gap_is_drawn(finished):
 
 
 @pytest.mark.slow
+@pytest.mark.deep
 def test_strengths_have_the_lowest_validation_loss_and_the_test_is_for_what_was_chosen(finished):
     records = journal(finished.output)
     chosen = json.loads((finished.output / "result.json").read_text())["chosen"]

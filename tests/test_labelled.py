@@ -30,6 +30,7 @@ def digits(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_a_run_predicts_reports_and_says_every_class_over_one_half(digits, tmp_path, capsys):
     arguments = ["finetune", str(digits), "--labels", str(digits.parent / "labels.csv"), "--model", "lenet5",
                  "--strategy", "small", "--mirror", "no", "--output", str(tmp_path / "run"), "--folds", "2"]  # fmt: skip

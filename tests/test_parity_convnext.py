@@ -36,6 +36,7 @@ def test_timm(tmp_path):  # one of them: the names differ from torchvision's, th
 
 
 @slow
+@pytest.mark.deep
 def test_layer_scale_by_any_name(tmp_path):
     """Keras 2 wrote it as a bare variable, Keras 3 by number."""
     theirs = randomize(applications.ConvNeXtTiny(weights=None, classes=CLASSES, classifier_activation=None,

@@ -12,6 +12,7 @@ slow = pytest.mark.slow
 
 
 @slow
+@pytest.mark.deep
 def test_keras(tmp_path):
     with_keras("vgg19", applications.vgg19, "VGG19", tmp_path, (224,), "keras1")  # as its official file is spelled
 

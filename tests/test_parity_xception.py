@@ -28,6 +28,8 @@ def same(theirs, path):
 
 
 @pytest.mark.parametrize("kind", ["current.weights.h5", "arrays.safetensors"])
+@pytest.mark.deep
+@pytest.mark.slow
 def test_every_kind_of_file(kind, tmp_path):
     theirs = official()
     same(theirs, write(theirs, tmp_path / kind))

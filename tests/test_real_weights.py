@@ -16,7 +16,8 @@ CASES = [  # file, builder, alpha, size, top-1 measured with keras.applications 
     pytest.param("mobilenet_v2_imagenet.h5", "mobilenet_v2", 1.0, 224, 0.887, id="mobilenet_v2"),
     pytest.param("mobilenet_0.75_192_imagenet_uint8_dequantized.h5", "mobilenet", 0.75, 192, 0.776, id="mobilenet-0.75",
                  marks=pytest.mark.deep),
-    pytest.param("mobilenet_0.25_128_imagenet_uint8_dequantized.h5", "mobilenet", 0.25, 128, 0.454, id="mobilenet-0.25"),
+    pytest.param("mobilenet_0.25_128_imagenet_uint8_dequantized.h5", "mobilenet", 0.25, 128, 0.454, id="mobilenet-0.25",
+                 marks=pytest.mark.deep),
 ]
 
 

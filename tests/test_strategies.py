@@ -136,6 +136,7 @@ class TestBatchNorm:
         ("inference", set()), ("affine", {"gamma", "beta"}),
         ("adapt", {"gamma", "beta", "moving_mean", "moving_variance"}),
     ])  # fmt: skip
+    @pytest.mark.slow
     def test_what_moves_behind_the_cut_and_nothing_before_it_bit_for_bit(self, policy, moved, tmp_path):
         model, phase = network(), Phase("fine-tune", 2, 1e-2, "stage1", augment=True, batch_norm=policy)
         before = {v.path: array(v).copy() for v in model.weights}

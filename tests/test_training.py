@@ -55,7 +55,7 @@ def test_fit_sees_another_order_in_every_epoch_the_same_with_the_same_seed():
     assert seen(0) == orders
 
 
-@pytest.mark.parametrize("batch_norm", ["inference", "adapt"])
+@pytest.mark.parametrize("batch_norm", ["inference", pytest.param("adapt", marks=pytest.mark.deep)])
 @pytest.mark.slow
 def test_frozen_layers_and_statistics_stay_bit_for_bit(batch_norm, tmp_path):
     model = zoo.mobilenet_v2(alpha=0.35, input_shape=(32, 32, 3), num_classes=3)

@@ -207,6 +207,7 @@ def test_a_killed_download_goes_on(server, cache):
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 def test_two_processes_download_once(server, cache):
     server.stall = threading.Event()
     with child(entry(server)) as one, child(entry(server)) as two:

@@ -79,6 +79,7 @@ def test_what_cannot_be_pooled_or_is_unknown_is_refused(body):
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 def test_every_head_loads_where_zoo_cannot_be_imported(tmp_path):
     body, x = randomize(zoo.lenet5(num_classes=0)), pixels(3, 32, 32, 1)
     np.save(tmp_path / "x.npy", x)
