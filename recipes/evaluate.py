@@ -76,8 +76,8 @@ def metrics(labels: np.ndarray, probabilities: np.ndarray, classes: Sequence[str
     predictions = probabilities.argmax(axis=1)
     confusion = np.zeros((len(classes), len(classes)), dtype=np.int64)
     np.add.at(confusion, (labels, predictions), 1)
-    rows = _per_class(confusion, classes)
     actual = confusion.sum(axis=1)
+    rows = _per_class(np.diag(confusion), actual, confusion.sum(axis=0), classes)
     there = actual > 0
     recalls = np.diag(confusion)[there], actual[there]
     bins = _calibration(probabilities.max(axis=1), predictions == labels)
@@ -111,9 +111,8 @@ def _check(labels: np.ndarray, probabilities: np.ndarray, classes: int) -> None:
         raise ValueError("the model's predictions are not finite numbers; training has diverged")
 
 
-def _per_class(confusion: np.ndarray, classes: Sequence[str]) -> list[dict]:
-    """Precision, recall and F1 of each class; None where there is nothing to divide by."""
-    right, actual, predicted = np.diag(confusion), confusion.sum(axis=1), confusion.sum(axis=0)
+def _per_class(right: np.ndarray, actual: np.ndarray, predicted: np.ndarray, classes: Sequence[str]) -> list[dict]:
+    """Precision, recall and F1 of each class, from counts of its pictures; None where there is nothing to divide by."""
     return [
         {
             "name": name,
@@ -161,16 +160,8 @@ def _label_metrics(labels: np.ndarray, probabilities: np.ndarray, classes: Seque
         "accuracy_interval": list(wilson(all_right, images)),
         "loss": float(-np.log(clipped).sum(axis=1).mean()),
         "classes": [
-            {
-                "name": name,
-                "images": int(actual[i]),
-                "average_precision": average_precision(labels[:, i], probabilities[:, i]),
-                "precision": _ratio(right[i], predicted[i]),
-                "recall": _ratio(right[i], actual[i]),
-                "recall_interval": list(wilson(int(right[i]), int(actual[i]))) if actual[i] else None,
-                "f1": _ratio(2 * right[i], actual[i] + predicted[i]),
-            }
-            for i, name in enumerate(classes)
+            row | {"average_precision": average_precision(labels[:, i], probabilities[:, i])}
+            for i, row in enumerate(_per_class(right, actual, predicted, classes))
         ],
     }
 

@@ -53,7 +53,8 @@ def write(run, folder: Path, start: float) -> None:
         page = report.render(result, run.history, rows, lambda path: _picture(run, numbers.get(path)),
                              _augmented(run))  # fmt: skip
         (folder / "report.html").write_text(page, encoding="utf-8")
-    runs.write_json(folder / "result.json", as_dict(run, start))
+    result["seconds"] = {"total": time.monotonic() - start} | run.seconds  # the report's too
+    runs.write_json(folder / "result.json", result)
 
 
 def as_dict(run, start: float) -> dict:
