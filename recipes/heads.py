@@ -178,9 +178,10 @@ def _lbfgs(loss: Callable, x: np.ndarray, tick) -> np.ndarray:
         step, change = new - x, new_slope - slope
         curvature = (step * change).sum(axis=1)
         pairs = [*pairs, (step, change, np.where(curvature > 1e-10, 1 / np.maximum(curvature, 1e-10), 0))][-MEMORY:]
+        # A problem whose loss no step brings down has met the precision of float32: it is solved.
+        lower = ~bad & (new_value < value)
         x, value, slope = new, np.where(bad, value, new_value), new_slope
-        # A problem for which no step helps has met the precision of float32: it is solved.
-        going &= ~bad & (np.abs(slope).max(axis=1) > TOLERANCE)
+        going &= lower & (np.abs(slope).max(axis=1) > TOLERANCE)
         tick()
     return x
 
