@@ -24,6 +24,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
+from keras import ops
 
 import zoo
 from callbacks.learning_rate import warmup_cosine
@@ -51,6 +52,7 @@ class Form:
     modern: bool = True  # ReLU and maximum pooling
     dropout: float = 0.0
     weight_decay: float | None = None
+    smoothing: float = 0.0  # of the labels
     distortion: Distortion | None = None
 
 
@@ -92,17 +94,19 @@ def _once(experiment: Experiment, settings: LenetMnist, name: str, seed: int, da
 def _train(settings: LenetMnist, name: str, seed: int, data: Dataset, pixels: np.ndarray) -> dict:
     form, train = FORMS[name], data.part("train")
     keras.utils.set_random_seed(seed)
-    model = zoo.lenet5(modern=form.modern, dropout=form.dropout)
+    model = keras.models.clone_model(zoo.lenet5(modern=form.modern, dropout=form.dropout), clone_function=_banded)
 
     def read(samples: np.ndarray, generator: np.random.Generator) -> np.ndarray:
         pictures = pixels[train[samples]]
         return distort(pictures, form.distortion, generator) if form.distortion else pictures
 
-    batches = training.Batches(read, data.labels[train], BATCH, seed)
+    labels = np.eye(10, dtype="float32")[data.labels[train]]
+    batches = training.Batches(read, labels, BATCH, seed, threads=1)
     epochs = settings.epochs or form.epochs
     rate = warmup_cosine(settings.learning_rate, len(batches) * epochs)
     optimizer = get_optimizer(settings.optimizer, rate, form.weight_decay)
-    model.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"], jit_compile=False)
+    loss = keras.losses.CategoricalCrossentropy(label_smoothing=form.smoothing)
+    model.compile(optimizer, loss, metrics=["accuracy"], jit_compile=False)
     history = training.History(Phase(f"{name}, seed {seed}", epochs, settings.learning_rate, None, augment=True), len(batches))
     model.fit(batches, epochs=epochs, verbose=0, shuffle=False, callbacks=[history])
     _save(model, settings.output / f"{name}-{seed}.safetensors")
@@ -114,6 +118,26 @@ def _train(settings: LenetMnist, name: str, seed: int, data: Dataset, pixels: np
     runs.say(f"{name}, seed {seed}: {part} error {error:.2%} (95 % interval {low:.2%} to {high:.2%}, {len(images):,} images)")
     losses = [row["loss"] for row in history.rows]
     return {"part": part, "wrong": wrong, "images": len(images), "error": error, "interval": [low, high], "losses": losses}
+
+
+class Banded(keras.layers.Conv2D):
+    """A convolution without padding as one product: a band of rows times the kernel's banded (Toeplitz) matrix.
+
+    With a single input channel it takes a third of the time on a CPU; most of LeNet-5's was spent there.
+    """
+
+    def call(self, x: keras.KerasTensor) -> keras.KerasTensor:
+        height, width, channels, filters = self.kernel.shape
+        rows, columns = x.shape[1] - height + 1, x.shape[2] - width + 1
+        bands = ops.stack([x[:, i : i + rows] for i in range(height)], axis=2)
+        shifted = [ops.pad(self.kernel, [[0, 0], [j, columns - 1 - j], [0, 0], [0, 0]]) for j in range(columns)]
+        size = height * x.shape[2] * channels
+        product = ops.reshape(bands, (-1, size)) @ ops.reshape(ops.stack(shifted, axis=3), (size, columns * filters))
+        return self.activation(ops.reshape(product, (-1, rows, columns, filters)) + self.bias)
+
+
+def _banded(layer: keras.layers.Layer) -> keras.layers.Layer:
+    return (Banded if layer.name == "c1" else type(layer)).from_config(layer.get_config())
 
 
 def _row(name: str, found: list[dict]) -> dict:

@@ -1,12 +1,6 @@
-"""A small run with everything in it that a resume can lose; a process of its own for test_callbacks_checkpoint.py.
-
-    python tests/resumable.py FOLDER EPOCHS
-
-Prints "training" after each step, and at the end writes result.npz: weights and history.
-"""
+"""A small run with everything in it that a resume can lose, for test_callbacks_checkpoint.py and its processes."""
 
 import random
-import sys
 import time
 from pathlib import Path
 
@@ -54,9 +48,6 @@ class Noise(keras.callbacks.Callback):
         bias = self.model.get_layer("out").bias
         bias.assign(bias + 1e-3 * (random.random() + np.random.random()))
 
-    def on_train_batch_end(self, batch, logs=None):
-        print("training", flush=True)
-
 
 def network():
     inputs = keras.Input((8,))
@@ -70,7 +61,8 @@ def run(folder: Path, epochs: int, *more, **options):
     """(model, history) of the whole run, resumed from the folder."""
     keras.utils.set_random_seed(0)
     model = network()
-    model.compile(LayerwiseRates(keras.optimizers.Adam(0.01), {"dense": 0.5}), "binary_crossentropy", metrics=["accuracy"])
+    model.compile(LayerwiseRates(keras.optimizers.Adam(0.01), {"dense": 0.5}), "binary_crossentropy", metrics=["accuracy"],
+                  jit_compile=False)  # fmt: skip
     state = TrainingState(
         folder / "state",
         [
@@ -89,8 +81,9 @@ def run(folder: Path, epochs: int, *more, **options):
     return model, history
 
 
-if __name__ == "__main__":
-    folder, epochs = Path(sys.argv[1]), int(sys.argv[2])
-    model, history = run(folder, epochs, Noise())
+def process(folder: Path, epochs: int, stepped):
+    """What a process does that may be killed: `stepped` gets a word after each step; result.npz holds weights and history."""
+    tell = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: stepped.send("training"))
+    model, history = run(folder, epochs, Noise(), tell)
     weights = {f"weight{i}": snapshot(v) for i, v in enumerate(model.weights)}
     np.savez(folder / "result.npz", epochs=history.epoch, **weights, **history.history)

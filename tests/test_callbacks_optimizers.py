@@ -25,7 +25,7 @@ def data(seed=0):
 
 def gradients(model, x, y, before):
     """By a step of plain gradient descent with rate 1, from the weights `before`."""
-    model.compile(keras.optimizers.SGD(1.0), "sparse_categorical_crossentropy")
+    model.compile(keras.optimizers.SGD(1.0), "sparse_categorical_crossentropy", jit_compile=False)
     model.fit(x, y, 8, verbose=0, shuffle=False)
     gradient = {name: before[name] - value for name, value in named(model).items()}
     model.set_weights(list(before.values()))
@@ -37,7 +37,7 @@ def copies(model):
 
 
 def one_fit(model, optimizer, x, y, steps=1):
-    model.compile(optimizer, "sparse_categorical_crossentropy")
+    model.compile(optimizer, "sparse_categorical_crossentropy", jit_compile=False)
     model.fit(x, y, 8, epochs=steps, verbose=0, shuffle=False)
 
 
@@ -62,6 +62,7 @@ def test_one_step_of_adam_every_stage():
         assert (after != before[name]).any(), name
 
 
+@pytest.mark.slow
 def test_two_steps_of_momentum_every_stage():
     """v ← 0.9 v - rate · g; the slot is the inner optimizer's own, the layer's rate multiplies what is added to w."""
     model, (x, y) = lenet(), data()
@@ -120,7 +121,7 @@ def test_rates_change_inside_a_compiled_fit():
         def on_epoch_end(self, epoch, logs=None):
             moved.append(any((a != b).any() for a, b in zip(self.model.get_weights(), self.before, strict=True)))
 
-    model.compile(optimizer, "sparse_categorical_crossentropy")
+    model.compile(optimizer, "sparse_categorical_crossentropy", jit_compile=False)
     model.fit(*data(), 8, epochs=3, verbose=0, callbacks=[Change()])
     assert moved == [False, True, False]
 

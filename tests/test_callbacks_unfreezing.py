@@ -32,7 +32,8 @@ class Moves(keras.callbacks.Callback):
 
 def lenet(inner=None, rates=None):
     model = zoo.lenet5(weights=None)
-    model.compile(LayerwiseRates(inner or keras.optimizers.Adam(1e-3), rates or {}), "sparse_categorical_crossentropy")
+    model.compile(LayerwiseRates(inner or keras.optimizers.Adam(1e-3), rates or {}), "sparse_categorical_crossentropy",
+                  jit_compile=False)  # fmt: skip
     return model
 
 
@@ -70,7 +71,8 @@ def test_the_first_step_after_a_thaw_is_of_ordinary_length():
     inputs = keras.Input((1,))
     x = keras.layers.Identity(name="cut")(keras.layers.Dense(1, use_bias=False, kernel_initializer="ones", name="a")(inputs))
     model = keras.Model(inputs, keras.layers.Dense(1, use_bias=False, kernel_initializer="ones", name="b")(x))
-    model.compile(LayerwiseRates(keras.optimizers.Adam(1e-3), {}), lambda y, p: keras.ops.mean(p, axis=-1))
+    model.compile(LayerwiseRates(keras.optimizers.Adam(1e-3), {}), lambda y, p: keras.ops.mean(p, axis=-1),
+                  jit_compile=False)  # fmt: skip
     steps = []
 
     class Steps(keras.callbacks.Callback):
@@ -99,7 +101,7 @@ def test_traced_once():
         return keras.losses.sparse_categorical_crossentropy(y, prediction)
 
     model = zoo.lenet5(weights=None)
-    model.compile(LayerwiseRates(keras.optimizers.SGD(0.1), {}), loss)
+    model.compile(LayerwiseRates(keras.optimizers.SGD(0.1), {}), loss, jit_compile=False)
     counts = []
     record = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: counts.append(len(count)))
     fit(model, GradualUnfreezing(PLAN), record)
@@ -143,7 +145,7 @@ def test_what_cannot_be_is_refused():
         x = np.zeros((4, 8), "float32")
         with_batch_norm(True).fit(x, x[:, :1], verbose=0, callbacks=[GradualUnfreezing({0: "cut"})])
     model = zoo.lenet5(weights=None)
-    model.compile("adam", "sparse_categorical_crossentropy")
+    model.compile("adam", "sparse_categorical_crossentropy", jit_compile=False)
     with pytest.raises(ValueError, match="LayerwiseRates.*it has Adam"):
         fit(model, GradualUnfreezing(PLAN))
     with pytest.raises(ValueError, match="No such layer: stage9"):

@@ -3,11 +3,13 @@
 import csv
 import json
 
+import keras
 import numpy as np
 import pytest
+from helpers import array
 
 import zoo
-from recipes import cli, demo
+from recipes import cli, demo, lenet_mnist
 from recipes.data.images import Framing, decode
 
 
@@ -39,8 +41,19 @@ def test_the_table_the_weights_and_the_resumption(digits, tmp_path, capsys):
     assert (tmp_path / "run" / "errors.png").stat().st_size > 5000
 
     capsys.readouterr()
-    assert cli.main([*command[:-1], "3"]) == 0  # one seed more: the others are there
-    assert capsys.readouterr().out.count("95 % interval") == 2
+    assert cli.main([*command[:-1], "3", "--forms", "plain"]) == 0  # one seed more: the others are there
+    assert capsys.readouterr().out.count("95 % interval") == 1
+
+
+@pytest.mark.parametrize("shape, filters", [((32, 32, 1), 6), ((9, 14, 3), 4)])
+def test_a_banded_convolution_is_the_convolution(shape, filters):
+    x = np.random.default_rng(0).normal(size=(4, *shape)).astype("float32")
+    plain, banded = (kind(filters, (5, 3), activation="relu") for kind in (keras.layers.Conv2D, lenet_mnist.Banded))
+    plain.build((None, *shape))
+    plain.set_weights([np.random.default_rng(1).normal(size=w.shape) for w in plain.weights])
+    banded.build((None, *shape))
+    banded.set_weights(plain.get_weights())
+    np.testing.assert_allclose(array(banded(x)), array(plain(x)), atol=1e-4)
 
 
 @pytest.mark.slow
