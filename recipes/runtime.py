@@ -1,14 +1,18 @@
 """What every command does before it computes: a quiet, seeded, repeatable Keras."""
 
 import contextlib
+import ctypes
 import os
 import signal
 import sys
 import threading
 
+M_ARENA_MAX, M_MMAP_THRESHOLD, M_TRIM_THRESHOLD, MOST = -8, -3, -1, 2**31 - 1  # glibc's malloc.h
+
 
 def start(seed: int) -> None:
     """Import Keras, and seed it; on TensorFlow, choose kernels that give the same numbers every time."""
+    keep_memory()
     with quiet_import():
         import keras
     from zoo import progress
@@ -22,6 +26,19 @@ def start(seed: int) -> None:
 
         tf.config.experimental.enable_op_determinism()
         tf.get_logger().setLevel("ERROR")  # it warns of tracing again, which several models in one process need
+
+
+def keep_memory() -> None:
+    """Let the allocator keep what one step frees for the next step.
+
+    glibc gives large blocks back to the system, which clears every page anew when the next step asks for it: a third of the
+    time of training on a CPU (benchmarks/allocator.py). Other allocators are left as they are.
+    """
+    with contextlib.suppress(AttributeError, OSError):
+        change = ctypes.CDLL(None).mallopt
+        # One arena, since those of threads give memory back whatever is set; then nothing is mapped apart, nothing trimmed.
+        for parameter, value in ((M_ARENA_MAX, 1), (M_MMAP_THRESHOLD, MOST), (M_TRIM_THRESHOLD, MOST)):
+            change(parameter, value)
 
 
 @contextlib.contextmanager

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from recipes import runtime
+
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"  # read when TensorFlow is imported, which is later than this
 
 
@@ -14,6 +16,7 @@ def pytest_configure(config):
     """No test reads or fills the user's cache, whatever it forgets to say."""
     folder = tempfile.TemporaryDirectory(prefix="zoo-cache-")
     config.add_cleanup(folder.cleanup)
+    runtime.keep_memory()
     os.environ["ZOO_CACHE"] = folder.name
     os.environ.pop("ZOO_MIRROR", None)
 
