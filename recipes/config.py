@@ -24,6 +24,12 @@ def _check_positive(settings, *names: str) -> None:
             raise UserError(f"--{name.replace('_', '-')} must be positive, found {value}.")
 
 
+def _check_shares(settings) -> None:
+    shares = (settings.validation, settings.test)
+    if not (all(0 <= share < 1 for share in shares) and sum(shares) < 1):
+        raise UserError(f"--validation and --test must be shares that leave something to train on, found {shares}.")
+
+
 def seconds(budget: str) -> float:
     """ "90", "90s", "10m" and "1.5h" in seconds.
 
@@ -116,9 +122,7 @@ class Recipe:
             raise UserError("--head cosine tells classes apart that exclude each other: with --labels choose another head.")
         if self.labels and self.balance != "none":
             raise UserError("--balance is for pictures with one label: with --labels each class is learnt by itself.")
-        shares = (self.validation, self.test)
-        if not (all(0 <= share < 1 for share in shares) and sum(shares) < 1):
-            raise UserError(f"--validation and --test must be shares that leave something to train on, found {shares}.")
+        _check_shares(self)
 
     def save(self, path: Path) -> None:
         values = {k: str(v) if isinstance(v, Path) else v for k, v in dataclasses.asdict(self).items()}
@@ -164,6 +168,79 @@ class Ranking:
         _check_positive(self, "images", "batch_size")
         if self.budget is not None:
             seconds(self.budget)
+
+
+def size(text: str) -> float:
+    """ "500MB" and "2GB" in bytes.
+
+    Raises:
+        UserError: it is no such size, or none at all.
+    """
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT])B?", text.strip(), re.IGNORECASE)
+    count = found and float(found[1]) * 1000 ** (1 + "KMGT".index(found[2].upper()))
+    if not count:
+        raise UserError(f"--disk must be a size such as 500MB or 2GB, found {text!r}.")
+    return count
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """Search over heads on features that are computed once, or over ways to fine-tune: many trials, the best one as a run.
+
+    DATA as for `zoo finetune`; trials are judged on a part of its training pictures. The same command goes on where one was
+    cut off; with --storage and --study it joins a search, from any machine.
+    """
+
+    data: Positional[Path]
+    """Folder of images."""
+    output: Path = Path("runs/tune")
+    """Folder for the trials, the table, the report, the best models and the winner's run."""
+    scope: Literal["heads", "finetune"] = "heads"
+    """What to search: heads, the classifier, on features of the frozen network; finetune, how much of the network to train,
+    and how, the head starting from the best of a search over heads."""
+    tuner: Literal["random", "grid", "bayesian", "hyperband", "tpe", "cmaes", "qmc"] = "tpe"
+    """Who proposes: random, grid, bayesian and hyperband are KerasTuner's; tpe, cmaes and qmc Optuna's."""
+    trials: int = 50
+    """Trials in all, by all workers."""
+    epochs: int = 20
+    """Epochs of a trial at most."""
+    workers: int | None = None
+    """Processes on this machine that run trials, each on its share of the cores, or on a GPU of its own; one for each GPU if
+    not given, or one."""
+    storage: str | None = None
+    """Where the trials are kept: a URL, such as postgresql://USER:PASSWORD@HOST/DATABASE, for workers on several machines; a
+    SQLite file in --output if not given."""
+    study: str | None = None
+    """Name of the search in --storage; that of DATA and the scope if not given."""
+    keep: int = 3
+    """Models to keep: those of the best trials."""
+    disk: str = "2GB"
+    """Most that the search may take on the disk: pictures and features in the cache, models and logs."""
+    tensorboard: FlagCreatePairsOff[bool] = False
+    """Write each trial's epochs and hyper-parameters for TensorBoard."""
+    model: str = "mobilenet_v2"
+    """Architecture, a name of zoo.list_models()."""
+    weights: str | None = None
+    """A tag of the catalog or a file; the model's first tag if not given."""
+    alpha: float | None = None
+    """Width multiplier, for the MobileNets."""
+    image_size: int | None = None
+    """Height and width that the model sees; those of its weights if not given."""
+    validation: float = 0.2
+    """Share of each class to hold out for validation, if DATA has no val/: no trial sees it."""
+    test: float = 0.2
+    """Share of each class to hold out for the test, if DATA has neither val/ nor test/."""
+    mirror: Literal["auto", "yes", "no"] = "auto"
+    """Whether mirrored pictures are of the same class; auto leaves it to the search."""
+    batch_size: int = 32
+    """Images per step of the pass, and of fine-tuning."""
+    seed: int = 0
+    """Of the division into parts, the proposals and the trials."""
+
+    def __post_init__(self):
+        _check_positive(self, "trials", "epochs", "workers", "keep", "image_size", "alpha", "batch_size")
+        size(self.disk)
+        _check_shares(self)
 
 
 @dataclass(frozen=True)
