@@ -198,8 +198,9 @@ class Tuning:
     scope: Literal["heads", "finetune"] = "heads"
     """What to search: heads, the classifier, on features of the frozen network; finetune, how much of the network to train,
     and how, the head starting from the best of a search over heads."""
-    tuner: Literal["random", "grid", "bayesian", "hyperband", "tpe", "cmaes", "qmc"] = "tpe"
-    """Who proposes: random, grid, bayesian and hyperband are KerasTuner's; tpe, cmaes and qmc Optuna's."""
+    tuner: Literal["random", "grid", "bayesian", "hyperband", "tpe", "asha"] = "tpe"
+    """Who proposes trials: random, grid, bayesian and hyperband are KerasTuner's; tpe (which ends poor trials early) and asha
+    (successive halving, asynchronous) Optuna's."""
     trials: int = 50
     """Trials in all, by all workers."""
     epochs: int = 20
