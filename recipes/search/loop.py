@@ -14,7 +14,6 @@ from keras_tuner.engine.base_tuner import BaseTuner
 from keras_tuner.engine.trial import Trial as KerasTrial
 from keras_tuner.engine.trial import TrialStatus
 
-from recipes.search import store
 from recipes.search.oracle import SharedOracle
 
 
@@ -39,7 +38,7 @@ def search(oracle: SharedOracle, work: Callable[[Trial], dict], ended: Callable[
     Args:
         work: trains and returns what it has found, JSON values with at least "loss". What it raises is the failure of this
             trial alone.
-        ended: is called after each trial with its record, see `store.trials`.
+        ended: is called after each trial with its record, see `store.record`.
     """
     with _stopping():
         Loop(oracle, work, ended).search()
@@ -88,8 +87,7 @@ class Loop(BaseTuner):
             raise
 
     def on_trial_end(self, trial: KerasTrial) -> None:
-        self.oracle.end_trial(trial)
-        self._ended(store.trials(self.oracle.study)[trial.row.number])
+        self._ended(self.oracle.end_trial(trial))
 
     def _get_tuner_fname(self) -> str:
         return ""

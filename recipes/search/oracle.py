@@ -16,7 +16,7 @@ import json
 import random
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import keras_tuner
 import optuna
@@ -46,45 +46,43 @@ class SharedOracle(keras_tuner.Oracle):
         pause = 0.05
         while True:
             with self.study.lock():
-                row = self.study.take()
-                if row is None and self._add():
-                    row = self.study.take()
-                if row is None and not self.study.running():
-                    return Trial(self.hyperparameters.copy(), status=TrialStatus.STOPPED)
+                rows = self.study.rows()
+                row = self.study.again(rows) or self._add(rows)
             if row is not None:
                 self.trials[str(row.number)] = trial = self._trial(row)
                 return trial
+            if all(row.state.is_finished() for row in rows):
+                return Trial(self.hyperparameters.copy(), status=TrialStatus.STOPPED)
             time.sleep(pause * random.uniform(0.5, 1.5))
             pause = min(2 * pause, 5)
 
-    def end_trial(self, trial: Trial) -> None:
+    def end_trial(self, trial: Trial) -> dict:
+        """Write it down; its record, see `store.record`."""
         state = next(state for state, status in STATUS.items() if status == trial.status)
-        self.study.end(trial.row, state, trial.score, trial.outcome)
+        return self.study.end(trial.row, state, trial.score, trial.outcome)
 
     def get_best_trials(self, num_trials: int = 1) -> list[Trial]:
         """Finished ones only, where KerasTuner makes up the number with failed ones."""
-        self._look()
+        self._look(self.study.rows())
         finished = [trial for trial in self.trials.values() if trial.status == TrialStatus.COMPLETED]
         return sorted(finished, key=lambda trial: trial.score)[:num_trials]
 
     def save(self) -> None:
         """All is saved where it happens."""
 
-    def _add(self) -> bool:
-        """Ask the tuner for one more trial, if there is to be one now."""
-        self._look()
-        if len(self.trials) >= self.max_trials:
-            return False
-        response = self.populate_space(str(len(self.trials)))
+    def _add(self, rows: Sequence[FrozenTrial]) -> FrozenTrial | None:
+        """One more trial, if the tuner gives one now."""
+        self._look(rows)
+        if len(rows) >= self.max_trials:
+            return None
+        response = self.populate_space(str(len(rows)))
         if response["status"] != TrialStatus.RUNNING:
-            return False
+            return None
         values, notes = response["values"], {name: vars(self)[name] for name in NOTES if name in vars(self)}
-        self.study.add(values, self._trial_seed(values), notes, self._distributions(values))
-        return True
+        return self.study.add(values, self._trial_seed(values), notes, self._distributions(values))
 
-    def _look(self) -> None:
+    def _look(self, rows: Sequence[FrozenTrial]) -> None:
         """See the trials of all workers, and the notes that lie with the newest."""
-        rows = self.study.rows()
         for row in rows:
             known = self.trials.get(str(row.number))
             if known is None or known.status == TrialStatus.RUNNING:
@@ -92,7 +90,7 @@ class SharedOracle(keras_tuner.Oracle):
                 self._record_values(trial)
         self.ongoing_trials = {name: trial for name, trial in self.trials.items() if trial.status == TrialStatus.RUNNING}
         if rows:
-            vars(self).update(rows[-1].user_attrs["tuner"])
+            vars(self).update(rows[-1].user_attrs["notes"])
 
     def _trial(self, row: FrozenTrial) -> Trial:
         hyperparameters = self.hyperparameters.copy()

@@ -22,7 +22,7 @@ import sqlite3
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from urllib.parse import quote
@@ -68,45 +68,45 @@ class Study:
         """All trials by number; not to be changed."""
         return self.optuna.get_trials(deepcopy=False)
 
-    def add(self, values: Mapping, seed: int, state: Mapping, distributions: Mapping) -> int:
-        """A new row, which waits; under the lock. `state` is what its tuner must remember; its number."""
+    def add(self, values: Mapping, seed: int, notes: Mapping, distributions: Mapping) -> FrozenTrial:
+        """A new row, running for this worker; under the lock. `notes` are what the tuner must remember."""
         row = optuna.create_trial(
             state=TrialState.WAITING, distributions=distributions,
             params={name: _within(values[name], distribution) for name, distribution in distributions.items()},
-            user_attrs={"values": dict(values), "seed": seed, "tuner": dict(state), "run": {"count": 0, "deaths": 0}},
+            user_attrs={"values": dict(values), "seed": seed, "notes": dict(notes), "run": {"count": 0, "deaths": 0}},
         )  # fmt: skip
-        return self._storage.get_trial(self._storage.create_new_trial(self._id, row)).number
+        return self._take(self._storage.create_new_trial(self._id, row), row.user_attrs["run"])
 
-    def take(self) -> FrozenTrial | None:
-        """The first row that waits or whose worker is dead, now running for this worker; under the lock."""
+    def again(self, rows: Sequence[FrozenTrial]) -> FrozenTrial | None:
+        """The first of them that waits, or whose worker is dead, now running for this worker; under the lock."""
         stale = set(self._storage._get_stale_trial_ids(self._id))
-        for row in self.rows():
+        for row in rows:
+            if row.state == TrialState.WAITING:
+                return self._take(row._trial_id, row.user_attrs["run"])
             run = row.user_attrs["run"]
             if row.state == TrialState.RUNNING and _dead(run, row._trial_id in stale):
                 run = run | {"deaths": run["deaths"] + 1}
-                if run["deaths"] >= DEATHS:
-                    message = f"{run['deaths']} workers died in it, the last one process {run['pid']} on {run['host']}"
-                    self._finish(row._trial_id, TrialState.FAIL, None, {"message": message})
-                    continue
-                self._storage.set_trial_state_values(row._trial_id, TrialState.WAITING)
-            elif row.state != TrialState.WAITING:
-                continue
-            run = {**worker(), "count": run["count"] + 1, "deaths": run["deaths"]}
-            self._storage.set_trial_user_attr(row._trial_id, "run", run)
-            self._storage.record_heartbeat(row._trial_id)
-            self._storage.set_trial_state_values(row._trial_id, TrialState.RUNNING)
-            return self._storage.get_trial(row._trial_id)
+                if run["deaths"] < DEATHS:
+                    self._storage.set_trial_state_values(row._trial_id, TrialState.WAITING)
+                    return self._take(row._trial_id, run)
+                message = f"{DEATHS} workers died in it, the last one process {run['pid']} on {run['host']}"
+                self._finish(row._trial_id, TrialState.FAIL, None, {"message": message})
         return None
 
-    def running(self) -> bool:
-        return any(row.state == TrialState.RUNNING for row in self.rows())
+    def _take(self, trial_id: int, run: Mapping) -> FrozenTrial:
+        run = {**worker(), "count": run["count"] + 1, "deaths": run["deaths"]}
+        self._storage.set_trial_user_attr(trial_id, "run", run)
+        self._storage.record_heartbeat(trial_id)
+        self._storage.set_trial_state_values(trial_id, TrialState.RUNNING)
+        return self._storage.get_trial(trial_id)
 
-    def end(self, row: FrozenTrial, state: TrialState, loss: float | None, outcome: Mapping) -> None:
-        """Write the end of a trial, unless another worker has been given it meanwhile."""
+    def end(self, row: FrozenTrial, state: TrialState, loss: float | None, outcome: Mapping) -> dict:
+        """Write the end of a trial, unless another worker has been given it meanwhile; the trial's record."""
         outcome = json.loads(json.dumps(outcome, default=lambda value: value.tolist()))  # NumPy's numbers are none of JSON's
         with self.lock():
             if self._mine(row):
                 self._finish(row._trial_id, state, loss, outcome)
+        return record(self._storage.get_trial(row._trial_id))
 
     def give_back(self, row: FrozenTrial) -> None:
         """Let another run it."""
@@ -178,8 +178,20 @@ def open_study(storage: str | Path, name: str, identity: Mapping) -> Study:
 
 
 def trials(study: Study) -> list[dict]:
-    """What is known of every trial, by number."""
-    return [_record(row) for row in study.rows()]
+    """The records of all trials, by number."""
+    return [record(row) for row in study.rows()]
+
+
+def record(row: FrozenTrial) -> dict:
+    """What is known of a trial."""
+    run, outcome = row.user_attrs["run"], row.user_attrs.get("outcome", {})
+    seconds = (row.datetime_complete - row.datetime_start).total_seconds() if row.datetime_complete else None
+    return {
+        "trial": row.number, "state": row.state.name.lower(), "loss": row.value, "seed": row.user_attrs["seed"],
+        "values": row.user_attrs["values"], "result": outcome.get("result", {}), "history": outcome.get("history", []),
+        "message": outcome.get("message", ""), "began": row.datetime_start, "seconds": seconds,
+        "host": run.get("host"), "pid": run.get("pid"), "runs": run["count"], "deaths": run["deaths"],
+    }  # fmt: skip
 
 
 @contextlib.contextmanager
@@ -324,14 +336,3 @@ def _within(value, distribution):
     if isinstance(distribution, optuna.distributions.CategoricalDistribution):
         return value
     return min(max(value, distribution.low), distribution.high)
-
-
-def _record(row: FrozenTrial) -> dict:
-    run, outcome = row.user_attrs["run"], row.user_attrs.get("outcome", {})
-    seconds = (row.datetime_complete - row.datetime_start).total_seconds() if row.datetime_complete else None
-    return {
-        "trial": row.number, "state": row.state.name.lower(), "loss": row.value, "seed": row.user_attrs["seed"],
-        "values": row.user_attrs["values"], "result": outcome.get("result", {}), "history": outcome.get("history", []),
-        "message": outcome.get("message", ""), "began": row.datetime_start, "seconds": seconds,
-        "host": run.get("host"), "pid": run.get("pid"), "runs": run["count"], "deaths": run["deaths"],
-    }  # fmt: skip
