@@ -8,9 +8,9 @@ import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal, get_args
 
-from tyro.conf import FlagCreatePairsOff, Positional
+from tyro.conf import Fixed, FlagCreatePairsOff, Positional, Suppress
 
 from recipes.errors import UserError
 
@@ -41,6 +41,39 @@ def seconds(budget: str) -> float:
     if not time:
         raise UserError(f"--budget must be a time such as 90s, 10m or 1.5h, found {budget!r}.")
     return time
+
+
+@dataclass(frozen=True)
+class HeadSettings:
+    """A head and how it is trained by `recipes.search.trainer`, as a search chooses it; nothing that is typed as flags."""
+
+    cut: str = "pre_logits"  # the stage whose output the head sees, averaged over the pixels if it is a map
+    kind: Literal["linear", "hidden"] = "linear"
+    units: int = 256  # of the hidden layer
+    dropout: float = 0.0  # before the last layer
+    l2: float = 0.0  # times the sum of the kernels' squares, on standardised features
+    l2_schedule: Literal["constant", "cosine"] = "constant"  # cosine: falls to 0
+    learning_rate: float = 1e-3  # the highest: warm-up before, cosine decay after
+    optimizer: Optimizer = "adam"
+    label_smoothing: float = 0.0
+    class_weights: bool = False  # all of a class together count as much as all of any other
+    epochs: int = 20
+    patience: int = 0  # epochs without a lower held-out loss after which the best are taken; 0: the last is taken
+    views: int = 0  # of recipes.features.VIEWS, beside the centre
+
+    def __post_init__(self):
+        right = {
+            "kind": self.kind in get_args(HeadSettings.__annotations__["kind"]),
+            "l2_schedule": self.l2_schedule in get_args(HeadSettings.__annotations__["l2_schedule"]),
+            "optimizer": self.optimizer in get_args(Optimizer),
+            "dropout": 0 <= self.dropout < 1,
+            "label_smoothing": 0 <= self.label_smoothing < 1,
+            "learning_rate": self.learning_rate > 0,
+        } | {name: getattr(self, name) >= low for name, low in
+             {"l2": 0, "patience": 0, "views": 0, "units": 1, "epochs": 1}.items()}  # fmt: skip
+        for name, fits in right.items():
+            if not fits:
+                raise UserError(f"A tuned head cannot have {name} {getattr(self, name)!r}.")
 
 
 @dataclass(frozen=True)
@@ -109,6 +142,8 @@ class Recipe:
     and 95 % interval. Cheap with strategy small; others train the network so many times."""
     folds: int | None = None
     """Measure by so many folds inside the training part, too, and report mean and 95 % interval; costs as --seeds does."""
+    tuned: Annotated[HeadSettings | None, Fixed, Suppress] = None
+    """The head that a search has found, instead of --head; strategy small trains it."""
 
     def __post_init__(self):
         _check_positive(self, "image_size", "epochs", "learning_rate", "batch_size", "alpha", "seeds")
@@ -122,6 +157,11 @@ class Recipe:
             raise UserError("--head cosine tells classes apart that exclude each other: with --labels choose another head.")
         if self.labels and self.balance != "none":
             raise UserError("--balance is for pictures with one label: with --labels each class is learnt by itself.")
+        others = {"strategy": "small", "head": "linear", "pooling": "average", "balance": "none", "labels": None}
+        for name in others if self.tuned else ():
+            if getattr(self, name) != others[name]:
+                raise UserError(f"--{name} {getattr(self, name)} cannot be had with the tuned head of a recipe.json, which is "
+                                f"trained with --{name} {others[name]}: leave it out, or \"tuned\" out of the file.")  # fmt: skip
         _check_shares(self)
 
     def save(self, path: Path) -> None:
@@ -134,7 +174,8 @@ class Recipe:
         try:
             values = json.loads(Path(path).read_text())
             paths = {name: Path(values[name]) for name in ("data", "output", "labels") if values.get(name)}
-            return cls(**(values | paths))
+            tuned = HeadSettings(**values["tuned"]) if values.get("tuned") else None
+            return cls(**(values | paths | {"tuned": tuned}))
         except (OSError, ValueError, TypeError, AttributeError) as error:
             raise UserError(f"--recipe {path} cannot be read as a recipe.json: {error}.") from error
 

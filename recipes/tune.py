@@ -276,7 +276,7 @@ def _run_trials(search: Search, study: store.Study, tuner, scope: Scope) -> None
 
 
 def _start_workers(settings: Tuning, count: int, gpus: Sequence[str]) -> None:
-    """Processes that join this search, each with its share of the cores and of the GPUs; returns when the last one has ended."""
+    """Processes that join this search, each with its share of the cores and the GPUs; returns when the last has ended."""
     joining = dataclasses.replace(
         settings, workers=1, study=_name(settings), storage=settings.storage or str((settings.output / STORAGE).resolve())
     )
@@ -373,7 +373,7 @@ def _table(path: Path, trials: Sequence[Mapping]) -> None:
     os.replace(new, path)
 
 
-def _report(search: Search, study: store.Study, trials: Sequence[Mapping], winner: dict | None, seconds: dict[str, float]) -> None:
+def _report(search: Search, study: store.Study, trials: Sequence[Mapping], winner: dict | None, seconds: dict) -> None:
     """search.json, the pictures and the page."""
     settings, data, output = search.settings, search.data, search.settings.output
     best, states = ranked(trials), Counter(trial["state"] for trial in trials)
@@ -390,10 +390,11 @@ def _report(search: Search, study: store.Study, trials: Sequence[Mapping], winne
         "schema": runs.SCHEMA, "recipe": "tune",
         "command": shlex.join(["zoo", "tune", *_words(settings)]),
         "repeat": shlex.join(["zoo", "finetune", "--recipe", str(output / "best.json")]),
-        "settings": json.loads(json.dumps(dataclasses.asdict(settings), default=str)), "identity": study.optuna.user_attrs["identity"],
+        "settings": json.loads(json.dumps(dataclasses.asdict(settings), default=str)),
+        "identity": study.optuna.user_attrs["identity"],
         "data": str(data.root.resolve()).encode("utf-8", "backslashreplace").decode(), "classes": list(data.classes),
         "counts": {"trials": len(trials), **states, "scored": len(best), "train": len(search.train),
-                   "held_out": len(search.held_out), "validation": len(data.part("validation")), "test": len(data.part("test"))},
+                   "held_out": len(search.held_out), **{name: len(data.part(name)) for name in ("validation", "test")}},
         "best": best[0] | {"accuracy_interval": wilson(right, len(search.held_out))},
         "importance": importance, "explained": explained,
         "winner": winner and {"folder": "best", "metrics": winner["metrics"]},

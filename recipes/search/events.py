@@ -28,8 +28,8 @@ def write(folder: Path, values: Mapping, history: Sequence[Mapping], scores: Map
 
     start = plugin_data_pb2.SessionStartInfo(start_time_secs=time.time())
     for name, value in values.items():
-        field = "bool_value" if isinstance(value, bool) else "number_value" if isinstance(value, int | float) else "string_value"
-        setattr(start.hparams[name], field, value if value is not None else "none")
+        kind = {bool: "bool", int: "number", float: "number"}.get(type(value), "string")
+        setattr(start.hparams[name], f"{kind}_value", value if kind != "string" else str(value))
     session(session_start_info=start)
     for step, row in enumerate(history, 1):
         scalars(row, row.get("epoch", step))

@@ -38,9 +38,7 @@ def importance(records: Sequence[Mapping], seed: int = 0) -> tuple[dict[str, flo
 
 
 def varied(records: Sequence[Mapping]) -> list[str]:
-    """The hyper-parameters that differ between trials; one that a trial does not have, such as a width without a layer,
-    differs from all others.
-    """
+    """The hyper-parameters that differ between trials; a missing one, such as a width without a layer, is a value too."""
     trials = ranked(records)
     names = dict.fromkeys(name for trial in trials for name in trial["values"])
     return [name for name in names if len({trial["values"].get(name) for trial in trials}) > 1]
