@@ -40,6 +40,7 @@ from pathlib import Path
 import keras
 import keras_tuner
 import numpy as np
+import sqlalchemy
 
 import zoo
 from recipes import features, finetune, runs, runtime
@@ -323,8 +324,8 @@ def records(study: store.Study) -> list[dict]:
         {
             "trial": row["trial"], "state": STATES.get(row["state"], row["state"]), "loss": row["loss"],
             "accuracy": row["result"].get("accuracy"), "epoch": row["result"].get("epoch"), "values": row["values"],
-            "seed": row["seed"], "worker": f"{row['host']}:{row['pid']}", "started": row["began"],
-            "seconds": row["seconds"], "runs": row["runs"], "message": row["message"],
+            "seed": row["seed"], "worker": f"{row['host']}:{row['pid']}", "seconds": row["seconds"], "runs": row["runs"],
+            "started": row["began"] and row["began"].isoformat(sep=" ", timespec="seconds"), "message": row["message"],
         }
         for row in store.trials(study)
     ]  # fmt: skip
@@ -385,7 +386,8 @@ def _report(search: Search, study: store.Study, trials: Sequence[Mapping], winne
     if importance:
         figures["importance"] = plots.draw_importance(importance, explained)
     right = round(best[0]["accuracy"] * len(search.held_out))
-    settings = dataclasses.replace(settings, storage=settings.storage and store.without_password(settings.storage))
+    if settings.storage and "://" in settings.storage:  # shown without its password
+        settings = dataclasses.replace(settings, storage=sqlalchemy.make_url(settings.storage).render_as_string())
     result = {
         "schema": runs.SCHEMA, "recipe": "tune",
         "command": shlex.join(["zoo", "tune", *_words(settings)]),

@@ -28,13 +28,13 @@ class Disk:
     def __post_init__(self):
         if (needed := self.pictures + self.features + self.run + self.logs) > self.bound:
             raise UserError(
-                f"--disk {_mega(self.bound)} is too little: the search takes up to {_mega(needed)}, which is {self}. Give more, "
-                "or fewer images or a smaller --image-size."
+                f"--disk {_mega(self.bound)} is too little: the search takes up to {_mega(needed)}, which is {self}. Give "
+                "more, or fewer images or a smaller --image-size."
             )
 
     def __str__(self) -> str:
-        return (f"{_mega(self.pictures)} of pictures and {_mega(self.features)} of features in the cache, {_mega(self.run)} for "
-                f"the winner's run, {_mega(self.logs)} of tables and logs")  # fmt: skip
+        return (f"{_mega(self.pictures)} of pictures and {_mega(self.features)} of features in the cache, {_mega(self.run)} "
+                f"for the winner's run, {_mega(self.logs)} of tables and logs")  # fmt: skip
 
     @property
     def left(self) -> float:
