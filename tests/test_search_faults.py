@@ -53,7 +53,7 @@ class Search:
 
     def until(self, worker, begun: int) -> None:
         """Wait until this worker has begun so many trials."""
-        limit = time.monotonic() + 100
+        limit = time.monotonic() + 300
         while sum(process == worker.pid for _, process, *_ in self.log()) < begun:
             assert time.monotonic() < limit and worker.is_alive(), self.log()
             time.sleep(0.01)
@@ -65,7 +65,7 @@ class Search:
     def finish(self, *workers) -> list[dict]:
         """Wait for these workers' good ends; all trials."""
         for worker in workers:
-            worker.join(100)
+            worker.join(300)
             assert worker.exitcode == 0
         return store.trials(store.open_study(self.storage, "numbers", {}))
 
@@ -160,7 +160,7 @@ def test_kills_between_any_two_steps_of_a_trial(search, undisturbed):
              ("set_trial_user_attr", 4), ("set_trial_state_values", 4)]  # fmt: skip
     for method, calls in steps:
         worker = search.start(sleep=0, dies=(method, calls))
-        worker.join(100)
+        worker.join(300)
         assert worker.exitcode == -signal.SIGKILL, method
     trials = search.finish(search.start(sleep=0))
     assert right(trials, undisturbed)
