@@ -154,8 +154,10 @@ class Recipe:
         others = {"strategy": "small", "head": "linear", "pooling": "average", "balance": "none", "labels": None}
         for name in others if self.tuned else ():
             if getattr(self, name) != others[name]:
-                raise UserError(f"--{name} {getattr(self, name)} cannot be had with the tuned head of a recipe.json, which is "
-                                f"trained with --{name} {others[name]}: leave it out, or \"tuned\" out of the file.")  # fmt: skip
+                raise UserError(
+                    f"--{name} {getattr(self, name)} cannot be had with the tuned head of a recipe.json: leave it out, "
+                    f'or "tuned" out of the file.'
+                )
         shares = (self.validation, self.test)
         if not (all(0 <= share < 1 for share in shares) and sum(shares) < 1):
             raise UserError(f"--validation and --test must be shares that leave something to train on, found {shares}.")
