@@ -160,8 +160,10 @@ class Recipe:
         others = {"strategy": "small", "head": "linear", "pooling": "average", "balance": "none", "labels": None}
         for name in others if self.tuned else ():
             if getattr(self, name) != others[name]:
-                raise UserError(f"--{name} {getattr(self, name)} cannot be had with the tuned head of a recipe.json, which is "
-                                f"trained with --{name} {others[name]}: leave it out, or \"tuned\" out of the file.")  # fmt: skip
+                raise UserError(
+                    f"--{name} {getattr(self, name)} cannot be had with the tuned head of a recipe.json: leave it out, "
+                    f'or "tuned" out of the file.'
+                )
         _check_shares(self)
 
     def save(self, path: Path) -> None:

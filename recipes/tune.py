@@ -34,7 +34,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import keras
@@ -77,11 +77,18 @@ class Search:
     cuts: dict[str, str]  # from a stage to the name of its features
     views: list[str]
     disk: Disk
-    rows: Mapping = field(default_factory=dict)  # by the names of the features: views of the training pictures, then the rest
 
     @property
     def kept(self) -> Kept:
         return Kept(self.disk, self.settings.keep)
+
+    def features(self) -> dict[str, np.ndarray]:
+        """By stage, `(views, training pictures, features)`; in one pass, which takes all other pictures along."""
+        samples = [(i, view) for view in self.views for i in self.train]
+        samples += [(i, "centre") for i in np.flatnonzero(self.data.splits != "train")]
+        rows = features.extract(self.model, list(self.cuts.values()), self.data, samples, self.settings.batch_size)
+        shape = len(self.views), len(self.train), -1
+        return {cut: rows[name][np.arange(shape[0] * shape[1])].reshape(shape) for cut, name in self.cuts.items()}
 
 
 @dataclass(frozen=True)
@@ -90,7 +97,7 @@ class Scope:
 
     space: keras_tuner.HyperParameters
     work: Callable[[loop.Trial], dict]  # gives loss, accuracy and epoch
-    recipe: Callable[[Mapping], Recipe]  # from a trial's values: how to train the winner
+    recipe: Callable[[Mapping], Recipe]  # how to train the winner, from its trial's record
 
 
 def run(settings: Tuning) -> None:
@@ -126,25 +133,18 @@ def over_heads(search: Search) -> Scope:
     hps = keras_tuner.HyperParameters()
     declare(hps)
 
-    @functools.cache
-    def trainer() -> HeadTrainer:
-        count, labels = len(search.views) * len(search.train), search.data.labels[search.train]
-        arrays = {
-            cut: search.rows[name][np.arange(count)].reshape(len(search.views), len(search.train), -1)
-            for cut, name in search.cuts.items()
-        }
-        others = np.setdiff1d(np.arange(len(search.train)), search.held_out)
-        return HeadTrainer(arrays, labels, others, search.held_out, len(search.data.classes))
+    others = np.setdiff1d(np.arange(len(search.train)), search.held_out)
+    labels, classes = search.data.labels[search.train], len(search.data.classes)
+    trainer = HeadTrainer(search.features(), labels, others, search.held_out, classes)
 
     def work(trial: loop.Trial) -> dict:
-        result = trainer().train(declare(trial.hyperparameters), trial.seed, trial.report)
-        bytes_, arrays = sum(array.nbytes for array in result.weights), result.weights
-        search.kept.offer(trial.number, result.loss, bytes_, lambda path: np.savez(path, *arrays), ".npz")
-        return {"loss": result.loss, "accuracy": result.accuracy, "epoch": result.epoch}
+        result = trainer.train(declare(trial.hyperparameters), trial.seed, trial.report)
+        search.kept.offer(trial.number, result.loss, result.weights)
+        return {"loss": result.loss, "accuracy": round(result.accuracy, 6), "epoch": result.epoch}
 
-    def recipe(values: Mapping) -> Recipe:
+    def recipe(trial: Mapping) -> Recipe:
         chosen = keras_tuner.HyperParameters()
-        chosen.values = dict(values)
+        chosen.values = dict(trial["values"])
         return dataclasses.replace(_recipe(settings), strategy="small", tuned=declare(chosen))
 
     return Scope(hps, work, recipe)
@@ -200,7 +200,7 @@ def _at_home(settings: Tuning, study: store.Study) -> bool:
 
 
 def _prepare(settings: Tuning, found: Folder) -> Search:
-    """Decode, divide, and pass all pictures through the network once."""
+    """Decode and divide; nothing is decoded if the disk could not hold it."""
     recipe = _recipe(settings)
     body = finetune.backbone(recipe)
     frame = finetune.framing(body)
@@ -219,12 +219,7 @@ def _prepare(settings: Tuning, found: Folder) -> Search:
     digests, labels = [data.digests[i] for i in train], strata(data.labels[train])
     parts = split.assign(labels, digests, [""] * len(train), {"validation": HELD_OUT}, settings.seed)
     held_out = np.flatnonzero(np.array(parts) == "validation")
-    model = finetune.new_head(recipe, body, data)
-    search = Search(settings, model, data, train, held_out, cuts, views, disk)
-    samples = [(i, view) for view in views for i in train]
-    samples += [(i, "centre") for i in range(len(data.paths)) if data.splits[i] != "train"]
-    search.rows = features.extract(model, list(cuts.values()), data, samples, settings.batch_size)
-    return search
+    return Search(settings, finetune.new_head(recipe, body, data), data, train, held_out, cuts, views, disk)
 
 
 def _identity(search: Search) -> dict:
@@ -344,7 +339,7 @@ def _finish(search: Search, study: store.Study, scope: Scope, seconds: dict[str,
         reasons = "; ".join(dict.fromkeys(trial["message"] for trial in trials if trial["state"] == "failed"))
         raise UserError(f"No trial has a score. {shown(reasons)}")
     _report(search, study, trials, None, seconds)
-    recipe, file = scope.recipe(best[0]["values"]), output / "best.json"
+    recipe, file = scope.recipe(best[0]), output / "best.json"
     start = time.monotonic()
     recipe.save(new := output / ".best.json.new")
     result = output / "best" / "result.json"
