@@ -58,6 +58,7 @@ from recipes.search.kept import Disk, Kept, logs
 from recipes.search.oracle import oracle
 from recipes.search.trainer import HeadTrainer
 from recipes.strategies import probed
+from zoo.progress import interrupted
 
 HELD_OUT = 0.25  # share of the training pictures that judges trials
 STORAGE, MARK = "trials.db", ".study"
@@ -257,6 +258,14 @@ def _run_trials(search: Search, study: store.Study, tuner, scope: Scope) -> None
     """All that are left, here or in processes of their own."""
     settings = search.settings
 
+    def work(trial: loop.Trial) -> dict:
+        try:
+            return scope.work(trial)
+        except Exception:
+            if interrupted.is_set():  # by Ctrl-C while TensorFlow was tracing, which makes another exception of it
+                raise KeyboardInterrupt from None
+            raise
+
     def ended(record: dict) -> None:
         if settings.tensorboard and search.disk.left > 0:
             rows = [{"epoch": epoch, "loss": loss} for epoch, loss in record["history"]]
@@ -268,7 +277,7 @@ def _run_trials(search: Search, study: store.Study, tuner, scope: Scope) -> None
     with Board(settings.trials, functools.partial(records, study)):
         if count > 1:
             _start_workers(settings, count, gpus)
-        loop.search(tuner, scope.work, ended)  # alone; or what is left where workers have died
+        loop.search(tuner, work, ended)  # alone; or what is left where workers have died
 
 
 def _start_workers(settings: Tuning, count: int, gpus: Sequence[str]) -> None:
