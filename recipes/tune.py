@@ -111,7 +111,8 @@ def run(settings: Tuning) -> None:
     found = scan(settings.data)
     with contextlib.ExitStack() as stack:
         owner = _hold(settings, stack)
-        study = store.open_study(settings.storage or settings.output / STORAGE, _name(settings), {"scope": settings.scope})
+        same = {name: getattr(settings, name) for name in ("scope", "tuner", "model", "epochs", "seed")}
+        study = store.open_study(settings.storage or settings.output / STORAGE, _name(settings), same)
         home = owner and _at_home(settings, study)
         search = _prepare(settings, found)
         study.claim(_identity(search))
@@ -224,7 +225,7 @@ def _prepare(settings: Tuning, found: Folder) -> Search:
 
 
 def _identity(search: Search) -> dict:
-    """What must be the same whenever, and wherever, the search goes on."""
+    """What the trials saw: it must be the same whenever, and wherever, the search goes on."""
     data, held_out = search.data, set(search.train[search.held_out].tolist())
     pictures = sorted(
         (digest, int(label), "held out" if i in held_out else str(part))
@@ -232,7 +233,6 @@ def _identity(search: Search) -> dict:
     )
     network = zoo.split(search.model, "pre_logits")[0]
     return {
-        "model": search.settings.model,
         "weights": features.fingerprint(network, data.framing)[:12],
         "pictures": f"{len(pictures)} of {hashlib.sha256(repr(pictures).encode()).hexdigest()[:12]}",
         "views": search.views,

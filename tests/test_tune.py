@@ -21,7 +21,7 @@ from recipes.errors import UserError
 from recipes.report import search as page
 from recipes.search import board, events, kept, plots, store
 
-TRIALS = 5
+TRIALS = 4
 
 
 @pytest.fixture(scope="module")
@@ -38,14 +38,14 @@ def record(trial: int, loss: float | None, **values) -> dict:
 
 @pytest.fixture(scope="module")
 def finished(digits, tmp_path_factory) -> Tuning:
-    """A search that was killed after its second trial, in a process of its own, and has gone on in this one."""
+    """A search that was killed after its first trial, in a process of its own, and has gone on in this one."""
     output = tmp_path_factory.mktemp("runs") / "tune"
-    settings = Tuning(digits, output, model="lenet5", trials=TRIALS, epochs=4, tuner="random", keep=2, tensorboard=True)
+    settings = Tuning(digits, output, model="lenet5", trials=TRIALS, epochs=4, tuner="random", keep=2)
     command = [sys.executable, "-m", "recipes.cli", "tune", *tune._words(settings)]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         limit = time.monotonic() + 300
-        while not len(list((output / "tensorboard").glob("*"))) >= 2:
+        while not any(os.scandir(output / "models") if (output / "models").exists() else ()):
             assert process.poll() is None and time.monotonic() < limit, process.communicate()
             time.sleep(0.02)
         process.send_signal(signal.SIGKILL)
@@ -53,7 +53,7 @@ def finished(digits, tmp_path_factory) -> Tuning:
     tune.run(settings)
     after = tune.records(store.open_study(output / tune.STORAGE, tune._name(settings), {}))
     done = [row for row in before if row["state"] == "done"]
-    assert 2 <= len(done) < TRIALS  # so that there was something to go on with
+    assert 1 <= len(done) < TRIALS  # so that there was something to go on with
     assert after[: len(done)] == done  # none lost, none run again
     assert all(row["runs"] == 1 for row in after[len(done) + 1 :])
     return settings
@@ -89,17 +89,6 @@ def test_only_the_best_models_are_kept(finished):
     assert names == sorted(f"{float(row['loss']):.6f} trial {row['trial']}.npz" for row in rows[:2])
     with np.load(finished.output / "models" / names[0]) as arrays:
         assert sum(arrays[name].shape[-1] == 10 for name in arrays.files) >= 1  # of ten classes
-
-
-@pytest.mark.slow
-def test_tensorboard_has_each_trial_with_its_epochs(finished):
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
-    for row in table(finished):
-        events_of = EventAccumulator(str(finished.output / "tensorboard" / f"trial {row['trial']}"))
-        events_of.Reload()
-        losses = [event.value for event in events_of.Scalars("loss")]
-        assert min(losses) == pytest.approx(float(row["loss"]), rel=1e-5) and len(losses) >= int(row["epoch"])
 
 
 @pytest.mark.slow
@@ -283,6 +272,14 @@ def test_help_imports_nothing_heavy():
     assert done.stdout.endswith("[]\n") and "--tuner" in done.stdout
 
 
-def test_events_need_values_of_any_kind(tmp_path):
-    events.write(tmp_path / "t", {"a": None, "b": True, "c": 1, "d": "x"}, [{"epoch": 1, "loss": 0.5}], {"best loss": 0.5})
-    assert len(list((tmp_path / "t").iterdir())) == 1
+@pytest.mark.slow
+def test_tensorboard_reads_what_is_written_for_it(tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    rows = [{"epoch": 1, "loss": 0.5}, {"epoch": 2, "loss": 0.25}]
+    events.write(tmp_path, {"a": None, "b": True, "c": 1, "d": "x"}, rows, {"best loss": 0.25})
+    found = EventAccumulator(str(tmp_path))
+    found.Reload()
+    assert [(event.step, event.value) for event in found.Scalars("loss")] == [(1, 0.5), (2, 0.25)]
+    start = found.SummaryMetadata("_hparams_/session_start_info").plugin_data
+    assert start.plugin_name == "hparams" and b"string_value" not in start.content and b"None" in start.content
