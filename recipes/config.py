@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from tyro.conf import FlagCreatePairsOff, Positional
+from tyro.conf import Fixed, FlagCreatePairsOff, Positional, Suppress
 
 from recipes.errors import UserError
 
@@ -38,6 +38,15 @@ def seconds(budget: str) -> float:
 
 
 @dataclass(frozen=True)
+class FineTuneSettings:
+    """What `--strategy tuned` needs beside a recipe's own learning rate, epochs, augmentation and batch norm."""
+
+    freeze_until: str | None = None  # a stage; None trains everything
+    layer_decay: float = 1.0  # learning rate of each earlier stage relative to the next
+    weight_decay: float = 0.0  # decoupled: callbacks.optimizers
+
+
+@dataclass(frozen=True)
 class Recipe:
     """From a folder of images to a classifier: choose what to train, train it, measure it, and save it with a report.
 
@@ -55,10 +64,11 @@ class Recipe:
     """A tag of the catalog, a file, or "none" for a random start; the model's first tag if not given."""
     alpha: float | None = None
     """Width multiplier, for the MobileNets."""
-    strategy: Literal["auto", "small", "medium", "large", "full", "lp_ft", "gradual", "scratch"] = "auto"
+    strategy: Literal["auto", "small", "medium", "large", "full", "lp_ft", "gradual", "scratch", "tuned"] = "auto"
     """How much to train: small, the head alone; medium, the last stage too; large, everything, the earlier the more slowly;
     full, everything at one rate; lp_ft, the head, then everything at a low rate; gradual, stage by stage; scratch, from a
-    random start; auto, by what is measured inside the training part."""
+    random start; tuned, as a search has found it (give its best.json as --recipe); auto, by what is measured inside the
+    training part."""
     batch_norm: Literal["inference", "affine", "adapt"] = "inference"
     """What batch norm does in fine-tuning: inference, all stays as pretrained; affine, scale and offset learn; adapt, the
     statistics follow the data."""
@@ -103,6 +113,7 @@ class Recipe:
     and 95 % interval. Cheap with strategy small; others train the network so many times."""
     folds: int | None = None
     """Measure by so many folds inside the training part, too, and report mean and 95 % interval; costs as --seeds does."""
+    fine_tuning: Suppress[Fixed[FineTuneSettings | None]] = None  # of `zoo tune --scope finetune`; in recipe.json, no flag
 
     def __post_init__(self):
         _check_positive(self, "image_size", "epochs", "learning_rate", "batch_size", "alpha", "seeds")
@@ -112,6 +123,8 @@ class Recipe:
             raise UserError(f"--folds must be 2 or more, found {self.folds}.")
         if self.folds and self.seeds > 1:
             raise UserError("--folds and --seeds are two ways to repeat a run: give one of them.")
+        if self.strategy == "tuned" and self.fine_tuning is None:
+            raise UserError("--strategy tuned needs what a search has found: the best.json of `zoo tune` as --recipe.")
         if self.labels and self.head == "cosine":
             raise UserError("--head cosine tells classes apart that exclude each other: with --labels choose another head.")
         if self.labels and self.balance != "none":
@@ -120,17 +133,29 @@ class Recipe:
         if not (all(0 <= share < 1 for share in shares) and sum(shares) < 1):
             raise UserError(f"--validation and --test must be shares that leave something to train on, found {shares}.")
 
+    @property
+    def folder(self) -> Path:
+        """Of the run."""
+        return self.output or Path("runs") / self.data.resolve().name
+
+    def as_dict(self) -> dict:
+        """Values for JSON; `from_dict` reads them."""
+        return {k: str(v) if isinstance(v, Path) else v for k, v in dataclasses.asdict(self).items()}
+
     def save(self, path: Path) -> None:
-        values = {k: str(v) if isinstance(v, Path) else v for k, v in dataclasses.asdict(self).items()}
-        path.write_text(json.dumps(values, indent=2) + "\n")
+        path.write_text(json.dumps(self.as_dict(), indent=2) + "\n")
+
+    @classmethod
+    def from_dict(cls, values: dict) -> "Recipe":
+        paths = {name: Path(values[name]) for name in ("data", "output", "labels") if values.get(name)}
+        found = values.get("fine_tuning") and FineTuneSettings(**values["fine_tuning"])
+        return cls(**(values | paths | {"fine_tuning": found}))
 
     @classmethod
     def load(cls, path: Path) -> "Recipe":
         """Raises UserError if there is no such file or it is no recipe."""
         try:
-            values = json.loads(Path(path).read_text())
-            paths = {name: Path(values[name]) for name in ("data", "output", "labels") if values.get(name)}
-            return cls(**(values | paths))
+            return cls.from_dict(json.loads(Path(path).read_text()))
         except (OSError, ValueError, TypeError, AttributeError) as error:
             raise UserError(f"--recipe {path} cannot be read as a recipe.json: {error}.") from error
 

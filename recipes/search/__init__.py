@@ -1,0 +1,1 @@
+"""Search over heads and fine-tunings: spaces, trainers, and oracles whose trials lie in a database."""
