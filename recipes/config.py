@@ -8,7 +8,7 @@ import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal, get_args
 
 from tyro.conf import Fixed, FlagCreatePairsOff, Positional, Suppress
 
@@ -22,6 +22,12 @@ def _check_positive(settings, *names: str) -> None:
         value = getattr(settings, name)
         if value is not None and not value > 0:
             raise UserError(f"--{name.replace('_', '-')} must be positive, found {value}.")
+
+
+def _check_shares(settings) -> None:
+    shares = (settings.validation, settings.test)
+    if not (all(0 <= share < 1 for share in shares) and sum(shares) < 1):
+        raise UserError(f"--validation and --test must be shares that leave something to train on, found {shares}.")
 
 
 def seconds(budget: str) -> float:
@@ -44,6 +50,39 @@ class FineTuneSettings:
     freeze_until: str | None = None  # a stage; None trains everything
     layer_decay: float = 1.0  # learning rate of each earlier stage relative to the next
     weight_decay: float = 0.0  # decoupled: callbacks.optimizers
+
+
+@dataclass(frozen=True)
+class HeadSettings:
+    """A head and how it is trained by `recipes.search.trainer`, as a search chooses it; nothing that is typed as flags."""
+
+    cut: str = "pre_logits"  # the stage whose output the head sees, averaged over the pixels if it is a map
+    kind: Literal["linear", "hidden"] = "linear"
+    units: int = 256  # of the hidden layer
+    dropout: float = 0.0  # before the last layer
+    l2: float = 0.0  # times the sum of the kernels' squares, on standardised features
+    l2_schedule: Literal["constant", "cosine"] = "constant"  # cosine: falls to 0
+    learning_rate: float = 1e-3  # the highest: warm-up before, cosine decay after
+    optimizer: Optimizer = "adam"
+    label_smoothing: float = 0.0
+    class_weights: bool = False  # all of a class together count as much as all of any other
+    epochs: int = 20
+    patience: int = 0  # epochs without a lower held-out loss after which the best are taken; 0: the last is taken
+    views: int = 0  # of recipes.features.VIEWS, beside the centre
+
+    def __post_init__(self):
+        right = {
+            "kind": self.kind in get_args(HeadSettings.__annotations__["kind"]),
+            "l2_schedule": self.l2_schedule in get_args(HeadSettings.__annotations__["l2_schedule"]),
+            "optimizer": self.optimizer in get_args(Optimizer),
+            "dropout": 0 <= self.dropout < 1,
+            "label_smoothing": 0 <= self.label_smoothing < 1,
+            "learning_rate": self.learning_rate > 0,
+        } | {name: getattr(self, name) >= low for name, low in
+             {"l2": 0, "patience": 0, "views": 0, "units": 1, "epochs": 1}.items()}  # fmt: skip
+        for name, fits in right.items():
+            if not fits:
+                raise UserError(f"A tuned head cannot have {name} {getattr(self, name)!r}.")
 
 
 @dataclass(frozen=True)
@@ -113,7 +152,10 @@ class Recipe:
     and 95 % interval. Cheap with strategy small; others train the network so many times."""
     folds: int | None = None
     """Measure by so many folds inside the training part, too, and report mean and 95 % interval; costs as --seeds does."""
-    fine_tuning: Suppress[Fixed[FineTuneSettings | None]] = None  # of `zoo tune --scope finetune`; in recipe.json, no flag
+    tuned: Annotated[HeadSettings | None, Fixed, Suppress] = None
+    """The head that a search has found, instead of --head; strategy small trains it."""
+    fine_tuning: Annotated[FineTuneSettings | None, Fixed, Suppress] = None
+    """How a search has found to fine-tune; strategy tuned does it."""
 
     def __post_init__(self):
         _check_positive(self, "image_size", "epochs", "learning_rate", "batch_size", "alpha", "seeds")
@@ -129,9 +171,12 @@ class Recipe:
             raise UserError("--head cosine tells classes apart that exclude each other: with --labels choose another head.")
         if self.labels and self.balance != "none":
             raise UserError("--balance is for pictures with one label: with --labels each class is learnt by itself.")
-        shares = (self.validation, self.test)
-        if not (all(0 <= share < 1 for share in shares) and sum(shares) < 1):
-            raise UserError(f"--validation and --test must be shares that leave something to train on, found {shares}.")
+        others = {"strategy": "tuned" if self.fine_tuning else "small", "head": "linear", "pooling": "average", "balance": "none", "labels": None}
+        for name in others if self.tuned else ():
+            if getattr(self, name) != others[name]:
+                raise UserError(f"--{name} {getattr(self, name)} cannot be had with the tuned head of a recipe.json, which is "
+                                f"trained with --{name} {others[name]}: leave it out, or \"tuned\" out of the file.")  # fmt: skip
+        _check_shares(self)
 
     @property
     def folder(self) -> Path:
@@ -148,8 +193,9 @@ class Recipe:
     @classmethod
     def from_dict(cls, values: dict) -> "Recipe":
         paths = {name: Path(values[name]) for name in ("data", "output", "labels") if values.get(name)}
-        found = values.get("fine_tuning") and FineTuneSettings(**values["fine_tuning"])
-        return cls(**(values | paths | {"fine_tuning": found}))
+        kinds = {"tuned": HeadSettings, "fine_tuning": FineTuneSettings}
+        parts = {name: kind(**values[name]) for name, kind in kinds.items() if values.get(name)}
+        return cls(**(values | paths | parts))
 
     @classmethod
     def load(cls, path: Path) -> "Recipe":
@@ -189,6 +235,80 @@ class Ranking:
         _check_positive(self, "images", "batch_size")
         if self.budget is not None:
             seconds(self.budget)
+
+
+def size(text: str) -> float:
+    """ "500MB" and "2GB" in bytes.
+
+    Raises:
+        UserError: it is no such size, or none at all.
+    """
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT])B?", text.strip(), re.IGNORECASE)
+    count = found and float(found[1]) * 1000 ** (1 + "KMGT".index(found[2].upper()))
+    if not count:
+        raise UserError(f"--disk must be a size such as 500MB or 2GB, found {text!r}.")
+    return count
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """Search over heads on features that are computed once, or over ways to fine-tune: many trials, the best one as a run.
+
+    DATA as for `zoo finetune`; trials are judged on a part of its training pictures. The same command goes on where one was
+    cut off; with --storage and --study it joins a search, from any machine.
+    """
+
+    data: Positional[Path]
+    """Folder of images."""
+    output: Path = Path("runs/tune")
+    """Folder for the trials, the table, the report, the best models and the winner's run."""
+    scope: Literal["heads", "finetune"] = "heads"
+    """What to search: heads, the classifier, on features of the frozen network; finetune, how much of the network to train,
+    and how, the head starting from the best of a search over heads."""
+    tuner: Literal["random", "grid", "bayesian", "hyperband", "tpe", "asha"] = "tpe"
+    """Who proposes trials: random, grid, bayesian and hyperband are KerasTuner's; tpe (which ends poor trials early) and asha
+    (successive halving, asynchronous) Optuna's."""
+    trials: int = 50
+    """Trials in all, by all workers."""
+    epochs: int = 20
+    """Epochs of a trial at most."""
+    workers: int | None = None
+    """Processes on this machine that run trials, each on its share of the cores, or on a GPU of its own; one for each GPU if
+    not given, or one."""
+    storage: str | None = None
+    """Where the trials are kept: a URL, such as postgresql://USER:PASSWORD@HOST/DATABASE, for workers on several machines; a
+    SQLite file in --output if not given."""
+    study: str | None = None
+    """Name of the search in --storage; that of DATA and the scope if not given."""
+    keep: int = 3
+    """Models to keep: those of the best trials."""
+    disk: str = "2GB"
+    """Most that the search may take on the disk: pictures and features in the cache, models and logs."""
+    tensorboard: FlagCreatePairsOff[bool] = False
+    """Write each trial's epochs and hyper-parameters for TensorBoard."""
+    model: str = "mobilenet_v2"
+    """Architecture, a name of zoo.list_models()."""
+    weights: str | None = None
+    """A tag of the catalog or a file; the model's first tag if not given."""
+    alpha: float | None = None
+    """Width multiplier, for the MobileNets."""
+    image_size: int | None = None
+    """Height and width that the model sees; those of its weights if not given."""
+    validation: float = 0.2
+    """Share of each class to hold out for validation, if DATA has no val/: no trial sees it."""
+    test: float = 0.2
+    """Share of each class to hold out for the test, if DATA has neither val/ nor test/."""
+    mirror: Literal["auto", "yes", "no"] = "auto"
+    """Whether mirrored pictures are of the same class; auto leaves it to the search."""
+    batch_size: int = 32
+    """Images per step of the pass, and of fine-tuning."""
+    seed: int = 0
+    """Of the division into parts, the proposals and the trials."""
+
+    def __post_init__(self):
+        _check_positive(self, "trials", "epochs", "workers", "keep", "image_size", "alpha", "batch_size")
+        size(self.disk)
+        _check_shares(self)
 
 
 @dataclass(frozen=True)

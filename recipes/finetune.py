@@ -259,8 +259,12 @@ def _rehearse(run: Run) -> None:
     from_images = recipe.augment in ("alexnet", "modern") or recipe.batch_norm != "inference"
     start, first = run.model.get_weights(), None
     while recipe.strategy == "auto" and data.labels.ndim == 1 and (name := to_rehearse(run.facts, from_images)):
-        part = inner(data, "test", recipe.seed)
-        held_out = part.part("test")
+        order = stratified(data.labels[train], np.random.default_rng(recipe.seed))
+        held_out = order[: len(order) // 4]
+        splits = np.full(len(train), "train", data.splits.dtype)
+        splits[held_out] = "test"
+        part = replace(data, labels=data.labels[train], splits=splits, paths=[data.paths[i] for i in train],
+                       digests=[data.digests[i] for i in train], pixels=data.pixels.take(train))  # fmt: skip
         facts = replace(run.facts, images=len(train) - len(held_out), budget=None)
         strategy = chosen_strategy(replace(recipe, strategy=name), run.model, part, facts)
         shorter = tuple(replace(phase, epochs=math.ceil(phase.epochs / 3)) for phase in strategy.phases)
@@ -276,16 +280,6 @@ def _rehearse(run: Run) -> None:
         run.facts = replace(run.facts, rehearsals=run.facts.rehearsals | {name: tried})
         run.states += trial.states
         run.model.set_weights(start)
-
-
-def inner(data: Dataset, name: str, seed: int) -> Dataset:
-    """The training part alone, a quarter of it held out under that name: where a run may choose, and a search judge."""
-    train = data.part("train")
-    order = stratified(data.labels[train], np.random.default_rng(seed))
-    splits = np.full(len(train), "train", data.splits.dtype)
-    splits[order[: len(order) // 4]] = name
-    return replace(data, labels=data.labels[train], splits=splits, paths=[data.paths[i] for i in train],
-                   digests=[data.digests[i] for i in train], pixels=data.pixels.take(train))  # fmt: skip
 
 
 def _kept_bytes(model: keras.Model, cut: str, data: Dataset) -> int:

@@ -1,5 +1,5 @@
 """`zoo tune --scope finetune`: what is searched, and a trial: `zoo finetune --strategy tuned` on three quarters of the
-training part, judged on the fourth, in a process of its own.
+training part, judged on the last one, in a process of its own.
 
     python -m recipes.search.fine_tuning job.json
 
@@ -10,7 +10,7 @@ that runs out of memory is tried again with smaller batches (`recipes.search.pro
 
 import dataclasses
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,8 +66,12 @@ class FineTuner:
         job = {"recipe": recipe.as_dict(), "seed": trial.seed, "batch_size": recipe.batch_size}
         return processes.run("recipes.search.fine_tuning", job, self.folder / f"trial{trial.number}", trial.report, least)
 
-    def winner(self, hp, result: dict) -> Recipe:
-        """The recipe that `zoo finetune --recipe` repeats, from the best trial's hyper-parameters and what `work` gave."""
+    def winner(self, values: Mapping, result: Mapping) -> Recipe:
+        """The recipe that `zoo finetune --recipe` repeats, from the best trial's values and what `work` gave."""
+        import keras_tuner
+
+        hp = keras_tuner.HyperParameters()
+        hp.values = dict(values)
         return dataclasses.replace(self.space(hp), batch_size=result["batch_size"])
 
 
@@ -100,7 +104,7 @@ def train(job: dict, tell: Callable[[dict], None]) -> dict:
 
     recipe = dataclasses.replace(Recipe.from_dict(job["recipe"]), batch_size=job["batch_size"])
     run = finetune.begin(recipe)
-    run.data = finetune.inner(run.data, "validation", recipe.seed)
+    run.data = run.data.inner(recipe.seed)
     run.recipe = dataclasses.replace(recipe, seed=job["seed"])
 
     def report(row: dict) -> None:
@@ -114,7 +118,7 @@ def train(job: dict, tell: Callable[[dict], None]) -> dict:
     finetune.learn(run)
     data, held_out = run.data, run.data.part("validation")
     scores = metrics(data.labels[held_out], finetune.predict(run)[held_out], data.classes)
-    return {"loss": scores["loss"], "accuracy": scores["accuracy"]}
+    return {"loss": scores["loss"], "accuracy": scores["accuracy"], "epoch": recipe.epochs}
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 from recipes.errors import UserError, shown
@@ -24,8 +24,6 @@ MEMORY = re.compile(
     r"out of memory|\boom\b|resource.?exhausted|memoryerror|bad.?alloc|(cannot|can't|unable to|failed to) allocate",
     re.IGNORECASE,
 )
-# Several processes share a GPU: each takes memory as it needs it, not all at once.
-SHARED = {"TF_FORCE_GPU_ALLOW_GROWTH": "true", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
 
 
 class _Died(Exception):
@@ -59,7 +57,7 @@ def _attempt(module: str, job: dict, folder: Path, report: Callable[[int, float]
     with open(log, "wb") as errors:
         child = subprocess.Popen(
             [sys.executable, "-m", module, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors,
-            env=SHARED | os.environ, start_new_session=True,
+            start_new_session=True,  # Ctrl-C is for whoever waits for it
         )  # fmt: skip
     try:
         for line in child.stdout:
@@ -138,19 +136,3 @@ def clear(error: Exception) -> str:
     """The line of an error that says most: frameworks put pages around it."""
     lines = [line.strip() for line in _text(error).splitlines() if line.strip()]
     return next((line for line in lines if MEMORY.search(line)), lines[0])
-
-
-def gpus() -> list[str]:
-    """The GPUs that this process may use, as CUDA_VISIBLE_DEVICES names them; none where there is no NVIDIA driver."""
-    if (given := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None:
-        return [name for name in given.split(",") if name]
-    try:
-        query = ["nvidia-smi", "--query-gpu=uuid", "--format=csv,noheader"]
-        return subprocess.run(query, capture_output=True, text=True, check=True, timeout=60).stdout.split()
-    except (OSError, subprocess.SubprocessError):
-        return []
-
-
-def environment(worker: int, found: list[str]) -> Mapping[str, str]:
-    """What the environment of the worker with that number has more than this process': a GPU of its own, or its share."""
-    return SHARED | ({"CUDA_VISIBLE_DEVICES": found[worker % len(found)]} if found else {})

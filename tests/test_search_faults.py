@@ -1,0 +1,237 @@
+"""Searches whose workers are killed: real processes, on SQLite and on a PostgreSQL server.
+
+What was run is known from a log that the workers write and no part of the search reads; what should come out, from a search
+that nobody disturbs, and from a sum.
+"""
+
+import importlib.util
+import json
+import multiprocessing.forkserver
+import os
+import signal
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from recipes.errors import UserError
+from recipes.search import store
+
+pytestmark = pytest.mark.slow
+HERE = Path(__file__).parent
+
+
+def work(*arguments, **options):
+    import search_worker  # and with it Keras: in the workers alone
+
+    search_worker.run(*arguments, **options)
+
+
+def hold(folder: Path, held) -> None:
+    with store.alone(folder):
+        held.set()
+        time.sleep(60)
+
+
+class Search:
+    """A study and the processes that work on it."""
+
+    def __init__(self, context, storage, log: Path):
+        self._context, self.storage, self._log, self._workers = context, storage, log, []
+
+    def start(self, trials=12, **options):
+        worker = self._context.Process(target=work, args=(self.storage, self._log, trials), kwargs=options)
+        worker.start()
+        self._workers.append(worker)
+        return worker
+
+    def log(self, what="begin") -> list[tuple]:
+        """(trial, process, seed, values) of each beginning, or end, in its order."""
+        lines = map(json.loads, self._log.read_text().splitlines() if self._log.exists() else [])
+        return [tuple(line) for kind, *line in lines if kind == what]
+
+    def until(self, worker, begun: int) -> None:
+        """Wait until this worker has begun so many trials."""
+        limit = time.monotonic() + 100
+        while sum(process == worker.pid for _, process, *_ in self.log()) < begun:
+            assert time.monotonic() < limit and worker.is_alive(), self.log()
+            time.sleep(0.01)
+
+    def kill(self, worker) -> None:
+        worker.kill()
+        worker.join()
+
+    def finish(self, *workers) -> list[dict]:
+        """Wait for these workers' good ends; all trials."""
+        for worker in workers:
+            worker.join(100)
+            assert worker.exitcode == 0
+        return store.trials(store.open_study(self.storage, "numbers", {}))
+
+    def end(self) -> None:
+        for worker in self._workers:
+            worker.kill()
+            worker.join()
+
+
+@pytest.fixture(scope="module")
+def context():
+    """Workers are forked from one process that has imported once. Any backend of Keras will do: none of it is used."""
+    changed = {"PYTHONPATH": f"{HERE}{os.pathsep}{HERE.parent}"}
+    if importlib.util.find_spec("jax"):  # Keras' NumPy backend imports it
+        changed["KERAS_BACKEND"] = "numpy"
+    before = {name: os.environ.get(name) for name in changed}
+    os.environ.update(changed)
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["search_worker", "test_search_faults"])
+    multiprocessing.forkserver.ensure_running()
+    for name, value in before.items():
+        os.environ.pop(name) if value is None else os.environ.update({name: value})
+    return context
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def search(request, context, tmp_path):
+    storage = tmp_path / "trials.db" if request.param == "sqlite" else request.getfixturevalue("postgres")
+    made = Search(context, storage, tmp_path / "log")
+    yield made
+    made.end()
+
+
+@pytest.fixture(scope="module")
+def undisturbed(context, tmp_path_factory):
+    """The 40 trials of one worker."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    made = Search(context, folder / "trials.db", folder / "log")
+    return made.finish(made.start(40, sleep=0))
+
+
+def essence(trials) -> list[tuple]:
+    return [(t["trial"], t["state"], t["values"], t["seed"], t["loss"]) for t in trials]
+
+
+def right(trials, undisturbed, count=12) -> bool:
+    """None is lost, none is there twice, and each is what it would have been, with the right score."""
+    for trial in trials:
+        assert trial["loss"] == pytest.approx(trial["values"]["units"] / 1000 + trial["values"]["rate"], rel=1e-12)
+    return essence(trials) == essence(undisturbed[:count])
+
+
+def test_two_workers_share_forty_trials(search, undisturbed):
+    trials = search.finish(search.start(40), search.start(40))
+    assert right(trials, undisturbed, 40) and [t["trial"] for t in trials] == list(range(40))
+    assert Counter(trial for trial, *_ in search.log()) == Counter(range(40))
+    assert min(Counter(process for _, process, *_ in search.log()).values()) > 5
+    assert {t["pid"] for t in trials} == {process for _, process, *_ in search.log()} and {t["runs"] for t in trials} == {1}
+
+
+def test_one_is_killed_in_mid_trial(search, undisturbed):
+    dying, other = search.start(hangs_in=3), search.start(sleep=0.05)
+    search.until(dying, 3)
+    search.kill(dying)
+    trials = search.finish(other)
+    assert right(trials, undisturbed)
+    again = [line for line in search.log() if trials[line[0]]["runs"] == 2]
+    assert len(again) == 2 and [line[1] for line in again] == [dying.pid, other.pid]
+    assert again[0][0] == again[1][0] and again[0][2:] == again[1][2:]  # the same seed, the same hyper-parameters
+    assert Counter(trial for trial, *_ in search.log()) == Counter([*range(12), again[0][0]])
+    assert sum(t["deaths"] for t in trials) == 1
+
+
+def test_all_are_killed_and_one_is_started(search, undisturbed):
+    dying = [search.start(hangs_in=n) for n in (2, 4)]
+    for worker, begun in zip(dying, (2, 4), strict=True):
+        search.until(worker, begun)
+    for worker in dying:
+        search.kill(worker)
+    done = {trial for trial, *_ in search.log("end")}
+    assert len(done) == 4
+    last = search.start()
+    assert right(search.finish(last), undisturbed)
+    assert {trial for trial, process, *_ in search.log() if process == last.pid} == set(range(12)) - done
+
+
+def test_kills_between_any_two_steps_of_a_trial(search, undisturbed):
+    """One worker after another dies in its second trial: after the row's creation, its worker's name, the first sign of life,
+    the start, the result, the end.
+    """
+    steps = [("create_new_trial", 1), ("set_trial_user_attr", 3), ("record_heartbeat", 2), ("set_trial_state_values", 3),
+             ("set_trial_user_attr", 4), ("set_trial_state_values", 4)]  # fmt: skip
+    for method, calls in steps:
+        worker = search.start(sleep=0, dies=(method, calls))
+        worker.join(100)
+        assert worker.exitcode == -signal.SIGKILL, method
+    trials = search.finish(search.start(sleep=0))
+    assert right(trials, undisturbed)
+    assert max(t["deaths"] for t in trials) < store.DEATHS
+
+
+def test_many_start_at_once_on_a_fresh_store(search, undisturbed):
+    trials = search.finish(*[search.start(at=time.time() + 1) for _ in range(5)])
+    assert right(trials, undisturbed) and Counter(trial for trial, *_ in search.log()) == Counter(range(12))
+
+
+def test_signs_of_life_decide_over_workers_of_another_machine(search, undisturbed):
+    """One is killed, one stands still and comes back too late, one is slow but alive; only what the slow one does counts once
+    and at once.
+    """
+    killed = search.start(hangs_in=1, machine="a")
+    search.until(killed, 1)
+    search.kill(killed)
+    still = search.start(5, sleep=1, machine="b")
+    search.until(still, 1)
+    os.kill(still.pid, signal.SIGSTOP)
+    slow = search.start(5, sleep=4.5, machine="c")
+    search.until(slow, 1)
+    other = search.start(5, machine="d")
+    trials = search.finish(slow, other)
+    os.kill(still.pid, signal.SIGCONT)
+    assert essence(trials) == essence(search.finish(still)) and right(trials, undisturbed, 5)
+    begun = {worker: {t for t, process, *_ in search.log() if process == worker.pid} for worker in (killed, still, slow, other)}
+    assert begun[killed] == {0} and begun[still] == {1} and begun[slow] == {2} and begun[other] >= {0, 1, 3, 4} - begun[slow]
+    assert [t["deaths"] for t in trials] == [1, 1, 0, 0, 0] and {t["pid"] for t in trials} == {slow.pid, other.pid}
+
+
+def test_a_worker_that_is_asked_to_stop_gives_its_trial_back(search, undisturbed):
+    for number in (signal.SIGTERM, signal.SIGINT):
+        worker = search.start(hangs_in=2)
+        search.until(worker, 2)
+        os.kill(worker.pid, number)
+        worker.join(20)
+        assert worker.exitcode == 1  # by KeyboardInterrupt, which the command line turns into a sentence
+    trials = search.finish(search.start())
+    assert right(trials, undisturbed) and [t["deaths"] for t in trials] == [0] * 12
+
+
+def test_a_trial_that_kills_its_workers_is_given_up(search):
+    for _ in range(store.DEATHS):
+        worker = search.start(3, hangs_in=1)
+        search.until(worker, 1)
+        search.kill(worker)
+    first, *others = search.finish(search.start(3))
+    assert (first["state"], first["message"]) == (
+        "fail", f"3 workers died in it, the last one process {worker.pid} on {first['host']}")  # fmt: skip
+    assert [t["state"] for t in others] == ["complete", "complete"]
+
+
+def test_two_workers_enumerate_the_grid_once(search):
+    trials = search.finish(*[search.start(100, tuner="grid", sleep=0.03) for _ in range(2)])
+    combinations = [(1, 0.1), (1, 0.2), (2, 0.1), (2, 0.2), (3, 0.1, "a"), (3, 0.1, "b"), (3, 0.2, "a"), (3, 0.2, "b")]
+    assert sorted(tuple(t["values"].values()) for t in trials) == combinations
+    assert Counter(trial for trial, *_ in search.log()) == Counter(range(8))
+    assert len({t["pid"] for t in trials}) == 2
+
+
+def test_a_second_search_in_a_folder_is_refused_with_the_owner_named(context, tmp_path):
+    held = context.Event()
+    owner = context.Process(target=hold, args=(tmp_path, held))
+    owner.start()
+    assert held.wait(20)
+    with pytest.raises(UserError, match=f"is being searched by process {owner.pid} on .*: wait for it, stop it"):
+        with store.alone(tmp_path):
+            pass
+    owner.kill()
+    owner.join()
+    with store.alone(tmp_path):  # a killed owner holds nothing
+        pass
