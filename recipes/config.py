@@ -171,11 +171,14 @@ class Recipe:
             raise UserError("--head cosine tells classes apart that exclude each other: with --labels choose another head.")
         if self.labels and self.balance != "none":
             raise UserError("--balance is for pictures with one label: with --labels each class is learnt by itself.")
-        others = {"strategy": "tuned" if self.fine_tuning else "small", "head": "linear", "pooling": "average", "balance": "none", "labels": None}
+        others = {"strategy": "tuned" if self.fine_tuning else "small", "head": "linear", "pooling": "average",
+                  "balance": "none", "labels": None}  # fmt: skip
         for name in others if self.tuned else ():
             if getattr(self, name) != others[name]:
-                raise UserError(f"--{name} {getattr(self, name)} cannot be had with the tuned head of a recipe.json, which is "
-                                f"trained with --{name} {others[name]}: leave it out, or \"tuned\" out of the file.")  # fmt: skip
+                raise UserError(
+                    f"--{name} {getattr(self, name)} cannot be had with the tuned head of a recipe.json: leave it out, "
+                    f'or "tuned" out of the file.'
+                )
         _check_shares(self)
 
     @property

@@ -34,12 +34,13 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import keras
 import keras_tuner
 import numpy as np
+import sqlalchemy
 
 import zoo
 from recipes import features, finetune, runs, runtime
@@ -75,11 +76,18 @@ class Search:
     cuts: dict[str, str]  # from a stage to the name of its features
     views: list[str]
     disk: Disk
-    rows: Mapping = field(default_factory=dict)  # by the names of the features: views of the training pictures, then the rest
 
     @property
     def kept(self) -> Kept:
         return Kept(self.disk, self.settings.keep)
+
+    def features(self) -> dict[str, np.ndarray]:
+        """By stage, `(views, training pictures, features)`; in one pass, which takes all other pictures along."""
+        samples = [(i, view) for view in self.views for i in self.train]
+        samples += [(i, "centre") for i in np.flatnonzero(self.data.splits != "train")]
+        rows = features.extract(self.model, list(self.cuts.values()), self.data, samples, self.settings.batch_size)
+        shape = len(self.views), len(self.train), -1
+        return {cut: rows[name][np.arange(shape[0] * shape[1])].reshape(shape) for cut, name in self.cuts.items()}
 
 
 @dataclass(frozen=True)
@@ -88,7 +96,7 @@ class Scope:
 
     space: keras_tuner.HyperParameters
     work: Callable[[loop.Trial], dict]  # gives loss, accuracy and epoch
-    recipe: Callable[[Mapping, Mapping], Recipe]  # from a trial's values and what `work` gave: how to train the winner
+    recipe: Callable[[Mapping], Recipe]  # how to train the winner, from its trial's record
 
 
 def run(settings: Tuning) -> None:
@@ -124,25 +132,18 @@ def over_heads(search: Search) -> Scope:
     hps = keras_tuner.HyperParameters()
     declare(hps)
 
-    @functools.cache
-    def trainer() -> HeadTrainer:
-        count, labels = len(search.views) * len(search.train), search.data.labels[search.train]
-        arrays = {
-            cut: search.rows[name][np.arange(count)].reshape(len(search.views), len(search.train), -1)
-            for cut, name in search.cuts.items()
-        }
-        others = np.setdiff1d(np.arange(len(search.train)), search.held_out)
-        return HeadTrainer(arrays, labels, others, search.held_out, len(search.data.classes))
+    others = np.setdiff1d(np.arange(len(search.train)), search.held_out)
+    labels, classes = search.data.labels[search.train], len(search.data.classes)
+    trainer = HeadTrainer(search.features(), labels, others, search.held_out, classes)
 
     def work(trial: loop.Trial) -> dict:
-        result = trainer().train(declare(trial.hyperparameters), trial.seed, trial.report)
-        bytes_, arrays = sum(array.nbytes for array in result.weights), result.weights
-        search.kept.offer(trial.number, result.loss, bytes_, lambda path: np.savez(path, *arrays), ".npz")
-        return {"loss": result.loss, "accuracy": result.accuracy, "epoch": result.epoch}
+        result = trainer.train(declare(trial.hyperparameters), trial.seed, trial.report)
+        search.kept.offer(trial.number, result.loss, result.weights)
+        return {"loss": result.loss, "accuracy": round(result.accuracy, 6), "epoch": result.epoch}
 
-    def recipe(values: Mapping, result: Mapping) -> Recipe:
+    def recipe(trial: Mapping) -> Recipe:
         chosen = keras_tuner.HyperParameters()
-        chosen.values = dict(values)
+        chosen.values = dict(trial["values"])
         return dataclasses.replace(_recipe(settings), strategy="small", tuned=declare(chosen))
 
     return Scope(hps, work, recipe)
@@ -160,16 +161,23 @@ def over_fine_tunings(search: Search, head: HeadSettings | None) -> Scope:
 
 
 def _best_head(search: Search, study: store.Study) -> HeadSettings | None:
-    """Of the searches over heads on the same pictures in the same storage, the best head of the last features."""
-    same = {what: value for what, value in _identity(search).items() if what != "views"}
-    done = [(known, record) for known, record in study.beside(same | {"scope": "heads"})
-            if record["state"] == "complete" and record["values"]["cut"] == "pre_logits"]  # fmt: skip
-    if not done:
-        return None
-    known, best = min(done, key=lambda one: one[1]["loss"])
-    chosen = keras_tuner.HyperParameters()
-    chosen.values = best["values"]
-    return space.heads(chosen, list(search.cuts), known["views"], known["epochs"])
+    """Of the searches over heads on the same pictures in the same storage, the best head of the last features; what the
+    first worker finds holds for this study.
+    """
+    mine = study.optuna.user_attrs["identity"]
+    if "head" not in mine:
+        same = {what: mine[what] for what in ("model", "weights", "pictures")}
+        done = [(known, record) for known, record in study.beside(same | {"scope": "heads"})
+                if record["state"] == "complete" and record["values"]["cut"] == "pre_logits"]  # fmt: skip
+        known, best = min(done, key=lambda one: one[1]["loss"], default=(None, None))
+        head = None
+        if best:
+            chosen = keras_tuner.HyperParameters()
+            chosen.values = best["values"]
+            head = dataclasses.asdict(space.heads(chosen, list(search.cuts), known["views"], known["epochs"]))
+        study.claim({"head": head})
+        mine = study.optuna.user_attrs["identity"]
+    return mine["head"] and HeadSettings(**mine["head"])
 
 
 def _recipe(settings: Tuning) -> Recipe:
@@ -219,7 +227,7 @@ def _at_home(settings: Tuning, study: store.Study) -> bool:
 
 
 def _prepare(settings: Tuning, found: Folder) -> Search:
-    """Decode, divide, and pass all pictures through the network once."""
+    """Decode and divide; nothing is decoded if the disk could not hold it."""
     recipe = _recipe(settings)
     body = finetune.backbone(recipe)
     frame = finetune.framing(body)
@@ -235,12 +243,7 @@ def _prepare(settings: Tuning, found: Folder) -> Search:
     )  # fmt: skip
     data = prepare(found, frame, settings.validation, settings.test, settings.seed)
     train, held_out = data.part("train"), data.inner(settings.seed).part("validation")
-    model = finetune.new_head(recipe, body, data)
-    search = Search(settings, model, data, train, held_out, cuts, views, disk)
-    samples = [(i, view) for view in views for i in train]
-    samples += [(i, "centre") for i in range(len(data.paths)) if data.splits[i] != "train"]
-    search.rows = features.extract(model, list(cuts.values()), data, samples, settings.batch_size)
-    return search
+    return Search(settings, finetune.new_head(recipe, body, data), data, train, held_out, cuts, views, disk)
 
 
 def _identity(search: Search) -> dict:
@@ -341,8 +344,8 @@ def records(study: store.Study) -> list[dict]:
             "trial": row["trial"], "state": STATES.get(row["state"], row["state"]), "loss": row["loss"],
             "accuracy": row["result"].get("accuracy"), "epoch": row["result"].get("epoch"), "values": row["values"],
             "result": row["result"],
-            "seed": row["seed"], "worker": f"{row['host']}:{row['pid']}", "started": row["began"],
-            "seconds": row["seconds"], "runs": row["runs"], "message": row["message"],
+            "seed": row["seed"], "worker": f"{row['host']}:{row['pid']}", "seconds": row["seconds"], "runs": row["runs"],
+            "started": row["began"] and row["began"].isoformat(sep=" ", timespec="seconds"), "message": row["message"],
         }
         for row in store.trials(study)
     ]  # fmt: skip
@@ -361,7 +364,7 @@ def _finish(search: Search, study: store.Study, scope: Scope, seconds: dict[str,
         reasons = "; ".join(dict.fromkeys(trial["message"] for trial in trials if trial["state"] == "failed"))
         raise UserError(f"No trial has a score. {shown(reasons)}")
     _report(search, study, trials, None, seconds)
-    recipe, file = scope.recipe(best[0]["values"], best[0]["result"]), output / "best.json"
+    recipe, file = scope.recipe(best[0]), output / "best.json"
     start = time.monotonic()
     recipe.save(new := output / ".best.json.new")
     result = output / "best" / "result.json"
@@ -403,7 +406,8 @@ def _report(search: Search, study: store.Study, trials: Sequence[Mapping], winne
     if importance:
         figures["importance"] = plots.draw_importance(importance, explained)
     right = round(best[0]["accuracy"] * len(search.held_out))
-    settings = dataclasses.replace(settings, storage=settings.storage and store.without_password(settings.storage))
+    if settings.storage and "://" in settings.storage:  # shown without its password
+        settings = dataclasses.replace(settings, storage=sqlalchemy.make_url(settings.storage).render_as_string())
     result = {
         "schema": runs.SCHEMA, "recipe": "tune",
         "command": shlex.join(["zoo", "tune", *_words(settings)]),

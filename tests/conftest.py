@@ -77,13 +77,14 @@ def postgres():
         pytest.skip("no PostgreSQL server: set ZOO_TEST_POSTGRES to postgresql://user@host:port/database")
     import sqlalchemy
 
-    name = f"zoo_{uuid.uuid4().hex[:12]}"
-    engine = sqlalchemy.create_engine(server, isolation_level="AUTOCOMMIT", poolclass=sqlalchemy.NullPool)
+    name, url = f"zoo_{uuid.uuid4().hex[:12]}", sqlalchemy.make_url(server)
+    driver = url.set(drivername="postgresql+psycopg2")
+    engine = sqlalchemy.create_engine(driver, isolation_level="AUTOCOMMIT", poolclass=sqlalchemy.NullPool)
 
     def order(sentence):
         with engine.connect() as connection:
             connection.execute(sqlalchemy.text(sentence))
 
     order(f"create database {name}")
-    yield sqlalchemy.make_url(server).set(database=name).render_as_string(hide_password=False)
+    yield url.set(database=name).render_as_string(hide_password=False)
     order(f"drop database {name} with (force)")

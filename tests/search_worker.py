@@ -8,6 +8,7 @@ import os
 import signal
 import time
 import warnings
+from pathlib import Path
 
 import alembic.command  # noqa: F401  imported once, before the workers part
 import keras_tuner
@@ -41,9 +42,9 @@ def run(storage, log, trials, sleep=0.01, hangs_in=0, dies=None, machine=None, a
     """Work on the study "numbers" until all is done.
 
     Args:
-        hangs_in: of the trials that this worker begins, the one that takes a minute.
+        hangs_in: of the trials that this worker begins, the one that goes on only when there is a file LOG.PROCESS.
         dies: (method of the storage, after how many calls of it), by a SIGKILL of its own.
-        machine: what it takes for the machine it runs on; signs of life then are of every second.
+        machine: what it takes for the machine it runs on; signs of life are of every second then, and missed after four.
         at: when to begin, to be one of many at once.
     """
     warnings.simplefilter("error")
@@ -58,17 +59,40 @@ def run(storage, log, trials, sleep=0.01, hangs_in=0, dies=None, machine=None, a
         nonlocal begun
         begun += 1
         note("begin", trial)
-        time.sleep(60 if begun == hangs_in else sleep)
+        if begun == hangs_in:
+            _until(Path(f"{log}.{os.getpid()}"))
+        time.sleep(sleep)
         note("end", trial)
         return {"loss": score(trial.hyperparameters.values)}
 
     if machine:
-        store.BEAT, store.GRACE, store._machine = 1, 2, lambda: machine
+        store.BEAT, store.GRACE, store._machine = 1, 4, lambda: machine
     time.sleep(max(0.0, at - time.time()))
     study = store.open_study(storage, "numbers", {"data": "none"})
     if dies:
         _die(study._storage, *dies)
     loop.search(oracle(tuner, study, small_space() if tuner == "grid" else space(), trials, 0, epochs=9), work)
+
+
+def by_kerastuner(folder, trials):
+    """Write what KerasTuner's own random search tries, to values.json; the oracle's seed is 1 for 0, which it takes for none."""
+    warnings.simplefilter("ignore", DeprecationWarning)  # of KerasTuner's `synchronized`
+    made = keras_tuner.oracles.RandomSearchOracle(keras_tuner.Objective("loss", "min"), trials, seed=1, hyperparameters=space())
+    made._set_project_dir(str(folder), "tuner")
+    made.verbose, values = 0, []
+    for _ in range(trials):
+        trial = made.create_trial("tuner0")
+        values.append(trial.hyperparameters.values)
+        made.update_trial(trial.trial_id, {"loss": 0.0})
+        trial.status = "COMPLETED"
+        made.end_trial(trial)
+    (folder / "values.json").write_text(json.dumps(values))
+
+
+def _until(file):
+    limit = time.monotonic() + 300
+    while not file.exists() and time.monotonic() < limit:
+        time.sleep(0.02)
 
 
 def _die(storage, method, calls):

@@ -145,7 +145,7 @@ def test_the_space_is_what_a_recipe_can_say(tuner, tmp_path, capsys):
     assert {p.name for p in hp.space} == {
         "freeze_until", "layer_decay", "weight_decay", "learning_rate", "augment", "batch_norm", "epochs",
     }  # fmt: skip
-    best = tuner.winner(hp.values, {"batch_size": 8})
+    best = tuner.winner({"values": hp.values, "result": {"batch_size": 8}})
     assert (best.fine_tuning, best.batch_size) == (FineTuneSettings("stage1", 0.7, 0.01), 8)
     assert tuner.space(trial(tuner, **{"freeze_until": "nothing", "tuner/epochs": 3}).hyperparameters).epochs == 3
     best.save(tmp_path / "best.json")
@@ -192,7 +192,7 @@ def test_a_trial_goes_on_from_its_last_epoch_to_the_same_score(tuner, monkeypatc
 
 @pytest.mark.slow
 def test_the_winner_is_a_run_like_any_other(tuner, tmp_path):
-    best = tuner.winner(trial(tuner, epochs=2).hyperparameters.values, {"batch_size": 16})
+    best = tuner.winner({"values": trial(tuner, epochs=2).hyperparameters.values, "result": {"batch_size": 16}})
     best.save(tmp_path / "best.json")
     assert cli.main(["finetune", "--recipe", str(tmp_path / "best.json"), "--output", str(tmp_path / "run")]) == 0
     result = json.loads((tmp_path / "run" / "result.json").read_text())

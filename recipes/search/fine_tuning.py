@@ -66,13 +66,13 @@ class FineTuner:
         job = {"recipe": recipe.as_dict(), "seed": trial.seed, "batch_size": recipe.batch_size}
         return processes.run("recipes.search.fine_tuning", job, self.folder / f"trial{trial.number}", trial.report, least)
 
-    def winner(self, values: Mapping, result: Mapping) -> Recipe:
-        """The recipe that `zoo finetune --recipe` repeats, from the best trial's values and what `work` gave."""
+    def winner(self, trial: Mapping) -> Recipe:
+        """The recipe that `zoo finetune --recipe` repeats, from the best trial's record."""
         import keras_tuner
 
         hp = keras_tuner.HyperParameters()
-        hp.values = dict(values)
-        return dataclasses.replace(self.space(hp), batch_size=result["batch_size"])
+        hp.values = dict(trial["values"])
+        return dataclasses.replace(self.space(hp), batch_size=trial["result"]["batch_size"])
 
 
 def choices(model, images: int, batch_size: int) -> tuple[list[str], list[str]]:

@@ -1,9 +1,11 @@
 """What a search leaves on the disk: the models of its best trials, and never more than it may."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
 
 from recipes.errors import UserError
 
@@ -28,13 +30,13 @@ class Disk:
     def __post_init__(self):
         if (needed := self.pictures + self.features + self.run + self.logs) > self.bound:
             raise UserError(
-                f"--disk {_mega(self.bound)} is too little: the search takes up to {_mega(needed)}, which is {self}. Give more, "
-                "or fewer images or a smaller --image-size."
+                f"--disk {_mega(self.bound)} is too little: the search takes up to {_mega(needed)}, which is {self}. Give "
+                "more, or fewer images or a smaller --image-size."
             )
 
     def __str__(self) -> str:
-        return (f"{_mega(self.pictures)} of pictures and {_mega(self.features)} of features in the cache, {_mega(self.run)} for "
-                f"the winner's run, {_mega(self.logs)} of tables and logs")  # fmt: skip
+        return (f"{_mega(self.pictures)} of pictures and {_mega(self.features)} of features in the cache, {_mega(self.run)} "
+                f"for the winner's run, {_mega(self.logs)} of tables and logs")  # fmt: skip
 
     @property
     def left(self) -> float:
@@ -49,23 +51,20 @@ class Kept:
     def __init__(self, disk: Disk, count: int):
         self._disk, self._folder, self._count = disk, disk.folder / "models", count
 
-    def offer(self, trial: int, loss: float, size: int, write: Callable[[Path], None], suffix: str) -> None:
-        """Keep the model of a trial if it is among the best, and no other that is not.
-
-        Args:
-            size: bytes that `write` will need.
-        """
+    def offer(self, trial: int, loss: float, weights: Sequence[np.ndarray]) -> None:
+        """Keep the weights of a trial if it is among the best, and no other that is not."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        name = f"{loss:.6f} trial {trial}{suffix}"
+        name = f"{loss:.6f} trial {trial}.npz"
         better = [file for file in self.files() if _loss(file) < loss]
         if len(better) >= self._count:
             return
         for file in self.files()[self._count - 1 :]:
             file.unlink(missing_ok=True)
-        if size > self._disk.left:
+        if sum(array.nbytes for array in weights) > self._disk.left:
             return
         new = self._folder / f".{name}"
-        write(new)
+        with open(new, "wb") as file:
+            np.savez(file, *weights)
         os.replace(new, self._folder / name)
         for file in self.files()[self._count :]:  # another worker may have kept one meanwhile
             file.unlink(missing_ok=True)

@@ -262,10 +262,11 @@ def _place(storage: str | Path) -> tuple[str, str, Callable[[str], AbstractConte
         path = Path(os.path.abspath(storage))
         path.parent.mkdir(parents=True, exist_ok=True)
         return f"sqlite:///file:{quote(str(path))}?uri=true", shown(path), lambda name: _file_lock(path)
-    if not storage.startswith(("postgresql://", "postgresql+psycopg2://")):
+    if not storage.startswith("postgresql://"):
         raise UserError(f"--storage takes a file or postgresql://user:password@host/database, found {shown(storage)!r}.")
-    url = sqlalchemy.make_url(storage)
-    return storage, url.render_as_string(), functools.partial(_server_lock, storage)
+    url = sqlalchemy.make_url(storage)  # shown without its password
+    address = url.set(drivername="postgresql+psycopg2").render_as_string(hide_password=False)
+    return address, url.render_as_string(), functools.partial(_server_lock, address)
 
 
 @contextlib.contextmanager

@@ -84,64 +84,75 @@ def schedule(peak: float, steps: int) -> np.ndarray:
     return np.where(step < rise, peak * step / rise, fall)
 
 
-def update(weight, gradient, m, v, rule: Rule):
-    """(weight, m, v) after a step."""
-    if len(weight.shape) == 2:
-        gradient = gradient + rule.l2 * weight
-        weight = (1 - rule.decay) * weight
+def update(weights, gradient, m, v, rule: Rule):
+    """(weights, m, v) of a layer after a step."""
+    inputs = weights.shape[0]
+    kernel = ops.cast(ops.arange(inputs)[:, None] < inputs - 1, "float32")  # not the bias
+    gradient = gradient + rule.l2 * kernel * weights
     m = rule.keep_m * m + rule.add_m * gradient
     v = rule.keep_v * v + rule.add_v * ops.square(gradient)
     size = ops.sqrt(rule.scaled * v + rule.inside) + rule.outside
-    return weight - (rule.use_m * m + rule.use_g * gradient) / size, m, v
+    return (1 - rule.decay * kernel) * weights - (rule.use_m * m + rule.use_g * gradient) / size, m, v
 
 
-def outputs(weights, x, keep=1.0):
-    """(what the last layer sees, logits); `keep` is what dropout multiplies it by."""
-    *hidden, kernel, bias = weights
-    if hidden:
-        x = ops.relu(x @ hidden[0] + hidden[1])
-    x = x * keep
-    return x, x @ kernel + bias
+def outputs(layers, x, keep=1.0):
+    """(what the last layer multiplies, logits); `keep` is what dropout multiplies before it."""
+    *hidden, last = layers
+    for layer in hidden:
+        x = ops.relu(_with_one(x) @ layer)
+    x = _with_one(x * keep)
+    return x, x @ last
 
 
-def gradients(weights, x, truth, share, keep):
-    """Of the sum over pictures of share · cross-entropy; and these losses and the guesses that were right, summed likewise."""
-    last, logits = outputs(weights, x, keep)
-    logs = ops.log_softmax(logits)
-    slope = (ops.exp(logs) - truth) * share[:, None]
-    found = [ops.transpose(last) @ slope, ops.sum(slope, axis=0)]
-    if len(weights) > 2:
-        back = ops.where(last > 0, slope @ ops.transpose(weights[2]) * keep, 0.0)
-        found = [ops.transpose(x) @ back, ops.sum(back, axis=0), *found]
-    return found, -ops.sum(truth * logs * share[:, None])
+def _with_one(x):
+    return ops.concatenate([x, ops.ones((x.shape[0], 1))], axis=1)
 
 
-def one_pass(weights, slots, x, labels, rows, shares, drawn, dropout, smoothing, rules, held_x, held_labels):
-    """One pass over the training part: weights, slots, training loss, and loss and accuracy on what is held out.
+def losses(logits, truth):
+    """(cross-entropy of each picture, probabilities)."""
+    top = ops.max(logits, axis=1, keepdims=True)
+    powers = ops.exp(logits - top)
+    total = ops.sum(powers, axis=1, keepdims=True)
+    return ops.log(total[:, 0]) + ops.sum(truth * (top - logits), axis=1), powers / total
+
+
+def gradients(layers, x, truth, share, keep):
+    """(of the sum over pictures of share · cross-entropy by each layer, that sum)."""
+    last, logits = outputs(layers, x, keep)
+    each, guess = losses(logits, truth)
+    slope = (guess - truth) * share[:, None]
+    found = [ops.transpose(last) @ slope]
+    if len(layers) == 2:
+        back = ops.where(last[:, :-1] > 0, slope @ ops.transpose(layers[1][:-1]) * keep, 0.0)
+        found.insert(0, ops.transpose(_with_one(x)) @ back)
+    return found, ops.sum(each * share)
+
+
+def one_pass(layers, slots, x, labels, rows, shares, drawn, dropout, smoothing, rules, held_x, held_labels):
+    """One pass over the training part: layers and slots afterwards, the mean loss; and what is held out: loss, number right.
 
     Args:
-        weights, slots: lists of arrays; two slots a weight.
+        layers: matrices `(inputs + 1, outputs)`, whose last row is the bias; slots: two of that shape for each.
         x, labels: `(samples, features)`, `(samples,)`.
         rows, shares: `(steps, batch)`, the samples of each step, and how much each counts; those that fill up a batch nothing.
         drawn: `(steps, batch, width)`, random bytes: those below 256 · `dropout` drop a number.
         rules: `(steps, numbers)`, a `Rule` a step.
     """
-    classes = weights[-1].shape[0]
+    classes = layers[-1].shape[1]
 
     def step(i, state):
-        weights, slots, total = state
+        layers, slots, total = state
         truth = ops.one_hot(ops.take(labels, rows[i]), classes) * (1 - smoothing) + smoothing / classes
         keep = ops.cast(ops.cast(drawn[i], "float32") >= 256 * dropout, "float32") / (1 - dropout)
-        slopes, loss = gradients(weights, ops.take(x, rows[i], axis=0), truth, shares[i], keep)
+        slopes, loss = gradients(layers, ops.take(x, rows[i], axis=0), truth, shares[i], keep)
         now = Rule(*ops.unstack(rules[i], len(Rule._fields)))
-        new = [update(*each, now) for each in zip(weights, slopes, slots[::2], slots[1::2], strict=True)]
-        return [w for w, _, _ in new], [slot for _, m, v in new for slot in (m, v)], total + loss
+        new = [update(*each, now) for each in zip(layers, slopes, slots[::2], slots[1::2], strict=True)]
+        return [layer for layer, _, _ in new], [slot for _, m, v in new for slot in (m, v)], total + loss
 
-    weights, slots, total = ops.fori_loop(0, rows.shape[0], step, (weights, slots, ops.zeros(())))
-    logs = ops.log_softmax(outputs(weights, held_x)[1])
-    losses = -ops.take_along_axis(logs, held_labels[:, None], axis=1)
-    right = ops.cast(ops.equal(ops.argmax(logs, axis=1), held_labels), "float32")
-    return weights, slots, total / rows.shape[0], ops.mean(losses), ops.mean(right)
+    layers, slots, total = ops.fori_loop(0, rows.shape[0], step, (layers, slots, ops.zeros(())))
+    logits, truth = outputs(layers, held_x)[1], ops.one_hot(held_labels, classes)
+    right = ops.sum(ops.cast(ops.sum(truth * logits, axis=1) >= ops.max(logits, axis=1), "float32"))
+    return layers, slots, total / rows.shape[0], ops.mean(losses(logits, truth)[0]), right
 
 
 @cache
@@ -187,39 +198,39 @@ class HeadTrainer:
         Raises:
             FloatingPointError: the loss is no number any more.
         """
-        views, features, x, labels, held_x, held_labels = self._on_device(settings.cut)
+        views, features, x, labels, held_out = self._on_device(settings.cut)
         steps = math.ceil(len(self._train) / BATCH)
         rates = schedule(settings.learning_rate, steps * settings.epochs)
         fall = (1 + np.cos(np.pi * np.arange(len(rates)) / len(rates))) / 2 if settings.l2_schedule == "cosine" else 1.0
         rules = np.stack(rule(settings.optimizer, rates, settings.l2 * fall), axis=1).astype("float32")
-        weights, slots = _start(settings, features, self._classes, np.random.default_rng(seed))
+        layers, slots = _start(settings, features, self._classes, np.random.default_rng(seed))
         width = settings.units if settings.kind == "hidden" else features
-        stopping, kept, history = settings.patience and len(self._held_out), None, []
+        stopping, best, history = settings.patience and len(self._held_out), 0, []
         for epoch in range(1, (last or settings.epochs) + 1):
             began, generator = time.monotonic(), np.random.default_rng((seed, epoch))
             rows, shares = self._order(generator, min(1 + settings.views, views), settings.class_weights)
             drawn = np.frombuffer(generator.bytes(rows.size * width), "uint8").reshape(*rows.shape, width)
             now = rules[(epoch - 1) * steps : epoch * steps]
             numbers = np.float32(settings.dropout), np.float32(settings.label_smoothing)
-            weights, slots, *measured = compiled()(
-                weights, slots, x, labels, *map(ops.convert_to_tensor, (rows, shares, drawn, *numbers, now)), held_x, held_labels
+            layers, slots, *measured = compiled()(
+                layers, slots, x, labels, *map(ops.convert_to_tensor, (rows, shares, drawn, *numbers, now)), *held_out
             )
-            loss, held_out_loss, accuracy = map(float, measured)
+            loss, held_out_loss, right = map(float, measured)
             if not math.isfinite(loss + held_out_loss):
                 raise FloatingPointError(f"the loss became {loss + held_out_loss} in epoch {epoch}, with "
                                          f"{settings.optimizer} at a learning rate of {settings.learning_rate:g}")  # fmt: skip
-            held = (held_out_loss, accuracy) if len(self._held_out) else (None, None)
+            held = (held_out_loss, right / len(self._held_out)) if len(self._held_out) else (None, None)
             history.append({"epoch": epoch, "learning_rate": float(rates[epoch * steps - 1]), "loss": loss,
                             "validation_loss": held[0], "validation_accuracy": held[1],
                             "seconds": time.monotonic() - began})  # fmt: skip
-            if kept is None or not stopping or held_out_loss < history[best]["validation_loss"]:
-                best, kept = epoch - 1, weights
+            if epoch == 1 or not stopping or held_out_loss < history[best]["validation_loss"]:
+                best, kept = epoch - 1, layers
             report(epoch, held[0])
             if stopping and epoch - 1 - best >= settings.patience:
                 break
         found = history[best]
         return Result(found["validation_loss"], found["validation_accuracy"], found["epoch"], history,
-                      [ops.convert_to_numpy(weight) for weight in kept])  # fmt: skip
+                      [part for layer in map(ops.convert_to_numpy, kept) for part in (layer[:-1], layer[-1])])  # fmt: skip
 
     def standard(self, cut: str) -> tuple[np.ndarray, float]:
         """What is taken off the features, and what they are divided by, before the head sees them."""
@@ -234,7 +245,8 @@ class HeadTrainer:
             train = np.stack([(view[self._train] - centre) / scale for view in self._features[cut]])
             arrays = (train.reshape(-1, train.shape[-1]), np.tile(self._labels[self._train], len(train)),
                       (self._features[cut][0][held_out] - centre) / scale, self._labels[held_out])  # fmt: skip
-            self._resident[cut] = (len(train), train.shape[-1], *map(ops.convert_to_tensor, arrays))
+            *samples, held_x, held_labels = map(ops.convert_to_tensor, arrays)
+            self._resident[cut] = len(train), train.shape[-1], *samples, (held_x, held_labels)
         return self._resident[cut]
 
     def _order(self, generator: np.random.Generator, views: int, balanced: bool) -> tuple[np.ndarray, np.ndarray]:
@@ -256,11 +268,12 @@ class HeadTrainer:
 
 
 def _start(settings: HeadSettings, features: int, classes: int, generator: np.random.Generator) -> tuple[list, list]:
-    """First weights, as a Dense layer of Keras has them, and slots."""
+    """First layers, as Keras' Dense begins, and their slots."""
     sizes = [features, *([settings.units] if settings.kind == "hidden" else []), classes]
-    weights = []
+    layers, slots = [], []
     for before, behind in zip(sizes, sizes[1:], strict=False):
         limit = math.sqrt(6 / (before + behind))
-        weights += [generator.uniform(-limit, limit, (before, behind)).astype("float32"), np.zeros(behind, "float32")]
-    slots = [np.full_like(w, 0.1 if slot == "v" and settings.optimizer == "adagrad" else 0) for w in weights for slot in "mv"]
-    return [ops.convert_to_tensor(w) for w in weights], [ops.convert_to_tensor(slot) for slot in slots]
+        layers.append(np.concatenate([generator.uniform(-limit, limit, (before, behind)), np.zeros((1, behind))]))
+        slots += [np.zeros_like(layers[-1]), np.full_like(layers[-1], 0.1 if settings.optimizer == "adagrad" else 0)]
+    layers, slots = ([ops.convert_to_tensor(value, "float32") for value in values] for values in (layers, slots))
+    return layers, slots
