@@ -105,6 +105,7 @@ def test_a_process_does_not_outlive_a_parent_that_is_killed(child, tmp_path):
     (tmp_path / "state").mkdir()
     job = {"batch_size": 8, "fails": "long", "state": str(tmp_path / "state")}
     parent = subprocess.Popen([sys.executable, "-c", f"""
+from pathlib import Path
 from recipes.search import processes
 processes.run("dummy_trial", {job}, Path({str(tmp_path)!r}), lambda epoch, loss: print(epoch, flush=True))
 """], stdout=subprocess.PIPE)  # fmt: skip
