@@ -37,13 +37,13 @@ from recipes.data.dataset import Dataset, prepare
 from recipes.data.images import Framing
 from recipes.data.sources import scan
 from recipes.errors import UserError
-from recipes.features import TEN_CROP, VIEWS
+from recipes.features import POOLED, TEN_CROP, VIEWS
 from recipes.measure import measure
 from recipes.models import own_options
 from recipes.strategies import STRATEGIES, Facts, Rehearsal, Strategy, auto, to_rehearse, tuned, within
 from recipes.trials import stratified
 from zoo import facts
-from zoo.heads import COSINE
+from zoo.heads import COSINE, shorten, standardized
 from zoo.progress import Progress
 from zoo.surgery import CLASSIFIER
 from zoo.weights import catalog
@@ -76,6 +76,12 @@ class Run:
     def mirrored(self) -> bool:
         """Whether a mirrored picture is taken for one of its class."""
         return self.head.mirrored if self.head else self.recipe.mirror != "no"
+
+    @property
+    def vector(self) -> str:
+        """What the head sees, as `features.extract` calls it: the same for a network that ends at an earlier stage."""
+        cut = self.recipe.tuned.cut if self.recipe.tuned else "pre_logits"
+        return cut if self.model.get_layer(cut).output.ndim == 2 else cut + POOLED
 
     @property
     def augment(self) -> str:
@@ -156,12 +162,19 @@ def backbone(recipe: Recipe) -> keras.Model:
 
 
 def new_head(recipe: Recipe, body: keras.Model, data: Dataset, pooling: str | None = None) -> keras.Model:
-    """The network with the recipe's classifier, untrained.
+    """The network with the recipe's classifier, untrained; it ends at an earlier stage, if the recipe's tuned head sees that.
 
     Raises:
-        UserError: the network has nothing to pool.
+        UserError: the network has nothing to pool, or no such stage.
     """
-    activation = "sigmoid" if data.labels.ndim > 1 else "softmax"
+    activation, tuned = "sigmoid" if data.labels.ndim > 1 else "softmax", recipe.tuned
+    if tuned:
+        try:
+            body = shorten(body, tuned.cut) if tuned.cut != "pre_logits" else body
+        except ValueError as error:  # a sentence already
+            raise UserError(f"The tuned head does not fit --model {recipe.model}: {error}") from error
+        head = partial(standardized, units=tuned.units if tuned.kind == "hidden" else 0)
+        return zoo.new_head(body, len(data.classes), tuned.dropout, activation, head)
     try:
         return zoo.new_head(body, len(data.classes), 0.0, activation, recipe.head, pooling or recipe.pooling)
     except ValueError as error:  # a sentence already
@@ -297,13 +310,13 @@ def learn(run: Run) -> None:
         views = [view for view in views if not view.startswith("wide")]
     rows = {}
     if run.strategy.head_first:
-        cuts = ["pre_logits", *(phase.freeze_until for phase in run.strategy.phases if not phase.augment)]
+        cuts = [run.vector, *(phase.freeze_until for phase in run.strategy.phases if not phase.augment)]
         with run.timed("features"):
             samples = [(i, view) for view in views for i in train]
             samples += [(i, "centre") for i in range(len(data.paths))]
             rows = features.extract(run.model, cuts, data, list(dict.fromkeys(samples)), run.recipe.batch_size)
         with run.timed("head"):
-            fit_head(run, rows["pre_logits"], views)
+            fit_head(run, rows[run.vector], views)
     if run.head and not run.head.mirrored:
         views = [view for view in views if not view.endswith("mirrored")]
     zoo.freeze(run.model, run.strategy.freeze_until)
@@ -317,6 +330,10 @@ def fit_head(run: Run, rows, views: list[str]) -> None:
     train, labels = run.data.part("train"), run.data.labels
     stacked = rows[: len(views) * len(train)].reshape(len(views), len(train), -1)
     mirrored = [view.endswith("mirrored") for view in views]
+    if run.recipe.tuned:
+        run.head = classifiers.fit_tuned(run.model, run.recipe.tuned, stacked, mirrored, labels[train], run.recipe.seed)
+        run.history += run.head.history
+        return
     with Progress("head", heads.STEPS, "steps at most") as progress:
         run.head = classifiers.fit(run.model, run.recipe.head, stacked, mirrored, labels[train], run.recipe.seed,
                                    run.recipe.mirror == "auto", weights(run, train), progress.advance)  # fmt: skip
@@ -387,7 +404,7 @@ def predict(run: Run) -> np.ndarray:
         with Progress("evaluation", len(data.paths), "images") as progress:
             samples = [(i, "centre") for i in range(len(data.paths))]
             return features.forward(run.model, data, samples, size, progress)[0]
-    rows = _centre_rows(run, run.strategy.freeze_until)
+    rows = _centre_rows(run, run.vector if run.strategy.freeze_until == "pre_logits" else run.strategy.freeze_until)
     tail = zoo.split(run.model, run.strategy.freeze_until)[1]
     # Called, not `predict`, which would be traced anew for every repeat.
     return np.concatenate([

@@ -58,6 +58,7 @@ from recipes.search.kept import Disk, Kept, logs
 from recipes.search.oracle import oracle
 from recipes.search.trainer import HeadTrainer
 from recipes.strategies import probed
+from zoo.progress import interrupted
 
 STORAGE, MARK = "trials.db", ".study"
 FILES = {"trials.csv", "search.json", "report.html", "best.json", "best", "models", "tensorboard"}
@@ -109,7 +110,8 @@ def run(settings: Tuning) -> None:
     found = scan(settings.data)
     with contextlib.ExitStack() as stack:
         owner = _hold(settings, stack)
-        study = store.open_study(settings.storage or settings.output / STORAGE, _name(settings), {"scope": settings.scope})
+        same = {name: getattr(settings, name) for name in ("scope", "tuner", "model", "epochs", "seed")}
+        study = store.open_study(settings.storage or settings.output / STORAGE, _name(settings), same)
         home = owner and _at_home(settings, study)
         search = _prepare(settings, found)
         study.claim(_identity(search))
@@ -247,7 +249,7 @@ def _prepare(settings: Tuning, found: Folder) -> Search:
 
 
 def _identity(search: Search) -> dict:
-    """What must be the same whenever, and wherever, the search goes on."""
+    """What the trials saw: it must be the same whenever, and wherever, the search goes on."""
     data, held_out = search.data, set(search.train[search.held_out].tolist())
     pictures = sorted(
         (digest, int(label), "held out" if i in held_out else str(part))
@@ -255,7 +257,6 @@ def _identity(search: Search) -> dict:
     )
     network = zoo.split(search.model, "pre_logits")[0]
     return {
-        "model": search.settings.model,
         "weights": features.fingerprint(network, data.framing)[:12],
         "pictures": f"{len(pictures)} of {hashlib.sha256(repr(pictures).encode()).hexdigest()[:12]}",
         "views": search.views,
@@ -281,6 +282,14 @@ def _run_trials(search: Search, study: store.Study, tuner, scope: Scope) -> None
     """All that are left, here or in processes of their own."""
     settings = search.settings
 
+    def work(trial: loop.Trial) -> dict:
+        try:
+            return scope.work(trial)
+        except Exception:
+            if interrupted.is_set():  # by Ctrl-C while TensorFlow was tracing, which makes another exception of it
+                raise KeyboardInterrupt from None
+            raise
+
     def ended(record: dict) -> None:
         if settings.tensorboard and search.disk.left > 0:
             rows = [{"epoch": epoch, "loss": loss} for epoch, loss in record["history"]]
@@ -292,7 +301,7 @@ def _run_trials(search: Search, study: store.Study, tuner, scope: Scope) -> None
     with Board(settings.trials, functools.partial(records, study)):
         if count > 1:
             _start_workers(settings, count, gpus)
-        loop.search(tuner, scope.work, ended)  # alone; or what is left where workers have died
+        loop.search(tuner, work, ended)  # alone; or what is left where workers have died
 
 
 def _start_workers(settings: Tuning, count: int, gpus: Sequence[str]) -> None:

@@ -108,28 +108,27 @@ def _with_one(x):
     return ops.concatenate([x, ops.ones((x.shape[0], 1))], axis=1)
 
 
-def losses(logits, truth):
-    """(cross-entropy of each picture, probabilities)."""
+def losses(logits, hot, smoothing=0.0):
+    """Of each picture the cross-entropy, its gradient by the logits, and 1 where the guess is right."""
     top = ops.max(logits, axis=1, keepdims=True)
     powers = ops.exp(logits - top)
     total = ops.sum(powers, axis=1, keepdims=True)
-    return ops.log(total[:, 0]) + ops.sum(truth * (top - logits), axis=1), powers / total
+    truth = hot * (1 - smoothing) + smoothing / logits.shape[1]
+    loss = ops.log(total[:, 0]) + ops.sum(truth * (top - logits), axis=1)
+    return loss, powers / total - truth, ops.cast(ops.sum(hot * logits, axis=1) >= top[:, 0], "float32")
 
 
-def gradients(layers, x, truth, share, keep):
-    """(of the sum over pictures of share · cross-entropy by each layer, that sum)."""
-    last, logits = outputs(layers, x, keep)
-    each, guess = losses(logits, truth)
-    slope = (guess - truth) * share[:, None]
+def gradients(layers, x, last, slope, keep):
+    """By each layer, from those by the logits; `last` is what the last layer multiplies."""
     found = [ops.transpose(last) @ slope]
     if len(layers) == 2:
         back = ops.where(last[:, :-1] > 0, slope @ ops.transpose(layers[1][:-1]) * keep, 0.0)
         found.insert(0, ops.transpose(_with_one(x)) @ back)
-    return found, ops.sum(each * share)
+    return found
 
 
 def one_pass(layers, slots, x, labels, rows, shares, drawn, dropout, smoothing, rules, held_x, held_labels):
-    """One pass over the training part: layers and slots afterwards, the mean loss; and what is held out: loss, number right.
+    """One pass over the training part: layers and slots afterwards; loss and number right, there and on what is held out.
 
     Args:
         layers: matrices `(inputs + 1, outputs)`, whose last row is the bias; slots: two of that shape for each.
@@ -141,18 +140,22 @@ def one_pass(layers, slots, x, labels, rows, shares, drawn, dropout, smoothing, 
     classes = layers[-1].shape[1]
 
     def step(i, state):
-        layers, slots, total = state
-        truth = ops.one_hot(ops.take(labels, rows[i]), classes) * (1 - smoothing) + smoothing / classes
+        layers, slots, total, right = state
+        hot = ops.one_hot(ops.take(labels, rows[i]), classes)
         keep = ops.cast(ops.cast(drawn[i], "float32") >= 256 * dropout, "float32") / (1 - dropout)
-        slopes, loss = gradients(layers, ops.take(x, rows[i], axis=0), truth, shares[i], keep)
+        seen = ops.take(x, rows[i], axis=0)
+        last, logits = outputs(layers, seen, keep)
+        each, slope, hits = losses(logits, hot, smoothing)
+        slopes = gradients(layers, seen, last, slope * shares[i][:, None], keep)
         now = Rule(*ops.unstack(rules[i], len(Rule._fields)))
         new = [update(*each, now) for each in zip(layers, slopes, slots[::2], slots[1::2], strict=True)]
-        return [layer for layer, _, _ in new], [slot for _, m, v in new for slot in (m, v)], total + loss
+        layers, slots = [layer for layer, _, _ in new], [slot for _, m, v in new for slot in (m, v)]
+        return layers, slots, total + ops.sum(each * shares[i]), right + ops.sum(ops.where(shares[i] > 0, hits, 0.0))
 
-    layers, slots, total = ops.fori_loop(0, rows.shape[0], step, (layers, slots, ops.zeros(())))
-    logits, truth = outputs(layers, held_x)[1], ops.one_hot(held_labels, classes)
-    right = ops.sum(ops.cast(ops.sum(truth * logits, axis=1) >= ops.max(logits, axis=1), "float32"))
-    return layers, slots, total / rows.shape[0], ops.mean(losses(logits, truth)[0]), right
+    start = layers, slots, ops.zeros(()), ops.zeros(())
+    layers, slots, total, right = ops.fori_loop(0, rows.shape[0], step, start)
+    each, _, hits = losses(outputs(layers, held_x)[1], ops.one_hot(held_labels, classes))
+    return layers, slots, total / rows.shape[0], right, ops.mean(each), ops.sum(hits)
 
 
 @cache
@@ -215,13 +218,13 @@ class HeadTrainer:
             layers, slots, *measured = compiled()(
                 layers, slots, x, labels, *map(ops.convert_to_tensor, (rows, shares, drawn, *numbers, now)), *held_out
             )
-            loss, held_out_loss, right = map(float, measured)
+            loss, right, held_out_loss, held_out_right = map(float, measured)
             if not math.isfinite(loss + held_out_loss):
                 raise FloatingPointError(f"the loss became {loss + held_out_loss} in epoch {epoch}, with "
                                          f"{settings.optimizer} at a learning rate of {settings.learning_rate:g}")  # fmt: skip
-            held = (held_out_loss, right / len(self._held_out)) if len(self._held_out) else (None, None)
+            held = (held_out_loss, held_out_right / len(self._held_out)) if len(self._held_out) else (None, None)
             history.append({"epoch": epoch, "learning_rate": float(rates[epoch * steps - 1]), "loss": loss,
-                            "validation_loss": held[0], "validation_accuracy": held[1],
+                            "accuracy": right / len(self._train), "validation_loss": held[0], "validation_accuracy": held[1],
                             "seconds": time.monotonic() - began})  # fmt: skip
             if epoch == 1 or not stopping or held_out_loss < history[best]["validation_loss"]:
                 best, kept = epoch - 1, layers
