@@ -103,7 +103,7 @@ def as_dict(run, start: float) -> dict:
 
 def command(recipe: Recipe) -> str:
     """The command line that repeats a run."""
-    if recipe.strategy == "tuned":  # no flags say what a search has found
+    if recipe.tuned or recipe.strategy == "tuned":  # no flags say what a search has found
         return shlex.join(["zoo", "finetune", "--recipe", shown(recipe.folder.resolve() / "recipe.json")])
     words = ["zoo", "finetune", shown(recipe.data.resolve())]
     for setting in fields(Recipe):

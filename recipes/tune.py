@@ -237,10 +237,12 @@ def _prepare(settings: Tuning, found: Folder) -> Search:
     views = [view for view in VIEWS if not (view.endswith("mirrored") and settings.mirror == "no")]
     if frame.resize == frame.size:  # there is nothing outside the crop to see
         views = [view for view in views if not view.startswith("wide")]
+    # Two states of a training, of weights and the optimiser's two slots each, that a killed trial goes on from.
+    states = 24 * body.count_params() * (settings.workers or 1) if settings.scope == "finetune" else 0
     widths = [body.get_layer(stage).output.shape[-1] for stage in cuts]
     disk = Disk(
         settings.output, size(settings.disk), pictures=len(found.files) * frame.resize**2 * frame.channels,
-        features=4 * sum(widths) * len(views) * len(found.files), run=6 * body.count_params(),
+        features=4 * sum(widths) * len(views) * len(found.files), run=6 * body.count_params() + states,
         logs=logs(settings.trials, settings.epochs),
     )  # fmt: skip
     data = prepare(found, frame, settings.validation, settings.test, settings.seed)
@@ -267,10 +269,15 @@ def _plan(search: Search, study: store.Study) -> str:
     """What is about to happen."""
     settings, data = search.settings, search.data
     unseen = ", ".join(f"{len(data.part(name)):,} {name}" for name in ("validation", "test") if len(data.part(name)))
+    if settings.scope == "heads":
+        what = f"features of {', '.join(search.cuts)}, in {len(search.views)} views"
+    else:
+        head = "the best of a search" if study.optuna.user_attrs["identity"]["head"] else "solved: no search over heads is known"
+        what = f"fine-tuning, each trial in a process of its own; its head is {head}"
     lines = [
         f"{shown(data.root)}: {len(search.train):,} training images of {len(data.classes):,} classes, of which "
         f"{len(search.held_out):,} are held out to judge trials; no trial sees the others ({unseen or 'there are none'}).",
-        f"{settings.model}: features of {', '.join(search.cuts)}, in {len(search.views)} views.",
+        f"{settings.model}: {what}.",
         f"search {_name(settings)!r}: {settings.trials} trials by {settings.tuner}, of at most {settings.epochs} epochs; "
         f"{counted(records(study))} so far.",
         f"disk: at most {settings.disk} (--disk): {search.disk}; the rest for the {settings.keep} best models.",
