@@ -81,7 +81,8 @@ def fit_tuned(
     with_mirrored = any(mirrored[:used])
     path = [{"epochs": tried.epoch, "mirrored": with_mirrored, "loss": tried.loss, "accuracy": tried.accuracy}]
     history = [{"phase": "head"} | row for row in trained.history]
-    return Fitted(settings.kind, asdict(settings) | {"epochs": tried.epoch}, with_mirrored, 1, path, history=history)
+    decay = 2 * settings.l2 if settings.l2_schedule == "constant" else 0.0
+    return Fitted(settings.kind, asdict(settings) | {"epochs": tried.epoch}, with_mirrored, 1, path, decay, history)
 
 
 def _cosine(model, views, mirrored, labels, seed, choose_mirror, weights) -> Fitted:

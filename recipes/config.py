@@ -44,6 +44,15 @@ def seconds(budget: str) -> float:
 
 
 @dataclass(frozen=True)
+class FineTuneSettings:
+    """What `--strategy tuned` needs beside a recipe's own learning rate, epochs, augmentation and batch norm."""
+
+    freeze_until: str | None = None  # a stage; None trains everything
+    layer_decay: float = 1.0  # learning rate of each earlier stage relative to the next
+    weight_decay: float = 0.0  # decoupled: callbacks.optimizers
+
+
+@dataclass(frozen=True)
 class HeadSettings:
     """A head and how it is trained by `recipes.search.trainer`, as a search chooses it; nothing that is typed as flags."""
 
@@ -94,10 +103,11 @@ class Recipe:
     """A tag of the catalog, a file, or "none" for a random start; the model's first tag if not given."""
     alpha: float | None = None
     """Width multiplier, for the MobileNets."""
-    strategy: Literal["auto", "small", "medium", "large", "full", "lp_ft", "gradual", "scratch"] = "auto"
+    strategy: Literal["auto", "small", "medium", "large", "full", "lp_ft", "gradual", "scratch", "tuned"] = "auto"
     """How much to train: small, the head alone; medium, the last stage too; large, everything, the earlier the more slowly;
     full, everything at one rate; lp_ft, the head, then everything at a low rate; gradual, stage by stage; scratch, from a
-    random start; auto, by what is measured inside the training part."""
+    random start; tuned, as a search has found it (give its best.json as --recipe); auto, by what is measured inside the
+    training part."""
     batch_norm: Literal["inference", "affine", "adapt"] = "inference"
     """What batch norm does in fine-tuning: inference, all stays as pretrained; affine, scale and offset learn; adapt, the
     statistics follow the data."""
@@ -144,6 +154,8 @@ class Recipe:
     """Measure by so many folds inside the training part, too, and report mean and 95 % interval; costs as --seeds does."""
     tuned: Annotated[HeadSettings | None, Fixed, Suppress] = None
     """The head that a search has found, instead of --head; strategy small trains it."""
+    fine_tuning: Annotated[FineTuneSettings | None, Fixed, Suppress] = None
+    """How a search has found to fine-tune; strategy tuned does it."""
 
     def __post_init__(self):
         _check_positive(self, "image_size", "epochs", "learning_rate", "batch_size", "alpha", "seeds")
@@ -153,11 +165,14 @@ class Recipe:
             raise UserError(f"--folds must be 2 or more, found {self.folds}.")
         if self.folds and self.seeds > 1:
             raise UserError("--folds and --seeds are two ways to repeat a run: give one of them.")
+        if self.strategy == "tuned" and self.fine_tuning is None:
+            raise UserError("--strategy tuned needs what a search has found: the best.json of `zoo tune` as --recipe.")
         if self.labels and self.head == "cosine":
             raise UserError("--head cosine tells classes apart that exclude each other: with --labels choose another head.")
         if self.labels and self.balance != "none":
             raise UserError("--balance is for pictures with one label: with --labels each class is learnt by itself.")
-        others = {"strategy": "small", "head": "linear", "pooling": "average", "balance": "none", "labels": None}
+        others = {"strategy": "tuned" if self.fine_tuning else "small", "head": "linear", "pooling": "average",
+                  "balance": "none", "labels": None}  # fmt: skip
         for name in others if self.tuned else ():
             if getattr(self, name) != others[name]:
                 raise UserError(
@@ -166,18 +181,30 @@ class Recipe:
                 )
         _check_shares(self)
 
+    @property
+    def folder(self) -> Path:
+        """Of the run."""
+        return self.output or Path("runs") / self.data.resolve().name
+
+    def as_dict(self) -> dict:
+        """Values for JSON; `from_dict` reads them."""
+        return {k: str(v) if isinstance(v, Path) else v for k, v in dataclasses.asdict(self).items()}
+
     def save(self, path: Path) -> None:
-        values = {k: str(v) if isinstance(v, Path) else v for k, v in dataclasses.asdict(self).items()}
-        path.write_text(json.dumps(values, indent=2) + "\n")
+        path.write_text(json.dumps(self.as_dict(), indent=2) + "\n")
+
+    @classmethod
+    def from_dict(cls, values: dict) -> "Recipe":
+        paths = {name: Path(values[name]) for name in ("data", "output", "labels") if values.get(name)}
+        kinds = {"tuned": HeadSettings, "fine_tuning": FineTuneSettings}
+        parts = {name: kind(**values[name]) for name, kind in kinds.items() if values.get(name)}
+        return cls(**(values | paths | parts))
 
     @classmethod
     def load(cls, path: Path) -> "Recipe":
         """Raises UserError if there is no such file or it is no recipe."""
         try:
-            values = json.loads(Path(path).read_text())
-            paths = {name: Path(values[name]) for name in ("data", "output", "labels") if values.get(name)}
-            tuned = HeadSettings(**values["tuned"]) if values.get("tuned") else None
-            return cls(**(values | paths | {"tuned": tuned}))
+            return cls.from_dict(json.loads(Path(path).read_text()))
         except (OSError, ValueError, TypeError, AttributeError) as error:
             raise UserError(f"--recipe {path} cannot be read as a recipe.json: {error}.") from error
 

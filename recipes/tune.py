@@ -44,23 +44,22 @@ import sqlalchemy
 
 import zoo
 from recipes import features, finetune, runs, runtime
-from recipes.config import Recipe, Tuning, size
-from recipes.data import split
-from recipes.data.dataset import Dataset, prepare, strata
+from recipes.config import FineTuneSettings, HeadSettings, Recipe, Tuning, size
+from recipes.data.dataset import Dataset, prepare
 from recipes.data.sources import Folder, scan
 from recipes.errors import UserError, shown
 from recipes.evaluate import wilson
 from recipes.features import POOLED, VIEWS
 from recipes.report.search import render
-from recipes.search import events, loop, plots, space, store
+from recipes.search import events, fine_tuning, loop, plots, space, store
 from recipes.search.board import Board, counted, ranked
+from recipes.search.fine_tuning import FineTuner
 from recipes.search.kept import Disk, Kept, logs
 from recipes.search.oracle import oracle
 from recipes.search.trainer import HeadTrainer
 from recipes.strategies import probed
 from zoo.progress import interrupted
 
-HELD_OUT = 0.25  # share of the training pictures that judges trials
 STORAGE, MARK = "trials.db", ".study"
 FILES = {"trials.csv", "search.json", "report.html", "best.json", "best", "models", "tensorboard"}
 STATES = {"complete": "done", "fail": "failed"}  # the storage's words for what is called otherwise here
@@ -116,7 +115,7 @@ def run(settings: Tuning) -> None:
         home = owner and _at_home(settings, study)
         search = _prepare(settings, found)
         study.claim(_identity(search))
-        scope = SCOPES[settings.scope](search)
+        scope = over_heads(search) if settings.scope == "heads" else over_fine_tunings(search, _best_head(search, study))
         tuner = oracle(settings.tuner, study, scope.space, settings.trials, settings.seed, settings.epochs)
         runs.say(_plan(search, study))
         seconds = {"features": time.monotonic() - start}
@@ -152,7 +151,35 @@ def over_heads(search: Search) -> Scope:
     return Scope(hps, work, recipe)
 
 
-SCOPES = {"heads": over_heads}
+def over_fine_tunings(search: Search, head: HeadSettings | None) -> Scope:
+    """How much of the network to train, and how."""
+    settings = search.settings
+    cuts, policies = fine_tuning.choices(search.model, len(search.train) - len(search.held_out), settings.batch_size)
+    recipe = dataclasses.replace(_recipe(settings), tuned=head, strategy="tuned", fine_tuning=FineTuneSettings())
+    tuner = FineTuner(recipe, cuts, policies, settings.epochs, settings.output / "logs")
+    hps = keras_tuner.HyperParameters()
+    tuner.space(hps)
+    return Scope(hps, tuner.work, tuner.winner)
+
+
+def _best_head(search: Search, study: store.Study) -> HeadSettings | None:
+    """Of the searches over heads on the same pictures in the same storage, the best head of the last features; what the
+    first worker finds holds for this study.
+    """
+    mine = study.optuna.user_attrs["identity"]
+    if "head" not in mine:
+        same = {what: mine[what] for what in ("model", "weights", "pictures")}
+        done = [(known, record) for known, record in study.beside(same | {"scope": "heads"})
+                if record["state"] == "complete" and record["values"]["cut"] == "pre_logits"]  # fmt: skip
+        known, best = min(done, key=lambda one: one[1]["loss"], default=(None, None))
+        head = None
+        if best:
+            chosen = keras_tuner.HyperParameters()
+            chosen.values = best["values"]
+            head = dataclasses.asdict(space.heads(chosen, list(search.cuts), known["views"], known["epochs"]))
+        study.claim({"head": head})
+        mine = study.optuna.user_attrs["identity"]
+    return mine["head"] and HeadSettings(**mine["head"])
 
 
 def _recipe(settings: Tuning) -> Recipe:
@@ -210,17 +237,16 @@ def _prepare(settings: Tuning, found: Folder) -> Search:
     views = [view for view in VIEWS if not (view.endswith("mirrored") and settings.mirror == "no")]
     if frame.resize == frame.size:  # there is nothing outside the crop to see
         views = [view for view in views if not view.startswith("wide")]
+    # Two states of a training, of weights and the optimiser's two slots each, that a killed trial goes on from.
+    states = 24 * body.count_params() * (settings.workers or 1) if settings.scope == "finetune" else 0
     widths = [body.get_layer(stage).output.shape[-1] for stage in cuts]
     disk = Disk(
         settings.output, size(settings.disk), pictures=len(found.files) * frame.resize**2 * frame.channels,
-        features=4 * sum(widths) * len(views) * len(found.files), run=6 * body.count_params(),
+        features=4 * sum(widths) * len(views) * len(found.files), run=6 * body.count_params() + states,
         logs=logs(settings.trials, settings.epochs),
     )  # fmt: skip
     data = prepare(found, frame, settings.validation, settings.test, settings.seed)
-    train = data.part("train")
-    digests, labels = [data.digests[i] for i in train], strata(data.labels[train])
-    parts = split.assign(labels, digests, [""] * len(train), {"validation": HELD_OUT}, settings.seed)
-    held_out = np.flatnonzero(np.array(parts) == "validation")
+    train, held_out = data.part("train"), data.inner(settings.seed).part("validation")
     return Search(settings, finetune.new_head(recipe, body, data), data, train, held_out, cuts, views, disk)
 
 
@@ -243,10 +269,15 @@ def _plan(search: Search, study: store.Study) -> str:
     """What is about to happen."""
     settings, data = search.settings, search.data
     unseen = ", ".join(f"{len(data.part(name)):,} {name}" for name in ("validation", "test") if len(data.part(name)))
+    if settings.scope == "heads":
+        what = f"features of {', '.join(search.cuts)}, in {len(search.views)} views"
+    else:
+        head = "the best of a search" if study.optuna.user_attrs["identity"]["head"] else "solved: no search over heads is known"
+        what = f"fine-tuning, each trial in a process of its own; its head is {head}"
     lines = [
         f"{shown(data.root)}: {len(search.train):,} training images of {len(data.classes):,} classes, of which "
         f"{len(search.held_out):,} are held out to judge trials; no trial sees the others ({unseen or 'there are none'}).",
-        f"{settings.model}: features of {', '.join(search.cuts)}, in {len(search.views)} views.",
+        f"{settings.model}: {what}.",
         f"search {_name(settings)!r}: {settings.trials} trials by {settings.tuner}, of at most {settings.epochs} epochs; "
         f"{counted(records(study))} so far.",
         f"disk: at most {settings.disk} (--disk): {search.disk}; the rest for the {settings.keep} best models.",
@@ -328,6 +359,7 @@ def records(study: store.Study) -> list[dict]:
         {
             "trial": row["trial"], "state": STATES.get(row["state"], row["state"]), "loss": row["loss"],
             "accuracy": row["result"].get("accuracy"), "epoch": row["result"].get("epoch"), "values": row["values"],
+            "result": row["result"],
             "seed": row["seed"], "worker": f"{row['host']}:{row['pid']}", "seconds": row["seconds"], "runs": row["runs"],
             "started": row["began"] and row["began"].isoformat(sep=" ", timespec="seconds"), "message": row["message"],
         }

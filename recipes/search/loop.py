@@ -14,6 +14,7 @@ from keras_tuner.engine.base_tuner import BaseTuner
 from keras_tuner.engine.trial import Trial as KerasTrial
 from keras_tuner.engine.trial import TrialStatus
 
+from recipes.errors import UserError
 from recipes.search.oracle import SharedOracle
 
 
@@ -80,7 +81,8 @@ class Loop(BaseTuner):
             trial.status, trial.score = TrialStatus.STOPPED, trial.outcome["history"][-1][1]
         except Exception as error:
             trial.status, trial.score = TrialStatus.FAILED, None
-            trial.message = trial.outcome["message"] = f"{type(error).__name__}: {error}".rstrip(": ")
+            kind = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
+            trial.message = trial.outcome["message"] = f"{kind}{error}".rstrip(": ")
             trial.outcome["traceback"] = traceback.format_exc()
         except BaseException:  # Ctrl-C: it is nobody's fault, and another worker may have it at once
             study.give_back(trial.row)

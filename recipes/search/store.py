@@ -64,6 +64,15 @@ class Study:
             if asked.keys() - known.keys():
                 self.optuna.set_user_attr("identity", {**known, **asked})
 
+    def beside(self, identity: Mapping) -> list[tuple[dict, dict]]:
+        """(identity, record) of the trials of all studies in the same storage that agree in these points."""
+        found = []
+        for other in optuna.get_all_study_summaries(self._storage, include_best_trial=False):
+            known = other.user_attrs.get("identity", {})
+            if all(known.get(what) == asked for what, asked in identity.items()):
+                found += [(known, record(row)) for row in self._storage.get_all_trials(other._study_id)]
+        return found
+
     def rows(self) -> list[FrozenTrial]:
         """All trials by number; not to be changed."""
         return self.optuna.get_trials(deepcopy=False)
