@@ -313,6 +313,15 @@ class Tuning:
         size(self.disk)
         _check_shares(self)
 
+    def words(self) -> list[str]:
+        """The command's arguments that stand for these settings."""
+        words = [str(self.data)]
+        for setting in dataclasses.fields(self)[1:]:
+            value = getattr(self, setting.name)
+            if value != setting.default:
+                words += [f"--{setting.name.replace('_', '-')}", *([] if value is True else [str(value)])]
+        return words
+
 
 @dataclass(frozen=True)
 class Prediction:

@@ -24,23 +24,17 @@ import contextlib
 import dataclasses
 import functools
 import hashlib
-import json
 import os
 import platform
-import shlex
-import subprocess
 import sys
 import time
 import uuid
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import keras
 import keras_tuner
 import numpy as np
-import sqlalchemy
 
 import zoo
 from recipes import features, finetune, runs, runtime
@@ -48,21 +42,18 @@ from recipes.config import FineTuneSettings, HeadSettings, Recipe, Tuning, size
 from recipes.data.dataset import Dataset, prepare
 from recipes.data.sources import Folder, scan
 from recipes.errors import UserError, shown
-from recipes.evaluate import wilson
 from recipes.features import POOLED, VIEWS
-from recipes.report.search import render
-from recipes.search import events, fine_tuning, loop, plots, space, store
-from recipes.search.board import Board, counted, ranked
+from recipes.search import events, fine_tuning, loop, space, store, workers
+from recipes.search.board import ENDED, Board, counted
 from recipes.search.fine_tuning import FineTuner
 from recipes.search.kept import Disk, Kept, logs
 from recipes.search.oracle import oracle
+from recipes.search.results import finish, records
 from recipes.search.trainer import HeadTrainer
 from recipes.strategies import probed
 from zoo.progress import interrupted
 
 STORAGE, MARK = "trials.db", ".study"
-FILES = {"trials.csv", "search.json", "report.html", "best.json", "best", "models", "tensorboard"}
-STATES = {"complete": "done", "fail": "failed"}  # the storage's words for what is called otherwise here
 
 
 @dataclass
@@ -122,7 +113,7 @@ def run(settings: Tuning) -> None:
         _run_trials(search, study, tuner, scope)
         seconds["search"] = time.monotonic() - start - seconds["features"]
         if home:
-            _finish(search, study, scope, seconds)
+            finish(search, study, scope, seconds)
         else:
             runs.say(f"{counted(records(study))}. Table, report and winner: {study.optuna.user_attrs['home']['where']}")
 
@@ -219,7 +210,7 @@ def _at_home(settings: Tuning, study: store.Study) -> bool:
     with study.lock():
         known = study.optuna.user_attrs.get("home")
         own = mark.read_text() if mark.exists() else None
-        ended = [record for record in records(study) if record["state"] in ("done", "pruned", "failed")]
+        ended = [record for record in records(study) if record["state"] in ENDED]
         if known and (own == known["mark"] or known["finished"] or len(ended) < settings.trials):
             return own == known["mark"]
         mark.write_text(own := uuid.uuid4().hex)
@@ -245,6 +236,7 @@ def _prepare(settings: Tuning, found: Folder) -> Search:
         features=4 * sum(widths) * len(views) * len(found.files), run=6 * body.count_params() + states,
         logs=logs(settings.trials, settings.epochs),
     )  # fmt: skip
+    runs.say(f"disk: at most {settings.disk} (--disk): {disk}; the rest for the {settings.keep} best models.")
     data = prepare(found, frame, settings.validation, settings.test, settings.seed)
     train, held_out = data.part("train"), data.inner(settings.seed).part("validation")
     return Search(settings, finetune.new_head(recipe, body, data), data, train, held_out, cuts, views, disk)
@@ -272,7 +264,8 @@ def _plan(search: Search, study: store.Study) -> str:
     if settings.scope == "heads":
         what = f"features of {', '.join(search.cuts)}, in {len(search.views)} views"
     else:
-        head = "the best of a search" if study.optuna.user_attrs["identity"]["head"] else "solved: no search over heads is known"
+        known = study.optuna.user_attrs["identity"]["head"]
+        head = "the best of a search" if known else "solved, because no search over heads is known"
         what = f"fine-tuning, each trial in a process of its own; its head is {head}"
     lines = [
         f"{shown(data.root)}: {len(search.train):,} training images of {len(data.classes):,} classes, of which "
@@ -280,7 +273,6 @@ def _plan(search: Search, study: store.Study) -> str:
         f"{settings.model}: {what}.",
         f"search {_name(settings)!r}: {settings.trials} trials by {settings.tuner}, of at most {settings.epochs} epochs; "
         f"{counted(records(study))} so far.",
-        f"disk: at most {settings.disk} (--disk): {search.disk}; the rest for the {settings.keep} best models.",
     ]
     return "\n".join(lines)
 
@@ -307,148 +299,6 @@ def _run_trials(search: Search, study: store.Study, tuner, scope: Scope) -> None
     count = settings.workers or max(1, len(gpus))
     with Board(settings.trials, functools.partial(records, study)):
         if count > 1:
-            _start_workers(settings, count, gpus)
+            storage = settings.storage or str((settings.output / STORAGE).resolve())
+            workers.run(dataclasses.replace(settings, workers=1, study=_name(settings), storage=storage), count, gpus)
         loop.search(tuner, work, ended)  # alone; or what is left where workers have died
-
-
-def _start_workers(settings: Tuning, count: int, gpus: Sequence[str]) -> None:
-    """Processes that join this search, each with its share of the cores and the GPUs; returns when the last has ended."""
-    joining = dataclasses.replace(
-        settings, workers=1, study=_name(settings), storage=settings.storage or str((settings.output / STORAGE).resolve())
-    )
-    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_setaffinity") else []
-    children = []
-    try:
-        for number in range(count):
-            environment = dict(os.environ)
-            if gpus:
-                environment["CUDA_VISIBLE_DEVICES"] = gpus[number % len(gpus)]
-            if cores:  # what this thread may use, a process that it starts may use
-                os.sched_setaffinity(0, cores[number % len(cores) :: count])
-            with open(settings.output / f"worker-{number + 1}.log", "w") as log:
-                command = [sys.executable, "-m", "recipes.tune", *_words(joining)]
-                children.append(subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log))
-        if cores:
-            os.sched_setaffinity(0, cores)
-        for number, child in enumerate(children, 1):
-            if child.wait():
-                log = settings.output / f"worker-{number}.log"
-                last = log.read_text(errors="replace").strip().splitlines()[-1:]
-                runs.say(f"worker {number} ended with status {child.returncode}: {shown(''.join(last))} (see {shown(log)})")
-    finally:
-        for child in children:
-            if child.poll() is None:
-                child.terminate()  # it gives its trial back
-        for child in children:
-            child.wait()
-
-
-def _words(settings: Tuning) -> list[str]:
-    """The command's arguments."""
-    words = [str(settings.data)]
-    for setting in dataclasses.fields(Tuning)[1:]:
-        value = getattr(settings, setting.name)
-        if value != setting.default:
-            words += [f"--{setting.name.replace('_', '-')}", *([] if value is True else [str(value)])]
-    return words
-
-
-def records(study: store.Study) -> list[dict]:
-    """The trials as `recipes.search.board` describes them."""
-    return [
-        {
-            "trial": row["trial"], "state": STATES.get(row["state"], row["state"]), "loss": row["loss"],
-            "accuracy": row["result"].get("accuracy"), "epoch": row["result"].get("epoch"), "values": row["values"],
-            "result": row["result"],
-            "seed": row["seed"], "worker": f"{row['host']}:{row['pid']}", "seconds": row["seconds"], "runs": row["runs"],
-            "started": row["began"] and row["began"].isoformat(sep=" ", timespec="seconds"), "message": row["message"],
-        }
-        for row in store.trials(study)
-    ]  # fmt: skip
-
-
-def _finish(search: Search, study: store.Study, scope: Scope, seconds: dict[str, float]) -> None:
-    """Table, pictures, report; the winner's run; the report again, with what it has reached.
-
-    Raises:
-        UserError: no trial has a score.
-    """
-    output, trials = search.settings.output, records(study)
-    _table(output / "trials.csv", trials)
-    best = ranked(trials)
-    if not best:
-        reasons = "; ".join(dict.fromkeys(trial["message"] for trial in trials if trial["state"] == "failed"))
-        raise UserError(f"No trial has a score. {shown(reasons)}")
-    _report(search, study, trials, None, seconds)
-    recipe, file = scope.recipe(best[0]), output / "best.json"
-    start = time.monotonic()
-    recipe.save(new := output / ".best.json.new")
-    result = output / "best" / "result.json"
-    if not (file.exists() and file.read_bytes() == new.read_bytes() and result.exists()):
-        os.replace(new, file)
-        runs.say(f"\nThe winner, trial {best[0]['trial']}, trained anew on all training images:")
-        finetune.run(recipe)
-    new.unlink(missing_ok=True)
-    seconds["winner"] = time.monotonic() - start
-    _report(search, study, trials, json.loads(result.read_text()), seconds)
-    with study.lock():
-        study.optuna.set_user_attr("home", study.optuna.user_attrs["home"] | {"finished": True})
-    runs.say(f"\ntrials, best models and winner: {shown(output)}; report: {shown(output / 'report.html')}")
-    runs.say(f"again: zoo finetune --recipe {shlex.quote(shown(file))}")
-
-
-def _table(path: Path, trials: Sequence[Mapping]) -> None:
-    """A row a trial, a column a hyper-parameter."""
-    names = dict.fromkeys(name for trial in trials for name in trial["values"])
-    rows = [
-        {name: trial[name] for name in ("trial", "state", "loss", "accuracy", "epoch")}
-        | {name: trial["values"].get(name) for name in names}
-        | {name: trial[name] for name in ("seed", "worker", "started", "seconds", "runs", "message")}
-        for trial in trials
-    ]
-    runs.write_csv(new := path.with_name(f".{path.name}.new"), rows)
-    os.replace(new, path)
-
-
-def _report(search: Search, study: store.Study, trials: Sequence[Mapping], winner: dict | None, seconds: dict) -> None:
-    """search.json, the pictures and the page."""
-    settings, data, output = search.settings, search.data, search.settings.output
-    best, states = ranked(trials), Counter(trial["state"] for trial in trials)
-    importance, explained = plots.importance(trials)
-    figures = {"loss by trial": plots.draw_progress(trials)}
-    names = list(importance) or plots.varied(trials)
-    if names:
-        figures["parallel coordinates"] = plots.draw_coordinates(trials, names)
-    if importance:
-        figures["importance"] = plots.draw_importance(importance, explained)
-    right = round(best[0]["accuracy"] * len(search.held_out))
-    if settings.storage and "://" in settings.storage:  # shown without its password
-        settings = dataclasses.replace(settings, storage=sqlalchemy.make_url(settings.storage).render_as_string())
-    result = {
-        "schema": runs.SCHEMA, "recipe": "tune",
-        "command": shlex.join(["zoo", "tune", *_words(settings)]),
-        "repeat": shlex.join(["zoo", "finetune", "--recipe", str(output / "best.json")]),
-        "settings": json.loads(json.dumps(dataclasses.asdict(settings), default=str)),
-        "identity": study.optuna.user_attrs["identity"],
-        "data": str(data.root.resolve()).encode("utf-8", "backslashreplace").decode(), "classes": list(data.classes),
-        "counts": {"trials": len(trials), **states, "scored": len(best), "train": len(search.train),
-                   "held_out": len(search.held_out), **{name: len(data.part(name)) for name in ("validation", "test")}},
-        "best": best[0] | {"accuracy_interval": wilson(right, len(search.held_out))},
-        "importance": importance, "explained": explained,
-        "winner": winner and {"folder": "best", "metrics": winner["metrics"]},
-        "workers": dict(Counter(trial["worker"] for trial in trials if trial["state"] != "waiting")),
-        "disk": str(search.disk), "model": {"name": settings.model, "weights": search.model.origin.weights},
-        "seconds": seconds, "versions": runs.versions(), "seed": settings.seed,
-    }  # fmt: skip
-    for title, figure in figures.items():
-        _replace(output / f"{title.replace(' ', '_')}.png", lambda path, f=figure: f.savefig(path, dpi=120, format="png"))
-    _replace(output / "search.json", lambda path: runs.write_json(path, result))
-    page = render(result, trials, figures)
-    _replace(output / "report.html", lambda path: path.write_text(page, encoding="utf-8"))
-
-
-def _replace(path: Path, write: Callable[[Path], object]) -> None:
-    """Under a name of its own first: what is there is whole at any time."""
-    new = path.with_name(f".{path.name}.new")
-    write(new)
-    os.replace(new, path)

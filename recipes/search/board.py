@@ -91,9 +91,10 @@ class Board:
         for name in ("trial", "loss", "accuracy", "epoch"):
             table.add_column(name, justify="right")
         table.add_column("hyper-parameters", ratio=1)
-        for record in ranked(records)[:ROWS]:
+        rows = max(1, min(ROWS, (self._live.console.height - 6) // 2 if self._live else ROWS))  # of two lines each
+        for record in ranked(records)[:rows]:
             cells = (str(record["trial"]), f"{record['loss']:.4f}", f"{record['accuracy']:.1%}", str(record["epoch"]))
-            table.add_row(*cells, Text(described(record["values"])))
+            table.add_row(*cells, Text(brief(record["values"])))
         return table
 
     def _title(self, records: Sequence[Mapping]) -> str:
@@ -125,6 +126,17 @@ def standing(records: Sequence[Mapping]) -> str:
 def described(values: Mapping) -> str:
     """Hyper-parameters as text."""
     return ", ".join(f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}" for name, value in values.items())
+
+
+def brief(values: Mapping) -> str:
+    """The same, short: a word speaks for itself, and so does what is switched on or off."""
+    words = []
+    for name, value in values.items():
+        if isinstance(value, bool):
+            words += [name] if value else []
+        else:
+            words.append(value if isinstance(value, str) else described({name: value}))
+    return ", ".join(words)
 
 
 def _ended(records: Sequence[Mapping]) -> int:
