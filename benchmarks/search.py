@@ -175,10 +175,10 @@ class OnFeatures:
         truth, counts = np.eye(problem.classes), np.bincount(problem.labels[problem.train])
         balanced = {i: len(problem.train) / problem.classes / n for i, n in enumerate(counts)}
         stop = keras.callbacks.EarlyStopping("val_log_loss", mode="min", patience=settings.patience)
-        options["callbacks"] = [*options.pop("callbacks", []), *([] if epochs else [stop])]
+        callbacks = [*options.pop("callbacks", []), *([] if epochs else [stop])]
         return model.fit(x, truth[problem.labels[problem.train]], batch_size=BATCH, epochs=epochs or settings.epochs,
-                         validation_data=(held_out, truth[problem.labels[problem.held_out]]), verbose=0,
-                         class_weight=balanced if settings.class_weights else None, **options)  # fmt: skip
+                         validation_data=(held_out, truth[problem.labels[problem.held_out]]), callbacks=callbacks,
+                         class_weight=balanced if settings.class_weights else None, **({"verbose": 0} | options))  # fmt: skip
 
 
 def heads(settings, problem: Problem) -> dict:
@@ -235,7 +235,7 @@ def kerastuner(settings, problem: Problem) -> dict:
 
         def fit(self, hp, model, **options):
             start = time.monotonic()
-            found = model.fit(x[problem.train], truth[problem.train], batch_size=32, epochs=measured, verbose=0,
+            found = model.fit(x[problem.train], truth[problem.train], batch_size=32, epochs=measured,
                               validation_data=(x[problem.held_out], truth[problem.held_out]), **options)  # fmt: skip
             seconds.append((time.monotonic() - start) / measured)
             return found
