@@ -71,16 +71,15 @@ def test_the_recipe_of_the_run_repeats_it(finished, tmp_path):
 @pytest.mark.slow
 def test_the_head_is_trained_on_all_for_the_epochs_that_a_fold_said():
     rng = np.random.default_rng(0)
-    labels = np.arange(80) % 4
-    views = (rng.normal(size=(4, 84))[labels] + 2 * rng.normal(size=(2, 80, 84))).astype("float32")
-    settings = replace(TUNED, cut="pre_logits")
-    model = zoo.new_head(zoo.lenet5(num_classes=0), 4, head=lambda *given: standardized(*given, units=24))
-    fitted = classifiers.fit_tuned(model, settings, views, [False, False], labels, seed=2)
-    everything = HeadTrainer({"pre_logits": views}, labels, np.arange(80), np.arange(0), 4)
-    expected = everything.train(settings, 2, last=fitted.chosen["epochs"])
+    labels = np.arange(80) % 10  # shapes as in the run, which are compiled already
+    views = (2 * rng.normal(size=(10, 16))[labels] + rng.normal(size=(2, 80, 16))).astype("float32")
+    model = zoo.new_head(shorten(zoo.lenet5(num_classes=0), "stage2"), 10, head=lambda *given: standardized(*given, units=24))
+    fitted = classifiers.fit_tuned(model, TUNED, views, [False, False], labels, seed=2)
+    everything = HeadTrainer({"stage2": views}, labels, np.arange(80), np.arange(0), 10)
+    expected = everything.train(TUNED, 2, last=fitted.chosen["epochs"])
     assert expected.loss is None and len(fitted.history) == expected.epoch == fitted.path[0]["epochs"]
     tail = zoo.split(model, "pre_logits")[1]
-    centre, scale = everything.standard("pre_logits")
+    centre, scale = everything.standard("stage2")
     kernel, bias, last, free = expected.weights
     logits = np.maximum((views[0] - centre) / scale @ kernel + bias, 0) @ last + free
     np.testing.assert_allclose(np.log(array(tail(views[0]))), logits - np.log(np.exp(logits).sum(axis=1, keepdims=True)),
