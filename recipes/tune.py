@@ -272,7 +272,8 @@ def _plan(search: Search, study: store.Study) -> str:
     if settings.scope == "heads":
         what = f"features of {', '.join(search.cuts)}, in {len(search.views)} views"
     else:
-        head = "the best of a search" if study.optuna.user_attrs["identity"]["head"] else "solved: no search over heads is known"
+        known = study.optuna.user_attrs["identity"]["head"]
+        head = "the best of a search over heads" if known else "solved, for no search over heads is known"
         what = f"fine-tuning, each trial in a process of its own; its head is {head}"
     lines = [
         f"{shown(data.root)}: {len(search.train):,} training images of {len(data.classes):,} classes, of which "
