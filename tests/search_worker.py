@@ -75,7 +75,7 @@ def run(storage, log, trials, sleep=0.01, hangs_in=0, dies=None, machine=None, a
 
 
 def by_kerastuner(folder, trials):
-    """Write what KerasTuner's own random search tries, to values.json; the oracle's seed is 1 for 0, which it takes for none."""
+    """Write to values.json what KerasTuner's own random search tries; its seed is 1 for our 0, which it takes for none."""
     warnings.simplefilter("ignore", DeprecationWarning)  # of KerasTuner's `synchronized`
     made = keras_tuner.oracles.RandomSearchOracle(keras_tuner.Objective("loss", "min"), trials, seed=1, hyperparameters=space())
     made._set_project_dir(str(folder), "tuner")

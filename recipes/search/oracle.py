@@ -5,7 +5,7 @@ newest one. It decides the same in every worker and after every restart.
 
     random     KerasTuner's random search
     grid       KerasTuner's grid search, each combination once
-    bayesian   KerasTuner's Gaussian process
+    bayesian   KerasTuner's Gaussian process; it thinks for seconds about a trial where there are many hyper-parameters
     hyperband  KerasTuner's Hyperband: the values tuner/epochs, tuner/initial_epoch and tuner/trial_id say what is promoted
     tpe        Optuna's tree-structured Parzen estimator; trials worse than the median at the same epoch end early
     asha       random, and Optuna's asynchronous successive halving: in each rung only the best third goes on
@@ -20,6 +20,7 @@ from collections.abc import Mapping, Sequence
 
 import keras_tuner
 import optuna
+import sklearn.exceptions
 from keras_tuner.engine.trial import Trial, TrialStatus
 from keras_tuner.oracles import BayesianOptimizationOracle, GridSearchOracle, HyperbandOracle, RandomSearchOracle
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
@@ -130,7 +131,10 @@ class Grid(SharedOracle, GridSearchOracle):
 
 
 class Bayesian(SharedOracle, BayesianOptimizationOracle):
-    pass
+    def populate_space(self, trial_id: str) -> dict:
+        with warnings.catch_warnings():  # of a process that could be fitted better still
+            warnings.simplefilter("ignore", sklearn.exceptions.ConvergenceWarning)
+            return super().populate_space(trial_id)
 
 
 class Hyperband(SharedOracle, HyperbandOracle):

@@ -332,7 +332,7 @@ def _differ(what: str, known: Mapping, asked: Mapping) -> str:
     """The first place where two values part."""
     one, other = known[what], asked[what]
     if isinstance(one, list) and isinstance(other, list):
-        one, other = next(((a, b) for a, b in zip(one, other, strict=False) if a != b), (f"{len(one)} of", f"{len(other)}"))
+        one, other = next(((a, b) for a, b in zip(one, other, strict=False) if a != b), (f"{len(one)} of them", str(len(other))))
     return f"{what} {_short(one)}, not {_short(other)}"
 
 

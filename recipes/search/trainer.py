@@ -104,6 +104,12 @@ def outputs(layers, x, keep=1.0):
     return x, x @ last
 
 
+def kept(drawn, dropout):
+    """What inverted dropout multiplies by: of random bytes those below 256 · `dropout` drop a number."""
+    below = ops.floor(256 * dropout)
+    return ops.where(ops.cast(drawn, "float32") < below, 0.0, 256 / (256 - below))
+
+
 def _with_one(x):
     return ops.concatenate([x, ops.ones((x.shape[0], 1))], axis=1)
 
@@ -134,7 +140,7 @@ def one_pass(layers, slots, x, labels, rows, shares, drawn, dropout, smoothing, 
         layers: matrices `(inputs + 1, outputs)`, whose last row is the bias; slots: two of that shape for each.
         x, labels: `(samples, features)`, `(samples,)`.
         rows, shares: `(steps, batch)`, the samples of each step, and how much each counts; those that fill up a batch nothing.
-        drawn: `(steps, batch, width)`, random bytes: those below 256 · `dropout` drop a number.
+        drawn: `(steps, batch, width)`, random bytes, see `kept`.
         rules: `(steps, numbers)`, a `Rule` a step.
     """
     classes = layers[-1].shape[1]
@@ -142,7 +148,7 @@ def one_pass(layers, slots, x, labels, rows, shares, drawn, dropout, smoothing, 
     def step(i, state):
         layers, slots, total, right = state
         hot = ops.one_hot(ops.take(labels, rows[i]), classes)
-        keep = ops.cast(ops.cast(drawn[i], "float32") >= 256 * dropout, "float32") / (1 - dropout)
+        keep = kept(drawn[i], dropout)
         seen = ops.take(x, rows[i], axis=0)
         last, logits = outputs(layers, seen, keep)
         each, slope, hits = losses(logits, hot, smoothing)
