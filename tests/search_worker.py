@@ -43,7 +43,7 @@ def run(storage, log, trials, sleep=0.01, hangs_in=0, dies=None, machine=None, a
 
     Args:
         hangs_in: of the trials that this worker begins, the one that goes on only when there is a file LOG.PROCESS.
-        dies: (method of the storage, after how many calls of it), by a SIGKILL of its own.
+        dies: (method of the storage, a word in its arguments): after the second such call, by a SIGKILL of its own.
         machine: what it takes for the machine it runs on; signs of life are of every second then, and missed after four.
         at: when to begin, to be one of many at once.
     """
@@ -95,14 +95,14 @@ def _until(file):
         time.sleep(0.02)
 
 
-def _die(storage, method, calls):
+def _die(storage, method, word):
     original, done = getattr(storage, method), 0
 
     def counted(*arguments, **named):
         nonlocal done
-        done += 1
+        done += word in repr(arguments)
         result = original(*arguments, **named)
-        if done == calls:
+        if done == 2:
             os.kill(os.getpid(), signal.SIGKILL)
         return result
 

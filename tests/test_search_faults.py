@@ -165,12 +165,12 @@ def test_kills_between_any_two_steps_of_a_trial(search, undisturbed):
     """One worker after another dies in its second trial: after the row's creation, its worker's name, the first sign of life,
     the start, the result, the end.
     """
-    steps = [("create_new_trial", 1), ("set_trial_user_attr", 3), ("record_heartbeat", 2), ("set_trial_state_values", 3),
-             ("set_trial_user_attr", 4), ("set_trial_state_values", 4)]  # fmt: skip
-    for method, calls in steps:
-        worker = search.start(sleep=0, dies=(method, calls))
+    note, state = "set_trial_user_attr", "set_trial_state_values"
+    for method, word in [("create_new_trial", ""), (note, "'run'"), ("record_heartbeat", ""), (state, "RUNNING"),
+                         (note, "'outcome'"), (state, "COMPLETE")]:  # fmt: skip
+        worker = search.start(sleep=0, dies=(method, word))
         worker.join(300)
-        assert worker.exitcode == -signal.SIGKILL, method
+        assert worker.exitcode == -signal.SIGKILL, (method, word)
     trials = search.finish(search.start(sleep=0))
     assert right(trials, undisturbed)
     assert max(t["deaths"] for t in trials) < store.DEATHS
@@ -224,12 +224,14 @@ def test_a_trial_that_kills_its_workers_is_given_up(search):
     assert [t["state"] for t in others] == ["complete", "complete"]
 
 
-def test_two_workers_enumerate_the_grid_once(search):
-    trials = search.finish(*[search.start(100, tuner="grid", sleep=0.03) for _ in range(2)])
+def test_the_grid_is_enumerated_once_by_three_workers_of_whom_one_dies(search):
+    dying, *others = [search.start(100, tuner="grid", sleep=0.03, hangs_in=n) for n in (1, 0)]
+    search.until(dying, 1)
+    search.kill(dying)
+    trials = search.finish(*others, search.start(100, tuner="grid"))
     combinations = [(1, 0.1), (1, 0.2), (2, 0.1), (2, 0.2), (3, 0.1, "a"), (3, 0.1, "b"), (3, 0.2, "a"), (3, 0.2, "b")]
     assert sorted(tuple(t["values"].values()) for t in trials) == combinations
-    assert Counter(trial for trial, *_ in search.log()) == Counter(range(8))
-    assert len({t["pid"] for t in trials}) == 2
+    assert Counter(trial for trial, *_ in search.log("end")) == Counter(range(8))
 
 
 def test_a_second_search_in_a_folder_is_refused_with_the_owner_named(context, tmp_path):

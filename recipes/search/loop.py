@@ -85,7 +85,8 @@ class Loop(BaseTuner):
             trial.message = trial.outcome["message"] = f"{kind}{error}".rstrip(": ")
             trial.outcome["traceback"] = traceback.format_exc()
         except BaseException:  # Ctrl-C: it is nobody's fault, and another worker may have it at once
-            study.give_back(trial.row)
+            with contextlib.suppress(Exception):  # if it cannot be told, it is seen
+                study.give_back(trial.row)
             raise
 
     def on_trial_end(self, trial: KerasTrial) -> None:

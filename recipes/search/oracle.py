@@ -26,7 +26,7 @@ from keras_tuner.oracles import BayesianOptimizationOracle, GridSearchOracle, Hy
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import FrozenTrial, TrialState
 
-from recipes.search.store import Study
+from recipes.search.store import Study, patient
 
 STATUS = {
     TrialState.COMPLETE: TrialStatus.COMPLETED, TrialState.FAIL: TrialStatus.FAILED, TrialState.WAITING: TrialStatus.RUNNING,
@@ -42,21 +42,24 @@ class SharedOracle(keras_tuner.Oracle):
     study: Study
     prunes = False
 
+    @patient
     def create_trial(self, tuner_id: str) -> Trial:
         """The next trial to run; waits where there is none now but others still run, for one of them may come back."""
         pause = 0.05
         while True:
             with self.study.lock():
-                rows = self.study.rows()
-                row = self.study.again(rows) or self._add(rows)
+                rows, unfinished = self.study.look()
+                self._look(rows)
+                row = self.study.again(unfinished) or self._add(rows)
             if row is not None:
                 self.trials[str(row.number)] = trial = self._trial(row)
                 return trial
-            if all(row.state.is_finished() for row in rows):
+            if not unfinished:
                 return Trial(self.hyperparameters.copy(), status=TrialStatus.STOPPED)
             time.sleep(pause * random.uniform(0.5, 1.5))
             pause = min(2 * pause, 5)
 
+    @patient
     def end_trial(self, trial: Trial) -> dict:
         """Write it down; its record, see `store.record`."""
         state = next(state for state, status in STATUS.items() if status == trial.status)
@@ -64,7 +67,8 @@ class SharedOracle(keras_tuner.Oracle):
 
     def get_best_trials(self, num_trials: int = 1) -> list[Trial]:
         """Finished ones only, where KerasTuner makes up the number with failed ones."""
-        self._look(self.study.rows())
+        with self.study.lock():
+            self._look(self.study.look()[0])
         finished = [trial for trial in self.trials.values() if trial.status == TrialStatus.COMPLETED]
         return sorted(finished, key=lambda trial: trial.score)[:num_trials]
 
@@ -73,7 +77,6 @@ class SharedOracle(keras_tuner.Oracle):
 
     def _add(self, rows: Sequence[FrozenTrial]) -> FrozenTrial | None:
         """One more trial, if the tuner gives one now."""
-        self._look(rows)
         if len(rows) >= self.max_trials:
             return None
         response = self.populate_space(str(len(rows)))
@@ -86,7 +89,7 @@ class SharedOracle(keras_tuner.Oracle):
         """See the trials of all workers, and the notes that lie with the newest."""
         for row in rows:
             known = self.trials.get(str(row.number))
-            if known is None or known.status == TrialStatus.RUNNING:
+            if known is None or known.row is not row:
                 self.trials[str(row.number)] = trial = self._trial(row)
                 self._record_values(trial)
         self.ongoing_trials = {name: trial for name, trial in self.trials.items() if trial.status == TrialStatus.RUNNING}
@@ -148,7 +151,7 @@ class Sampled(SharedOracle):
 
     def populate_space(self, trial_id: str) -> dict:
         memory = optuna.create_study(sampler=self._sampler(self.seed + int(trial_id)))
-        memory.add_trials(self.study.rows())
+        memory.add_trials([trial.row for trial in self.trials.values()])
         asked, hps = memory.ask(), keras_tuner.HyperParameters()
         for hp in self.hyperparameters.space:
             hps.merge([hp])

@@ -16,14 +16,16 @@ import fcntl
 import functools
 import hashlib
 import json
+import math
 import os
 import platform
+import random
 import sqlite3
 import threading
 import time
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
@@ -35,16 +37,60 @@ from recipes.errors import UserError, shown
 from recipes.runs import say
 
 BEAT, GRACE = 10, 60  # seconds between two signs of life, and without one until a worker of another machine is dead
+PATIENCE = 600  # seconds for which a worker waits for a server that is away, as when it starts anew
 DEATHS = 3  # a trial in which so many workers have died is given to no other
 optuna.logging.set_verbosity(optuna.logging.ERROR)
+
+
+Lock = Callable[[], AbstractContextManager]
+
+
+def patient(call: Callable) -> Callable:
+    """Try again while the storage cannot be used. What this is put on can be cut off at any step anyway.
+
+    Raises:
+        UserError: it could not be for too long.
+    """
+
+    @functools.wraps(call)
+    def calling(*arguments, **named):
+        limit, pause = time.monotonic() + PATIENCE, 0.5
+        while True:
+            try:
+                return call(*arguments, **named)
+            except (sqlalchemy.exc.OperationalError, optuna.exceptions.StorageInternalError) as error:
+                if time.monotonic() > limit:
+                    raise UserError(f"The storage of the trials cannot be used ({_reason(error)}).") from error
+                if pause == 0.5:
+                    say(f"The storage of the trials cannot be used now ({_reason(error)}): trying for {PATIENCE / 60:.0f} min.")
+            time.sleep(pause * random.uniform(0.5, 1.5))
+            pause = min(2 * pause, 10)
+
+    return calling
+
+
+def _reason(error: Exception) -> str:
+    return shown(str(error.__cause__ or error).strip().splitlines()[0])
+
+
+@dataclass(frozen=True)
+class Unfinished:
+    """A trial that waits or runs, as it is now."""
+
+    trial_id: int
+    waits: bool
+    run: Mapping
+    silent: float
+    """Seconds since its worker's last sign of life."""
 
 
 class Study:
     """The trials of one search, shared by all its workers."""
 
-    def __init__(self, study: optuna.Study, lock: Callable[[], AbstractContextManager], where: str):
+    def __init__(self, study: optuna.Study, tables: optuna.storages.RDBStorage, lock: Lock, where: str):
         self.optuna, self.lock, self._where = study, lock, where
-        self._storage, self._id = study._storage, study._study_id
+        self._storage, self._id = tables, study._study_id
+        self._seen: dict[int, FrozenTrial] = {}
 
     def claim(self, identity: Mapping) -> None:
         """Write down what the study is of; who comes later must agree in each point.
@@ -55,7 +101,7 @@ class Study:
         name, asked = self.optuna.study_name, json.loads(json.dumps(identity))
         with self.lock():
             known = self.optuna.user_attrs.get("identity", {})
-            if not known and self.rows():
+            if not known and self.optuna.trials:
                 raise UserError(f"The study {name!r} in {self._where} was not begun by `zoo tune`: give another name.")
             for what in known.keys() & asked.keys():
                 if known[what] != asked[what]:
@@ -73,9 +119,36 @@ class Study:
                 found += [(known, record(row)) for row in self._storage.get_all_trials(other._study_id)]
         return found
 
-    def rows(self) -> list[FrozenTrial]:
-        """All trials by number; not to be changed."""
-        return self.optuna.get_trials(deepcopy=False)
+    def look(self) -> tuple[list[FrozenTrial], list[Unfinished]]:
+        """All trials by number, not to be changed, and how the unfinished ones stand; under the lock.
+
+        A row is read when it is new and when it has ended; in between only its worker changes. So the time does not grow with
+        the number of workers.
+        """
+        unfinished = self._unfinished()
+        were = {row._trial_id for row in self._seen.values() if not row.state.is_finished()}
+        newest = max((row._trial_id for row in self._seen.values()), default=-1)
+        for row in self._storage._get_trials(self._id, None, were - {one.trial_id for one in unfinished}, newest):
+            self._seen[row.number] = row
+        return [self._seen[number] for number in sorted(self._seen)], unfinished
+
+    def _unfinished(self) -> list[Unfinished]:
+        tables = optuna.storages._rdb.models
+        trial, run, sign = tables.TrialModel, tables.TrialUserAttributeModel, tables.TrialHeartbeatModel
+        query = (
+            sqlalchemy.select(trial.trial_id, trial.state, run.value_json, sign.heartbeat, sqlalchemy.func.now())
+            .join(run, (run.trial_id == trial.trial_id) & (run.key == "run"))
+            .outerjoin(sign, sign.trial_id == trial.trial_id)
+            .where(trial.study_id == self._id, trial.state.in_([TrialState.WAITING, TrialState.RUNNING]))
+            .order_by(trial.number)
+        )
+        with self._storage.engine.connect() as connection:
+            rows = connection.execute(query).all()
+        return [
+            Unfinished(trial_id, state == TrialState.WAITING, json.loads(run),
+                       (now.replace(tzinfo=None) - beat).total_seconds() if beat else math.inf)
+            for trial_id, state, run, beat, now in rows
+        ]  # fmt: skip
 
     def add(self, values: Mapping, seed: int, notes: Mapping, distributions: Mapping) -> FrozenTrial:
         """A new row, running for this worker; under the lock. `notes` are what the tuner must remember."""
@@ -86,20 +159,18 @@ class Study:
         )  # fmt: skip
         return self._take(self._storage.create_new_trial(self._id, row), row.user_attrs["run"])
 
-    def again(self, rows: Sequence[FrozenTrial]) -> FrozenTrial | None:
+    def again(self, unfinished: Sequence[Unfinished]) -> FrozenTrial | None:
         """The first of them that waits, or whose worker is dead, now running for this worker; under the lock."""
-        stale = set(self._storage._get_stale_trial_ids(self._id))
-        for row in rows:
-            if row.state == TrialState.WAITING:
-                return self._take(row._trial_id, row.user_attrs["run"])
-            run = row.user_attrs["run"]
-            if row.state == TrialState.RUNNING and _dead(run, row._trial_id in stale):
-                run = run | {"deaths": run["deaths"] + 1}
+        for one in unfinished:
+            if one.waits:
+                return self._take(one.trial_id, one.run)
+            if _dead(one):
+                run = one.run | {"deaths": one.run["deaths"] + 1}
                 if run["deaths"] < DEATHS:
-                    self._storage.set_trial_state_values(row._trial_id, TrialState.WAITING)
-                    return self._take(row._trial_id, run)
+                    self._storage.set_trial_state_values(one.trial_id, TrialState.WAITING)
+                    return self._take(one.trial_id, run)
                 message = f"{DEATHS} workers died in it, the last one process {run['pid']} on {run['host']}"
-                self._finish(row._trial_id, TrialState.FAIL, None, {"message": message})
+                self._finish(one.trial_id, TrialState.FAIL, None, {"message": message})
         return None
 
     def _take(self, trial_id: int, run: Mapping) -> FrozenTrial:
@@ -141,11 +212,11 @@ class Study:
             ended.set()
             thread.join()
 
+    @patient
     def report(self, row: FrozenTrial, epoch: int, loss: float) -> bool:
         """Note an intermediate loss; whether the study's pruner would stop here."""
-        trial = optuna.Trial(self.optuna, row._trial_id)
-        trial.report(loss, epoch)
-        return trial.should_prune()
+        self._storage.set_trial_intermediate_value(row._trial_id, epoch, loss)
+        return self.optuna.pruner.prune(self.optuna, self._storage.get_trial(row._trial_id))
 
     def _mine(self, row: FrozenTrial) -> bool:
         now = self._storage.get_trial(row._trial_id)
@@ -171,24 +242,21 @@ def open_study(storage: str | Path, name: str, identity: Mapping) -> Study:
         with lock(""):
             if not _is_address(storage):
                 _set_aside_if_damaged(Path(storage))
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # its heartbeat is
-                tables = optuna.storages.RDBStorage(address, _engine(address), heartbeat_interval=BEAT, grace_period=GRACE)
+            tables = optuna.storages.RDBStorage(address, _engine(address))
             _quick(tables.engine)
             study = optuna.create_study(storage=tables, study_name=name, load_if_exists=True)
     except ImportError as error:
         raise UserError("--storage postgresql://... needs psycopg2: pip install 'keras-transfer-zoo[postgresql]'.") from error
     except (sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.StorageInternalError, sqlite3.Error, OSError) as error:
-        reason = str(error.__cause__ or error).strip().splitlines()[0]
-        raise UserError(f"--storage {where} cannot be used ({shown(reason)}).") from error
-    opened = Study(study, functools.partial(lock, name), where)
+        raise UserError(f"--storage {where} cannot be used ({_reason(error)}).") from error
+    opened = Study(study, tables, functools.partial(lock, name), where)
     opened.claim(identity)
     return opened
 
 
 def trials(study: Study) -> list[dict]:
     """The records of all trials, by number."""
-    return [record(row) for row in study.rows()]
+    return [record(row) for row in study.optuna.get_trials(deepcopy=False)]
 
 
 def record(row: FrozenTrial) -> dict:
@@ -245,11 +313,12 @@ def _began(pid: int) -> str | None:
     return None if state in "ZX" else rest[18]
 
 
-def _dead(run: Mapping, stale: bool) -> bool:
+def _dead(trial: Unfinished) -> bool:
     """Of this machine's processes the kernel knows; of others, whether their signs of life stay away."""
+    run = trial.run
     if run["machine"] == _machine() and run["began"]:
         return _began(run["pid"]) != run["began"] or run["pid"] == os.getpid()  # who asks for a trial runs none
-    return stale
+    return trial.silent > GRACE
 
 
 def _is_address(storage: str | Path) -> bool:
@@ -332,7 +401,8 @@ def _differ(what: str, known: Mapping, asked: Mapping) -> str:
     """The first place where two values part."""
     one, other = known[what], asked[what]
     if isinstance(one, list) and isinstance(other, list):
-        one, other = next(((a, b) for a, b in zip(one, other, strict=False) if a != b), (f"{len(one)} of them", str(len(other))))
+        counts = f"{len(one)} of them", str(len(other))
+        one, other = next(((a, b) for a, b in zip(one, other, strict=False) if a != b), counts)
     return f"{what} {_short(one)}, not {_short(other)}"
 
 
