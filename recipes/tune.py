@@ -262,7 +262,7 @@ def _identity(search: Search) -> dict:
         "weights": features.fingerprint(network, data.framing)[:12],
         "pictures": f"{len(pictures)} of {hashlib.sha256(repr(pictures).encode()).hexdigest()[:12]}",
         "views": search.views,
-    }
+    } | ({"batch size": search.settings.batch_size} if search.settings.scope == "finetune" else {})
 
 
 def _plan(search: Search, study: store.Study) -> str:
