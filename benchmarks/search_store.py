@@ -10,7 +10,6 @@ reads those of all others. The table is in docs/scaling.md.
 
 import argparse
 import multiprocessing
-import resource
 import time
 import uuid
 from pathlib import Path
@@ -25,7 +24,7 @@ from recipes.search.oracle import oracle
 
 EPOCHS = 20
 # (tuner, workers, trials that there are then)
-STEPS = [("random", 1, 50), ("random", 4, 150), ("random", 1, 450), ("random", 1, 500), ("random", 4, 600), ("tpe", 1, 30)]
+STEPS = [("random", 1, 60), ("random", 4, 160), ("random", 1, 260), ("tpe", 1, 20)]
 
 
 def space() -> keras_tuner.HyperParameters:
@@ -41,30 +40,26 @@ def work(trial: loop.Trial) -> dict:
     return {"loss": trial.hyperparameters.values["number0"]}
 
 
-def worker(storage: str | Path, name: str, tuner: str, trials: int, start) -> None:
+def worker(storage: str | Path, name: str, tuner: str, trials: int, start, used) -> None:
     study = store.open_study(storage, name, {})
     tuned = oracle(tuner, study, space(), trials, 0, EPOCHS)
     start.wait()
+    began = time.process_time()
     loop.search(tuned, work)
+    used.put(time.process_time() - began)
 
 
 def measure(storage: str | Path, name: str, tuner: str, workers: int, trials: int) -> tuple[float, float]:
     """Seconds until the study has so many trials, and those of the workers' processors."""
-    used = processor()
-    start = multiprocessing.Barrier(workers + 1)
-    processes = [multiprocessing.Process(target=worker, args=(storage, name, tuner, trials, start)) for _ in range(workers)]
+    start, used = multiprocessing.Barrier(workers + 1), multiprocessing.Queue()
+    arguments = (storage, name, tuner, trials, start, used)
+    processes = [multiprocessing.Process(target=worker, args=arguments) for _ in range(workers)]
     for process in processes:
         process.start()
     start.wait()
     began = time.monotonic()
-    for process in processes:
-        process.join()
-    return time.monotonic() - began, processor() - used
-
-
-def processor() -> float:
-    children = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return children.ru_utime + children.ru_stime
+    spent = sum(used.get() for _ in processes)
+    return time.monotonic() - began, spent
 
 
 def beats(storage: str | Path, count: int = 200) -> float:

@@ -254,7 +254,7 @@ def _identity(search: Search) -> dict:
         "weights": features.fingerprint(network, data.framing)[:12],
         "pictures": f"{len(pictures)} of {hashlib.sha256(repr(pictures).encode()).hexdigest()[:12]}",
         "views": search.views,
-    }
+    } | ({"batch size": search.settings.batch_size} if search.settings.scope == "finetune" else {})
 
 
 def _plan(search: Search, study: store.Study) -> str:
@@ -265,7 +265,7 @@ def _plan(search: Search, study: store.Study) -> str:
         what = f"features of {', '.join(search.cuts)}, in {len(search.views)} views"
     else:
         known = study.optuna.user_attrs["identity"]["head"]
-        head = "the best of a search" if known else "solved, because no search over heads is known"
+        head = "the best of a search over heads" if known else "solved, for no search over heads is known"
         what = f"fine-tuning, each trial in a process of its own; its head is {head}"
     lines = [
         f"{shown(data.root)}: {len(search.train):,} training images of {len(data.classes):,} classes, of which "

@@ -192,6 +192,7 @@ def test_a_trial_goes_on_from_its_last_epoch_to_the_same_score(tuner, monkeypatc
 
 
 @pytest.mark.slow
+@pytest.mark.deep
 def test_the_winner_is_a_run_like_any_other(tuner, tmp_path):
     best = tuner.winner({"values": trial(tuner, epochs=2).hyperparameters.values, "result": {"batch_size": 16}})
     best.save(tmp_path / "best.json")
