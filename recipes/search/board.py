@@ -18,7 +18,7 @@ from zoo.progress import Progress, clock
 STATES = ("done", "pruned", "running", "waiting", "failed")
 ENDED = ("done", "pruned", "failed")
 ROWS = 10  # of the live table
-PAUSE = 0.5  # seconds between two looks
+PAUSE, LOG_PAUSE = 0.5, 10  # seconds between two looks at the storage, which may have a thousand workers to serve
 
 
 class Board:
@@ -59,7 +59,7 @@ class Board:
         (self._live or self._progress).__exit__(*error)
 
     def _watch(self) -> None:
-        while not self._over.wait(PAUSE):
+        while not self._over.wait(PAUSE if self._live else LOG_PAUSE):
             with contextlib.suppress(Exception):  # a storage that is away for a moment: the trials' own calls will tell
                 self._look()
 
