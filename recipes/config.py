@@ -313,6 +313,11 @@ class Tuning:
         size(self.disk)
         _check_shares(self)
 
+    @property
+    def folder(self) -> Path:
+        """Of the results: two scopes share the storage in --output, and neither writes over the other's."""
+        return self.output if self.scope == "heads" else self.output / self.scope
+
     def words(self) -> list[str]:
         """The command's arguments that stand for these settings."""
         words = [str(self.data)]

@@ -147,7 +147,7 @@ def over_fine_tunings(search: Search, head: HeadSettings | None) -> Scope:
     settings = search.settings
     cuts, policies = fine_tuning.choices(search.model, len(search.train) - len(search.held_out), settings.batch_size)
     recipe = dataclasses.replace(_recipe(settings), tuned=head, strategy="tuned", fine_tuning=FineTuneSettings())
-    tuner = FineTuner(recipe, cuts, policies, settings.epochs, settings.output / "logs")
+    tuner = FineTuner(recipe, cuts, policies, settings.epochs, settings.folder / "logs")
     hps = keras_tuner.HyperParameters()
     tuner.space(hps)
     return Scope(hps, tuner.work, tuner.winner)
@@ -175,7 +175,7 @@ def _best_head(search: Search, study: store.Study) -> HeadSettings | None:
 
 def _recipe(settings: Tuning) -> Recipe:
     names = ("data", "model", "weights", "alpha", "image_size", "validation", "test", "mirror", "batch_size", "seed")
-    return Recipe(output=settings.output / "best", **{name: getattr(settings, name) for name in names})
+    return Recipe(output=settings.folder / "best", **{name: getattr(settings, name) for name in names})
 
 
 def _hold(settings: Tuning, stack: contextlib.ExitStack) -> bool:
@@ -187,14 +187,17 @@ def _hold(settings: Tuning, stack: contextlib.ExitStack) -> bool:
     output = settings.output
     try:
         output.mkdir(parents=True, exist_ok=True)
-        names = set(os.listdir(output))
-        if names - {".owner"} and not names & {MARK, STORAGE, "models"}:
+        names = os.listdir(output)
+        if names and store.OWNER not in names:
             raise UserError(f"--output {shown(output)} holds files that no search wrote: choose a new or an empty folder.")
-        stack.enter_context(store.alone(output))
+        (output / store.OWNER).touch()  # first of all: from now on the folder is known as a search's
+        settings.folder.mkdir(exist_ok=True)
     except OSError as error:
         raise UserError(f"--output {shown(output)} cannot be written ({error.strerror}): choose another.") from error
+    try:
+        stack.enter_context(store.alone(output))
     except UserError:
-        if settings.storage is None or names - {".owner"} and MARK not in names:
+        if settings.storage is None:
             raise
         return False
     return True
@@ -213,8 +216,9 @@ def _at_home(settings: Tuning, study: store.Study) -> bool:
         ended = [record for record in records(study) if record["state"] in ENDED]
         if known and (own == known["mark"] or known["finished"] or len(ended) < settings.trials):
             return own == known["mark"]
-        mark.write_text(own := uuid.uuid4().hex)
-        where = f"{platform.node()}:{settings.output.resolve()}"
+        if own is None:
+            mark.write_text(own := uuid.uuid4().hex)
+        where = f"{platform.node()}:{settings.folder.resolve()}"
         study.optuna.set_user_attr("home", {"mark": own, "where": where, "finished": False})
     return True
 
@@ -232,7 +236,7 @@ def _prepare(settings: Tuning, found: Folder) -> Search:
     states = 24 * body.count_params() * (settings.workers or 1) if settings.scope == "finetune" else 0
     widths = [body.get_layer(stage).output.shape[-1] for stage in cuts]
     disk = Disk(
-        settings.output, size(settings.disk), pictures=len(found.files) * frame.resize**2 * frame.channels,
+        settings.folder, size(settings.disk), pictures=len(found.files) * frame.resize**2 * frame.channels,
         features=4 * sum(widths) * len(views) * len(found.files), run=6 * body.count_params() + states,
         logs=logs(settings.trials, settings.epochs),
     )  # fmt: skip
@@ -293,7 +297,7 @@ def _run_trials(search: Search, study: store.Study, tuner, scope: Scope) -> None
         if settings.tensorboard and search.disk.left > 0:
             rows = [{"epoch": epoch, "loss": loss} for epoch, loss in record["history"]]
             scores = {f"best {name}": value for name, value in record["result"].items()}
-            events.write(settings.output / "tensorboard" / f"trial {record['trial']}", record["values"], rows, scores)
+            events.write(settings.folder / "tensorboard" / f"trial {record['trial']}", record["values"], rows, scores)
 
     gpus = runtime.gpus()
     count = settings.workers or max(1, len(gpus))

@@ -186,6 +186,8 @@ def test_results_belong_to_the_folder_in_which_the_study_was_begun(digits, tmp_p
     for settings in (home, guest):
         settings.output.mkdir()
     assert tune._at_home(home, study) and not tune._at_home(guest, study) and tune._at_home(home, study)
+    second = store.open_study(tmp_path / "db", "another in the same folder", {})
+    assert tune._at_home(home, second) and tune._at_home(home, study)
     ended = [record(0, 0.1), record(1, 0.2)]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tune, "records", lambda study: ended)

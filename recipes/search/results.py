@@ -41,7 +41,7 @@ def finish(search, study: store.Study, scope, seconds: dict[str, float]) -> None
     Raises:
         UserError: no trial has a score.
     """
-    output, trials = search.settings.output, records(study)
+    output, trials = search.settings.folder, records(study)
     _table(output / "trials.csv", trials)
     best = ranked(trials)
     if not best:
@@ -77,7 +77,7 @@ def _table(path: Path, trials: Sequence[Mapping]) -> None:
 
 def _report(search, study: store.Study, trials: Sequence[Mapping], winner: dict | None, seconds: dict) -> None:
     """search.json, the pictures and the page."""
-    settings, data, output = search.settings, search.data, search.settings.output
+    settings, data, output = search.settings, search.data, search.settings.folder
     best, states = ranked(trials), Counter(trial["state"] for trial in trials)
     importance, explained = plots.importance(trials)
     names, figures = list(importance) or plots.varied(trials), {}

@@ -38,6 +38,7 @@ from recipes.runs import say
 
 BEAT, GRACE = 10, 60  # seconds between two signs of life, and without one until a worker of another machine is dead
 PATIENCE = 600  # seconds for which a worker waits for a server that is away, as when it starts anew
+OWNER = ".owner"  # the file in a search's folder that its process holds
 DEATHS = 3  # a trial in which so many workers have died is given to no other
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
@@ -278,7 +279,7 @@ def alone(folder: Path) -> Iterator[None]:
     Raises:
         UserError: another process holds it.
     """
-    with open(folder / ".owner", "a+", encoding="utf-8") as file:
+    with open(folder / OWNER, "a+", encoding="utf-8") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

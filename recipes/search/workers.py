@@ -25,12 +25,12 @@ def run(joining: Tuning, count: int, gpus: Sequence[str]) -> None:
                 environment["CUDA_VISIBLE_DEVICES"] = gpus[number % len(gpus)]
             if cores:  # what this thread may use, the process that it starts may use
                 os.sched_setaffinity(0, cores[number % len(cores) :: count])
-            with open(joining.output / f"worker-{number + 1}.log", "w") as log:
+            with open(joining.folder / f"worker-{number + 1}.log", "w") as log:
                 command = [sys.executable, "-m", "recipes.tune", *joining.words()]
                 children.append(subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log))
         for number, child in enumerate(children, 1):
             if child.wait():
-                log = joining.output / f"worker-{number}.log"
+                log = joining.folder / f"worker-{number}.log"
                 last = log.read_text(errors="replace").strip().splitlines()[-1:]
                 runs.say(f"worker {number} ended with status {child.returncode}: {shown(''.join(last))} (see {shown(log)})")
     finally:
