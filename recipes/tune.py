@@ -11,6 +11,10 @@ measured once, when the winner has been trained anew on all training pictures.
 
 Workers share nothing but the storage of the trials, and none of them is special. The folder in which a study was begun gets
 its table, its report and the winner's run, from whichever process holds it when the last trial has ended.
+
+Measured on hymenoptera (244 pictures to train on, 153 in val/; MobileNet V1 0.25 at 128 px; seed 0; 2 CPU cores, TensorFlow
+2.21, Keras 3.15.1), `--trials 16 --workers 2`: the winner has 86.3 % (79.9 to 90.8) on val/, the solved head of `zoo finetune
+--strategy small` 84.3 % (77.7 to 89.2), which so few pictures do not tell apart. Time: benchmarks/search.py.
 """
 
 if __name__ == "__main__":  # first of all: the command line imports nothing heavy before it has read the flags

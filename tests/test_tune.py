@@ -21,7 +21,7 @@ from recipes import cli, finetune, tune
 from recipes.config import Recipe, Tuning
 from recipes.errors import UserError
 from recipes.report import search as page
-from recipes.search import board, events, kept, plots, store
+from recipes.search import board, events, kept, plots, store, workers
 
 TRIALS = 4
 
@@ -197,6 +197,24 @@ def test_results_belong_to_the_folder_in_which_the_study_was_begun(digits, tmp_p
         assert tune._at_home(guest, study)  # the home was lost with its machine
         study.optuna.set_user_attr("home", study.optuna.user_attrs["home"] | {"finished": True})
         assert not tune._at_home(home, study)
+
+
+def test_workers_divide_the_cores_and_the_gpus(tmp_path, monkeypatch, capsys):
+    program = tmp_path / "python"
+    program.write_text(f"#!{sys.executable}\nimport os, sys\n"
+                       "print(sorted(os.sched_getaffinity(0)), os.environ['CUDA_VISIBLE_DEVICES'], *sys.argv[1:4])\n"
+                       "sys.exit('zoo: no room')")  # fmt: skip
+    program.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(program))
+    cores = os.sched_getaffinity(0)
+    workers.run(Tuning(tmp_path / "data", tmp_path), 3, ["0", "5"])
+    assert os.sched_getaffinity(0) == cores
+    lines = [(tmp_path / f"worker-{number}.log").read_text().splitlines() for number in (1, 2, 3)]
+    said = [re.fullmatch(rf"\[(.*)\] (\d) -m recipes.tune {tmp_path / 'data'}", line) for line, _ in map(sorted, lines)]
+    shares = [set(map(int, found[1].split(","))) for found in said]
+    assert set.union(*shares) == cores
+    assert [found[2] for found in said] == ["0", "5", "0"]
+    assert capsys.readouterr().out.count("ended with status 1: ") == 3
 
 
 def test_the_command_of_a_worker_is_read_back_as_it_was(digits, tmp_path):
