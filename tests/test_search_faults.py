@@ -31,7 +31,7 @@ def work(*arguments, **options):
 def hold(folder: Path, held) -> None:
     with store.alone(folder):
         held.set()
-        time.sleep(60)
+        time.sleep(600)
 
 
 class Search:
@@ -215,7 +215,7 @@ def test_a_worker_that_is_asked_to_stop_gives_its_trial_back(local, undisturbed)
         worker = local.start(hangs_in=2)
         local.until(worker, 2)
         os.kill(worker.pid, number)
-        worker.join(20)
+        worker.join(300)
         assert worker.exitcode == 1  # by KeyboardInterrupt, which the command line turns into a sentence
     trials = local.finish(local.start())
     assert right(trials, undisturbed) and [t["deaths"] for t in trials] == [0] * 8
@@ -246,7 +246,7 @@ def test_a_second_search_in_a_folder_is_refused_with_the_owner_named(context, tm
     held = context.Event()
     owner = context.Process(target=hold, args=(tmp_path, held))
     owner.start()
-    assert held.wait(20)
+    assert held.wait(300)
     with pytest.raises(UserError, match=f"is being searched by process {owner.pid} on .*: wait for it, stop it"):
         with store.alone(tmp_path):
             pass
