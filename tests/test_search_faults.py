@@ -31,7 +31,7 @@ def work(*arguments, **options):
 def hold(folder: Path, held) -> None:
     with store.alone(folder):
         held.set()
-        time.sleep(60)
+        time.sleep(600)
 
 
 class Search:
@@ -99,6 +99,14 @@ def context():
 def search(request, context, tmp_path):
     storage = tmp_path / "trials.db" if request.param == "sqlite" else request.getfixturevalue("postgres")
     made = Search(context, storage, tmp_path / "log")
+    yield made
+    made.end()
+
+
+@pytest.fixture
+def local(context, tmp_path):
+    """For what does not depend on the kind of storage."""
+    made = Search(context, tmp_path / "trials.db", tmp_path / "log")
     yield made
     made.end()
 
@@ -202,43 +210,43 @@ def test_signs_of_life_decide_over_workers_of_another_machine(search, undisturbe
     assert trials[kept]["pid"] == slow.pid and {trials[lost]["pid"], trials[late]["pid"]} == {other.pid}
 
 
-def test_a_worker_that_is_asked_to_stop_gives_its_trial_back(search, undisturbed):
+def test_a_worker_that_is_asked_to_stop_gives_its_trial_back(local, undisturbed):
     for number in (signal.SIGTERM, signal.SIGINT):
-        worker = search.start(hangs_in=2)
-        search.until(worker, 2)
+        worker = local.start(hangs_in=2)
+        local.until(worker, 2)
         os.kill(worker.pid, number)
-        worker.join(20)
+        worker.join(300)
         assert worker.exitcode == 1  # by KeyboardInterrupt, which the command line turns into a sentence
-    trials = search.finish(search.start())
+    trials = local.finish(local.start())
     assert right(trials, undisturbed) and [t["deaths"] for t in trials] == [0] * 8
 
 
-def test_a_trial_that_kills_its_workers_is_given_up(search):
+def test_a_trial_that_kills_its_workers_is_given_up(local):
     for _ in range(store.DEATHS):
-        worker = search.start(3, hangs_in=1)
-        search.until(worker, 1)
-        search.kill(worker)
-    first, *others = search.finish(search.start(3))
+        worker = local.start(3, hangs_in=1)
+        local.until(worker, 1)
+        local.kill(worker)
+    first, *others = local.finish(local.start(3))
     assert (first["state"], first["message"]) == (
         "fail", f"3 workers died in it, the last one process {worker.pid} on {first['host']}")  # fmt: skip
     assert [t["state"] for t in others] == ["complete", "complete"]
 
 
-def test_the_grid_is_enumerated_once_by_three_workers_of_whom_one_dies(search):
-    dying, *others = [search.start(100, tuner="grid", sleep=0.03, hangs_in=n) for n in (1, 0)]
-    search.until(dying, 1)
-    search.kill(dying)
-    trials = search.finish(*others, search.start(100, tuner="grid"))
+def test_the_grid_is_enumerated_once_by_three_workers_of_whom_one_dies(local):
+    dying, *others = [local.start(100, tuner="grid", sleep=0.03, hangs_in=n) for n in (1, 0)]
+    local.until(dying, 1)
+    local.kill(dying)
+    trials = local.finish(*others, local.start(100, tuner="grid"))
     combinations = [(1, 0.1), (1, 0.2), (2, 0.1), (2, 0.2), (3, 0.1, "a"), (3, 0.1, "b"), (3, 0.2, "a"), (3, 0.2, "b")]
     assert sorted(tuple(t["values"].values()) for t in trials) == combinations
-    assert Counter(trial for trial, *_ in search.log("end")) == Counter(range(8))
+    assert Counter(trial for trial, *_ in local.log("end")) == Counter(range(8))
 
 
 def test_a_second_search_in_a_folder_is_refused_with_the_owner_named(context, tmp_path):
     held = context.Event()
     owner = context.Process(target=hold, args=(tmp_path, held))
     owner.start()
-    assert held.wait(20)
+    assert held.wait(300)
     with pytest.raises(UserError, match=f"is being searched by process {owner.pid} on .*: wait for it, stop it"):
         with store.alone(tmp_path):
             pass

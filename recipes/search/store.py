@@ -243,7 +243,8 @@ def open_study(storage: str | Path, name: str, identity: Mapping) -> Study:
         with lock(""):
             if not _is_address(storage):
                 _set_aside_if_damaged(Path(storage))
-            tables = optuna.storages.RDBStorage(address, _engine(address))
+            # Its check of the tables' version loads every migration, which takes longer than the rest; the identity has it.
+            tables = optuna.storages.RDBStorage(address, _engine(address), skip_compatibility_check=True)
             _quick(tables.engine)
             study = optuna.create_study(storage=tables, study_name=name, load_if_exists=True)
     except ImportError as error:
@@ -251,7 +252,7 @@ def open_study(storage: str | Path, name: str, identity: Mapping) -> Study:
     except (sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.StorageInternalError, sqlite3.Error, OSError) as error:
         raise UserError(f"--storage {where} cannot be used ({_reason(error)}).") from error
     opened = Study(study, tables, functools.partial(lock, name), where)
-    opened.claim(identity)
+    opened.claim({**identity, "optuna": optuna.__version__.partition(".")[0]})
     return opened
 
 
