@@ -66,7 +66,7 @@ class Problem:
         # (views, pictures, features); of the test pictures there is one view, repeated
         count, self.features = len(self.pictures), {}
         for stage, name in zip(stages, names, strict=True):
-            found = np.asarray(rows[name][:])
+            found = rows[name][np.arange(len(samples))]
             trained = found[: len(VIEWS) * count].reshape(len(VIEWS), count, -1)
             tested = np.broadcast_to(found[len(VIEWS) * count :], (len(VIEWS), len(self.test), found.shape[-1]))
             self.features[stage] = np.concatenate([trained, tested], axis=1)
@@ -220,9 +220,8 @@ def kerastuner(settings, problem: Problem) -> dict:
 
     known = last(settings, "heads")
     size, seconds, measured = problem.data.framing.size, [], 2
-    pictures = problem.data.pixels.take(problem.pictures)
     offset = (problem.data.framing.resize - size) // 2
-    x = np.stack([picture[offset : offset + size, offset : offset + size] for picture in pictures])
+    x = problem.data.pixels[problem.pictures][:, offset : offset + size, offset : offset + size]
     truth = np.eye(problem.classes)[problem.labels]
     problem.body.trainable = False
 

@@ -19,6 +19,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from callbacks.schedules import Constant, Cosine
 from recipes.config import HeadSettings
 from recipes.heads import standard
 
@@ -210,8 +211,9 @@ class HeadTrainer:
         views, features, x, labels, held_out = self._on_device(settings.cut)
         steps = math.ceil(len(self._train) / BATCH)
         rates = schedule(settings.learning_rate, steps * settings.epochs)
-        fall = (1 + np.cos(np.pi * np.arange(len(rates)) / len(rates))) / 2 if settings.l2_schedule == "cosine" else 1.0
-        rules = np.stack(rule(settings.optimizer, rates, settings.l2 * fall), axis=1).astype("float32")
+        curve = Cosine(settings.l2, 0.0, len(rates)) if settings.l2_schedule == "cosine" else Constant(settings.l2)
+        l2 = np.array([curve(step) for step in range(len(rates))])
+        rules = np.stack(rule(settings.optimizer, rates, l2), axis=1).astype("float32")
         layers, slots = _start(settings, features, self._classes, np.random.default_rng(seed))
         width = settings.units if settings.kind == "hidden" else features
         stopping, best, history = settings.patience and len(self._held_out), 0, []
