@@ -24,7 +24,7 @@ from recipes.search.oracle import oracle
 
 EPOCHS = 20
 # (tuner, workers, trials that there are then)
-STEPS = [("random", 1, 60), ("random", 4, 160), ("random", 1, 260), ("tpe", 1, 20)]
+STEPS = [("random", 1, 60), ("random", 4, 160), ("random", 1, 260), ("tpe", 1, 5)]
 
 
 def space() -> keras_tuner.HyperParameters:
