@@ -5,10 +5,11 @@
   Learning with Imprinted Weights", arXiv:1712.07136, section 3.2); its one number, the scale, is cross-validated.
 - `dropout` and `hidden` are stepped: Adam, with warm-up and cosine decay; the number of epochs is the best of `EPOCHS` on
   a fold of the training part, after which the head is trained anew on all of it.
+- one that a search has found is trained as the search trained it: `recipes.search.trainer`.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 import keras
 import numpy as np
@@ -17,6 +18,8 @@ import zoo
 from callbacks.learning_rate import warmup_cosine
 from callbacks.optimizers import get_optimizer
 from recipes import heads, training
+from recipes.config import HeadSettings
+from recipes.search.trainer import HeadTrainer
 from recipes.strategies import Phase
 from zoo.heads import COSINE, SCALE, standardize
 from zoo.surgery import CLASSIFIER
@@ -27,10 +30,10 @@ EPOCHS, RATE, BATCH, STEPS = (5, 15, 50), 1e-3, 32, 20_000  # of stepped heads; 
 
 @dataclass(frozen=True)
 class Fitted:
-    """How a head was chosen; `chosen` is what its kind chooses: a penalty, a scale or epochs."""
+    """How a head was chosen; `chosen` is what its kind chooses: a penalty, a scale, epochs or what a search has found."""
 
     kind: str
-    chosen: dict[str, float]
+    chosen: dict
     mirrored: bool
     folds: int
     path: list[dict]  # each with what could have been chosen, mirrored, cross-validated loss and accuracy
@@ -59,6 +62,27 @@ def fit(
     # Whether mirrored pictures help is a question about the pictures, which the solved head has answered.
     used = views if solved.mirrored else views[~mirrored]
     return _stepped(model, kind, used, labels, seed, solved.mirrored, weights)
+
+
+def fit_tuned(
+    model: keras.Model, settings: HeadSettings, views: np.ndarray, mirrored: Sequence[bool], labels: np.ndarray, seed: int
+) -> Fitted:  # fmt: skip
+    """Give the model's head its weights as a search trains them. When to stop, a fold says; then it is trained on all."""
+    used, cut = 1 + settings.views, {settings.cut: views}
+    train, test = heads._folds(labels, seed)[0]
+    classes = int(labels.max()) + 1
+    tried = HeadTrainer(cut, labels, train, test, classes).train(settings, seed)
+    trainer = HeadTrainer(cut, labels, np.arange(len(labels)), np.array([], int), classes)
+    trained = trainer.train(settings, seed, last=tried.epoch)
+    standardize(model, *trainer.standard(settings.cut))
+    if settings.kind == "hidden":
+        model.get_layer("hidden").set_weights(trained.weights[:2])
+    model.get_layer(CLASSIFIER).set_weights(trained.weights[-2:])
+    with_mirrored = any(mirrored[:used])
+    path = [{"epochs": tried.epoch, "mirrored": with_mirrored, "loss": tried.loss, "accuracy": tried.accuracy}]
+    history = [{"phase": "head"} | row for row in trained.history]
+    decay = 2 * settings.l2 if settings.l2_schedule == "constant" else 0.0
+    return Fitted(settings.kind, asdict(settings) | {"epochs": tried.epoch}, with_mirrored, 1, path, decay, history)
 
 
 def _cosine(model, views, mirrored, labels, seed, choose_mirror, weights) -> Fitted:

@@ -12,6 +12,7 @@ from recipes.errors import UserError
 # command: (settings in recipes.config, module whose `run` takes them, what it does)
 COMMANDS = {
     "finetune": ("Recipe", "recipes.finetune", "from a folder of images to a classifier with a report"),
+    "tune": ("Tuning", "recipes.tune", "search over heads on features computed once, or over ways to fine-tune"),
     "rank": ("Ranking", "recipes.rank", "which backbone for a folder of images, from one pass each"),
     "predict": ("Prediction", "recipes.predict", "class names and probabilities of images"),
     "models": ("Models", "recipes.models", "all architectures and their weights"),

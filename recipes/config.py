@@ -8,9 +8,9 @@ import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal, get_args
 
-from tyro.conf import FlagCreatePairsOff, Positional
+from tyro.conf import Fixed, FlagCreatePairsOff, Positional, Suppress
 
 from recipes.errors import UserError
 
@@ -24,6 +24,12 @@ def _check_positive(settings, *names: str) -> None:
             raise UserError(f"--{name.replace('_', '-')} must be positive, found {value}.")
 
 
+def _check_shares(settings) -> None:
+    shares = (settings.validation, settings.test)
+    if not (all(0 <= share < 1 for share in shares) and sum(shares) < 1):
+        raise UserError(f"--validation and --test must be shares that leave something to train on, found {shares}.")
+
+
 def seconds(budget: str) -> float:
     """ "90", "90s", "10m" and "1.5h" in seconds.
 
@@ -35,6 +41,48 @@ def seconds(budget: str) -> float:
     if not time:
         raise UserError(f"--budget must be a time such as 90s, 10m or 1.5h, found {budget!r}.")
     return time
+
+
+@dataclass(frozen=True)
+class FineTuneSettings:
+    """What `--strategy tuned` needs beside a recipe's own learning rate, epochs, augmentation and batch norm."""
+
+    freeze_until: str | None = None  # a stage; None trains everything
+    layer_decay: float = 1.0  # learning rate of each earlier stage relative to the next
+    weight_decay: float = 0.0  # decoupled: callbacks.optimizers
+
+
+@dataclass(frozen=True)
+class HeadSettings:
+    """A head and how it is trained by `recipes.search.trainer`, as a search chooses it; nothing that is typed as flags."""
+
+    cut: str = "pre_logits"  # the stage whose output the head sees, averaged over the pixels if it is a map
+    kind: Literal["linear", "hidden"] = "linear"
+    units: int = 256  # of the hidden layer
+    dropout: float = 0.0  # before the last layer
+    l2: float = 0.0  # times the sum of the kernels' squares, on standardised features
+    l2_schedule: Literal["constant", "cosine"] = "constant"  # cosine: falls to 0
+    learning_rate: float = 1e-3  # the highest: warm-up before, cosine decay after
+    optimizer: Optimizer = "adam"
+    label_smoothing: float = 0.0
+    class_weights: bool = False  # all of a class together count as much as all of any other
+    epochs: int = 20
+    patience: int = 0  # epochs without a lower held-out loss after which the best are taken; 0: the last is taken
+    views: int = 0  # of recipes.features.VIEWS, beside the centre
+
+    def __post_init__(self):
+        right = {
+            "kind": self.kind in get_args(HeadSettings.__annotations__["kind"]),
+            "l2_schedule": self.l2_schedule in get_args(HeadSettings.__annotations__["l2_schedule"]),
+            "optimizer": self.optimizer in get_args(Optimizer),
+            "dropout": 0 <= self.dropout < 1,
+            "label_smoothing": 0 <= self.label_smoothing < 1,
+            "learning_rate": self.learning_rate > 0,
+        } | {name: getattr(self, name) >= low for name, low in
+             {"l2": 0, "patience": 0, "views": 0, "units": 1, "epochs": 1}.items()}  # fmt: skip
+        for name, fits in right.items():
+            if not fits:
+                raise UserError(f"A tuned head cannot have {name} {getattr(self, name)!r}.")
 
 
 @dataclass(frozen=True)
@@ -55,10 +103,11 @@ class Recipe:
     """A tag of the catalog, a file, or "none" for a random start; the model's first tag if not given."""
     alpha: float | None = None
     """Width multiplier, for the MobileNets."""
-    strategy: Literal["auto", "small", "medium", "large", "full", "lp_ft", "gradual", "scratch"] = "auto"
+    strategy: Literal["auto", "small", "medium", "large", "full", "lp_ft", "gradual", "scratch", "tuned"] = "auto"
     """How much to train: small, the head alone; medium, the last stage too; large, everything, the earlier the more slowly;
     full, everything at one rate; lp_ft, the head, then everything at a low rate; gradual, stage by stage; scratch, from a
-    random start; auto, by what is measured inside the training part."""
+    random start; tuned, as a search has found it (give its best.json as --recipe); auto, by what is measured inside the
+    training part."""
     batch_norm: Literal["inference", "affine", "adapt"] = "inference"
     """What batch norm does in fine-tuning: inference, all stays as pretrained; affine, scale and offset learn; adapt, the
     statistics follow the data."""
@@ -103,6 +152,10 @@ class Recipe:
     and 95 % interval. Cheap with strategy small; others train the network so many times."""
     folds: int | None = None
     """Measure by so many folds inside the training part, too, and report mean and 95 % interval; costs as --seeds does."""
+    tuned: Annotated[HeadSettings | None, Fixed, Suppress] = None
+    """The head that a search has found, instead of --head; strategy small trains it."""
+    fine_tuning: Annotated[FineTuneSettings | None, Fixed, Suppress] = None
+    """How a search has found to fine-tune; strategy tuned does it."""
 
     def __post_init__(self):
         _check_positive(self, "image_size", "epochs", "learning_rate", "batch_size", "alpha", "seeds")
@@ -112,25 +165,46 @@ class Recipe:
             raise UserError(f"--folds must be 2 or more, found {self.folds}.")
         if self.folds and self.seeds > 1:
             raise UserError("--folds and --seeds are two ways to repeat a run: give one of them.")
+        if self.strategy == "tuned" and self.fine_tuning is None:
+            raise UserError("--strategy tuned needs what a search has found: the best.json of `zoo tune` as --recipe.")
         if self.labels and self.head == "cosine":
             raise UserError("--head cosine tells classes apart that exclude each other: with --labels choose another head.")
         if self.labels and self.balance != "none":
             raise UserError("--balance is for pictures with one label: with --labels each class is learnt by itself.")
-        shares = (self.validation, self.test)
-        if not (all(0 <= share < 1 for share in shares) and sum(shares) < 1):
-            raise UserError(f"--validation and --test must be shares that leave something to train on, found {shares}.")
+        others = {"strategy": "tuned" if self.fine_tuning else "small", "head": "linear", "pooling": "average",
+                  "balance": "none", "labels": None}  # fmt: skip
+        for name in others if self.tuned else ():
+            if getattr(self, name) != others[name]:
+                raise UserError(
+                    f"--{name} {getattr(self, name)} cannot be had with the tuned head of a recipe.json: leave it out, "
+                    f'or "tuned" out of the file.'
+                )
+        _check_shares(self)
+
+    @property
+    def folder(self) -> Path:
+        """Of the run."""
+        return self.output or Path("runs") / self.data.resolve().name
+
+    def as_dict(self) -> dict:
+        """Values for JSON; `from_dict` reads them."""
+        return {k: str(v) if isinstance(v, Path) else v for k, v in dataclasses.asdict(self).items()}
 
     def save(self, path: Path) -> None:
-        values = {k: str(v) if isinstance(v, Path) else v for k, v in dataclasses.asdict(self).items()}
-        path.write_text(json.dumps(values, indent=2) + "\n")
+        path.write_text(json.dumps(self.as_dict(), indent=2) + "\n")
+
+    @classmethod
+    def from_dict(cls, values: dict) -> "Recipe":
+        paths = {name: Path(values[name]) for name in ("data", "output", "labels") if values.get(name)}
+        kinds = {"tuned": HeadSettings, "fine_tuning": FineTuneSettings}
+        parts = {name: kind(**values[name]) for name, kind in kinds.items() if values.get(name)}
+        return cls(**(values | paths | parts))
 
     @classmethod
     def load(cls, path: Path) -> "Recipe":
         """Raises UserError if there is no such file or it is no recipe."""
         try:
-            values = json.loads(Path(path).read_text())
-            paths = {name: Path(values[name]) for name in ("data", "output", "labels") if values.get(name)}
-            return cls(**(values | paths))
+            return cls.from_dict(json.loads(Path(path).read_text()))
         except (OSError, ValueError, TypeError, AttributeError) as error:
             raise UserError(f"--recipe {path} cannot be read as a recipe.json: {error}.") from error
 
@@ -164,6 +238,94 @@ class Ranking:
         _check_positive(self, "images", "batch_size")
         if self.budget is not None:
             seconds(self.budget)
+
+
+def size(text: str) -> float:
+    """ "500MB" and "2GB" in bytes.
+
+    Raises:
+        UserError: it is no such size, or none at all.
+    """
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT])B?", text.strip(), re.IGNORECASE)
+    count = found and float(found[1]) * 1000 ** (1 + "KMGT".index(found[2].upper()))
+    if not count:
+        raise UserError(f"--disk must be a size such as 500MB or 2GB, found {text!r}.")
+    return count
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """Search over heads on features that are computed once, or over ways to fine-tune: many trials, the best one as a run.
+
+    DATA as for `zoo finetune`; trials are judged on a part of its training pictures. The same command goes on where one was
+    cut off; with --storage and --study it joins a search, from any machine.
+    """
+
+    data: Positional[Path]
+    """Folder of images."""
+    output: Path = Path("runs/tune")
+    """Folder for the trials, the table, the report, the best models and the winner's run."""
+    scope: Literal["heads", "finetune"] = "heads"
+    """What to search: heads, the classifier, on features of the frozen network; finetune, how much of the network to train,
+    and how, the head starting from the best of a search over heads."""
+    tuner: Literal["random", "grid", "bayesian", "hyperband", "tpe", "asha"] = "tpe"
+    """Who proposes trials: random, grid, bayesian and hyperband are KerasTuner's; tpe (which ends poor trials early) and asha
+    (successive halving, asynchronous) Optuna's."""
+    trials: int = 50
+    """Trials in all, by all workers."""
+    epochs: int = 20
+    """Epochs of a trial at most."""
+    workers: int | None = None
+    """Processes on this machine that run trials, each on its share of the cores, or on a GPU of its own; one for each GPU if
+    not given, or one."""
+    storage: str | None = None
+    """Where the trials are kept: a URL, such as postgresql://USER:PASSWORD@HOST/DATABASE, for workers on several machines; a
+    SQLite file in --output if not given."""
+    study: str | None = None
+    """Name of the search in --storage; that of DATA and the scope if not given."""
+    keep: int = 3
+    """Models to keep: those of the best trials."""
+    disk: str = "2GB"
+    """Most that the search may take on the disk: pictures and features in the cache, models and logs."""
+    tensorboard: FlagCreatePairsOff[bool] = False
+    """Write each trial's epochs and hyper-parameters for TensorBoard."""
+    model: str = "mobilenet_v2"
+    """Architecture, a name of zoo.list_models()."""
+    weights: str | None = None
+    """A tag of the catalog or a file; the model's first tag if not given."""
+    alpha: float | None = None
+    """Width multiplier, for the MobileNets."""
+    image_size: int | None = None
+    """Height and width that the model sees; those of its weights if not given."""
+    validation: float = 0.2
+    """Share of each class to hold out for validation, if DATA has no val/: no trial sees it."""
+    test: float = 0.2
+    """Share of each class to hold out for the test, if DATA has neither val/ nor test/."""
+    mirror: Literal["auto", "yes", "no"] = "auto"
+    """Whether mirrored pictures are of the same class; auto leaves it to the search."""
+    batch_size: int = 32
+    """Images per step of the pass, and of fine-tuning."""
+    seed: int = 0
+    """Of the division into parts, the proposals and the trials."""
+
+    def __post_init__(self):
+        _check_positive(self, "trials", "epochs", "workers", "keep", "image_size", "alpha", "batch_size")
+        size(self.disk)
+        _check_shares(self)
+
+    @property
+    def folder(self) -> Path:
+        """Of the results: two scopes share the storage in --output, and neither writes over the other's."""
+        return self.output if self.scope == "heads" else self.output / self.scope
+
+    def words(self) -> list[str]:
+        """The command's arguments that stand for these settings."""
+        words = [str(self.data)]
+        for setting in dataclasses.fields(self)[1:]:
+            value = getattr(self, setting.name)
+            if value != setting.default:
+                words += [f"--{setting.name.replace('_', '-')}", *([] if value is True else [str(value)])]
+        return words
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ import math
 import os
 import shutil
 import time
+from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -36,13 +37,13 @@ from recipes.data.dataset import Dataset, prepare
 from recipes.data.images import Framing
 from recipes.data.sources import scan
 from recipes.errors import UserError
-from recipes.features import TEN_CROP, VIEWS
+from recipes.features import POOLED, TEN_CROP, VIEWS
 from recipes.measure import measure
 from recipes.models import own_options
-from recipes.strategies import STRATEGIES, Facts, Rehearsal, Strategy, auto, to_rehearse, within
+from recipes.strategies import STRATEGIES, Facts, Rehearsal, Strategy, auto, to_rehearse, tuned, within
 from recipes.trials import stratified
 from zoo import facts
-from zoo.heads import COSINE
+from zoo.heads import COSINE, shorten, standardized
 from zoo.progress import Progress
 from zoo.surgery import CLASSIFIER
 from zoo.weights import catalog
@@ -68,12 +69,19 @@ class Run:
     ten_crop: np.ndarray | None = None  # the same for what was held out, as means over several crops; NaN for the others
     augmented: training.Batches | None = None  # the last that were trained on
     states: list[Path] = field(default_factory=list)  # folders from which an interrupted run goes on
+    report: Callable[[dict], None] = lambda row: None  # gets each row of the phases' history at once
     seconds: dict[str, float] = field(default_factory=dict)
 
     @property
     def mirrored(self) -> bool:
         """Whether a mirrored picture is taken for one of its class."""
         return self.head.mirrored if self.head else self.recipe.mirror != "no"
+
+    @property
+    def vector(self) -> str:
+        """What the head sees, as `features.extract` calls it: the same for a network that ends at an earlier stage."""
+        cut = self.recipe.tuned.cut if self.recipe.tuned else "pre_logits"
+        return cut if self.model.get_layer(cut).output.ndim == 2 else cut + POOLED
 
     @property
     def augment(self) -> str:
@@ -94,24 +102,18 @@ def run(recipe: Recipe) -> Path:
         UserError: data, weights or output cannot be used; the output folder is as it was.
     """
     start = time.monotonic()
-    output = recipe.output or Path("runs") / recipe.data.resolve().name
+    output = recipe.folder
     with runs.writing(output) as folder:
-        # before weights are fetched for a folder that is not there
-        found = labelled.scan(recipe.data, recipe.labels) if recipe.labels else scan(recipe.data)
-        body = backbone(recipe)
-        data = prepare(found, framing(body), recipe.validation, recipe.test, recipe.seed)
-        batch_norm.check(recipe.batch_norm, len(data.part("train")), recipe.batch_size)
-        keras.utils.set_random_seed(recipe.seed)
-        model = new_head(recipe, body, data)
-        run = Run(recipe, model, data, seconds={"preparation": time.monotonic() - start})
+        run = begin(recipe)
+        run.seconds["preparation"] = time.monotonic() - start
         with run.timed("choice"):
-            run.facts = _facts(recipe, model, data, start)
+            run.facts = known_facts(recipe, run.model, run.data, start)
             if run.facts.budget is not None:
                 run.deadline = time.monotonic() + run.facts.budget
             _rehearse(run)
             if run.facts.budget is not None:
                 run.facts = replace(run.facts, budget=run.deadline - time.monotonic())
-            run.strategy = _strategy(recipe, model, data, run.facts)
+            run.strategy = chosen_strategy(recipe, run.model, run.data, run.facts)
         runs.say(results.plan(run))
         learn(run)
         with run.timed("evaluation"):
@@ -125,6 +127,21 @@ def run(recipe: Recipe) -> Path:
         shutil.rmtree(state, ignore_errors=True)
     runs.say(results.summary(folder=output))
     return output
+
+
+def begin(recipe: Recipe) -> Run:
+    """The pictures, divided, and the network with an untrained head.
+
+    Raises:
+        UserError: data or weights cannot be used.
+    """
+    # before weights are fetched for a folder that is not there
+    found = labelled.scan(recipe.data, recipe.labels) if recipe.labels else scan(recipe.data)
+    body = backbone(recipe)
+    data = prepare(found, framing(body), recipe.validation, recipe.test, recipe.seed)
+    batch_norm.check(recipe.batch_norm, len(data.part("train")), recipe.batch_size)
+    keras.utils.set_random_seed(recipe.seed)
+    return Run(recipe, new_head(recipe, body, data), data)
 
 
 def backbone(recipe: Recipe) -> keras.Model:
@@ -145,12 +162,19 @@ def backbone(recipe: Recipe) -> keras.Model:
 
 
 def new_head(recipe: Recipe, body: keras.Model, data: Dataset, pooling: str | None = None) -> keras.Model:
-    """The network with the recipe's classifier, untrained.
+    """The network with the recipe's classifier, untrained; it ends at an earlier stage, if the recipe's tuned head sees that.
 
     Raises:
-        UserError: the network has nothing to pool.
+        UserError: the network has nothing to pool, or no such stage.
     """
-    activation = "sigmoid" if data.labels.ndim > 1 else "softmax"
+    activation, tuned = "sigmoid" if data.labels.ndim > 1 else "softmax", recipe.tuned
+    if tuned:
+        try:
+            body = shorten(body, tuned.cut) if tuned.cut != "pre_logits" else body
+        except ValueError as error:  # a sentence already
+            raise UserError(f"The tuned head does not fit --model {recipe.model}: {error}") from error
+        head = partial(standardized, units=tuned.units if tuned.kind == "hidden" else 0)
+        return zoo.new_head(body, len(data.classes), tuned.dropout, activation, head)
     try:
         return zoo.new_head(body, len(data.classes), 0.0, activation, recipe.head, pooling or recipe.pooling)
     except ValueError as error:  # a sentence already
@@ -181,7 +205,7 @@ def framing(body: keras.Model) -> Framing:
     return Framing(size, round(size * origin.resize / origin.size), body.input_shape[3], origin.interpolation)
 
 
-def _facts(recipe: Recipe, model: keras.Model, data: Dataset, start: float) -> Facts:
+def known_facts(recipe: Recipe, model: keras.Model, data: Dataset, start: float) -> Facts:
     """What the strategy needs to know: what the folder says by itself; for `auto`, and where time is short, what is measured.
 
     Raises:
@@ -209,7 +233,7 @@ def _facts(recipe: Recipe, model: keras.Model, data: Dataset, start: float) -> F
     return replace(facts, budget=left)
 
 
-def _strategy(recipe: Recipe, model: keras.Model, data: Dataset, facts: Facts) -> Strategy:
+def chosen_strategy(recipe: Recipe, model: keras.Model, data: Dataset, facts: Facts) -> Strategy:
     """The strategy, with the recipe's own epochs, learning rate and batch norm, if it gives any.
 
     Raises:
@@ -218,6 +242,8 @@ def _strategy(recipe: Recipe, model: keras.Model, data: Dataset, facts: Facts) -
     asked = {"augment": recipe.augment in ("alexnet", "modern"), "batch-norm": recipe.batch_norm != "inference"}
     if recipe.strategy == "auto":
         strategy = auto(zoo.stages(model), facts, any(asked.values()))
+    elif recipe.strategy == "tuned":
+        strategy = tuned(zoo.stages(model), facts, "a search found it", recipe.fine_tuning, recipe.augment != "none")
     else:
         strategy = STRATEGIES[recipe.strategy](zoo.stages(model), facts, "it was asked for")
     for flag in asked:
@@ -253,7 +279,7 @@ def _rehearse(run: Run) -> None:
         part = replace(data, labels=data.labels[train], splits=splits, paths=[data.paths[i] for i in train],
                        digests=[data.digests[i] for i in train], pixels=data.pixels.take(train))  # fmt: skip
         facts = replace(run.facts, images=len(train) - len(held_out), budget=None)
-        strategy = _strategy(replace(recipe, strategy=name), run.model, part, facts)
+        strategy = chosen_strategy(replace(recipe, strategy=name), run.model, part, facts)
         shorter = tuple(replace(phase, epochs=math.ceil(phase.epochs / 3)) for phase in strategy.phases)
         trial = Run(recipe, run.model, part, facts, replace(strategy, phases=shorter), deadline=run.deadline)
         runs.say(f"trying {name} on {len(held_out):,} training images held out:")
@@ -284,13 +310,13 @@ def learn(run: Run) -> None:
         views = [view for view in views if not view.startswith("wide")]
     rows = {}
     if run.strategy.head_first:
-        cuts = ["pre_logits", *(phase.freeze_until for phase in run.strategy.phases if not phase.augment)]
+        cuts = [run.vector, *(phase.freeze_until for phase in run.strategy.phases if not phase.augment)]
         with run.timed("features"):
             samples = [(i, view) for view in views for i in train]
             samples += [(i, "centre") for i in range(len(data.paths))]
             rows = features.extract(run.model, cuts, data, list(dict.fromkeys(samples)), run.recipe.batch_size)
         with run.timed("head"):
-            fit_head(run, rows["pre_logits"], views)
+            fit_head(run, rows[run.vector], views)
     if run.head and not run.head.mirrored:
         views = [view for view in views if not view.endswith("mirrored")]
     zoo.freeze(run.model, run.strategy.freeze_until)
@@ -304,6 +330,10 @@ def fit_head(run: Run, rows, views: list[str]) -> None:
     train, labels = run.data.part("train"), run.data.labels
     stacked = rows[: len(views) * len(train)].reshape(len(views), len(train), -1)
     mirrored = [view.endswith("mirrored") for view in views]
+    if run.recipe.tuned:
+        run.head = classifiers.fit_tuned(run.model, run.recipe.tuned, stacked, mirrored, labels[train], run.recipe.seed)
+        run.history += run.head.history
+        return
     with Progress("head", heads.STEPS, "steps at most") as progress:
         run.head = classifiers.fit(run.model, run.recipe.head, stacked, mirrored, labels[train], run.recipe.seed,
                                    run.recipe.mirror == "auto", weights(run, train), progress.advance)  # fmt: skip
@@ -342,7 +372,7 @@ def train_phase(run: Run, phase, rows, views: list[str]) -> None:
     settings = replace(run.recipe, data=None, output=None, labels=None)  # the pictures themselves count, not where they lie
     known = (settings, phase, data.digests, data.labels.tolist(), data.splits.tolist(), views)
     run.states.append(training.state_folder(run.model, *known))
-    run.history += training.train(part, phase, batches, held_out, run.states[-1], run.deadline)
+    run.history += training.train(part, phase, batches, held_out, run.states[-1], run.deadline, run.report, run.model)
     if phase.augment and run.augment != "none":
         run.augmented = batches
 
@@ -374,7 +404,7 @@ def predict(run: Run) -> np.ndarray:
         with Progress("evaluation", len(data.paths), "images") as progress:
             samples = [(i, "centre") for i in range(len(data.paths))]
             return features.forward(run.model, data, samples, size, progress)[0]
-    rows = _centre_rows(run, run.strategy.freeze_until)
+    rows = _centre_rows(run, run.vector if run.strategy.freeze_until == "pre_logits" else run.strategy.freeze_until)
     tail = zoo.split(run.model, run.strategy.freeze_until)[1]
     # Called, not `predict`, which would be traced anew for every repeat.
     return np.concatenate([

@@ -103,10 +103,12 @@ def as_dict(run, start: float) -> dict:
 
 def command(recipe: Recipe) -> str:
     """The command line that repeats a run."""
+    if recipe.tuned or recipe.strategy == "tuned":  # no flags say what a search has found
+        return shlex.join(["zoo", "finetune", "--recipe", shown(recipe.folder.resolve() / "recipe.json")])
     words = ["zoo", "finetune", shown(recipe.data.resolve())]
     for setting in fields(Recipe):
         value = getattr(recipe, setting.name)
-        if setting.name != "data" and value != setting.default:
+        if setting.name not in ("data", "fine_tuning") and value != setting.default:
             value = value.resolve() if setting.name == "labels" else value
             words += [f"--{setting.name.replace('_', '-')}", shown(value)]
     return shlex.join(words)

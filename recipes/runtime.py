@@ -49,6 +49,7 @@ def quiet_import():
     Python's and are not touched.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # JAX takes what it needs of a GPU, for others may use it
     sys.stderr.flush()
     screen = os.dup(2)
     with open(os.devnull, "w") as nowhere:
@@ -59,12 +60,36 @@ def quiet_import():
         if keras.backend.backend() == "tensorflow":
             import tensorflow as tf
 
+            for gpu in tf.config.list_physical_devices("GPU"):  # as JAX above; once in use it can no longer be said
+                with contextlib.suppress(RuntimeError):
+                    tf.config.experimental.set_memory_growth(gpu, True)
             tf.config.list_logical_devices()  # the first look for devices prints, too
         yield
     finally:
         sys.stderr.flush()
         os.dup2(screen, 2)
         os.close(screen)
+
+
+def gpus() -> list[str]:
+    """The GPUs that the backend sees, as CUDA_VISIBLE_DEVICES names them."""
+    import keras
+
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        count = len(tf.config.list_physical_devices("GPU"))
+    elif backend == "jax":
+        import jax
+
+        count = sum(device.platform == "gpu" for device in jax.local_devices())
+    else:
+        import torch
+
+        count = torch.cuda.device_count()
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return visible.split(",")[:count] if visible else [str(number) for number in range(count)]
 
 
 def _interrupt(number, frame):

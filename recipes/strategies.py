@@ -12,6 +12,7 @@
 - `lp_ft`: the head first, then everything at a low rate (Kumar et al. 2022, arXiv:2202.10054, section 3).
 - `gradual`: the head first, then stage by stage from the last to the first (Howard & Ruder 2018, section 3.3).
 - `scratch`: a random start, the control for all of them (the lecture's third principle).
+- `tuned`: what a search over ways to fine-tune has found (`zoo tune --scope finetune`).
 
 Steps, not passes, say how long: 500 of them for fewer than 20,000 images, as in Big Transfer (Kolesnikov et al. 2020,
 arXiv:1912.11370, section 3.3). A strategy never knows an architecture.
@@ -20,6 +21,8 @@ arXiv:1912.11370, section 3.3). A strategy never knows an architecture.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+
+from recipes.config import FineTuneSettings
 
 
 @dataclass(frozen=True)
@@ -91,6 +94,7 @@ class Phase:
     batch_norm: str = "inference"  # a policy of recipes.batch_norm
     layer_decay: float = 1.0  # learning rate of each earlier stage relative to the next
     hold: float = 0.0  # penalty on the way from the pretrained weights: callbacks.penalties.l2_sp
+    weight_decay: float | None = None  # None: the optimiser's own
     average: int = 0  # so many of the best epochs give their mean
 
 
@@ -153,6 +157,13 @@ def scratch(stages: Sequence[str], facts: Facts, reason: str) -> Strategy:
     """A random start, everything trained."""
     phase = Phase("train", facts.epochs(2 * STEPS, 30), 1e-3, None, augment=True, batch_norm="adapt")
     return Strategy("scratch", reason, None, False, (phase,))
+
+
+def tuned(stages: Sequence[str], facts: Facts, reason: str, found: FineTuneSettings, augment: bool) -> Strategy:
+    """The head, then what the search found; from cached activations where nothing changes before the cut."""
+    phase = Phase("fine-tune", facts.epochs(STEPS), 1e-4, found.freeze_until, augment or found.freeze_until is None,
+                  layer_decay=found.layer_decay, weight_decay=found.weight_decay)  # fmt: skip
+    return Strategy("tuned", reason, found.freeze_until, True, (phase,))
 
 
 STRATEGIES = {function.__name__: function for function in (small, medium, large, full, lp_ft, gradual, scratch)}

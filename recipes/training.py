@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -98,19 +99,22 @@ def prepare(model: keras.Model, phase: Phase, steps: int) -> keras.Model:
 
 
 def train(
-    part: keras.Model, phase: Phase, batches: Batches, validation: Batches | None, folder: Path, deadline: float = math.inf
+    part: keras.Model, phase: Phase, batches: Batches, validation: Batches | None, folder: Path, deadline: float = math.inf,
+    report: Callable[[dict], None] = lambda row: None, whole: keras.Model | None = None,
 ) -> list[dict]:  # fmt: skip
-    """Fit a prepared part, to the `deadline` of time.monotonic() at the longest; one row of history an epoch. A state is left
-    in the folder about every twentieth of the way, from where a later call with the same arguments goes on to the same result.
+    """Fit a prepared part of the `whole` model, or all of it, to the `deadline` of time.monotonic() at the longest; one row of
+    history an epoch, which `report` gets as well. A state is left in the folder about every twentieth of the way, from where
+    a later call with the same arguments goes on to the same result; it reports the earlier rows again.
 
     Raises:
         UserError: the loss became NaN or infinite; the folder cannot be written, or what is in it is damaged.
     """
-    optimizer = get_optimizer(phase.optimizer, warmup_cosine(phase.learning_rate, len(batches) * phase.epochs))
+    rate = warmup_cosine(phase.learning_rate, len(batches) * phase.epochs)
+    optimizer = get_optimizer(phase.optimizer, rate, phase.weight_decay)
     if phase.layer_decay != 1:
-        optimizer = LayerwiseRates(optimizer, decayed_rates(part, zoo.stages(part), phase.layer_decay))
+        optimizer = LayerwiseRates(optimizer, decayed_rates(whole or part, zoo.stages(whole or part), phase.layer_decay))
     part.compile(optimizer, loss(part, batches.labels), metrics=[accuracy(part)], jit_compile=False)
-    recorder = History(phase, len(batches), deadline)
+    recorder = History(phase, len(batches), deadline, report)
     averaging = [WeightAveraging(phase.average, monitor="loss")] if phase.average else []
     every = max(1, phase.epochs // LOOKS)
     try:
@@ -149,16 +153,20 @@ class History(Stateful):
 
     STATE = ("rows",)
 
-    def __init__(self, phase: Phase, steps: int, deadline: float = math.inf):
+    def __init__(
+        self, phase: Phase, steps: int, deadline: float = math.inf, report: Callable[[dict], None] = lambda row: None
+    ):  # fmt: skip
         super().__init__()
         self.rows: list[dict] = []
-        self._phase, self._steps, self._deadline = phase, steps, deadline
+        self._phase, self._steps, self._deadline, self._report = phase, steps, deadline, report
         self._progress = Progress(phase.name, steps * phase.epochs, "steps")
         self._note = ""
 
     def set_state(self, state):
         super().set_state(state)
         self._progress.skip(len(self.rows) * self._steps)
+        for row in self.rows:
+            self._report(row)
 
     def on_epoch_begin(self, epoch, logs=None):
         self._start = time.monotonic()
@@ -182,6 +190,7 @@ class History(Stateful):
                 f"Give a --learning-rate below {self._phase.learning_rate:g}."
             )
         self.rows.append(row)
+        self._report(row)
         self._note = f"epoch {epoch + 1}/{self._phase.epochs} loss {row['loss']:.4f}"
 
     def on_train_end(self, logs=None):

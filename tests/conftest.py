@@ -3,6 +3,7 @@
 import gc
 import os
 import tempfile
+import uuid
 from pathlib import Path
 
 import pytest
@@ -70,3 +71,24 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip(f"the shared data are not in {folder}: set ZOO_SHARED")
     return folder
+
+
+@pytest.fixture
+def postgres():
+    """The address of a new database on a PostgreSQL server; skipped where there is none."""
+    server = os.environ.get("ZOO_TEST_POSTGRES")
+    if not server:
+        pytest.skip("no PostgreSQL server: set ZOO_TEST_POSTGRES to postgresql://user@host:port/database")
+    import sqlalchemy
+
+    name, url = f"zoo_{uuid.uuid4().hex[:12]}", sqlalchemy.make_url(server)
+    driver = url.set(drivername="postgresql+psycopg2")
+    engine = sqlalchemy.create_engine(driver, isolation_level="AUTOCOMMIT", poolclass=sqlalchemy.NullPool)
+
+    def order(sentence):
+        with engine.connect() as connection:
+            connection.execute(sqlalchemy.text(sentence))
+
+    order(f"create database {name}")
+    yield url.set(database=name).render_as_string(hide_password=False)
+    order(f"drop database {name} with (force)")

@@ -210,7 +210,7 @@ class TestFinetune:
         recipe = Recipe(digits, model="lenet5", strategy="large", **flags)
         model = zoo.new_head(finetune.backbone(recipe), 10)
         data = trials.pictures(digits, finetune.framing(model), 0, 100, 50, test=False)
-        (phase,) = finetune._strategy(recipe, model, data, finetune._facts(recipe, model, data, 0.0)).phases
+        (phase,) = finetune.chosen_strategy(recipe, model, data, finetune.known_facts(recipe, model, data, 0.0)).phases
         assert phase.optimizer == name and phase.learning_rate == pytest.approx(rate)
 
     def test_it_is_what_trains(self, digits, tmp_path, monkeypatch):

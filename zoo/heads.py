@@ -11,6 +11,7 @@
 Their last layer is called `surgery.CLASSIFIER` and has the activation.
 """
 
+from collections.abc import Callable
 from types import MappingProxyType
 
 import keras
@@ -26,17 +27,26 @@ UNITS = 256
 START = 10.0  # of the scale: Gidaris & Komodakis' own
 
 
+def standardized(
+    x: keras.KerasTensor, num_classes: int, rate: float, activation: str | None, units: int = 0
+) -> keras.KerasTensor:  # fmt: skip
+    """A dense layer on standardised features, behind one of so many rectified units, if any, and dropout, if any."""
+    x = layers.Normalization(name=STANDARDIZE)(x)
+    if units:
+        x = layers.Dense(units, "relu", name="hidden")(x)
+    return classifier(x, num_classes, rate, activation)
+
+
 def dropout(x: keras.KerasTensor, num_classes: int, rate: float, activation: str | None) -> keras.KerasTensor:
-    return classifier(_standardized(x), num_classes, rate or 0.2, activation)
+    return standardized(x, num_classes, rate or 0.2, activation)
 
 
 def hidden(x: keras.KerasTensor, num_classes: int, rate: float, activation: str | None) -> keras.KerasTensor:
-    x = layers.Dense(UNITS, "relu", name="hidden")(_standardized(x))
-    return classifier(x, num_classes, rate or 0.5, activation)
+    return standardized(x, num_classes, rate or 0.5, activation, UNITS)
 
 
 def cosine(x: keras.KerasTensor, num_classes: int, rate: float, activation: str | None) -> keras.KerasTensor:
-    x = layers.UnitNormalization(name="direction")(_standardized(x))
+    x = layers.UnitNormalization(name="direction")(layers.Normalization(name=STANDARDIZE)(x))
     if rate:
         x = layers.Dropout(rate, name="dropout")(x)
     unit = keras.constraints.UnitNorm(axis=0)
@@ -49,18 +59,19 @@ def cosine(x: keras.KerasTensor, num_classes: int, rate: float, activation: str 
     return layers.Activation(activation, dtype="float32", name=CLASSIFIER)(x)
 
 
+Head = Callable[[keras.KerasTensor, int, float, str | None], keras.KerasTensor]
 HEADS = MappingProxyType({"linear": classifier, "dropout": dropout, "hidden": hidden, "cosine": cosine})
 
 
 def new_head(
     model: keras.Model, num_classes: int, dropout: float = 0.0, activation: str | None = "softmax",
-    head: str = "linear", pooling: str = "average",
+    head: str | Head = "linear", pooling: str = "average",
 ) -> keras.Model:  # fmt: skip
     """A model that shares everything up to "pre_logits" and has a new, randomly initialised classifier.
 
     Args:
         dropout: rate before the last layer; the head's own if 0.
-        head: a name in `HEADS`.
+        head: a name in `HEADS`, or a function as they are.
         pooling: how the last feature map becomes a vector: "average", which is the network's own way, also where that is
             none; "max"; or "both", one behind the other.
 
@@ -70,10 +81,26 @@ def new_head(
     """
     if num_classes < 1:
         raise ValueError(f"num_classes must be 1 or more for a new head, found {num_classes}.")
-    if head not in HEADS:
+    if not callable(head) and head not in HEADS:
         raise ValueError(f"There is no head {head!r}: choose one of {', '.join(HEADS)}.")
     x = _vector(model, pooling)
-    new = keras.Model(model.input, HEADS[head](x, num_classes, dropout, activation), name=model.name)
+    head = head if callable(head) else HEADS[head]
+    new = keras.Model(model.input, head(x, num_classes, dropout, activation), name=model.name)
+    new.origin = getattr(model, "origin", None)
+    return new
+
+
+def shorten(model: keras.Model, at: str) -> keras.Model:
+    """The model up to a stage, whose output becomes its "pre_logits": averaged over the pixels, if it is a map.
+
+    Raises:
+        ValueError: it has no such stage.
+    """
+    x = surgery.features(model, [at]).outputs[0]
+    if len(x.shape) > 2:
+        pool = layers.GlobalAveragePooling2D if len(x.shape) == 4 else layers.GlobalAveragePooling1D
+        x = pool(name="avg_pool")(x)
+    new = keras.Model(model.input, stage(x, "pre_logits"), name=model.name)
     new.origin = getattr(model, "origin", None)
     return new
 
@@ -89,10 +116,6 @@ def standardize(model: keras.Model, mean: np.ndarray, scale: float) -> None:
 def many_labels(model: keras.Model) -> bool:
     """Whether each class of the model has a probability of its own, so that a picture may have any number of labels."""
     return getattr(model.layers[-1], "activation", None) is keras.activations.sigmoid
-
-
-def _standardized(x: keras.KerasTensor) -> keras.KerasTensor:
-    return layers.Normalization(name=STANDARDIZE)(x)
 
 
 def _vector(model: keras.Model, pooling: str) -> keras.KerasTensor:

@@ -46,16 +46,16 @@ class Progress:
         seconds = max(time.monotonic() - self._start, 1e-9)
         rate = (self._done - self._skipped) / seconds
         if self._done < self._total and rate:
-            left = f"{_clock((self._total - self._done) / rate)} left"
+            left = f"{clock((self._total - self._done) / rate)} left"
         else:
-            left = _clock(seconds)
+            left = clock(seconds)
         done, total = (f"{n * self._scale:,.{1 if self._scale != 1 else 0}f}" for n in (self._done, self._total))
         line = f"{self._label}  {done}/{total} {self._unit}  {rate * self._scale:,.1f}/s  {left}  {note}".rstrip()
         start = "\r\x1b[K" if self._live else ""
         print(f"{start}{line}", end=end, file=sys.stderr, flush=True)
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"

@@ -22,6 +22,7 @@ from zoo.weights.fetching import cache_folder
 
 SHARD = 256  # pictures decoded, and written, at a time
 SPLITS = ("train", "validation", "test")
+HELD_OUT = 0.25  # of the training pictures, where something is to be chosen among them
 
 @dataclass(frozen=True)
 class Dataset:
@@ -53,6 +54,14 @@ class Dataset:
         """The same pictures, with the parts that are split off drawn by another seed."""
         splits = split.assign(strata(self.labels), self.digests, self.given, self.shares, seed)
         return replace(self, splits=np.array(splits))
+
+    def inner(self, seed: int) -> "Dataset":
+        """The training part alone, a part of it as "validation": what a search learns from, and judges by."""
+        train = self.part("train")
+        labels, digests = self.labels[train], [self.digests[i] for i in train]
+        splits = split.assign(strata(labels), digests, [""] * len(train), {"validation": HELD_OUT}, seed)
+        return replace(self, labels=labels, digests=digests, splits=np.array(splits), paths=[self.paths[i] for i in train],
+                       pixels=self.pixels.take(train))  # fmt: skip
 
 def strata(labels: np.ndarray) -> list[int]:
     """What a division keeps in proportion: the class; of a picture's labels the rarest, and for none of them -1."""

@@ -38,7 +38,7 @@ def render(
     split = next((name for name in SPLITS if name in scores), None)
     mistakes = _mistakes(files, split)
     left_out = [row for row in files if row.get("reason")]
-    page = _template().render(
+    page = template("template.html").render(
         result=result,
         data=PurePath(result["data"]).name,
         split=split,
@@ -57,21 +57,23 @@ def render(
     return page.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def _template():
-    """The page's template: names of files and classes come from anywhere, so everything is escaped."""
+def template(name: str):
+    """A page's template, a file beside this one: names of files and classes come from anywhere, so everything is escaped."""
     import jinja2
 
     environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.ChainableUndefined, trim_blocks=True, lstrip_blocks=True
-    )
+        loader=jinja2.FunctionLoader(lambda file: resources.files(__name__).joinpath(file).read_text("utf-8")),
+        autoescape=True, undefined=jinja2.ChainableUndefined, trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
     environment.filters |= {
         "percent": lambda value: _shown(value, lambda number: f"{100 * number:.1f}%"),
         "decimal": lambda value: _shown(value, lambda number: f"{number:.3f}"),
         "count": lambda value: _shown(value, lambda number: f"{number:,}"),
         "interval": lambda pair: f"{100 * pair[0]:.1f} – {100 * pair[1]:.1f}%" if pair else "–",
         "short": lambda value: _shown(value, lambda number: f"{number:g}"),
+        "setting": lambda value: "–" if value in (None, "") else f"{value:.3g}" if isinstance(value, float) else value,
     }
-    return environment.from_string(resources.files(__name__).joinpath("template.html").read_text("utf-8"))
+    return environment.get_template(name)
 
 
 def _shown(value: object, write: Callable[[float], str]) -> str:
@@ -176,7 +178,7 @@ def _curves(history: list[dict], result: dict) -> list[dict]:
         axes.xaxis.get_major_locator().set_params(integer=True)
         if axes.get_legend_handles_labels()[1]:
             axes.legend(frameon=False, labelcolor=GREY)
-        return {"title": f"{key} by epoch", "uri": _svg(figure)}
+        return {"title": f"{key} by epoch", "uri": svg(figure)}
 
     return [chart("loss"), chart("accuracy")]
 
@@ -193,7 +195,7 @@ def _choice(head: dict) -> list[dict]:
         figure, axes = _axes(what, f"cross-validated {key}")
         axes.set_xscale("log")
         _draw(axes, choices, {key: _column(rows, key)}, [head[what]])
-        return {"title": f"{key} by {what}", "uri": _svg(figure)}
+        return {"title": f"{key} by {what}", "uri": svg(figure)}
 
     return [chart("loss"), chart("accuracy")]
 
@@ -219,7 +221,7 @@ def _calibration(bins: list[dict]) -> str:
     axes.plot(_column(bins, "confidence"), accuracy, "o", color=ORANGE, markersize=5)
     axes.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle="--")
     axes.set(xlim=(0, 1), ylim=(0, 1.05))
-    return _svg(figure)
+    return svg(figure)
 
 
 def _axes(x: str, y: str) -> tuple:
@@ -238,7 +240,7 @@ def _axes(x: str, y: str) -> tuple:
     return figure, axes
 
 
-def _svg(figure) -> str:
+def svg(figure) -> str:
     """The chart as a data URI, the same bytes for the same numbers."""
     import matplotlib
 

@@ -1,0 +1,125 @@
+"""`zoo tune --scope finetune`: what is searched, and a trial: `zoo finetune --strategy tuned` on three quarters of the
+training part, judged on the last one, in a process of its own.
+
+    python -m recipes.search.fine_tuning job.json
+
+The head comes first, as the recipe says: solved, or the best of a search over heads. The recipe's seed divides the pictures,
+all else in a trial is drawn by the trial's. One that was killed goes on from its last epoch (`callbacks.checkpoint`); one
+that runs out of memory is tried again with smaller batches (`recipes.search.processes`).
+"""
+
+import dataclasses
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from recipes.config import FineTuneSettings, Recipe
+from recipes.errors import UserError
+from recipes.search import processes
+
+NOTHING = "nothing"  # is frozen: among KerasTuner's choices there is no None
+AUGMENTATIONS = ("none", "crops", "modern")
+
+
+@dataclass(frozen=True)
+class FineTuner:
+    """The search around a recipe.
+
+    Args:
+        recipe: what is not searched, the head among it.
+        cuts, policies: what may be chosen to freeze, and of batch norm: `choices`.
+        epochs: of a trial at most.
+        folder: where the logs of failed trials lie.
+    """
+
+    recipe: Recipe
+    cuts: Sequence[str]
+    policies: Sequence[str]
+    epochs: int
+    folder: Path
+
+    def space(self, hp) -> Recipe:
+        """The trial of these `keras_tuner.HyperParameters` as a recipe; new ones get the space."""
+        cut = hp.Choice("freeze_until", [NOTHING, *self.cuts])
+        found = FineTuneSettings(
+            None if cut == NOTHING else cut,
+            layer_decay=hp.Float("layer_decay", 0.4, 1.0, step=0.1),
+            weight_decay=hp.Float("weight_decay", 1e-4, 1.0, sampling="log"),
+        )
+        epochs = hp.Choice("epochs", sorted({math.ceil(self.epochs / part) for part in (4, 2, 1)}))
+        return dataclasses.replace(
+            self.recipe, strategy="tuned", fine_tuning=found,
+            learning_rate=hp.Float("learning_rate", 1e-5, 1e-2, sampling="log"),
+            augment=hp.Choice("augment", list(AUGMENTATIONS)), batch_norm=hp.Choice("batch_norm", list(self.policies)),
+            epochs=hp.values.get("tuner/epochs") or epochs,  # Hyperband's word is the last
+        )  # fmt: skip
+
+    def work(self, trial) -> dict:
+        """Loss and accuracy on the held-out quarter, and the batch size that had room; for `loop.search`.
+
+        Raises:
+            UserError: the trial has failed, in a sentence.
+        """
+        recipe = self.space(trial.hyperparameters)
+        least = min(recipe.batch_size, 16 if recipe.batch_norm == "adapt" else processes.LEAST)
+        job = {"recipe": recipe.as_dict(), "seed": trial.seed, "batch_size": recipe.batch_size}
+        return processes.run("recipes.search.fine_tuning", job, self.folder / f"trial{trial.number}", trial.report, least)
+
+    def winner(self, trial: Mapping) -> Recipe:
+        """The recipe that `zoo finetune --recipe` repeats, from the best trial's record."""
+        import keras_tuner
+
+        hp = keras_tuner.HyperParameters()
+        hp.values = dict(trial["values"])
+        return dataclasses.replace(self.space(hp), batch_size=trial["result"]["batch_size"])
+
+
+def choices(model, images: int, batch_size: int) -> tuple[list[str], list[str]]:
+    """Stages with weights between them and the classifier, and the policies of batch norm that these pictures allow."""
+    import keras
+
+    import zoo
+    from recipes import batch_norm
+
+    stages = zoo.stages(model)
+    sizes = [keras.Model(model.input, model.get_layer(stage).output).count_params() for stage in stages]
+    cuts = [stage for stage, size in zip(stages, sizes, strict=True) if size < sizes[-1]]
+    if not any(isinstance(layer, keras.layers.BatchNormalization) for layer in model.layers):
+        return cuts, ["inference"]
+    try:
+        batch_norm.check("adapt", images, batch_size)
+    except UserError:
+        return cuts, ["inference", "affine"]
+    return cuts, ["inference", "affine", "adapt"]
+
+
+def train(job: dict, tell: Callable[[dict], None]) -> dict:
+    """The trial itself."""
+    from recipes import runtime
+
+    runtime.start(job["seed"])
+    from recipes import finetune
+    from recipes.evaluate import metrics
+
+    recipe = dataclasses.replace(Recipe.from_dict(job["recipe"]), batch_size=job["batch_size"])
+    run = finetune.begin(recipe)
+    run.data = run.data.inner(recipe.seed)
+    run.recipe = dataclasses.replace(recipe, seed=job["seed"])
+
+    def report(row: dict) -> None:
+        states = [str(folder) for folder in run.states]
+        if row["validation_loss"] is not None:
+            tell({"epoch": row["epoch"], "loss": row["validation_loss"], "states": states})
+
+    run.report = report
+    run.facts = finetune.known_facts(run.recipe, run.model, run.data, 0.0)
+    run.strategy = finetune.chosen_strategy(run.recipe, run.model, run.data, run.facts)
+    finetune.learn(run)
+    data, held_out = run.data, run.data.part("validation")
+    scores = metrics(data.labels[held_out], finetune.predict(run)[held_out], data.classes)
+    return {"loss": scores["loss"], "accuracy": scores["accuracy"], "epoch": recipe.epochs}
+
+
+if __name__ == "__main__":
+    processes.serve(train)

@@ -1,0 +1,109 @@
+"""What one worker does: KerasTuner's loop over trials, in which a trial that fails ends nothing but itself."""
+
+import contextlib
+import math
+import signal
+import threading
+import traceback
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import keras_tuner
+import optuna
+from keras_tuner.engine.base_tuner import BaseTuner
+from keras_tuner.engine.trial import Trial as KerasTrial
+from keras_tuner.engine.trial import TrialStatus
+
+from recipes.errors import UserError
+from recipes.search.oracle import SharedOracle
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What the work on one trial needs."""
+
+    number: int
+    hyperparameters: keras_tuner.HyperParameters
+    """With their values; those of Hyperband, tuner/epochs and its like, are in `.values`."""
+    seed: int
+    """The same for the same hyper-parameters, also when it is run again after a kill."""
+    run: int
+    """1, and more when it is run again because its worker died or was stopped."""
+    report: Callable[[int, float], None]
+    """To be called with the epoch, from 1, and the loss after it; raises to end the trial early or because of a NaN."""
+
+
+def search(oracle: SharedOracle, work: Callable[[Trial], dict], ended: Callable[[dict], None] = lambda record: None) -> None:
+    """Run trials until there are no more, beside any other workers of the same study.
+
+    Args:
+        work: trains and returns what it has found, JSON values with at least "loss". What it raises is the failure of this
+            trial alone.
+        ended: is called after each trial with its record, see `store.record`.
+    """
+    with _stopping():
+        Loop(oracle, work, ended).search()
+
+
+class Loop(BaseTuner):
+    """KerasTuner's, without its files."""
+
+    def __init__(self, oracle: SharedOracle, work: Callable[[Trial], dict], ended: Callable[[dict], None]):
+        self._work, self._ended = work, ended
+        super().__init__(oracle)
+
+    def run_trial(self, trial: KerasTrial) -> dict:
+        history = trial.outcome["history"] = []
+
+        def report(epoch: int, loss: float) -> None:
+            history.append([epoch, float(loss)])
+            if not math.isfinite(loss):
+                raise FloatingPointError(f"the loss is {loss:g} after epoch {epoch}")
+            if self.oracle.prunes and self.oracle.study.report(trial.row, epoch, float(loss)):
+                raise optuna.TrialPruned
+
+        attributes = trial.row.user_attrs
+        return self._work(
+            Trial(trial.row.number, trial.hyperparameters, attributes["seed"], attributes["run"]["count"], report)
+        )
+
+    def _try_run_and_update_trial(self, trial: KerasTrial) -> None:
+        study = self.oracle.study
+        trial.outcome = {}
+        try:
+            with study.alive(trial.row):
+                result = self.run_trial(trial)
+            loss = float(result["loss"])
+            if not math.isfinite(loss):
+                raise FloatingPointError(f"the loss is {loss:g}")
+            trial.status, trial.score, trial.outcome["result"] = TrialStatus.COMPLETED, loss, result
+        except optuna.TrialPruned:
+            trial.status, trial.score = TrialStatus.STOPPED, trial.outcome["history"][-1][1]
+        except Exception as error:
+            trial.status, trial.score = TrialStatus.FAILED, None
+            kind = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
+            trial.message = trial.outcome["message"] = f"{kind}{error}".rstrip(": ")
+            trial.outcome["traceback"] = traceback.format_exc()
+        except BaseException:  # Ctrl-C: it is nobody's fault, and another worker may have it at once
+            with contextlib.suppress(Exception):  # if it cannot be told, it is seen
+                study.give_back(trial.row)
+            raise
+
+    def on_trial_end(self, trial: KerasTrial) -> None:
+        self._ended(self.oracle.end_trial(trial))
+
+    def _get_tuner_fname(self) -> str:
+        return ""
+
+
+@contextlib.contextmanager
+def _stopping() -> Iterator[None]:
+    """A cluster that takes the machine away says so by SIGTERM: to be treated as Ctrl-C."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,219 @@
+"""Tuners whose trials lie in a `store.Study`: KerasTuner's own, and Optuna's samplers behind KerasTuner's `Oracle`.
+
+A tuner decides in `populate_space`, under the study's lock, from the trials of all workers and from what it noted with the
+newest one. It decides the same in every worker and after every restart.
+
+    random     KerasTuner's random search
+    grid       KerasTuner's grid search, each combination once
+    bayesian   KerasTuner's Gaussian process; it thinks for seconds about a trial where there are many hyper-parameters
+    hyperband  KerasTuner's Hyperband: the values tuner/epochs, tuner/initial_epoch and tuner/trial_id say what is promoted
+    tpe        Optuna's tree-structured Parzen estimator; trials worse than the median at the same epoch end early
+    asha       random, and Optuna's asynchronous successive halving: in each rung only the best third goes on
+"""
+
+import hashlib
+import json
+import random
+import time
+import warnings
+from collections.abc import Mapping, Sequence
+
+import keras_tuner
+import optuna
+import sklearn.exceptions
+from keras_tuner.engine.trial import Trial, TrialStatus
+from keras_tuner.oracles import BayesianOptimizationOracle, GridSearchOracle, HyperbandOracle, RandomSearchOracle
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.trial import FrozenTrial, TrialState
+
+from recipes.search.store import Study, patient
+
+STATUS = {
+    TrialState.COMPLETE: TrialStatus.COMPLETED, TrialState.FAIL: TrialStatus.FAILED, TrialState.WAITING: TrialStatus.RUNNING,
+    TrialState.RUNNING: TrialStatus.RUNNING, TrialState.PRUNED: TrialStatus.STOPPED,
+}  # fmt: skip
+# What KerasTuner's tuners know beyond the trials themselves.
+NOTES = ("_seed_state", "_brackets", "_current_bracket", "_current_iteration")
+
+
+class SharedOracle(keras_tuner.Oracle):
+    """What makes a tuner of one process one of many: mixed in before it."""
+
+    study: Study
+    prunes = False
+
+    @patient
+    def create_trial(self, tuner_id: str) -> Trial:
+        """The next trial to run; waits where there is none now but others still run, for one of them may come back."""
+        pause = 0.05
+        while True:
+            with self.study.lock():
+                rows, unfinished = self.study.look()
+                self._look(rows)
+                row = self.study.again(unfinished) or self._add(rows)
+            if row is not None:
+                self.trials[str(row.number)] = trial = self._trial(row)
+                return trial
+            if not unfinished:
+                return Trial(self.hyperparameters.copy(), status=TrialStatus.STOPPED)
+            time.sleep(pause * random.uniform(0.5, 1.5))
+            pause = min(2 * pause, 5)
+
+    @patient
+    def end_trial(self, trial: Trial) -> dict:
+        """Write it down; its record, see `store.record`."""
+        state = next(state for state, status in STATUS.items() if status == trial.status)
+        return self.study.end(trial.row, state, trial.score, trial.outcome)
+
+    def get_best_trials(self, num_trials: int = 1) -> list[Trial]:
+        """Finished ones only, where KerasTuner makes up the number with failed ones."""
+        with self.study.lock():
+            self._look(self.study.look()[0])
+        finished = [trial for trial in self.trials.values() if trial.status == TrialStatus.COMPLETED]
+        return sorted(finished, key=lambda trial: trial.score)[:num_trials]
+
+    def save(self) -> None:
+        """All is saved where it happens."""
+
+    def _add(self, rows: Sequence[FrozenTrial]) -> FrozenTrial | None:
+        """One more trial, if the tuner gives one now."""
+        if len(rows) >= self.max_trials:
+            return None
+        response = self.populate_space(str(len(rows)))
+        if response["status"] != TrialStatus.RUNNING:
+            return None
+        values, notes = response["values"], {name: vars(self)[name] for name in NOTES if name in vars(self)}
+        return self.study.add(values, self._trial_seed(values), notes, self._distributions(values))
+
+    def _look(self, rows: Sequence[FrozenTrial]) -> None:
+        """See the trials of all workers, and the notes that lie with the newest."""
+        for row in rows:
+            known = self.trials.get(str(row.number))
+            if known is None or known.row is not row:
+                self.trials[str(row.number)] = trial = self._trial(row)
+                self._record_values(trial)
+        self.ongoing_trials = {name: trial for name, trial in self.trials.items() if trial.status == TrialStatus.RUNNING}
+        if rows:
+            vars(self).update(rows[-1].user_attrs["notes"])
+
+    def _trial(self, row: FrozenTrial) -> Trial:
+        hyperparameters = self.hyperparameters.copy()
+        hyperparameters.values = dict(row.user_attrs["values"])
+        outcome = row.user_attrs.get("outcome", {})
+        trial = Trial(hyperparameters, str(row.number), STATUS[row.state], outcome.get("message"))
+        trial.score, trial.row, trial.outcome = row.value, row, outcome
+        return trial
+
+    def _trial_seed(self, values: Mapping) -> int:
+        """The same hyper-parameters have the same seed, and with it the same score; a promoted trial those of its first."""
+        own = sorted((name, value) for name, value in values.items() if not name.startswith("tuner/"))
+        return int.from_bytes(hashlib.sha256(json.dumps([self.seed, own]).encode()).digest()[:4]) >> 1
+
+    def _distributions(self, values: Mapping) -> dict[str, BaseDistribution]:
+        hps = self.hyperparameters.copy()
+        hps.values = dict(values)
+        found = {hp.name: distribution(hp) for hp in hps.space if hps.is_active(hp)}
+        return {name: made for name, made in found.items() if made is not None}
+
+
+class Random(SharedOracle, RandomSearchOracle):
+    pass
+
+
+class Grid(SharedOracle, GridSearchOracle):
+    def populate_space(self, trial_id: str) -> dict:
+        """KerasTuner's order; but it waits for a trial's end before it goes on, since the trial may add hyper-parameters. Here
+        all are known, and workers need not wait for each other.
+        """
+        hps = self.get_space()
+        if self.trials:
+            values = self._get_next_combination(list(self.trials.values())[-1].hyperparameters.values)
+        else:
+            values = {hp.name: hp.default for hp in hps.space if hps.is_active(hp)}
+        return {"status": TrialStatus.RUNNING if values else TrialStatus.STOPPED, "values": values}
+
+
+class Bayesian(SharedOracle, BayesianOptimizationOracle):
+    def populate_space(self, trial_id: str) -> dict:
+        with warnings.catch_warnings():  # of a process that could be fitted better still
+            warnings.simplefilter("ignore", sklearn.exceptions.ConvergenceWarning)
+            return super().populate_space(trial_id)
+
+
+class Hyperband(SharedOracle, HyperbandOracle):
+    pass
+
+
+class Sampled(SharedOracle):
+    """A sampler of Optuna's, made anew for each trial, so that none repeats another worker's draws."""
+
+    prunes = True
+
+    def populate_space(self, trial_id: str) -> dict:
+        memory = optuna.create_study(sampler=self._sampler(self.seed + int(trial_id)))
+        memory.add_trials([trial.row for trial in self.trials.values()])
+        asked, hps = memory.ask(), keras_tuner.HyperParameters()
+        for hp in self.hyperparameters.space:
+            hps.merge([hp])
+            if hps.is_active(hp):
+                found = distribution(hp)
+                hps.values[hp.name] = hp.default if found is None else asked._suggest(hp.name, found)
+        return {"status": TrialStatus.RUNNING, "values": hps.values}
+
+
+class Tpe(Sampled):
+    pruner = optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=1)
+
+    @staticmethod
+    def _sampler(seed: int) -> optuna.samplers.BaseSampler:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            return optuna.samplers.TPESampler(seed=seed, constant_liar=True)  # keep away from what others are trying
+
+
+class Asha(Sampled):
+    pruner = optuna.pruners.SuccessiveHalvingPruner(reduction_factor=3)
+    _sampler = staticmethod(lambda seed: optuna.samplers.RandomSampler(seed=seed))
+
+
+ORACLES = {"random": Random, "grid": Grid, "bayesian": Bayesian, "hyperband": Hyperband, "tpe": Tpe, "asha": Asha}
+TUNERS = tuple(ORACLES)
+
+
+def oracle(tuner: str, study: Study, space: keras_tuner.HyperParameters, trials: int, seed: int, epochs: int) -> SharedOracle:
+    """A tuner that minimises "loss" over at most so many trials of the study.
+
+    Args:
+        tuner: one of TUNERS.
+        space: all hyper-parameters; a trial cannot add any.
+        epochs: of a trial; what Hyperband gives its best.
+
+    Raises:
+        UserError: the study was begun with another tuner, space, seed or number of epochs.
+    """
+    kind = ORACLES[tuner]
+    settings = [{"kind": type(hp).__name__, **hp.get_config()} for hp in space.space]
+    for hp in settings:
+        hp["conditions"] = [dict(condition) for condition in hp["conditions"]]
+    study.claim({"tuner": tuner, "seed": seed, "epochs": epochs, "hyper-parameters": settings})
+    own = {"max_epochs": epochs, "hyperband_iterations": None} if kind is Hyperband else {"max_trials": trials}
+    made = kind(objective=keras_tuner.Objective("loss", "min"), hyperparameters=space, allow_new_entries=False,
+                tune_new_entries=False, seed=seed + 1, **own)  # fmt: skip  # KerasTuner takes a seed of 0 for none
+    made.study, made.max_trials = study, trials
+    made.study.optuna.pruner = kind.pruner if kind.prunes else optuna.pruners.NopPruner()
+    return made
+
+
+def distribution(hp) -> BaseDistribution | None:
+    """Optuna's form of a hyper-parameter; None for one that is fixed."""
+    kind = type(hp).__name__
+    if kind == "Fixed":
+        return None
+    if kind == "Boolean":
+        return CategoricalDistribution([False, True])
+    if kind == "Choice" or hp.step and hp.sampling != "linear":
+        return CategoricalDistribution(list(hp.values))
+    made = IntDistribution if kind == "Int" else FloatDistribution
+    high = hp.max_value if hp.step is None else hp.min_value + (hp._get_n_values() - 1) * hp.step
+    step = hp.step if hp.sampling == "linear" else None
+    return made(hp.min_value, high, log=hp.sampling == "log", **({"step": step} if step else {}))

@@ -1,0 +1,134 @@
+"""A search in pictures: which hyper-parameters went with which loss, and which of them mattered."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from recipes.experiments import panels
+from recipes.report import BLUE, GREY, ORANGE
+from recipes.search.board import ranked
+
+AXES = 8  # more cannot be read
+CATEGORIES = 6  # numbers of which there are no more than that each get a tick
+FEWEST = 10  # trials, below which importance is a guess
+
+
+def importance(records: Sequence[Mapping], seed: int = 0) -> tuple[dict[str, float], float]:
+    """How much each hyper-parameter tells about the loss, in shares that add up to 1, the largest first; and how much of the
+    differences in loss all of them explain together.
+
+    A random forest learns the ranks of the losses, which no diverged trial can dominate, from the hyper-parameters; a
+    hyper-parameter matters as much as the forest errs when that one is shuffled (Breiman 2001, "Random Forests", section
+    10). What is explained is measured on the trials that a tree has not seen, and is 0 where that is no better than the mean.
+    """
+    from sklearn.ensemble import RandomForestRegressor
+    from sklearn.inspection import permutation_importance
+
+    trials, names = ranked(records), varied(records)
+    if len(trials) < FEWEST or not names:
+        return {}, 0.0
+    columns = np.column_stack([_codes([trial["values"].get(name) for trial in trials]) for name in names])
+    ranks = np.arange(len(trials)) / (len(trials) - 1)
+    forest = RandomForestRegressor(100, min_samples_leaf=2, oob_score=True, random_state=seed).fit(columns, ranks)
+    means = permutation_importance(forest, columns, ranks, n_repeats=5, random_state=seed).importances_mean.clip(0)
+    shares = means / (means.sum() or 1.0)
+    order = np.argsort(-shares, kind="stable")
+    return {names[i]: float(shares[i]) for i in order}, float(max(forest.oob_score_, 0.0))
+
+
+def varied(records: Sequence[Mapping]) -> list[str]:
+    """The hyper-parameters that differ between trials; a missing one, such as a width without a layer, is a value too."""
+    trials = ranked(records)
+    names = dict.fromkeys(name for trial in trials for name in trial["values"])
+    return [name for name in names if len({trial["values"].get(name) for trial in trials}) > 1]
+
+
+def draw_importance(shares: Mapping[str, float], explained: float):
+    figure, (plot,) = panels(1, 6.4, 0.9 + 0.3 * len(shares))
+    names = list(shares)[::-1]
+    plot.barh(names, [shares[name] for name in names], color=BLUE, height=0.6)
+    plot.set_xlabel(f"share (all together explain {explained:.0%} of the order of the trials)")
+    return _grey(figure, plot)
+
+
+def draw_progress(records: Sequence[Mapping]):
+    """The loss of each trial, and the best so far."""
+    trials = sorted(ranked(records), key=lambda trial: trial["trial"])
+    figure, (plot,) = panels(1, 6.4, 3.6)
+    numbers, losses = [trial["trial"] for trial in trials], np.array([trial["loss"] for trial in trials])
+    plot.plot(numbers, losses, "o", markersize=3.5, color=BLUE, label="a trial")
+    plot.step(numbers, np.minimum.accumulate(losses), where="post", color=ORANGE, linewidth=1.6, label="best so far")
+    plot.set(xlabel="trial", ylabel="loss on the pictures held out")
+    if losses.max() > 10 * losses.min() > 0:
+        plot.set_yscale("log")
+    plot.legend(frameon=False, fontsize="small", labelcolor=GREY)
+    return _grey(figure, plot)
+
+
+def draw_coordinates(records: Sequence[Mapping], names: Sequence[str]):
+    """Parallel coordinates: a line a trial through its hyper-parameters to its loss; the best tenth is drawn over the rest."""
+    trials, names = ranked(records)[::-1], list(names)[:AXES]
+    axes = [_axis([trial["values"].get(name) for trial in trials]) for name in names]
+    places, ticks = _axis([trial["loss"] for trial in trials], categories=0)
+    axes.append((1 - places, [(1 - place, label) for place, label in ticks]))  # the best at the top
+    heights = np.column_stack([places for places, _ in axes])
+    figure, (plot,) = panels(1, 1.0 + 1.1 * len(axes), 4.6)
+    from matplotlib import colormaps
+
+    best = math.ceil(len(trials) / 10)
+    for i, line in enumerate(heights):
+        chosen = i >= len(trials) - best
+        colour = ORANGE if chosen else colormaps["Blues"](0.3 + 0.5 * i / len(trials))
+        plot.plot(range(len(axes)), line, color=colour, linewidth=1.8 if chosen else 0.8, alpha=0.9 if chosen else 0.55)
+    for x, (_, ticks) in enumerate(axes):
+        plot.axvline(x, color=GREY, linewidth=0.8)
+        for y, label in ticks:
+            plot.annotate(label, (x, y), (3, 0), textcoords="offset points", fontsize=8, color=GREY, va="center", zorder=3,
+                          fontweight="bold")  # fmt: skip
+    plot.set_xticks(range(len(axes)), [*(name.replace("_", "\n", 1) for name in names), "loss"], fontsize=8.5)
+    plot.set(yticks=[], ylim=(-0.04, 1.04), xlim=(-0.1, len(axes) - 0.6))
+    plot.spines[["left", "bottom"]].set_visible(False)
+    plot.grid(False)
+    return _grey(figure, plot)
+
+
+def _codes(values: Sequence) -> np.ndarray:
+    """Numbers for a forest, which asks for their order alone: words by alphabet, what is not there before all others."""
+    if all(isinstance(value, int | float) or value is None for value in values):
+        return np.array([-np.inf if value is None else value for value in values]).clip(-1e30)
+    order = sorted({str(value) for value in values if value is not None})
+    return np.array([-1.0 if value is None else order.index(str(value)) for value in values])
+
+
+def _axis(values: Sequence, categories: int = CATEGORIES) -> tuple[np.ndarray, list[tuple[float, str]]]:
+    """Places between 0 and 1 on an upright axis, and its ticks; what is not there has the lowest place."""
+    known = [value for value in values if value is not None]
+    numeric = all(isinstance(value, int | float) and not isinstance(value, bool) for value in known)
+    distinct = sorted(set(known)) if numeric else sorted(set(known), key=str)
+    if len(known) < len(values):
+        distinct = [None, *distinct]
+    if not numeric or len(set(known)) <= categories:
+        spread = {value: i / max(len(distinct) - 1, 1) for i, value in enumerate(distinct)}
+        return np.array([spread[value] for value in values]), [(spread[value], _label(value)) for value in distinct]
+    low, high = min(known), max(known)
+    scale = math.log if low > 0 and high > 30 * low else float
+    base = 0.12 if len(known) < len(values) else 0.0  # room for those that are not there
+    span = (scale(high) - scale(low)) or 1.0
+    places = np.array([0.0 if v is None else base + (1 - base) * (scale(v) - scale(low)) / span for v in values])
+    marks = np.geomspace(low, high, 5) if scale is math.log else np.linspace(low, high, 5)
+    ticks = [(base + (1 - base) * (scale(mark) - scale(low)) / span, _label(float(mark))) for mark in marks]
+    return places, ([(0.0, _label(None))] if base else []) + ticks
+
+
+def _label(value) -> str:
+    return "none" if value is None else f"{value:.2g}" if isinstance(value, float) else str(value)
+
+
+def _grey(figure, plot):
+    """The report's colours, which can be read on a white page and on a nearly black one."""
+    plot.tick_params(which="both", colors=GREY)
+    plot.xaxis.label.set_color(GREY)
+    plot.yaxis.label.set_color(GREY)
+    plot.spines[["left", "bottom"]].set_color(GREY)
+    return figure

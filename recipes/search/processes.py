@@ -1,0 +1,138 @@
+"""Work in a process of its own: what kills it ends a trial, not the search. Imports nothing heavy.
+
+The process is `python -m MODULE job.json`, in whose module `serve` does what the job says. It writes a line of JSON for
+every epoch and one at the end, and whatever else it prints goes into `log.txt` beside the job. Its standard input is open
+as long as whoever started it lives: when that ends it ends too, so that no two processes train the same.
+"""
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from recipes.errors import UserError, shown
+
+LEAST = 4  # images in a batch: halving ends there
+MEMORY = re.compile(
+    r"out of memory|\boom\b|resource.?exhausted|memoryerror|bad.?alloc|(cannot|can't|unable to|failed to) allocate",
+    re.IGNORECASE,
+)
+
+
+class _Died(Exception):
+    """The process ran out of memory or was killed; what it said last."""
+
+
+def run(module: str, job: dict, folder: Path, report: Callable[[int, float], None], least: int = LEAST) -> dict:
+    """What the module's process gives for the job, and the `batch_size` that it gave it with: the job's, or, each time that
+    the process runs out of memory or is killed, half of it.
+
+    `report(epoch, loss)` is called after each epoch; if it raises, the process ends, too.
+
+    Raises:
+        UserError: the process has failed, with its own sentence; or even batches of `least` images are too large for it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    size = job["batch_size"]
+    while True:
+        try:
+            return _attempt(module, job | {"batch_size": size}, folder, report) | {"batch_size": size}
+        except _Died as death:
+            if size // 2 < least:
+                raise UserError(f"{death} (batches of {size} images; log: {shown(folder / 'log.txt')})") from None
+            size //= 2
+
+
+def _attempt(module: str, job: dict, folder: Path, report: Callable[[int, float], None]) -> dict:
+    path, log = folder / "job.json", folder / "log.txt"
+    path.write_text(json.dumps(job, indent=2) + "\n")
+    states, last = set(), {}
+    with open(log, "wb") as errors:
+        child = subprocess.Popen(
+            [sys.executable, "-m", module, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors,
+            start_new_session=True,  # Ctrl-C is for whoever waits for it
+        )  # fmt: skip
+    try:
+        for line in child.stdout:
+            with contextlib.suppress(ValueError):  # of a line that a kill cut off
+                last = json.loads(line)
+            states |= set(last.get("states", ()))
+            if "epoch" in last:
+                report(last["epoch"], last["loss"])
+        code = child.wait()
+    except Exception:  # not Ctrl-C, after which the trial goes on from there
+        _remove(states)
+        raise
+    finally:
+        child.kill()
+        child.wait()
+        child.stdin.close()
+        child.stdout.close()
+    _remove(states)
+    if "result" in last:
+        return last["result"]
+    reason = last.get("failed") or _last_line(log) or f"The process of the trial ended with status {code} and without a word"
+    if code < 0:
+        raise _Died(f"The process of the trial was killed by {signal.Signals(-code).name}{_hint(reason, code)}")
+    if last.get("memory") or MEMORY.search(reason):
+        raise _Died(f"Out of memory: {reason}")
+    raise UserError(reason)
+
+
+def _hint(reason: str, code: int) -> str:
+    if MEMORY.search(reason):
+        return f": {reason}"
+    return ", as the system does when memory runs out" if code == -signal.SIGKILL else ""
+
+
+def _last_line(log: Path) -> str:
+    lines = log.read_text("utf-8", "replace").replace("\r", "\n").splitlines()
+    return next((line.strip() for line in reversed(lines) if line.strip()), "")
+
+
+def _remove(folders: set[str]) -> None:
+    for folder in folders:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def serve(work: Callable[[dict, Callable[[dict], None]], dict]) -> None:
+    """The other side: `work(job, tell)` of the job that the command line names. `tell` sends what it is given, such as
+    {"epoch": 1, "loss": 0.5}, or {"states": [FOLDER]}: folders to remove when the trial has ended.
+    """
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    lines = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # what anyone prints is no line of ours
+
+    def tell(what: dict) -> None:
+        print(json.dumps(what), file=lines, flush=True)
+
+    try:
+        tell({"result": work(json.loads(Path(sys.argv[1]).read_text()), tell)})
+    except UserError as error:
+        tell({"failed": str(error)})
+    except Exception as error:
+        tell({"failed": clear(error), "memory": bool(isinstance(error, MemoryError) or MEMORY.search(_text(error)))})
+        raise  # the log has the rest
+
+
+def _end_with_parent() -> None:
+    while os.read(0, 1):
+        pass
+    os._exit(1)
+
+
+def _text(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}".removesuffix(": ")
+
+
+def clear(error: Exception) -> str:
+    """The line of an error that says most: frameworks put pages around it."""
+    lines = [line.strip() for line in _text(error).splitlines() if line.strip()]
+    return next((line for line in lines if MEMORY.search(line)), lines[0])

@@ -1,0 +1,119 @@
+"""What a search leaves behind: the table of its trials, `search.json`, pictures, the report, and the winner's run."""
+
+import dataclasses
+import json
+import os
+import shlex
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import sqlalchemy
+
+from recipes import finetune, runs
+from recipes.errors import UserError, shown
+from recipes.evaluate import wilson
+from recipes.report.search import render
+from recipes.search import plots, store
+from recipes.search.board import ranked
+
+STATES = {"complete": "done", "fail": "failed"}  # the storage's words for what is called otherwise here
+
+
+def records(study: store.Study) -> list[dict]:
+    """The trials as `recipes.search.board` describes them."""
+    return [
+        {
+            "trial": row["trial"], "state": STATES.get(row["state"], row["state"]), "loss": row["loss"],
+            "accuracy": row["result"].get("accuracy"), "epoch": row["result"].get("epoch"), "result": row["result"],
+            "values": row["values"], "seed": row["seed"], "worker": f"{row['host']}:{row['pid']}", "runs": row["runs"],
+            "started": row["began"] and row["began"].isoformat(sep=" ", timespec="seconds"), "seconds": row["seconds"],
+            "message": row["message"],
+        }
+        for row in store.trials(study)
+    ]  # fmt: skip
+
+
+def finish(search, study: store.Study, scope, seconds: dict[str, float]) -> None:
+    """Table, pictures, report; the winner's run; the report again, with what it has reached.
+
+    Raises:
+        UserError: no trial has a score.
+    """
+    output, trials = search.settings.folder, records(study)
+    _table(output / "trials.csv", trials)
+    best = ranked(trials)
+    if not best:
+        reasons = "; ".join(dict.fromkeys(trial["message"] for trial in trials if trial["state"] == "failed"))
+        raise UserError(f"No trial has a score. {shown(reasons)}")
+    _report(search, study, trials, None, seconds)
+    recipe, file = scope.recipe(best[0]), output / "best.json"
+    start = time.monotonic()
+    _replace(file, recipe.save)
+    done = output / "best" / "recipe.json"
+    if not (done.exists() and done.read_bytes() == file.read_bytes()):
+        runs.say(f"\nThe winner, trial {best[0]['trial']}, trained anew on all training images:")
+        finetune.run(recipe)
+    seconds["winner"] = time.monotonic() - start
+    _report(search, study, trials, json.loads(done.with_name("result.json").read_text()), seconds)
+    with study.lock():
+        study.optuna.set_user_attr("home", study.optuna.user_attrs["home"] | {"finished": True})
+    runs.say(f"\ntrials, best models and winner: {shown(output)}; report: {shown(output / 'report.html')}")
+    runs.say(f"again: zoo finetune --recipe {shlex.quote(shown(file))}")
+
+
+def _table(path: Path, trials: Sequence[Mapping]) -> None:
+    """A row a trial, a column a hyper-parameter."""
+    names = dict.fromkeys(name for trial in trials for name in trial["values"])
+    rows = [
+        {name: trial[name] for name in ("trial", "state", "loss", "accuracy", "epoch")}
+        | {name: trial["values"].get(name) for name in names}
+        | {name: trial[name] for name in ("seed", "worker", "started", "seconds", "runs", "message")}
+        for trial in trials
+    ]
+    _replace(path, lambda new: runs.write_csv(new, rows))
+
+
+def _report(search, study: store.Study, trials: Sequence[Mapping], winner: dict | None, seconds: dict) -> None:
+    """search.json, the pictures and the page."""
+    settings, data, output = search.settings, search.data, search.settings.folder
+    best, states = ranked(trials), Counter(trial["state"] for trial in trials)
+    importance, explained = plots.importance(trials)
+    names, figures = list(importance) or plots.varied(trials), {}
+    if names:
+        figures["parallel coordinates"] = plots.draw_coordinates(trials, names)
+    if importance:
+        figures["importance"] = plots.draw_importance(importance, explained)
+    figures["loss by trial"] = plots.draw_progress(trials)
+    right = round(best[0]["accuracy"] * len(search.held_out))
+    if settings.storage and "://" in settings.storage:  # shown without its password
+        settings = dataclasses.replace(settings, storage=sqlalchemy.make_url(settings.storage).render_as_string())
+    result = {
+        "schema": runs.SCHEMA, "recipe": "tune",
+        "command": shlex.join(["zoo", "tune", *settings.words()]),
+        "repeat": shlex.join(["zoo", "finetune", "--recipe", str(output / "best.json")]),
+        "settings": json.loads(json.dumps(dataclasses.asdict(settings), default=str)),
+        "identity": study.optuna.user_attrs["identity"],
+        "data": str(data.root.resolve()).encode("utf-8", "backslashreplace").decode(), "classes": list(data.classes),
+        "counts": {"trials": len(trials), **states, "scored": len(best), "train": len(search.train),
+                   "held_out": len(search.held_out), **{name: len(data.part(name)) for name in ("validation", "test")}},
+        "best": best[0] | {"accuracy_interval": wilson(right, len(search.held_out))},
+        "importance": importance, "explained": explained,
+        "winner": winner and {"folder": "best", "metrics": winner["metrics"]},
+        "workers": dict(Counter(trial["worker"] for trial in trials if trial["state"] != "waiting")),
+        "disk": str(search.disk), "model": {"name": settings.model, "weights": search.model.origin.weights},
+        "seconds": seconds, "versions": runs.versions(), "seed": settings.seed,
+    }  # fmt: skip
+    for title, figure in figures.items():
+        _replace(output / f"{title.replace(' ', '_')}.png", lambda path, f=figure: f.savefig(path, dpi=120, format="png"))
+    _replace(output / "search.json", lambda path: runs.write_json(path, result))
+    page = render(result, trials, figures)
+    _replace(output / "report.html", lambda path: path.write_text(page, encoding="utf-8"))
+
+
+def _replace(path: Path, write: Callable[[Path], object]) -> None:
+    """Under a name of its own first: what is there is whole at any time."""
+    new = path.with_name(f".{path.name}.new")
+    write(new)
+    os.replace(new, path)

@@ -1,0 +1,40 @@
+"""What a search over heads may choose, as a KerasTuner space."""
+
+from collections.abc import Sequence
+
+import keras_tuner
+
+from callbacks.optimizers import OPTIMIZERS, RATES
+from recipes.config import HeadSettings
+
+UNITS = (64, 256)  # of hidden layers: each is a shape that is compiled once
+
+
+def heads(hp: keras_tuner.HyperParameters, cuts: Sequence[str], views: Sequence[str], epochs: int) -> HeadSettings:
+    """Declare the space, and read the head that `hp` stands for.
+
+    Args:
+        cuts: stages, the last of which is the default.
+        views: what there is to train on; the first is what evaluation sees, and every head sees it.
+        epochs: at most.
+    """
+    kind, _, units = hp.Choice("head", ["linear", *(f"hidden {units}" for units in UNITS)]).partition(" ")
+    optimizer = hp.Choice("optimizer", list(OPTIMIZERS), default="adam")
+    # One scale for all optimisers, Adam's: so that what is learnt about one tells of the others.
+    rate = hp.Float("learning_rate", 1e-4, 3e-2, sampling="log", default=1e-3)
+    chosen = hp.Choice("epochs", sorted({-(-epochs // 4), -(-epochs // 2), epochs}), default=epochs)
+    return HeadSettings(
+        cut=hp.Choice("cut", list(cuts), default=cuts[-1]),
+        kind=kind,
+        units=int(units or HeadSettings.units),
+        dropout=hp.Float("dropout", 0.0, 0.7, default=0.0),
+        l2=hp.Float("l2", 1e-6, 1e-1, sampling="log", default=1e-4),
+        l2_schedule=hp.Choice("l2_schedule", ["constant", "cosine"]),
+        learning_rate=rate * RATES[optimizer] / RATES["adam"],
+        optimizer=optimizer,
+        label_smoothing=hp.Float("label_smoothing", 0.0, 0.2, default=0.0),
+        class_weights=hp.Boolean("class_weights"),
+        epochs=hp.values.get("tuner/epochs", chosen),  # Hyperband says itself how long
+        patience=max(3, epochs // 4),
+        views=hp.Int("views", 0, len(views) - 1, default=len(views) - 1),
+    )

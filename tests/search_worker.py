@@ -1,0 +1,109 @@
+"""A worker of a search whose work is a sleep and a sum; a process of its own for test_search_faults.py.
+
+It notes in a log, which no part of the search sees, what it has begun and ended.
+"""
+
+import json
+import os
+import signal
+import time
+import warnings
+from pathlib import Path
+
+import alembic.command  # noqa: F401  imported once, before the workers part
+import keras_tuner
+
+from recipes.search import loop, store
+from recipes.search.oracle import oracle
+
+
+def space() -> keras_tuner.HyperParameters:
+    hp = keras_tuner.HyperParameters()
+    hp.Int("units", 1, 1000)
+    hp.Float("rate", 1e-3, 1.0, sampling="log")
+    return hp
+
+
+def small_space() -> keras_tuner.HyperParameters:
+    """Eight combinations: 2 x 2 where units is below 3, and 2 x 2 where it is 3."""
+    hp = keras_tuner.HyperParameters()
+    hp.Choice("units", [1, 2, 3])
+    hp.Choice("rate", [0.1, 0.2])
+    with hp.conditional_scope("units", [3]):
+        hp.Choice("extra", ["a", "b"])
+    return hp
+
+
+def score(values) -> float:
+    return values["units"] / 1000 + values["rate"]
+
+
+def run(storage, log, trials, sleep=0.01, hangs_in=0, dies=None, machine=None, at=0.0, tuner="random"):
+    """Work on the study "numbers" until all is done.
+
+    Args:
+        hangs_in: of the trials that this worker begins, the one that goes on only when there is a file LOG.PROCESS.
+        dies: (method of the storage, a word in its arguments): after the second such call, by a SIGKILL of its own.
+        machine: what it takes for the machine it runs on; signs of life are of every second then, and missed after four.
+        at: when to begin, to be one of many at once.
+    """
+    warnings.simplefilter("error")
+    begun = 0
+
+    def note(what, trial):
+        line = json.dumps([what, trial.number, os.getpid(), trial.seed, trial.hyperparameters.values])
+        with open(log, "a") as file:
+            file.write(line + "\n")
+
+    def work(trial):
+        nonlocal begun
+        begun += 1
+        note("begin", trial)
+        if begun == hangs_in:
+            _until(Path(f"{log}.{os.getpid()}"))
+        time.sleep(sleep)
+        note("end", trial)
+        return {"loss": score(trial.hyperparameters.values)}
+
+    if machine:
+        store.BEAT, store.GRACE, store._machine = 1, 4, lambda: machine
+    time.sleep(max(0.0, at - time.time()))
+    study = store.open_study(storage, "numbers", {"data": "none"})
+    if dies:
+        _die(study._storage, *dies)
+    loop.search(oracle(tuner, study, small_space() if tuner == "grid" else space(), trials, 0, epochs=9), work)
+
+
+def by_kerastuner(folder, trials):
+    """Write to values.json what KerasTuner's own random search tries; its seed is 1 for our 0, which it takes for none."""
+    warnings.simplefilter("ignore", DeprecationWarning)  # of KerasTuner's `synchronized`
+    made = keras_tuner.oracles.RandomSearchOracle(keras_tuner.Objective("loss", "min"), trials, seed=1, hyperparameters=space())
+    made._set_project_dir(str(folder), "tuner")
+    made.verbose, values = 0, []
+    for _ in range(trials):
+        trial = made.create_trial("tuner0")
+        values.append(trial.hyperparameters.values)
+        made.update_trial(trial.trial_id, {"loss": 0.0})
+        trial.status = "COMPLETED"
+        made.end_trial(trial)
+    (folder / "values.json").write_text(json.dumps(values))
+
+
+def _until(file):
+    limit = time.monotonic() + 300
+    while not file.exists() and time.monotonic() < limit:
+        time.sleep(0.02)
+
+
+def _die(storage, method, word):
+    original, done = getattr(storage, method), 0
+
+    def counted(*arguments, **named):
+        nonlocal done
+        done += word in repr(arguments)
+        result = original(*arguments, **named)
+        if done == 2:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return result
+
+    setattr(storage, method, counted)

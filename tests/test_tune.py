@@ -1,0 +1,323 @@
+"""`zoo tune` on handwritten digits: a search that is killed and goes on, what it leaves, what it refuses."""
+
+import contextlib
+import csv
+import json
+import os
+import re
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers import ROOT, digits_folder
+
+from recipes import cli, finetune, tune
+from recipes.config import Recipe, Tuning
+from recipes.errors import UserError
+from recipes.report import search as page
+from recipes.search import board, events, kept, plots, store, workers
+
+TRIALS = 4
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory) -> Path:
+    return digits_folder(tmp_path_factory.mktemp("digits"), 12)
+
+
+def record(trial: int, loss: float | None, **values) -> dict:
+    state = "failed" if loss is None else "done"
+    return {"trial": trial, "state": state, "loss": loss, "accuracy": loss and 1 - loss, "epoch": 3, "values": values,
+            "seed": trial, "worker": "host:1", "seconds": 0.5, "runs": 1, "started": None,
+            "message": "" if loss else "FloatingPointError: <b>"}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def finished(digits, tmp_path_factory) -> Tuning:
+    """A search that was killed after its first trial, in a process of its own, and has gone on in this one."""
+    output = tmp_path_factory.mktemp("runs") / "tune"
+    # The first trials of the grid differ in views and class weights alone: one shape of head, compiled once a process.
+    settings = Tuning(digits, output, model="lenet5", trials=TRIALS, epochs=4, tuner="grid", keep=2)
+    command = [sys.executable, "-m", "recipes.cli", "tune", *settings.words()]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        limit = time.monotonic() + 300
+        while not ended(output / tune.STORAGE):
+            assert process.poll() is None and time.monotonic() < limit, process.communicate()
+            time.sleep(0.02)
+        process.send_signal(signal.SIGKILL)
+    before = tune.records(store.open_study(output / tune.STORAGE, tune._name(settings), {}))
+    tune.run(settings)
+    after = tune.records(store.open_study(output / tune.STORAGE, tune._name(settings), {}))
+    done = [row for row in before if row["state"] == "done"]
+    assert 1 <= len(done) < TRIALS  # so that there was something to go on with
+    assert after[: len(done)] == done  # none lost, none run again
+    assert all(row["runs"] == 1 for row in after[len(done) + 1 :])
+    return settings
+
+
+def ended(file: Path) -> int:
+    """Trials that are done, by the database itself; none while it is being made."""
+    try:
+        with contextlib.closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as database:
+            return database.execute("select count(*) from trials where state = 'COMPLETE'").fetchone()[0]
+    except sqlite3.OperationalError:
+        return 0
+
+
+def table(settings: Tuning) -> list[dict]:
+    with open(settings.output / "trials.csv", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.mark.slow
+def test_what_a_search_leaves(finished):
+    rows, result = table(finished), json.loads((finished.output / "search.json").read_text())
+    assert [int(row["trial"]) for row in rows] == list(range(TRIALS)) and {row["state"] for row in rows} == {"done"}
+    assert len({row["worker"] for row in rows}) == 2  # the process that was killed, and this one
+    best = min(rows, key=lambda row: float(row["loss"]))
+    assert result["best"]["trial"] == int(best["trial"]) and result["best"]["loss"] == float(best["loss"])
+    assert result["counts"]["done"] == TRIALS and result["counts"]["train"] == 80 and result["counts"]["held_out"] == 20
+    low, high = result["best"]["accuracy_interval"]
+    assert low <= float(best["accuracy"]) <= high and round(20 * float(best["accuracy"]), 3) % 1 == 0  # of 20 pictures
+    winner = json.loads((finished.output / "best" / "result.json").read_text())
+    assert result["winner"]["metrics"] == winner["metrics"] and winner["metrics"]["test"]["images"] == 20
+    text = (finished.output / "report.html").read_text()
+    assert "accuracy of the winner on the test images" in text and not re.search(r"(src|href)=.(?!data:)", text)
+    for name in ("loss_by_trial", "parallel_coordinates"):
+        assert (finished.output / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.slow
+def test_only_the_best_models_are_kept(finished):
+    rows = sorted(table(finished), key=lambda row: float(row["loss"]))
+    names = sorted(os.listdir(finished.output / "models"))
+    assert names == sorted(f"{float(row['loss']):.6f} trial {row['trial']}.npz" for row in rows[:2])
+    with np.load(finished.output / "models" / names[0]) as arrays:
+        assert sum(arrays[name].shape[-1] == 10 for name in arrays.files) >= 1  # of ten classes
+
+
+@pytest.mark.slow
+def test_the_recipe_reproduces_the_winner(finished, tmp_path):
+    recipe = Recipe.load(finished.output / "best.json")
+    assert recipe.tuned is not None
+    again = json.loads((finetune.run(replace(recipe, output=tmp_path / "again")) / "result.json").read_text())
+    before = json.loads((finished.output / "best" / "result.json").read_text())
+    for part in ("validation", "test"):
+        low, high = before["metrics"][part]["accuracy_interval"]
+        assert low <= again["metrics"][part]["accuracy"] <= high
+
+
+@pytest.mark.slow
+def test_a_rerun_tries_nothing_and_computes_nothing_again(finished, monkeypatch, capsys):
+    monkeypatch.setattr(tune.features, "forward", None)
+    monkeypatch.setattr(finetune, "run", None)
+    rows = table(finished)
+    tune.run(finished)
+    assert table(finished) == rows and f"{TRIALS} done so far" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "change, sentence",
+    [
+        ({"tuner": "tpe"}, "was begun with tuner grid, not tpe"),
+        ({"epochs": 5}, "was begun with epochs 4, not 5"),
+        ({"test": 0.3}, "was begun with pictures 120 of "),
+    ],
+)  # fmt: skip
+def test_another_search_in_the_folder_is_refused(finished, change, sentence):
+    rows = table(finished)
+    with pytest.raises(UserError, match=sentence):
+        tune.run(replace(finished, **change))
+    assert table(finished) == rows
+
+
+@pytest.mark.slow
+@pytest.mark.deep
+def test_two_workers_share_the_trials(digits, tmp_path):
+    settings = Tuning(digits, tmp_path / "tune", model="lenet5", trials=6, epochs=2, tuner="random", workers=2)
+    tune.run(settings)
+    rows = table(settings)
+    assert len(rows) == 6 and {row["state"] for row in rows} == {"done"}
+    assert f":{os.getpid()}" not in "".join(row["worker"] for row in rows) and len({row["worker"] for row in rows}) == 2
+
+
+@pytest.mark.parametrize(
+    "flags, sentence",
+    [
+        (["--tuner", "grid", "--disk", "much"], "--disk must be a size such as 500MB or 2GB, found 'much'"),
+        (["--trials", "0"], "--trials must be positive, found 0"),
+        (["--keep", "0"], "--keep must be positive, found 0"),
+        (["--storage", "mysql://host/base"], "--storage takes a file or postgresql://"),
+        (["--storage", "postgresql://nobody:secret@127.0.0.1:9/none"], "--storage postgresql://nobody:***@127.0.0.1:9/none"),
+        (["--model", "lenet"], "There is no model 'lenet'"),
+        (["--disk", "100KB", "--model", "lenet5"], "--disk 0.1 MB is too little: the search takes up to"),
+    ],
+)
+def test_bad_arguments_are_one_sentence(flags, sentence, digits, tmp_path, capsys):
+    assert cli.main(["tune", str(digits), "--output", str(tmp_path / "r"), *flags]) == 2
+    found = capsys.readouterr().err
+    assert sentence in found and found.count("zoo: ") == 1 and "Traceback" not in found
+
+
+def test_a_folder_of_other_things_is_left_alone(digits, tmp_path):
+    (tmp_path / "thesis.txt").write_text("years")
+    with pytest.raises(UserError, match="holds files that no search wrote"):
+        tune.run(Tuning(digits, tmp_path, model="lenet5"))
+    assert os.listdir(tmp_path) == ["thesis.txt"]
+
+
+def test_a_folder_in_use_names_its_owner(digits, tmp_path):
+    (tmp_path / tune.STORAGE).touch()
+    with store.alone(tmp_path), pytest.raises(UserError, match=f"process {os.getpid()} on "):
+        tune.run(Tuning(digits, tmp_path, model="lenet5"))
+
+
+def test_results_belong_to_the_folder_in_which_the_study_was_begun(digits, tmp_path):
+    home, guest = (Tuning(digits, tmp_path / name, storage=str(tmp_path / "db"), trials=2) for name in ("home", "guest"))
+    study = store.open_study(tmp_path / "db", "s", {})
+    for settings in (home, guest):
+        settings.output.mkdir()
+    assert tune._at_home(home, study) and not tune._at_home(guest, study) and tune._at_home(home, study)
+    second = store.open_study(tmp_path / "db", "another in the same folder", {})
+    assert tune._at_home(home, second) and tune._at_home(home, study)
+    ended = [record(0, 0.1), record(1, 0.2)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tune, "records", lambda study: ended)
+        study.optuna.set_user_attr("home", study.optuna.user_attrs["home"] | {"finished": True})
+        assert not tune._at_home(guest, study)  # nothing is left to do
+        study.optuna.set_user_attr("home", study.optuna.user_attrs["home"] | {"finished": False})
+        assert tune._at_home(guest, study)  # the home was lost with its machine
+        study.optuna.set_user_attr("home", study.optuna.user_attrs["home"] | {"finished": True})
+        assert not tune._at_home(home, study)
+
+
+def test_workers_divide_the_cores_and_the_gpus(tmp_path, monkeypatch, capsys):
+    program = tmp_path / "python"
+    program.write_text(f"#!{sys.executable}\nimport os, sys\n"
+                       "print(sorted(os.sched_getaffinity(0)), os.environ['CUDA_VISIBLE_DEVICES'], *sys.argv[1:4])\n"
+                       "sys.exit('zoo: no room')")  # fmt: skip
+    program.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(program))
+    cores = os.sched_getaffinity(0)
+    workers.run(Tuning(tmp_path / "data", tmp_path), 3, ["0", "5"])
+    assert os.sched_getaffinity(0) == cores
+    lines = [(tmp_path / f"worker-{number}.log").read_text().splitlines() for number in (1, 2, 3)]
+    said = [re.fullmatch(rf"\[(.*)\] (\d) -m recipes.tune {tmp_path / 'data'}", line) for line, _ in map(sorted, lines)]
+    shares = [set(map(int, found[1].split(","))) for found in said]
+    assert set.union(*shares) == cores
+    assert [found[2] for found in said] == ["0", "5", "0"]
+    assert capsys.readouterr().out.count("ended with status 1: ") == 3
+
+
+def test_the_command_of_a_worker_is_read_back_as_it_was(digits, tmp_path):
+    settings = Tuning(digits, tmp_path, tuner="grid", trials=7, alpha=0.25, tensorboard=True, storage="a b", mirror="no")
+    assert cli._settings("tune", settings.words()) == settings
+
+
+def test_models_are_kept_by_loss_and_within_the_disk(tmp_path):
+    room = kept.Disk(tmp_path, 10_000, pictures=1000, features=1000, run=0, logs=0)
+    models = kept.Kept(room, 2)
+    for trial, loss in enumerate((0.5, 0.7, 0.6, 0.4)):
+        models.offer(trial, loss, [np.zeros(100, "float32")])
+    assert [file.name for file in models.files()] == ["0.400000 trial 3.npz", "0.500000 trial 0.npz"]
+    models.offer(4, 0.1, [np.zeros(5000, "float32")])  # too large for what is left
+    assert [file.name for file in models.files()] == ["0.400000 trial 3.npz"]
+    assert kept.used(tmp_path) <= 10_000 - 2000
+    with pytest.raises(UserError, match="--disk 1.5 MB is too little: the search takes up to 2.0 MB"):
+        kept.Disk(tmp_path, 1.5e6, pictures=1_000_000, features=1_000_000, run=0, logs=0)
+
+
+def test_importance_finds_what_mattered():
+    generator = np.random.default_rng(0)
+    rows = [
+        record(i, float(abs(np.log10(rate) + 2) + 0.01 * generator.random()), rate=float(rate), cut=str(cut), same=1)
+        for i, (rate, cut) in enumerate(zip(10 ** generator.uniform(-4, 0, 60), generator.choice(["a", "b"], 60), strict=True))
+    ]
+    shares, explained = plots.importance(rows)
+    assert list(shares) == ["rate", "cut"] and shares["rate"] > 0.95 and explained > 0.9
+    noise = [record(i, float(loss), rate=float(rate)) for i, (loss, rate) in enumerate(generator.random((60, 2)))]
+    assert plots.importance(noise)[1] < 0.1
+    assert plots.importance(rows[:5]) == ({}, 0.0)
+
+
+def test_places_on_an_axis_by_hand():
+    places, ticks = plots._axis(["sgd", None, "adam"])
+    assert places.tolist() == [1, 0, 0.5] and [label for _, label in ticks] == ["none", "adam", "sgd"]
+    places, _ = plots._axis([10.0**-i for i in range(9)])
+    assert places == pytest.approx(1 - np.arange(9) / 8)
+    places, _ = plots._axis([float(i) for i in range(1, 10)])
+    assert places == pytest.approx(np.arange(9) / 8)
+
+
+def test_the_board_in_a_log_tells_failures_once(capsys):
+    rows = [record(0, 0.5, rate=0.1)]
+    with board.Board(3, lambda: list(rows)) as shown:
+        rows += [record(1, None, rate=0.2), record(2, 0.25, rate=0.3)]
+        shown._look()
+        shown._look()
+    found = capsys.readouterr()
+    assert found.out == "trial 1 failed: FloatingPointError: <b>\n"
+    assert "search  3/3 trials" in found.err
+    assert board.standing(rows) == "2 done, 1 failed; best: trial 2, loss 0.2500, accuracy 75.0%"
+
+
+def test_the_live_table_has_the_best_first():
+    from rich.console import Console
+
+    rows = [record(i, 0.5 / (i + 1), rate=0.1 * i) for i in range(12)]
+    shown = board.Board(20, lambda: rows)
+    shown._start, shown._found = time.monotonic() - 6, 0
+    console = Console(width=100, record=True, file=open(os.devnull, "w"))
+    console.print(shown._table(rows))
+    lines = console.export_text().splitlines()
+    console.file.close()
+    assert lines[0].startswith("12 done of 20  2.00 trials/s  0:04 left")
+    trials = [int(line.split()[0]) for line in lines if line.strip()[:1].isdigit()][1:]
+    assert trials == list(range(11, 1, -1))
+
+
+def test_hyper_parameters_in_a_few_words():
+    values = {"head": "hidden 64", "rate": 0.00123456, "views": 2, "class_weights": True, "nothing": False, "flip": None}
+    assert board.brief(values) == "hidden 64, rate 0.00123, views 2, class_weights, flip None"
+    assert board.described({"rate": 0.5, "cut": "stage1"}) == "rate 0.5, cut stage1"
+
+
+def test_the_report_escapes_what_comes_from_elsewhere():
+    rows = [record(0, 0.5, cut="<i>"), record(1, None, cut="b")]
+    result = {
+        "settings": {"scope": "heads", "tuner": "tpe", "seed": 0, "epochs": 4}, "data": "/<script>", "importance": {},
+        "counts": {"trials": 2, "scored": 1, "failed": 1, "train": 8, "held_out": 2}, "model": {"name": "lenet5"},
+        "best": rows[0] | {"accuracy_interval": [0.1, 0.9]}, "winner": None, "command": "zoo tune", "repeat": "zoo finetune",
+        "explained": 0.0, "workers": {}, "versions": {}, "seconds": {}, "disk": "", "seed": 0,
+    }  # fmt: skip
+    text = page.render(result, rows, {})
+    assert "<script>" not in text and "<b>" not in text.split("Failures</h2>")[1] and "<i>" not in text
+    assert "has not been trained anew yet" in text and "1 of 2 trials failed" in text
+
+
+def test_help_imports_nothing_heavy():
+    code = ("import sys; from recipes import cli\ntry:\n cli.main(['tune', '--help'])\nexcept SystemExit: pass\n"
+            "print(sorted({'keras', 'optuna', 'keras_tuner', 'numpy'} & set(sys.modules)))")  # fmt: skip
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.stdout.endswith("[]\n") and "--tuner" in done.stdout
+
+
+@pytest.mark.slow
+def test_tensorboard_reads_what_is_written_for_it(tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    rows = [{"epoch": 1, "loss": 0.5}, {"epoch": 2, "loss": 0.25}]
+    events.write(tmp_path, {"a": None, "b": True, "c": 1, "d": "x"}, rows, {"best loss": 0.25})
+    found = EventAccumulator(str(tmp_path))
+    found.Reload()
+    assert [(event.step, event.value) for event in found.Scalars("loss")] == [(1, 0.5), (2, 0.25)]
+    start = found.SummaryMetadata("_hparams_/session_start_info").plugin_data
+    assert start.plugin_name == "hparams" and b"string_value" not in start.content and b"None" in start.content
