@@ -59,8 +59,8 @@ class Form:
 FORMS = {
     "1998": Form(0.0095, epochs=15, modern=False),  # tanh and average pooling: the weights in zoo/pretrained
     "plain": Form(0.0095, epochs=15, dropout=0.3, weight_decay=0.05, smoothing=0.1),
-    "distorted": Form(0.008, epochs=25, weight_decay=0.01,
-                      distortion=Distortion(rotation=10, scale=0.1, shear=0.1, shift=1.5, elastic=1.2)),
+    "distorted": Form(0.008, epochs=25, weight_decay=0.05, smoothing=0.1,
+                      distortion=Distortion(rotation=8, scale=0.08, shear=0.08, shift=1, elastic=0.8)),
 }  # fmt: skip
 
 
