@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import shutil
+import threading
 import zlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -52,6 +53,7 @@ class Store:
         self._index: dict[str, tuple[Path, int]] = {}
         self.texts: dict[str, str] = {}
         self._open: dict[Path, np.ndarray] = {}
+        self._opening = threading.Lock()
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -112,6 +114,10 @@ class Store:
 
     def _shard(self, path: Path) -> np.ndarray | None:
         """The memory-mapped array, checked once; None, and forgotten, if it is damaged."""
+        with self._opening:  # once, whichever thread asks first; and CPython 3.11 parses NumPy's headers in one thread only
+            return self._opened(path)
+
+    def _opened(self, path: Path) -> np.ndarray | None:
         if path not in self._open:
             try:
                 array = np.load(path.with_suffix(".npy"), mmap_mode="r")

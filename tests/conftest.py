@@ -64,6 +64,17 @@ def pytest_collection_finish():
     gc.set_threshold(200_000, 20, 100)
 
 
+@pytest.fixture
+def deterministic():
+    """Kernels that give the same numbers every time, as every command has them, for one test."""
+    import tensorflow as tf
+    from tensorflow.python.framework import config
+
+    tf.config.experimental.enable_op_determinism()
+    yield
+    config.disable_op_determinism()
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder of real weights and pictures; tests that need it are skipped where it is absent."""

@@ -215,7 +215,8 @@ class TestFinetune:
 
     def test_it_is_what_trains(self, digits, tmp_path, monkeypatch):
         used = []
-        monkeypatch.setattr(finetune.training, "get_optimizer", lambda name, rate: used.append(name) or OPTIMIZERS[name](rate))
+        monkeypatch.setattr(finetune.training, "get_optimizer",
+                            lambda name, *rate: used.append(name) or OPTIMIZERS[name](rate[0]))  # fmt: skip
         code = cli.main(["finetune", str(digits / "train"), "--output", str(tmp_path / "run"), "--model", "lenet5",
                          "--strategy", "scratch", "--epochs", "1", "--optimizer", "rmsprop"])  # fmt: skip
         assert code == 0 and used == ["rmsprop"]

@@ -128,7 +128,7 @@ def test_recipe_json_repeats_the_run(finished, tmp_path):
 
 @pytest.mark.parametrize("strategy, frozen", [("medium", ["c1"]), ("large", []), ("scratch", [])])
 @pytest.mark.slow
-def test_every_strategy_runs_freezes_and_repeats(strategy, frozen, digits, tmp_path):
+def test_every_strategy_runs_freezes_and_repeats(strategy, frozen, digits, tmp_path, deterministic):
     recipe = Recipe(data=digits, output=tmp_path / "one", model="lenet5", strategy=strategy, epochs=2)
     finetune.run(recipe)
     finetune.run(replace(recipe, output=tmp_path / "two"))
@@ -297,7 +297,7 @@ def test_help_imports_nothing_heavy():
 
 def test_unknown_command(capsys):
     assert cli.main(["finetoon"]) == 2
-    assert "There is no command 'finetoon': choose one of finetune, rank, predict" in capsys.readouterr().err
+    assert "There is no command 'finetoon': choose one of finetune, tune, rank, predict" in capsys.readouterr().err
 
 
 class TestPredict:

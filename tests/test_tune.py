@@ -156,7 +156,6 @@ def test_two_workers_share_the_trials(digits, tmp_path):
         (["--trials", "0"], "--trials must be positive, found 0"),
         (["--keep", "0"], "--keep must be positive, found 0"),
         (["--storage", "mysql://host/base"], "--storage takes a file or postgresql://"),
-        (["--storage", "postgresql://nobody:secret@127.0.0.1:9/none"], "--storage postgresql://nobody:***@127.0.0.1:9/none"),
         (["--model", "lenet"], "There is no model 'lenet'"),
         (["--disk", "100KB", "--model", "lenet5"], "--disk 0.1 MB is too little: the search takes up to"),
     ],
@@ -165,6 +164,14 @@ def test_bad_arguments_are_one_sentence(flags, sentence, digits, tmp_path, capsy
     assert cli.main(["tune", str(digits), "--output", str(tmp_path / "r"), *flags]) == 2
     found = capsys.readouterr().err
     assert sentence in found and found.count("zoo: ") == 1 and "Traceback" not in found
+
+
+def test_a_server_that_is_not_there_is_one_sentence(digits, tmp_path, capsys):
+    pytest.importorskip("psycopg2", reason="psycopg2 is not installed: no server can be asked")
+    storage = "postgresql://nobody:secret@127.0.0.1:9/none"
+    assert cli.main(["tune", str(digits), "--output", str(tmp_path / "r"), "--storage", storage]) == 2
+    found = capsys.readouterr().err
+    assert "--storage postgresql://nobody:***@127.0.0.1:9/none cannot be used" in found and "Traceback" not in found
 
 
 def test_a_folder_of_other_things_is_left_alone(digits, tmp_path):
