@@ -62,7 +62,8 @@ class Problem:
         names = [stage if stage == "pre_logits" else stage + POOLED for stage in stages]
         both = np.concatenate([self.pictures, self.test])
         samples = [(i, view) for view in VIEWS for i in self.pictures] + [(i, "centre") for i in self.test]
-        rows = features.extract(self.body, names, self.data, samples, 32)
+        model = zoo.new_head(self.body, len(self.data.classes))  # a network is cut before something
+        rows = features.extract(model, names, self.data, samples, 32)
         # (views, pictures, features); of the test pictures there is one view, repeated
         count, self.features = len(self.pictures), {}
         for stage, name in zip(stages, names, strict=True):

@@ -8,10 +8,10 @@ learning rate that rises and falls, and elastic distortions (Simard et al. 2003)
 `--validation 0.0833`, which holds out a twelfth of the training part and leaves the test part alone; without it all of it
 is trained on, and the test part is looked at once a seed.
 
-Measured with `--forms plain`, five seeds (0 to 4): test error 0.66, 0.55, 0.66, 0.62 and 0.71 %, median 0.66 %, 10,000 digits; the
-last took 4.6 minutes (2 CPU cores with other work, TensorFlow 2.21, Keras 3.15.1). Chosen on digits held out: labels smoothed (0.70 %
-against 0.77 %). The form "distorted" has not been measured: chosen the same way, 12 epochs gave 0.65 % on 10,001 digits held
-out, where `plain` gave 0.70 %; a seed of its 25 epochs takes about 14 minutes there.
+Measured with `--forms plain`, five seeds (0 to 4): test error 0.66, 0.55, 0.66, 0.62 and 0.71 %, median 0.66 %, 10,000
+digits; the last took 4.6 minutes (2 CPU cores with other work, TensorFlow 2.21, Keras 3.15.1). Chosen on digits held out:
+labels smoothed (0.70 % against 0.77 %). The form "distorted" has not been measured: chosen the same way, 12 epochs gave
+0.65 % on 10,001 digits held out, where `plain` gave 0.70 %; a seed of its 25 epochs takes about 14 minutes there.
 The form "1998" gave the weights in zoo/pretrained, whose card has its
 numbers: zoo/pretrained/README.md.
 """
