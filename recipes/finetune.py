@@ -135,6 +135,7 @@ def begin(recipe: Recipe) -> Run:
     Raises:
         UserError: data or weights cannot be used.
     """
+    keras.utils.set_random_seed(recipe.seed)  # a network without weights is drawn, whatever this process drew before
     # before weights are fetched for a folder that is not there
     found = labelled.scan(recipe.data, recipe.labels) if recipe.labels else scan(recipe.data)
     body = backbone(recipe)
@@ -276,8 +277,7 @@ def _rehearse(run: Run) -> None:
         held_out = order[: len(order) // 4]
         splits = np.full(len(train), "train", data.splits.dtype)
         splits[held_out] = "test"
-        part = replace(data, labels=data.labels[train], splits=splits, paths=[data.paths[i] for i in train],
-                       digests=[data.digests[i] for i in train], pixels=data.pixels.take(train))  # fmt: skip
+        part = data.training(splits)
         facts = replace(run.facts, images=len(train) - len(held_out), budget=None)
         strategy = chosen_strategy(replace(recipe, strategy=name), run.model, part, facts)
         shorter = tuple(replace(phase, epochs=math.ceil(phase.epochs / 3)) for phase in strategy.phases)
@@ -303,11 +303,7 @@ def _kept_bytes(model: keras.Model, cut: str, data: Dataset) -> int:
 def learn(run: Run) -> None:
     """Fit the head on frozen features, then train the strategy's phases."""
     data, train = run.data, run.data.part("train")
-    views = [view for view in VIEWS if not (view.endswith("mirrored") and run.recipe.mirror == "no")]
-    if run.augment == "none":
-        views = ["centre"]
-    if data.framing.resize == data.framing.size:  # there is nothing outside the crop to see
-        views = [view for view in views if not view.startswith("wide")]
+    views = ["centre"] if run.augment == "none" else features.visible(data.framing, run.recipe.mirror != "no")
     rows = {}
     if run.strategy.head_first:
         cuts = [run.vector, *(phase.freeze_until for phase in run.strategy.phases if not phase.augment)]
@@ -344,9 +340,7 @@ def weights(run: Run, images: np.ndarray) -> np.ndarray | None:
     """How much each of these pictures counts with --balance: all of a class together as much as all of any other."""
     if run.recipe.balance == "none":
         return None
-    labels = run.data.labels[images]
-    counts = np.bincount(labels, minlength=len(run.data.classes))
-    return (len(labels) / len(counts) / counts[labels]).astype("float32")
+    return heads.balanced(run.data.labels[images], len(run.data.classes))
 
 
 def train_phase(run: Run, phase, rows, views: list[str]) -> None:
