@@ -10,7 +10,6 @@ import math
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 
@@ -70,22 +69,16 @@ class Experiment:
 
     def save_figure(self, name: str, figure) -> None:
         """A matplotlib figure as `name`.png."""
-        self._replace(f"{name}.png", lambda path: figure.savefig(path, dpi=120, format="png"))
+        runs.replace(self.folder / f"{name}.png", lambda path: figure.savefig(path, dpi=120, format="png"))
 
     def finish(self, rows: Sequence[Mapping], **results) -> None:
         """Write the table and `result.json`, print the table, and say where they lie."""
-        self._replace("table.csv", lambda path: runs.write_csv(path, rows))
+        runs.replace(self.folder / "table.csv", lambda path: runs.write_csv(path, rows))
         everything = {"settings": self.settings, "table": list(rows), **results,
                       "seconds": round(time.monotonic() - self._start, 1), "versions": runs.versions()}  # fmt: skip
-        self._replace("result.json", lambda path: runs.write_json(path, everything))
+        runs.replace(self.folder / "result.json", lambda path: runs.write_json(path, everything))
         runs.say("\n" + table(rows))
         runs.say(f"\ntable, numbers and pictures: {shown(self.folder)}")
-
-    def _replace(self, name: str, write: Callable[[Path], None]) -> None:
-        """Under a name of its own first: what is there is whole at any time."""
-        new = self.folder / f".{name}.new"
-        write(new)
-        os.replace(new, self.folder / name)
 
 
 def mean_interval(values: Sequence[float]) -> tuple[float, float, float]:

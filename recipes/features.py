@@ -17,7 +17,7 @@ from PIL import Image
 import zoo
 from recipes.cache import Rows, Store
 from recipes.data.dataset import Dataset
-from recipes.data.images import DECODER_VERSION, centre
+from recipes.data.images import DECODER_VERSION, Framing, centre
 from zoo.progress import Progress
 from zoo.weights.fetching import cache_folder
 
@@ -33,6 +33,14 @@ CORNERS = {"top left": (0, 0), "top right": (0, 1), "bottom left": (1, 0), "bott
 TEN_CROP = tuple(place + side for side in ("", " mirrored") for place in (*CORNERS, "centre"))
 
 POOLED = " pooled"  # behind the name of a stage: its output averaged over the pixels, of which only vectors are kept
+
+
+def visible(framing: Framing, mirrored: bool) -> list[str]:
+    """The views that a head may be shown of pictures with this framing."""
+    views = [view for view in VIEWS if mirrored or not view.endswith("mirrored")]
+    if framing.resize == framing.size:  # there is nothing outside the crop to see
+        views = [view for view in views if not view.startswith("wide")]
+    return views
 
 
 def extract(

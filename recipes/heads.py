@@ -70,6 +70,11 @@ def standard(features: np.ndarray) -> tuple[np.ndarray, float]:
     return features.mean(axis=0), float(features.std()) or 1.0
 
 
+def balanced(labels: np.ndarray, classes: int) -> np.ndarray:
+    """`(images,)`, how much each picture counts where all of a class together count as much as all of any other."""
+    return (len(labels) / classes / np.bincount(labels, minlength=classes)[labels]).astype("float32")
+
+
 def probabilities(head: Head, features: np.ndarray) -> np.ndarray:
     """`(images, features)` → `(images, classes)`."""
     return _softmax(features @ head.kernel + head.bias)

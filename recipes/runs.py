@@ -13,7 +13,7 @@ import platform
 import shutil
 import sys
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib import metadata
 from pathlib import Path
 
@@ -91,6 +91,13 @@ def _alive(process: int) -> bool:
     except PermissionError:
         pass
     return True
+
+
+def replace(path: Path, write: Callable[[Path], object]) -> None:
+    """Let `write` make the file under a name of its own first: what is there is whole at any time."""
+    new = path.with_name(f".{path.name}.new")
+    write(new)
+    os.replace(new, path)
 
 
 def write_json(path: Path, value: object) -> None:

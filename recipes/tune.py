@@ -1,4 +1,4 @@
-"""Search: a hundred heads for the price of one pass; the best one becomes a run of `zoo finetune`.
+"""Search: a hundred heads on features that are computed once; the best one becomes a run of `zoo finetune`.
 
     zoo tune DATA --trials 50 --output DIR
     zoo tune DATA --tuner hyperband --workers 4
@@ -46,7 +46,7 @@ from recipes.config import FineTuneSettings, HeadSettings, Recipe, Tuning, size
 from recipes.data.dataset import Dataset, prepare
 from recipes.data.sources import Folder, scan
 from recipes.errors import UserError, shown
-from recipes.features import POOLED, VIEWS
+from recipes.features import POOLED
 from recipes.search import events, fine_tuning, loop, space, store, workers
 from recipes.search.board import ENDED, Board, counted
 from recipes.search.fine_tuning import FineTuner
@@ -139,9 +139,7 @@ def over_heads(search: Search) -> Scope:
         return {"loss": result.loss, "accuracy": round(result.accuracy, 6), "epoch": result.epoch}
 
     def recipe(trial: Mapping) -> Recipe:
-        chosen = keras_tuner.HyperParameters()
-        chosen.values = dict(trial["values"])
-        return dataclasses.replace(_recipe(settings), strategy="small", tuned=declare(chosen))
+        return dataclasses.replace(_recipe(settings), strategy="small", tuned=declare(space.chosen(trial["values"])))
 
     return Scope(hps, work, recipe)
 
@@ -169,8 +167,7 @@ def _best_head(search: Search, study: store.Study) -> HeadSettings | None:
         known, best = min(done, key=lambda one: one[1]["loss"], default=(None, None))
         head = None
         if best:
-            chosen = keras_tuner.HyperParameters()
-            chosen.values = best["values"]
+            chosen = space.chosen(best["values"])
             head = dataclasses.asdict(space.heads(chosen, list(search.cuts), known["views"], known["epochs"]))
         study.claim({"head": head})
         mine = study.optuna.user_attrs["identity"]
@@ -233,9 +230,7 @@ def _prepare(settings: Tuning, found: Folder) -> Search:
     body = finetune.backbone(recipe)
     frame = finetune.framing(body)
     cuts = {stage: stage if body.get_layer(stage).output.ndim == 2 else stage + POOLED for stage in probed(zoo.stages(body))}
-    views = [view for view in VIEWS if not (view.endswith("mirrored") and settings.mirror == "no")]
-    if frame.resize == frame.size:  # there is nothing outside the crop to see
-        views = [view for view in views if not view.startswith("wide")]
+    views = features.visible(frame, settings.mirror != "no")
     # Two states of a training, of weights and the optimiser's two slots each, that a killed trial goes on from.
     states = 24 * body.count_params() * (settings.workers or 1) if settings.scope == "finetune" else 0
     widths = [body.get_layer(stage).output.shape[-1] for stage in cuts]

@@ -191,12 +191,12 @@ def test_the_report_sees_each_epoch_and_may_end_the_training(heads):
 
 
 def test_an_epoch_sees_every_picture_once_in_one_of_its_views(heads):
-    rows, shares = heads._order(np.random.default_rng(0), 3, balanced=False)
+    rows, shares = heads._order(np.random.default_rng(0), 3, weighted=False)
     seen = rows[shares > 0]
     assert sorted(seen % TRAIN) == list(range(TRAIN)) and set(seen // TRAIN) == {0, 1, 2}
     np.testing.assert_allclose(shares.sum(axis=1), 1, rtol=1e-6)  # a mean in each step, also in the last, of 22
-    assert heads._order(np.random.default_rng(0), 1, balanced=False)[0].max() < TRAIN
-    rows, shares = heads._order(np.random.default_rng(0), 1, balanced=True)
+    assert heads._order(np.random.default_rng(0), 1, weighted=False)[0].max() < TRAIN
+    rows, shares = heads._order(np.random.default_rng(0), 1, weighted=True)
     shares[-1] *= (TRAIN % BATCH) / BATCH
     by_class = np.bincount(problem()[1][rows[shares > 0]], shares[shares > 0])
     np.testing.assert_allclose(by_class, by_class.mean(), rtol=1e-5)

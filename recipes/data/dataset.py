@@ -58,10 +58,15 @@ class Dataset:
     def inner(self, seed: int) -> "Dataset":
         """The training part alone, a part of it as "validation": what a search learns from, and judges by."""
         train = self.part("train")
-        labels, digests = self.labels[train], [self.digests[i] for i in train]
-        splits = split.assign(strata(labels), digests, [""] * len(train), {"validation": HELD_OUT}, seed)
-        return replace(self, labels=labels, digests=digests, splits=np.array(splits), paths=[self.paths[i] for i in train],
-                       pixels=self.pixels.take(train))  # fmt: skip
+        digests = [self.digests[i] for i in train]
+        shares = {"validation": HELD_OUT}
+        return self.training(np.array(split.assign(strata(self.labels[train]), digests, [""] * len(train), shares, seed)))
+
+    def training(self, splits: np.ndarray) -> "Dataset":
+        """The training part alone, divided anew."""
+        train = self.part("train")
+        return replace(self, labels=self.labels[train], digests=[self.digests[i] for i in train], splits=splits,
+                       paths=[self.paths[i] for i in train], pixels=self.pixels.take(train))  # fmt: skip
 
 def strata(labels: np.ndarray) -> list[int]:
     """What a division keeps in proportion: the class; of a picture's labels the rarest, and for none of them -1."""

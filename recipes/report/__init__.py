@@ -38,7 +38,8 @@ def render(
     split = next((name for name in SPLITS if name in scores), None)
     mistakes = _mistakes(files, split)
     left_out = [row for row in files if row.get("reason")]
-    page = template("template.html").render(
+    return page(
+        "template.html",
         result=result,
         data=PurePath(result["data"]).name,
         split=split,
@@ -53,12 +54,10 @@ def render(
         left_out_count=len(left_out),
         **(_measured(scores[split], result["classes"]) if split else {}),
     )
-    # File names that are not UTF-8 arrive as lone surrogates, which no UTF-8 file can hold.
-    return page.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def template(name: str):
-    """A page's template, a file beside this one: names of files and classes come from anywhere, so everything is escaped."""
+def page(name: str, **content) -> str:
+    """A template beside this file, filled in: names of files and classes come from anywhere, so everything is escaped."""
     import jinja2
 
     environment = jinja2.Environment(
@@ -73,7 +72,8 @@ def template(name: str):
         "short": lambda value: _shown(value, lambda number: f"{number:g}"),
         "setting": lambda value: "–" if value in (None, "") else f"{value:.3g}" if isinstance(value, float) else value,
     }
-    return environment.get_template(name)
+    # File names that are not UTF-8 arrive as lone surrogates, which no UTF-8 file can hold.
+    return environment.get_template(name).render(**content).encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _shown(value: object, write: Callable[[float], str]) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 
-from recipes.report import svg, template
+from recipes.report import page, svg
 from recipes.search.board import counted, described, ranked
 from recipes.search.plots import varied
 
@@ -21,10 +21,9 @@ def render(result: dict, records: Sequence[Mapping], figures: Mapping) -> str:
     trials, names = ranked(records), varied(records)
     same = {name: value for trial in trials[:1] for name, value in trial["values"].items() if name not in names}
     failures = [trial for trial in records if trial["state"] == "failed"]
-    page = template("search.html").render(
-        scope={"heads": "heads", "finetune": "ways to fine-tune"}[result["settings"]["scope"]],
+    return page(
+        "search.html", scope={"heads": "heads", "finetune": "ways to fine-tune"}[result["settings"]["scope"]],
         result=result, data=PurePath(result["data"]).name, trials=trials[:BEST], names=names, same=same,
         counted=counted(records), charts=[{"title": title, "uri": svg(figure)} for title, figure in figures.items()],
         failures=[{**trial, "described": described(trial["values"])} for trial in failures[:FAILURES]],
     )  # fmt: skip
-    return page.encode("utf-8", "backslashreplace").decode("utf-8")

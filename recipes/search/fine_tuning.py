@@ -68,11 +68,9 @@ class FineTuner:
 
     def winner(self, trial: Mapping) -> Recipe:
         """The recipe that `zoo finetune --recipe` repeats, from the best trial's record."""
-        import keras_tuner
+        from recipes.search.space import chosen
 
-        hp = keras_tuner.HyperParameters()
-        hp.values = dict(trial["values"])
-        return dataclasses.replace(self.space(hp), batch_size=trial["result"]["batch_size"])
+        return dataclasses.replace(self.space(chosen(trial["values"])), batch_size=trial["result"]["batch_size"])
 
 
 def choices(model, images: int, batch_size: int) -> tuple[list[str], list[str]]:

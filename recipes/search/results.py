@@ -2,11 +2,10 @@
 
 import dataclasses
 import json
-import os
 import shlex
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import sqlalchemy
@@ -50,7 +49,7 @@ def finish(search, study: store.Study, scope, seconds: dict[str, float]) -> None
     _report(search, study, trials, None, seconds)
     recipe, file = scope.recipe(best[0]), output / "best.json"
     start = time.monotonic()
-    _replace(file, recipe.save)
+    runs.replace(file, recipe.save)
     done = output / "best" / "recipe.json"
     if not (done.exists() and done.read_bytes() == file.read_bytes()):
         runs.say(f"\nThe winner, trial {best[0]['trial']}, trained anew on all training images:")
@@ -72,7 +71,7 @@ def _table(path: Path, trials: Sequence[Mapping]) -> None:
         | {name: trial[name] for name in ("seed", "worker", "started", "seconds", "runs", "message")}
         for trial in trials
     ]
-    _replace(path, lambda new: runs.write_csv(new, rows))
+    runs.replace(path, lambda new: runs.write_csv(new, rows))
 
 
 def _report(search, study: store.Study, trials: Sequence[Mapping], winner: dict | None, seconds: dict) -> None:
@@ -106,14 +105,7 @@ def _report(search, study: store.Study, trials: Sequence[Mapping], winner: dict 
         "seconds": seconds, "versions": runs.versions(), "seed": settings.seed,
     }  # fmt: skip
     for title, figure in figures.items():
-        _replace(output / f"{title.replace(' ', '_')}.png", lambda path, f=figure: f.savefig(path, dpi=120, format="png"))
-    _replace(output / "search.json", lambda path: runs.write_json(path, result))
+        runs.replace(output / f"{title.replace(' ', '_')}.png", lambda path, f=figure: f.savefig(path, dpi=120, format="png"))
+    runs.replace(output / "search.json", lambda path: runs.write_json(path, result))
     page = render(result, trials, figures)
-    _replace(output / "report.html", lambda path: path.write_text(page, encoding="utf-8"))
-
-
-def _replace(path: Path, write: Callable[[Path], object]) -> None:
-    """Under a name of its own first: what is there is whole at any time."""
-    new = path.with_name(f".{path.name}.new")
-    write(new)
-    os.replace(new, path)
+    runs.replace(output / "report.html", lambda path: path.write_text(page, encoding="utf-8"))

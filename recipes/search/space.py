@@ -1,6 +1,6 @@
 """What a search over heads may choose, as a KerasTuner space."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import keras_tuner
 
@@ -8,6 +8,13 @@ from callbacks.optimizers import OPTIMIZERS, RATES
 from recipes.config import HeadSettings
 
 UNITS = (64, 256)  # of hidden layers: each is a shape that is compiled once
+
+
+def chosen(values: Mapping) -> keras_tuner.HyperParameters:
+    """The hyper-parameters of a trial's record, for a space to read."""
+    hp = keras_tuner.HyperParameters()
+    hp.values = dict(values)
+    return hp
 
 
 def heads(hp: keras_tuner.HyperParameters, cuts: Sequence[str], views: Sequence[str], epochs: int) -> HeadSettings:

@@ -21,7 +21,7 @@ from keras import ops
 
 from callbacks.schedules import Constant, Cosine
 from recipes.config import HeadSettings
-from recipes.heads import standard
+from recipes.heads import balanced, standard
 
 BATCH = 64
 WEIGHT_DECAY = 0.004  # of adamw: callbacks.optimizers' and Keras' own
@@ -260,22 +260,17 @@ class HeadTrainer:
             self._resident[cut] = len(train), train.shape[-1], *samples, (held_x, held_labels)
         return self._resident[cut]
 
-    def _order(self, generator: np.random.Generator, views: int, balanced: bool) -> tuple[np.ndarray, np.ndarray]:
+    def _order(self, generator: np.random.Generator, views: int, weighted: bool) -> tuple[np.ndarray, np.ndarray]:
         """The samples of each step, every picture once in one of its views, and how much each counts in its step's mean."""
         count = len(self._train)
         order, view = generator.permutation(count), generator.integers(0, views, count)
         rows = np.zeros((math.ceil(count / BATCH), BATCH), "int32")
         shares = np.zeros(rows.shape, "float32")
         rows.flat[:count] = order + count * view
-        shares.flat[:count] = self._weights()[order] if balanced else 1
+        shares.flat[:count] = balanced(self._labels[self._train], self._classes)[order] if weighted else 1
         sizes = np.full(len(rows), BATCH)
         sizes[-1] -= rows.size - count
         return rows, shares / sizes[:, None].astype("float32")
-
-    def _weights(self) -> np.ndarray:
-        """By picture: all of a class together count as much as all of any other."""
-        labels = self._labels[self._train]
-        return (len(labels) / self._classes / np.bincount(labels, minlength=self._classes)[labels]).astype("float32")
 
 
 def _start(settings: HeadSettings, features: int, classes: int, generator: np.random.Generator) -> tuple[list, list]:
