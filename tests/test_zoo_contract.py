@@ -239,15 +239,18 @@ def test_a_new_head_shares_the_body(built):
 
 
 LOAD_ELSEWHERE = """
-import json, sys
+import gc, json, sys
 sys.modules["zoo"] = None  # importing it raises
 import keras, numpy as np
+gc.freeze()
+gc.set_threshold(200_000, 20, 100)
 for line in sys.stdin:
     path = line.strip()
     model = keras.models.load_model(path)
     np.savez(path + ".npz", output=model(np.load(path + ".npy")), loss=float(sum(model.losses)))
-    keras.backend.clear_session()
     print(json.dumps({"classes": model.output_shape[-1]}), flush=True)
+    del model
+    keras.backend.clear_session()
 """
 
 
