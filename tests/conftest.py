@@ -22,8 +22,8 @@ def pytest_configure(config):
     os.environ.pop("ZOO_MIRROR", None)
 
 
-# Longer or wider forms of a network whose smallest form is tested by the same code. Their parameters, multiply-adds and
-# stages are tested with the others' (test_analysis.py); their graphs and values take an hour of two cores.
+# Longer or wider forms of a network whose smallest form is tested by the same code. Their parameters, multiply-adds
+# (test_analysis.py), stages and names (test_zoo_graphs.py) are tested with the others'; their values take an hour of two cores.
 DEEP = {
     "vgg11", "vgg13", "vgg19", "vgg13_bn", "vgg16_bn", "vgg19_bn", "resnet34", "resnet101", "resnet152", "resnet101v2",
     "resnet152v2", "resnet32", "resnet44", "resnet56", "resnet110", "densenet161", "densenet169", "densenet201",
@@ -36,10 +36,8 @@ DEEP = {
 # all share, and on stages, which test_zoo_graphs.py looks at; a sibling of the same blocks stays, or is compared with the
 # publisher's network.
 CONTRACT = {
-    "alexnet", "vgg16", "vgg11_bn", "inception_v1", "xception", "resnet18", "densenet121", "mobilenet_v3_small",
-    "efficientnet_v2_b0", "convnext_tiny", "resnet50", "resnet50v2", "googlenet", "inception_v3", "inception_v3-torch",
-    "squeezenet1_0", "mobilenet", "mobilenet_v2", "mobilenet_v2-torch", "mobilenet_v3_large", "mobilenet_v3_small-torch",
-    "efficientnet_b0-torch", "efficientnet_v2_s", "regnet_x_400mf", "regnet_y_400mf", "vit_b_32",
+    "vgg11_bn", "resnet50", "inception_v3-torch", "mobilenet_v2-torch", "mobilenet_v3_small-torch", "mobilenet_v3_large",
+    "efficientnet_b0-torch", "efficientnet_v2_b0", "efficientnet_v2_s", "regnet_x_400mf", "regnet_y_400mf", "vit_b_32",
 }  # fmt: skip
 PARITY = {"efficientnet_v2_s", "regnet_x_400mf", "vit_b_32", "resnet50v2", "mobilenet_v3_large"}
 
@@ -49,10 +47,9 @@ def pytest_collection_modifyitems(items):
     for item in items:
         file, case = item.path.name, item.callspec.id if hasattr(item, "callspec") else ""
         words = set(case.split("-"))
-        deep = {
-            "test_zoo_contract.py": words & DEEP or case in CONTRACT,
-            "test_zoo_graphs.py": words & DEEP,
-        }.get(file, file.startswith("test_parity_") and words & (DEEP | PARITY))
+        deep = (file == "test_zoo_contract.py" and (words & DEEP or case in CONTRACT)) or (
+            file.startswith("test_parity_") and words & (DEEP | PARITY)
+        )
         if deep and item.get_closest_marker("slow"):
             item.add_marker(pytest.mark.deep)
 
