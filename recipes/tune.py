@@ -52,7 +52,7 @@ from recipes.search.board import ENDED, Board, counted
 from recipes.search.fine_tuning import FineTuner
 from recipes.search.kept import Disk, Kept, logs
 from recipes.search.oracle import oracle
-from recipes.search.results import finish, records
+from recipes.search.results import finish, records, write_table
 from recipes.search.trainer import HeadTrainer
 from recipes.strategies import probed
 from zoo.progress import interrupted
@@ -114,7 +114,12 @@ def run(settings: Tuning) -> None:
         tuner = oracle(settings.tuner, study, scope.space, settings.trials, settings.seed, settings.epochs)
         runs.say(_plan(search, study))
         seconds = {"features": time.monotonic() - start}
-        _run_trials(search, study, tuner, scope)
+        try:
+            _run_trials(search, study, tuner, scope)
+        except KeyboardInterrupt:
+            if home:
+                write_table(settings.folder, records(study))
+            raise
         seconds["search"] = time.monotonic() - start - seconds["features"]
         if home:
             finish(search, study, scope, seconds)

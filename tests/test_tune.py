@@ -95,6 +95,24 @@ def test_what_a_search_leaves(finished):
 
 
 @pytest.mark.slow
+def test_ctrl_c_leaves_the_table(digits, tmp_path, monkeypatch):
+    train, begun = tune.HeadTrainer.train, []
+
+    def interrupted_in_the_second(*arguments):
+        begun.append(1)
+        if len(begun) == 2:
+            raise KeyboardInterrupt
+        return train(*arguments)
+
+    monkeypatch.setattr(tune.HeadTrainer, "train", interrupted_in_the_second)
+    settings = Tuning(digits, tmp_path / "tune", model="lenet5", trials=3, epochs=2, tuner="grid")
+    with pytest.raises(KeyboardInterrupt):
+        tune.run(settings)
+    first, second = table(settings)
+    assert (first["state"], second["state"], second["loss"]) == ("done", "waiting", "") and float(first["loss"]) > 0
+
+
+@pytest.mark.slow
 def test_only_the_best_models_are_kept(finished):
     rows = sorted(table(finished), key=lambda row: float(row["loss"]))
     names = sorted(os.listdir(finished.output / "models"))

@@ -41,12 +41,13 @@ def finish(search, study: store.Study, scope, seconds: dict[str, float]) -> None
         UserError: no trial has a score.
     """
     output, trials = search.settings.folder, records(study)
-    _table(output / "trials.csv", trials)
+    write_table(output, trials)
     best = ranked(trials)
     if not best:
         reasons = "; ".join(dict.fromkeys(trial["message"] for trial in trials if trial["state"] == "failed"))
         raise UserError(f"No trial has a score. {shown(reasons)}")
-    _report(search, study, trials, None, seconds)
+    pictures = _pictures(output, trials)
+    _report(search, study, trials, pictures, None, seconds)
     recipe, file = scope.recipe(best[0]), output / "best.json"
     start = time.monotonic()
     runs.replace(file, recipe.save)
@@ -55,15 +56,15 @@ def finish(search, study: store.Study, scope, seconds: dict[str, float]) -> None
         runs.say(f"\nThe winner, trial {best[0]['trial']}, trained anew on all training images:")
         finetune.run(recipe)
     seconds["winner"] = time.monotonic() - start
-    _report(search, study, trials, json.loads(done.with_name("result.json").read_text()), seconds)
+    _report(search, study, trials, pictures, json.loads(done.with_name("result.json").read_text()), seconds)
     with study.lock():
         study.optuna.set_user_attr("home", study.optuna.user_attrs["home"] | {"finished": True})
     runs.say(f"\ntrials, best models and winner: {shown(output)}; report: {shown(output / 'report.html')}")
     runs.say(f"again: zoo finetune --recipe {shlex.quote(shown(file))}")
 
 
-def _table(path: Path, trials: Sequence[Mapping]) -> None:
-    """A row a trial, a column a hyper-parameter."""
+def write_table(folder: Path, trials: Sequence[Mapping]) -> None:
+    """trials.csv: a row a trial, a column a hyper-parameter."""
     names = dict.fromkeys(name for trial in trials for name in trial["values"])
     rows = [
         {name: trial[name] for name in ("trial", "state", "loss", "accuracy", "epoch")}
@@ -71,13 +72,20 @@ def _table(path: Path, trials: Sequence[Mapping]) -> None:
         | {name: trial[name] for name in ("seed", "worker", "started", "seconds", "runs", "message")}
         for trial in trials
     ]
-    runs.replace(path, lambda new: runs.write_csv(new, rows))
+    runs.replace(folder / "trials.csv", lambda new: runs.write_csv(new, rows))
 
 
-def _report(search, study: store.Study, trials: Sequence[Mapping], winner: dict | None, seconds: dict) -> None:
-    """search.json, the pictures and the page."""
-    settings, data, output = search.settings, search.data, search.settings.folder
-    best, states = ranked(trials), Counter(trial["state"] for trial in trials)
+@dataclasses.dataclass(frozen=True)
+class Pictures:
+    """What is drawn of the trials: figures by title, and how much each hyper-parameter tells and all of them explain."""
+
+    figures: Mapping
+    importance: dict[str, float]
+    explained: float
+
+
+def _pictures(output: Path, trials: Sequence[Mapping]) -> Pictures:
+    """Drawn, and each written as a file."""
     importance, explained = plots.importance(trials)
     names, figures = list(importance) or plots.varied(trials), {}
     if names:
@@ -85,6 +93,17 @@ def _report(search, study: store.Study, trials: Sequence[Mapping], winner: dict 
     if importance:
         figures["importance"] = plots.draw_importance(importance, explained)
     figures["loss by trial"] = plots.draw_progress(trials)
+    for title, figure in figures.items():
+        runs.replace(output / f"{title.replace(' ', '_')}.png", lambda path, f=figure: f.savefig(path, dpi=120, format="png"))
+    return Pictures(figures, importance, explained)
+
+
+def _report(
+    search, study: store.Study, trials: Sequence[Mapping], pictures: Pictures, winner: dict | None, seconds: dict
+) -> None:
+    """search.json and the page."""
+    settings, data, output = search.settings, search.data, search.settings.folder
+    best, states = ranked(trials), Counter(trial["state"] for trial in trials)
     right = round(best[0]["accuracy"] * len(search.held_out))
     if settings.storage and "://" in settings.storage:  # shown without its password
         settings = dataclasses.replace(settings, storage=sqlalchemy.make_url(settings.storage).render_as_string())
@@ -98,14 +117,12 @@ def _report(search, study: store.Study, trials: Sequence[Mapping], winner: dict 
         "counts": {"trials": len(trials), **states, "scored": len(best), "train": len(search.train),
                    "held_out": len(search.held_out), **{name: len(data.part(name)) for name in ("validation", "test")}},
         "best": best[0] | {"accuracy_interval": wilson(right, len(search.held_out))},
-        "importance": importance, "explained": explained,
+        "importance": pictures.importance, "explained": pictures.explained,
         "winner": winner and {"folder": "best", "metrics": winner["metrics"]},
         "workers": dict(Counter(trial["worker"] for trial in trials if trial["state"] != "waiting")),
         "disk": str(search.disk), "model": {"name": settings.model, "weights": search.model.origin.weights},
         "seconds": seconds, "versions": runs.versions(), "seed": settings.seed,
     }  # fmt: skip
-    for title, figure in figures.items():
-        runs.replace(output / f"{title.replace(' ', '_')}.png", lambda path, f=figure: f.savefig(path, dpi=120, format="png"))
     runs.replace(output / "search.json", lambda path: runs.write_json(path, result))
-    page = render(result, trials, figures)
+    page = render(result, trials, pictures.figures)
     runs.replace(output / "report.html", lambda path: path.write_text(page, encoding="utf-8"))
