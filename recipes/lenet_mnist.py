@@ -172,7 +172,7 @@ def _figure(results: dict[str, list[dict]]):
     plot.set_xticks(range(len(results)), list(results))
     plot.set_xlim(-0.6, len(results) - 0.4)
     plot.set_ylim(bottom=0)
-    plot.legend(frameon=False)
+    plot.legend(frameon=False, loc="lower right")
     return figure
 
 
