@@ -21,7 +21,7 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 sys.path.append(str(Path(__file__).parents[1] / "tests"))  # where the twins are compared in value
 
-TORCH = {"resnet50": "resnet50", "vgg16": "vgg16", "inception_v3": "inception_v3", "mobilenet_v2": "mobilenet_v2"}
+TORCH = ("resnet50", "vgg16", "inception_v3", "mobilenet_v2")  # by the same names there
 
 
 def keras_steps(model, x, y):
@@ -41,10 +41,9 @@ def keras_steps(model, x, y):
 
 def torch_steps(name, x, y):
     import torch
-    from parity import torchvision
+    from parity import untrained
 
-    options = {"init_weights": False} if name == "inception_v3" else {}  # with it, it warns
-    model = torchvision().models.get_model(name, weights=None, **options)
+    model = untrained(name, **({"aux_logits": False} if name == "inception_v3" else {}))  # ours has no second head either
     pixels, labels = torch.from_numpy(x).permute(0, 3, 1, 2).contiguous(), torch.from_numpy(y)
     optimizer = torch.optim.SGD(model.parameters(), 1e-3)
 
@@ -56,8 +55,7 @@ def torch_steps(name, x, y):
     def train():
         model.train()
         optimizer.zero_grad()
-        output = model(pixels)
-        torch.nn.functional.cross_entropy(getattr(output, "logits", output), labels).backward()
+        torch.nn.functional.cross_entropy(model(pixels), labels).backward()
         optimizer.step()
 
     return forward, train
@@ -90,7 +88,7 @@ def twins(name, size, settings):
     y = rng.integers(0, 1000, settings.batch)
     if settings.torch:
         ours = zoo.get_model(name, input_shape=(size, size, 3), variant="torch")
-        return keras_steps(ours, x, y), torch_steps(TORCH[name], x / 255, y)
+        return keras_steps(ours, x, y), torch_steps(name, x / 255, y)
     theirs = getattr(keras.applications, TWINS[name])(weights=None, input_shape=(size, size, 3))
     return keras_steps(zoo.get_model(name, input_shape=(size, size, 3)), x, y), keras_steps(theirs, x, y)
 

@@ -14,9 +14,8 @@ Measured, five seeds (0 to 4), 10,000 digits of the test part, looked at once a 
 - `--forms plain`: 0.66, 0.55, 0.66, 0.62 and 0.71 %, median 0.66 %; the last took 4.6 minutes, beside other work;
 - `--forms distorted`: 0.50, 0.43, 0.48, 0.34 and 0.52 %, median 0.48 %; 7.8 minutes a seed, 8.1 the longest.
 
-Chosen on digits held out: labels smoothed (plain: 0.70 % against 0.77 %), the distortions, and 25 epochs (0.46 %; with 12
-epochs 0.65 %, of other 10,001 digits). The mean over 8 or 16 distorted views of a test digit was dropped: 0.40 to 0.46 % of
-the same 5,000 digits, which is a difference of three at most.
+Chosen on digits held out: labels smoothed (plain: 0.70 % against 0.77 %), the distortions, and 25 epochs (0.46 % of 5,000
+digits, `--forms distorted --seeds 1 --validation 0.0833`; with 12 epochs 0.65 % of 10,001).
 
 The form "1998" gave the weights in zoo/pretrained, whose card has its numbers: zoo/pretrained/README.md.
 """

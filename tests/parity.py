@@ -65,6 +65,17 @@ def torchvision():
     return pytest.importorskip("torchvision", reason="torchvision is not installed: its graphs cannot be compared")
 
 
+def untrained(name, device="cpu", **options):
+    """torchvision's network of that name with its 1,000 classes; its values are PyTorch's defaults."""
+    models = torchvision().models
+    import torch
+
+    if name in ("googlenet", "inception_v3"):
+        options["init_weights"] = False  # with it, they warn
+    with torch.device(device):
+        return models.get_model(name, weights=None, **options)
+
+
 def randomize_torch(model, gain=1.0):
     """Random weights of a torch.nn.Module, and statistics that no default would hide, as in `helpers.randomize`."""
     import torch

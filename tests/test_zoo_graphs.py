@@ -5,7 +5,7 @@ import fnmatch
 import keras
 import pytest
 from keras import applications
-from parity import TWINS, torchvision
+from parity import TWINS, untrained
 from test_zoo_contract import CONVOLUTIONAL, FLAT, PATCHES, check_freezing, size_of, smallest
 
 import zoo
@@ -57,12 +57,7 @@ def covered(model, tensors, variant):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", dict.fromkeys(TORCH))
 def test_names_cover_torchvisions_files(name):
-    models = torchvision().models
-    import torch
-
-    with torch.device("cpu" if name.startswith("regnet") else "meta"):  # which looks at values as it builds
-        options = {"init_weights": False} if name in ("googlenet", "inception_v3") else {}  # with it, they warn
-        theirs = models.get_model(name, weights=None, **options)
+    theirs = untrained(name, "cpu" if name.startswith("regnet") else "meta")  # RegNet looks at values as it builds
     tensors = {k: v for k, v in theirs.state_dict().items() if not k.endswith("num_batches_tracked")}
     covered(analysis.blueprint(MODELS[name], variant="torch"), tensors, "torch")
 
