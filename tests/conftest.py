@@ -36,8 +36,9 @@ DEEP = {
 # all share, and on stages, which test_zoo_graphs.py looks at; a sibling of the same blocks stays, or is compared with the
 # publisher's network.
 CONTRACT = {
-    "vgg11_bn", "resnet50", "inception_v3-torch", "mobilenet_v2-torch", "mobilenet_v3_small-torch", "mobilenet_v3_large",
-    "efficientnet_b0-torch", "efficientnet_v2_b0", "efficientnet_v2_s", "regnet_x_400mf", "regnet_y_400mf", "vit_b_32",
+    "alexnet", "vgg16", "vgg11_bn", "inception_v3", "inception_v3-torch", "resnet50", "resnet50v2", "densenet121", "xception",
+    "mobilenet_v2-torch", "mobilenet_v3_small", "mobilenet_v3_small-torch", "mobilenet_v3_large", "efficientnet_b0-torch",
+    "efficientnet_v2_b0", "efficientnet_v2_s", "regnet_x_400mf", "regnet_y_400mf", "convnext_tiny", "vit_b_32",
 }  # fmt: skip
 PARITY = {"efficientnet_v2_s", "regnet_x_400mf", "vit_b_32", "resnet50v2", "mobilenet_v3_large"}
 
