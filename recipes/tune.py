@@ -35,6 +35,7 @@ import time
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import keras
 import keras_tuner
@@ -140,7 +141,8 @@ def over_heads(search: Search) -> Scope:
 
     def work(trial: loop.Trial) -> dict:
         result = trainer.train(declare(trial.hyperparameters), trial.seed, trial.report)
-        search.kept.offer(trial.number, result.loss, result.weights)
+        size = sum(array.nbytes for array in result.weights)
+        search.kept.offer(trial.number, result.loss, ".npz", size, functools.partial(_save, result.weights))
         return {"loss": result.loss, "accuracy": round(result.accuracy, 6), "epoch": result.epoch}
 
     def recipe(trial: Mapping) -> Recipe:
@@ -149,12 +151,17 @@ def over_heads(search: Search) -> Scope:
     return Scope(hps, work, recipe)
 
 
+def _save(arrays: list[np.ndarray], path: Path) -> None:
+    with open(path, "wb") as file:
+        np.savez(file, *arrays)
+
+
 def over_fine_tunings(search: Search, head: HeadSettings | None) -> Scope:
     """How much of the network to train, and how."""
     settings = search.settings
     cuts, policies = fine_tuning.choices(search.model, len(search.train) - len(search.held_out), settings.batch_size)
     recipe = dataclasses.replace(_recipe(settings), tuned=head, strategy="tuned", fine_tuning=FineTuneSettings())
-    tuner = FineTuner(recipe, cuts, policies, settings.epochs, settings.folder / "logs")
+    tuner = FineTuner(recipe, cuts, policies, settings.epochs, settings.folder / "logs", search.kept)
     hps = keras_tuner.HyperParameters()
     tuner.space(hps)
     return Scope(hps, tuner.work, tuner.winner)
@@ -236,8 +243,9 @@ def _prepare(settings: Tuning, found: Folder) -> Search:
     frame = finetune.framing(body)
     cuts = {stage: stage if body.get_layer(stage).output.ndim == 2 else stage + POOLED for stage in probed(zoo.stages(body))}
     views = features.visible(frame, settings.mirror != "no")
-    # Two states of a training, of weights and the optimiser's two slots each, that a killed trial goes on from.
-    states = 24 * body.count_params() * (settings.workers or 1) if settings.scope == "finetune" else 0
+    # A worker's trained model, and two states of a training, of weights and the optimiser's two slots each, that a killed
+    # trial goes on from.
+    states = 28 * body.count_params() * (settings.workers or 1) if settings.scope == "finetune" else 0
     widths = [body.get_layer(stage).output.shape[-1] for stage in cuts]
     disk = Disk(
         settings.folder, size(settings.disk), pictures=len(found.files) * frame.resize**2 * frame.channels,

@@ -64,6 +64,6 @@ def test_a_trial_of_fine_tuning_needs_no_tensorflow(backend, tmp_path, monkeypat
     recipe = Recipe(digits_folder(tmp_path / "digits", 12), model="lenet5", batch_size=16, strategy="tuned", fine_tuning=found,
                     augment="none", epochs=2, learning_rate=1e-3)  # fmt: skip
     epochs = []
-    job = {"recipe": recipe.as_dict(), "seed": 1, "batch_size": 16}
+    job = {"recipe": recipe.as_dict(), "seed": 1, "batch_size": 16, "model": str(tmp_path / "model.keras")}
     result = processes.run("recipes.search.fine_tuning", job, tmp_path / "trial", lambda epoch, loss: epochs.append(epoch))
     assert epochs == [1, 2] and result["accuracy"] > 0.5 and result["batch_size"] == 16

@@ -1,5 +1,6 @@
 """Fine-tunings in processes of their own: what runs out of memory, crashes or diverges, and what is killed on the way."""
 
+import csv
 import json
 import os
 import shutil
@@ -7,18 +8,25 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 from types import SimpleNamespace
 
+import keras
 import keras_tuner
+import numpy as np
 import pytest
 from helpers import ROOT, digits_folder
 
 import zoo
-from recipes import cli, runs, training
+from recipes import cli, finetune, runs, training
 from recipes.config import FineTuneSettings, Recipe
+from recipes.data.dataset import prepare
+from recipes.data.images import centre
+from recipes.data.sources import scan
 from recipes.errors import UserError
 from recipes.search import fine_tuning, processes
 from recipes.search.fine_tuning import FineTuner
+from recipes.search.kept import Disk, Kept
 from zoo.weights.fetching import cache_folder
 
 # A trial without a network: it needs as many MB as its batch has images, and does as its job says at a size.
@@ -138,7 +146,12 @@ def trial(tuner, seed=5, report=lambda epoch, loss: None, **values):
 def tuner(tmp_path_factory) -> FineTuner:
     digits = digits_folder(tmp_path_factory.mktemp("digits"), 12)
     recipe = Recipe(digits, model="lenet5", batch_size=16)
-    return FineTuner(recipe, ["stage1", "stage2"], ["inference"], 8, tmp_path_factory.mktemp("trials"))
+    return FineTuner(recipe, ["stage1", "stage2"], ["inference"], 8, *places(tmp_path_factory.mktemp("trials")))
+
+
+def places(folder):
+    """For logs and models."""
+    return folder, Kept(Disk(folder, 1e9, 0, 0, 0, 0), 1)
 
 
 def test_the_space_is_what_a_recipe_can_say(tuner, tmp_path, capsys):
@@ -171,7 +184,8 @@ def test_what_may_be_frozen_and_done_with_batch_norm():
 @pytest.mark.slow
 def test_a_trial_goes_on_from_its_last_epoch_to_the_same_score(tuner, monkeypatch):
     recipe = tuner.space(trial(tuner, epochs=4).hyperparameters)
-    job, steps, told = {"recipe": recipe.as_dict(), "seed": 5, "batch_size": 16}, [], []
+    job = {"recipe": recipe.as_dict(), "seed": 5, "batch_size": 16, "model": str(tuner.folder / "model.keras")}
+    steps, told = [], []
     step = training.History.on_train_batch_end
     monkeypatch.setattr(training.History, "on_train_batch_end", lambda self, *a, **k: steps.append(1) or step(self, *a, **k))
 
@@ -205,6 +219,27 @@ def test_the_winner_is_a_run_like_any_other(tuner, tmp_path):
 
 
 @pytest.mark.slow
+def test_the_command_keeps_the_model_of_its_best_trial(tuner, tmp_path):
+    """Read in another way than it was written: what the file says of the held-out pictures is the trial's score."""
+    digits, output = tuner.recipe.data, tmp_path / "tune"
+    flags = ["--model", "lenet5", "--scope", "finetune", "--trials", "2", "--epochs", "2", "--keep", "1", "--batch-size", "16"]
+    assert cli.main(["tune", str(digits), "--output", str(output), *flags]) == 0
+    with open(output / "finetune" / "trials.csv", newline="") as file:
+        best = min(csv.DictReader(file), key=lambda row: float(row["loss"]))
+    (kept,) = (output / "finetune" / "models").iterdir()
+    assert kept.name == f"{float(best['loss']):.6f} trial {best['trial']}.keras"
+    assert not list(output.rglob("logs/*/model.keras"))
+    with zipfile.ZipFile(kept) as archive:
+        assert json.loads(archive.read("classes.json")) == [str(digit) for digit in range(10)]
+    data = prepare(scan(digits), finetune.framing(zoo.lenet5(num_classes=0)), 0.2, 0.2, 0).inner(0)
+    held_out = data.part("validation")
+    pictures = centre(data.pixels[held_out], data.framing)
+    guess = keras.models.load_model(kept, compile=False).predict(pictures, verbose=0)
+    loss = -np.log(guess[np.arange(len(held_out)), data.labels[held_out]]).mean()
+    np.testing.assert_allclose(loss, float(best["loss"]), rtol=1e-4)
+
+
+@pytest.mark.slow
 @pytest.mark.deep
 def test_a_search_killed_in_a_trial_and_started_again(tuner, tmp_path, monkeypatch):
     """The real trial in real processes: the parent gets a SIGKILL after the second epoch; the same in one piece."""
@@ -215,7 +250,7 @@ from pathlib import Path
 sys.path.insert(0, {str(ROOT / "tests")!r})
 from test_search_fine_tuning import *
 tuner = FineTuner(Recipe(Path({str(tuner.recipe.data)!r}), model="lenet5", batch_size=16), {tuner.cuts}, {tuner.policies}, 8,
-                  Path({str(tmp_path)!r}))
+                  *places(Path({str(tmp_path)!r})))
 print(tuner.work(trial(tuner, report=lambda epoch, loss: print(epoch, flush=True), **{values})), flush=True)
 """)
     monkeypatch.setenv("PYTHONPATH", str(ROOT))

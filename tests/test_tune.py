@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import sqlalchemy
 from helpers import ROOT, digits_folder
 
 from recipes import cli, finetune, tune
@@ -192,6 +193,21 @@ def test_a_server_that_is_not_there_is_one_sentence(digits, tmp_path, capsys):
     assert "--storage postgresql://nobody:***@127.0.0.1:9/none cannot be used" in found and "Traceback" not in found
 
 
+@pytest.mark.slow
+def test_a_search_on_a_server_is_joined_from_another_folder(digits, postgres, tmp_path, capsys):
+    """The command of the first machine, of a second that adds trials, and of the first again, which gets the results."""
+    flags = [str(digits), "--model", "lenet5", "--tuner", "grid", "--epochs", "2", "--storage", postgres, "--study", "digits"]
+    for folder, trials, said in (("home", 1, "The winner"), ("guest", 2, "2 done"), ("home", 2, "2 done so far")):
+        assert cli.main(["tune", *flags, "--trials", str(trials), "--output", str(tmp_path / folder)]) == 0
+        assert said in capsys.readouterr().out
+    assert os.path.exists(tmp_path / "home" / "best" / "model.keras") and not os.path.exists(tmp_path / "guest" / "best")
+    with open(tmp_path / "home" / "trials.csv", newline="") as file:
+        assert [(row["state"], row["runs"]) for row in csv.DictReader(file)] == [("done", "1")] * 2
+    password = sqlalchemy.make_url(postgres).password
+    for path in (tmp_path / "home").rglob("*"):  # reports are shown to others
+        assert not path.is_file() or password.encode() not in path.read_bytes(), path
+
+
 def test_a_folder_of_other_things_is_left_alone(digits, tmp_path):
     (tmp_path / "thesis.txt").write_text("years")
     with pytest.raises(UserError, match="holds files that no search wrote"):
@@ -251,9 +267,9 @@ def test_models_are_kept_by_loss_and_within_the_disk(tmp_path):
     room = kept.Disk(tmp_path, 10_000, pictures=1000, features=1000, run=0, logs=0)
     models = kept.Kept(room, 2)
     for trial, loss in enumerate((0.5, 0.7, 0.6, 0.4)):
-        models.offer(trial, loss, [np.zeros(100, "float32")])
+        models.offer(trial, loss, ".npz", 400, lambda path: path.write_bytes(bytes(400)))
     assert [file.name for file in models.files()] == ["0.400000 trial 3.npz", "0.500000 trial 0.npz"]
-    models.offer(4, 0.1, [np.zeros(5000, "float32")])  # too large for what is left
+    models.offer(4, 0.1, ".npz", 20_000, None)  # too large for what is left
     assert [file.name for file in models.files()] == ["0.400000 trial 3.npz"]
     assert kept.used(tmp_path) <= 10_000 - 2000
     with pytest.raises(UserError, match="--disk 1.5 MB is too little: the search takes up to 2.0 MB"):

@@ -17,6 +17,7 @@ from pathlib import Path
 from recipes.config import FineTuneSettings, Recipe
 from recipes.errors import UserError
 from recipes.search import processes
+from recipes.search.kept import Kept
 
 NOTHING = "nothing"  # is frozen: among KerasTuner's choices there is no None
 AUGMENTATIONS = ("none", "crops", "modern")
@@ -31,6 +32,7 @@ class FineTuner:
         cuts, policies: what may be chosen to freeze, and of batch norm: `choices`.
         epochs: of a trial at most.
         folder: where the logs of failed trials lie.
+        kept: gets the models.
     """
 
     recipe: Recipe
@@ -38,6 +40,7 @@ class FineTuner:
     policies: Sequence[str]
     epochs: int
     folder: Path
+    kept: Kept
 
     def space(self, hp) -> Recipe:
         """The trial of these `keras_tuner.HyperParameters` as a recipe; new ones get the space."""
@@ -63,8 +66,13 @@ class FineTuner:
         """
         recipe = self.space(trial.hyperparameters)
         least = min(recipe.batch_size, 16 if recipe.batch_norm == "adapt" else processes.LEAST)
-        job = {"recipe": recipe.as_dict(), "seed": trial.seed, "batch_size": recipe.batch_size}
-        return processes.run("recipes.search.fine_tuning", job, self.folder / f"trial{trial.number}", trial.report, least)
+        folder = self.folder / f"trial{trial.number}"
+        model = folder / "model.keras"
+        job = {"recipe": recipe.as_dict(), "seed": trial.seed, "batch_size": recipe.batch_size, "model": str(model)}
+        result = processes.run("recipes.search.fine_tuning", job, folder, trial.report, least)
+        self.kept.offer(trial.number, result["loss"], model.suffix, model.stat().st_size, model.rename)
+        model.unlink(missing_ok=True)  # it is not among the best
+        return result
 
     def winner(self, trial: Mapping) -> Recipe:
         """The recipe that `zoo finetune --recipe` repeats, from the best trial's record."""
@@ -97,7 +105,7 @@ def train(job: dict, tell: Callable[[dict], None]) -> dict:
     from recipes import runtime
 
     runtime.start(job["seed"])
-    from recipes import finetune
+    from recipes import finetune, runs
     from recipes.evaluate import metrics
 
     recipe = dataclasses.replace(Recipe.from_dict(job["recipe"]), batch_size=job["batch_size"])
@@ -116,6 +124,7 @@ def train(job: dict, tell: Callable[[dict], None]) -> dict:
     finetune.learn(run)
     data, held_out = run.data, run.data.part("validation")
     scores = metrics(data.labels[held_out], finetune.predict(run)[held_out], data.classes)
+    runs.save_model(run.model, Path(job["model"]), data.classes, dataclasses.asdict(data.framing))
     return {"loss": scores["loss"], "accuracy": scores["accuracy"], "epoch": recipe.epochs}
 
 

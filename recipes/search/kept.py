@@ -1,12 +1,11 @@
 """What a search leaves on the disk: the models of its best trials, and never more than it may."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
+from recipes import runs
 from recipes.errors import UserError
 
 ROOM = 10_000, 300  # bytes that a trial's row, and one of its epochs, may take in the storage, the tables and the log
@@ -51,21 +50,18 @@ class Kept:
     def __init__(self, disk: Disk, count: int):
         self._disk, self._folder, self._count = disk, disk.folder / "models", count
 
-    def offer(self, trial: int, loss: float, weights: Sequence[np.ndarray]) -> None:
-        """Keep the weights of a trial if it is among the best, and no other that is not."""
+    def offer(self, trial: int, loss: float, suffix: str, size: int, write: Callable[[Path], object]) -> None:
+        """Keep the model of a trial, of so many bytes, if it is among the best, and no other that is not."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        name = f"{loss:.6f} trial {trial}.npz"
+        name = f"{loss:.6f} trial {trial}{suffix}"
         better = [file for file in self.files() if _loss(file) < loss]
         if len(better) >= self._count:
             return
         for file in self.files()[self._count - 1 :]:
             file.unlink(missing_ok=True)
-        if sum(array.nbytes for array in weights) > self._disk.left:
+        if size > self._disk.left:
             return
-        new = self._folder / f".{name}"
-        with open(new, "wb") as file:
-            np.savez(file, *weights)
-        os.replace(new, self._folder / name)
+        runs.replace(self._folder / name, write)
         for file in self.files()[self._count :]:  # another worker may have kept one meanwhile
             file.unlink(missing_ok=True)
 
