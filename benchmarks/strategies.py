@@ -31,7 +31,7 @@ import numpy as np
 
 from recipes import runs, runtime
 from recipes.evaluate import wilson
-from recipes.experiments import Experiment, mean_interval
+from recipes.experiments import Experiment, mean_interval, table
 
 TEST = 2_000
 KINDS = {"dogs": [(151, 269)], "mammals": [(102, 107), (147, 151), (269, 300), (330, 389)],
@@ -46,6 +46,7 @@ BACKBONES = {
 }
 STRATEGIES = ("small", "medium", "large", "full", "lp_ft", "gradual", "scratch", "auto")
 BASELINES = ("keras guide", "fastai")
+FROZEN = "keras guide, frozen phase"  # measured on the way
 
 
 @dataclass(frozen=True)
@@ -168,14 +169,17 @@ def baseline(data: Path, backbone: str, name: str, seed: int, shared: Path) -> d
     model, alpha, size, weights = BACKBONES[backbone]
     options = {"alpha": alpha} if alpha else {}
     body = zoo.get_model(model, num_classes=0, input_shape=(size, size, 3), weights=shared / "weights" / weights, **options)
-    start = time.monotonic()
+    start, frozen = time.monotonic(), None
+    images = sum(1 for _ in (data / "test").glob("*/*"))
     if name == "keras guide":
-        accuracy = keras_guide.two_phases(data / "train", data / "test", body, seed)["accuracy"]
+        phases = keras_guide.two_phases(data / "train", data / "test", body, seed)
+        accuracy = phases["all"]["accuracy"]
+        frozen = {"right": round(phases["frozen"]["accuracy"] * images), "images": images, "chosen": FROZEN,
+                  "run seconds": phases["frozen"]["fit"]}  # fmt: skip
     else:
         accuracy = fine_tune(data, body, seed)
-    images = sum(1 for _ in (data / "test").glob("*/*"))
     return {"right": round(accuracy * images), "images": images, "loss": None, "chosen": name, "reason": "",
-            "run seconds": time.monotonic() - start}  # fmt: skip
+            "run seconds": time.monotonic() - start, "frozen": frozen}  # fmt: skip
 
 
 def fine_tune(data: Path, body, seed: int, epochs: int = 20, rate: float = 2e-3, spread: float = 100.0) -> float:
@@ -250,6 +254,23 @@ def row(folder_name: str, backbone: str, strategy: str, found: list[dict]) -> di
             "took": ", ".join(sorted({r["chosen"] for r in found}))}  # fmt: skip
 
 
+def means(rows: list[dict]) -> list[dict]:
+    """Of each strategy, over the folders and backbones."""
+    places = list(dict.fromkeys((r["folder"], r["backbone"]) for r in rows))
+    accuracy = {(r["strategy"], r["folder"], r["backbone"]): r["accuracy %"] for r in rows}
+    best = {place: max(value for (_, *where), value in accuracy.items() if tuple(where) == place) for place in places}
+    found = []
+    for strategy in dict.fromkeys(r["strategy"] for r in rows):
+        behind = {place: best[place] - accuracy[strategy, *place] for place in places}
+        worst = max(behind, key=behind.get)
+        found.append({
+            "strategy": strategy, "accuracy %": round(float(np.mean([accuracy[strategy, *place] for place in places])), 1),
+            "seconds": round(float(np.mean([r["seconds"] for r in rows if r["strategy"] == strategy]))),
+            "behind at most": round(behind[worst], 1), "where": ", ".join(worst),
+        })  # fmt: skip
+    return found
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("shared", type=Path, help="the folder with data/ and weights/")
@@ -268,7 +289,11 @@ def main() -> None:
             for strategy in settings.strategies:
                 found = [measure(settings, experiment, name, backbone, strategy, seed) for seed in range(settings.seeds)]
                 rows.append(row(name, backbone, strategy, found))
-    experiment.finish(rows)
+                if strategy == "keras guide":
+                    rows.append(row(name, backbone, FROZEN, [result["frozen"] for result in found]))
+    experiment.finish(rows, means=means(rows))
+    runs.say("\nmean over all of them, and by how much it is behind the best on the folder where it is furthest behind:")
+    runs.say(table(means(rows)))
 
 
 if __name__ == "__main__":
