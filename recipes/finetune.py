@@ -223,7 +223,8 @@ def known_facts(recipe: Recipe, model: keras.Model, data: Dataset, start: float)
     facts = replace(measured, batch_size=recipe.batch_size, pretrained=pretrained)
     if budget is None:
         return facts
-    views = len(VIEWS) * facts.images if recipe.strategy not in ("full", "scratch") else 0
+    alone = recipe.strategy in ("full", "scratch") or (recipe.strategy, recipe.augment) == ("small", "auto")
+    views = 0 if alone else len(VIEWS) * facts.images
     needed = CLOSING + (views + len(data.paths)) / facts.forward
     left = start + budget - time.monotonic() - needed
     if left < 0:

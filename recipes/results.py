@@ -219,7 +219,7 @@ def _check_reload(run, path: Path) -> None:
     data = run.data
     chosen = np.linspace(0, len(data.paths) - 1, min(CHECKED, len(data.paths))).astype(int)
     loaded = keras.models.load_model(path, compile=False)
-    again = loaded.predict(centre(data.pixels[chosen], data.framing), verbose=0)
+    again = keras.ops.convert_to_numpy(loaded(centre(data.pixels[chosen], data.framing), training=False))  # untraced
     difference = float(np.abs(again - run.probabilities[chosen]).max())
     if not difference < AGREEMENT:
         raise UserError(f"The saved model differs from the trained one by {difference:.2g} in its probabilities: not kept.")

@@ -115,8 +115,8 @@ MIXED = 20_000  # Big Transfer mixes pictures from here on
 
 
 def small(stages: Sequence[str], facts: Facts, reason: str) -> Strategy:
-    """Everything frozen but the classifier."""
-    return Strategy("small", reason, stages[-1], True, ())
+    """Everything frozen but the classifier; one pass, of the pictures as they are: other views cost as many passes again."""
+    return Strategy("small", reason, stages[-1], True, (), "none")
 
 
 def medium(stages: Sequence[str], facts: Facts, reason: str) -> Strategy:

@@ -146,7 +146,8 @@ def over_heads(search: Search) -> Scope:
         return {"loss": result.loss, "accuracy": round(result.accuracy, 6), "epoch": result.epoch}
 
     def recipe(trial: Mapping) -> Recipe:
-        return dataclasses.replace(_recipe(settings), strategy="small", tuned=declare(space.chosen(trial["values"])))
+        tuned = declare(space.chosen(trial["values"]))
+        return dataclasses.replace(_recipe(settings), strategy="small", augment="crops", tuned=tuned)
 
     return Scope(hps, work, recipe)
 
