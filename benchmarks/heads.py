@@ -64,8 +64,8 @@ def main() -> None:
         for head, pooling in FORMS:
             output = settings.output / f"{name}-{head}-{pooling}"
             recipe = Recipe(data=data, output=output, model="mobilenet", alpha=0.25, weights=str(settings.shared / WEIGHTS),
-                            strategy="small", validation=0.0, head=head, pooling=pooling, seeds=settings.seeds,
-                            **options)  # fmt: skip
+                            strategy="small", augment="crops", validation=0.0, head=head, pooling=pooling,
+                            seeds=settings.seeds, **options)  # fmt: skip
             if not (output / "result.json").exists():
                 finetune.run(recipe)
             result = json.loads((output / "result.json").read_text())

@@ -120,11 +120,11 @@ class Recipe:
     image_size: int | None = None
     """Height and width that the model sees; those of its weights if not given."""
     mirror: Literal["auto", "yes", "no"] = "auto"
-    """Whether mirrored pictures are of the same class; auto measures it inside the training part."""
+    """Whether mirrored pictures are of the same class and may be shown, too; auto measures it inside the training part."""
     augment: Literal["auto", "none", "crops", "alexnet", "modern"] = "auto"
-    """What training pictures go through: auto, by the strategy; none, the central crop alone; crops, random crops and
-    mirrored ones; alexnet, its paper's, and ten test crops beside; modern, random-resized crop, TrivialAugment, erasing,
-    mixup and cutmix."""
+    """What training pictures go through: auto, by the strategy; none, the central crop alone, as strategy small does; crops,
+    random crops and mirrored ones, or, for a head alone, four fixed views; alexnet, its paper's, and ten test crops beside;
+    modern, random-resized crop, TrivialAugment, erasing, mixup and cutmix."""
     epochs: int | None = None
     """Epochs of fine-tuning; the strategy's if not given."""
     learning_rate: float | None = None
