@@ -46,6 +46,18 @@ def table(path: Path) -> list[dict]:
         return list(csv.DictReader(file))
 
 
+def test_small_sees_each_picture_once_unless_it_is_asked_for_more(digits, tmp_path, monkeypatch):
+    """120 pictures, 80 of them to train on; LeNet-5's have nothing outside the crop, so the second view is the mirrored one."""
+    passed = []
+    forward = finetune.features.forward
+    monkeypatch.setattr(finetune.features, "forward", lambda *given: passed.extend(given[2]) or forward(*given))
+    for augment, views in (("auto", 120), ("crops", 120 + 80)):
+        monkeypatch.setenv("ZOO_CACHE", str(tmp_path / augment))
+        finetune.run(Recipe(digits, tmp_path / f"run {augment}", "lenet5", strategy="small", augment=augment))
+        assert len(passed) == len(set(passed)) == views
+        passed.clear()
+
+
 def test_the_folder_holds_the_contract(finished):
     output, result = finished
     assert {path.name for path in output.iterdir()} == FILES
