@@ -41,7 +41,6 @@ from recipes.features import POOLED, TEN_CROP, VIEWS
 from recipes.measure import measure
 from recipes.models import own_options
 from recipes.strategies import STRATEGIES, Facts, Rehearsal, Strategy, auto, to_rehearse, tuned, within
-from recipes.trials import stratified
 from zoo import facts
 from zoo.heads import COSINE, shorten, standardized
 from zoo.progress import Progress
@@ -270,16 +269,15 @@ def chosen_strategy(recipe: Recipe, model: keras.Model, data: Dataset, facts: Fa
 
 def _rehearse(run: Run) -> None:
     """Try strategies inside the training part, until enough is known to choose one: the model is as it was afterwards."""
-    recipe, data, train = run.recipe, run.data, run.data.part("train")
+    recipe = run.recipe
+    if recipe.strategy != "auto" or run.data.labels.ndim > 1:
+        return
     from_images = recipe.augment in ("alexnet", "modern") or recipe.batch_norm != "inference"
     start, first = run.model.get_weights(), None
-    while recipe.strategy == "auto" and data.labels.ndim == 1 and (name := to_rehearse(run.facts, from_images)):
-        order = stratified(data.labels[train], np.random.default_rng(recipe.seed))
-        held_out = order[: len(order) // 4]
-        splits = np.full(len(train), "train", data.splits.dtype)
-        splits[held_out] = "test"
-        part = data.training(splits)
-        facts = replace(run.facts, images=len(train) - len(held_out), budget=None)
+    part = run.data.inner(recipe.seed, "test")  # which nobody looks at while training
+    held_out = part.part("test")
+    while len(held_out) and (name := to_rehearse(run.facts, from_images)):
+        facts = replace(run.facts, images=len(part.part("train")), budget=None)
         strategy = chosen_strategy(replace(recipe, strategy=name), run.model, part, facts)
         shorter = tuple(replace(phase, epochs=math.ceil(phase.epochs / 3)) for phase in strategy.phases)
         trial = Run(recipe, run.model, part, facts, replace(strategy, phases=shorter), deadline=run.deadline)

@@ -39,7 +39,9 @@ def measure(
     if budget:
         rates = forward_rates(model, data, train, batch_size)
         most = min(SAMPLE, int(SHARE * budget * np.median(rates)))
-    chosen = train[sample(data.labels[train], most, seed)]
+    # A copy of the picture that is left out would give it away.
+    distinct = train[np.sort(np.unique(np.array(data.digests)[train], return_index=True)[1])]
+    chosen = distinct[sample(data.labels[distinct], most, seed)]
     cuts = {name: name if model.get_layer(name).output.ndim == 2 else name + POOLED for name in probed(zoo.stages(model))}
     rows = features.extract(model, list(cuts.values()), data, [(i, "centre") for i in chosen], batch_size, rates)
     # The first batch, which compiles, counts for nothing; where all was in the cache there is none.

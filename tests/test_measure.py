@@ -1,5 +1,7 @@
 """What is measured before a choice: on the training part alone, in one pass, from nothing but vectors."""
 
+import shutil
+
 import numpy as np
 import pytest
 from helpers import array, digits_folder
@@ -45,6 +47,22 @@ def test_facts_are_those_of_the_training_part_and_of_its_features(facts, model, 
         assert (probe.low, probe.high) == pytest.approx(wilson(round(80 * probe.accuracy), 80))
     assert facts.transferability == pytest.approx(logme(rows, labels), abs=1e-3)
     assert facts.probes["pre_logits"].accuracy > 0.6 > facts.probes["stage1"].accuracy
+
+
+def test_copies_give_nothing_away(facts, model, tmp_path):
+    """Each picture twice: a probe that judged one by a fit on the other would be right every time, and so would a trial."""
+    folder = digits_folder(tmp_path, 12)
+    for path in list(folder.glob("*/*")):
+        shutil.copyfile(path, path.with_name(f"copy of {path.name}"))
+    twice = prepare(scan(folder), framing(model), 0.2, 0.2, 0)
+    found = measure.measure(model, twice, twice.part("train"), 16, seed=0)
+    assert found.images == 160
+    for stage, probe in facts.probes.items():
+        assert (found.probes[stage].accuracy, found.probes[stage].loss) == pytest.approx((probe.accuracy, probe.loss), abs=1e-6)
+    assert found.transferability == pytest.approx(facts.transferability, abs=1e-6)
+    part = twice.inner(0, "test")
+    digests = np.array(part.digests)
+    assert len(part.part("test")) == 40 and not set(digests[part.part("train")]) & set(digests[part.part("test")])
 
 
 def test_pictures_that_are_held_out_are_never_passed(facts, model, data, monkeypatch):

@@ -55,11 +55,13 @@ class Dataset:
         splits = split.assign(strata(self.labels), self.digests, self.given, self.shares, seed)
         return replace(self, splits=np.array(splits))
 
-    def inner(self, seed: int) -> "Dataset":
-        """The training part alone, a part of it as "validation": what a search learns from, and judges by."""
+    def inner(self, seed: int, name: str = "validation") -> "Dataset":
+        """The training part alone, a quarter of it under that name: what a search learns from, and judges by. Copies of a
+        picture stay together; of two pictures that a class has, none is held out.
+        """
         train = self.part("train")
         digests = [self.digests[i] for i in train]
-        shares = {"validation": HELD_OUT}
+        shares = {name: HELD_OUT}
         return self.training(np.array(split.assign(strata(self.labels[train]), digests, [""] * len(train), shares, seed)))
 
     def training(self, splits: np.ndarray) -> "Dataset":
