@@ -1,7 +1,8 @@
 """Numbers that say how good a classifier is: plain Python values, ready for JSON, never NaN.
 
-A share of pictures has Wilson's interval; a mean of such shares has one made of theirs; what is no share (F1, average
-precision) has one by resampling the pictures, where there are fewer than 1,000: above that it is narrow.
+A share of pictures has Wilson's interval; a mean of such shares has one made of theirs; F1 of a class, which grows with a
+share (that of the right ones in all that are of the class or are taken for it), has what it makes of that one's; what is no
+share (mean F1, average precision) has one by resampling the pictures where there are fewer than 1,000: above it is narrow.
 """
 
 import math
@@ -52,13 +53,15 @@ def mean_of_shares(correct: Sequence[int], totals: Sequence[int]) -> tuple[float
     return float(max(mean - below, 0)), float(min(mean + above, 1))
 
 
-def resampled(images: int, value: Callable[[np.ndarray], float]) -> list[float] | None:
-    """The 95 % interval of a value of some images, given by their indices: the middle of what other draws of them give."""
+def resampled(images: int, value: Callable[[np.ndarray], float | None]) -> list[float] | None:
+    """The 95 % interval of a value of some images, given by their indices: the middle of what other draws of them give; draws
+    without a value are left out.
+    """
     if images >= MANY:
         return None
     generator = np.random.default_rng(0)
     draws = [value(generator.integers(0, images, images)) for _ in range(RESAMPLES)]
-    low, high = (float(edge) for edge in np.quantile(draws, (0.025, 0.975)))
+    low, high = (float(edge) for edge in np.quantile([draw for draw in draws if draw is not None], (0.025, 0.975)))
     if low == high:  # no draw of faultless images finds a fault: the interval is that of a share of them
         low, high = wilson(round(low * images), images)
     return [low, high]
@@ -90,8 +93,7 @@ def metrics(labels: np.ndarray, probabilities: np.ndarray, classes: Sequence[str
         "loss": float(np.mean(-np.log(np.clip(truth, SMALLEST, 1.0)))),
         "balanced_accuracy": float(np.divide(*recalls).mean()),
         "balanced_accuracy_interval": list(mean_of_shares(*recalls)),
-        "macro_f1": _macro_f1(labels, predictions, len(classes)),
-        "macro_f1_interval": resampled(images, lambda i: _macro_f1(labels[i], predictions[i], len(classes))),
+        **_with_interval("macro_f1", lambda truth, guess: _macro_f1(truth, guess, len(classes)), labels, predictions),
         "calibration_error": sum(b["images"] * abs(b["accuracy"] - b["confidence"]) for b in bins) / images,
         "calibration": bins,
         "classes": rows,
@@ -113,17 +115,18 @@ def _check(labels: np.ndarray, probabilities: np.ndarray, classes: int) -> None:
 
 def _per_class(right: np.ndarray, actual: np.ndarray, predicted: np.ndarray, classes: Sequence[str]) -> list[dict]:
     """Precision, recall and F1 of each class, from counts of its pictures; None where there is nothing to divide by."""
-    return [
-        {
-            "name": name,
-            "images": int(actual[i]),
-            "precision": _ratio(right[i], predicted[i]),
-            "recall": _ratio(right[i], actual[i]),
-            "recall_interval": list(wilson(int(right[i]), int(actual[i]))) if actual[i] else None,
-            "f1": _ratio(2 * right[i], actual[i] + predicted[i]),
-        }
-        for i, name in enumerate(classes)
-    ]
+    rows = []
+    for name, *counts in zip(classes, right.tolist(), actual.tolist(), predicted.tolist(), strict=True):
+        found, of_class, taken = counts
+        union = of_class + taken - found
+        rows.append({
+            "name": name, "images": of_class,
+            "precision": _ratio(found, taken), "precision_interval": list(wilson(found, taken)) if taken else None,
+            "recall": _ratio(found, of_class), "recall_interval": list(wilson(found, of_class)) if of_class else None,
+            "f1": _ratio(2 * found, of_class + taken),
+            "f1_interval": [2 * share / (1 + share) for share in wilson(found, union)] if union else None,
+        })  # fmt: skip
+    return rows
 
 
 def _macro_f1(labels: np.ndarray, predictions: np.ndarray, classes: int) -> float:
@@ -144,26 +147,27 @@ def _label_metrics(labels: np.ndarray, probabilities: np.ndarray, classes: Seque
     predictions, images = probabilities > 0.5, len(labels)
     all_right = int((predictions == labels).all(axis=1).sum())
     clipped = np.clip(np.where(labels, probabilities, 1 - probabilities), SMALLEST, 1)
-    values = {
-        "mean_average_precision": lambda i: _mean_average_precision(labels[i], probabilities[i]),
-        "macro_f1": lambda i: float(np.mean(_f1(labels[i], predictions[i], axis=0))),
-        "micro_f1": lambda i: float(_f1(labels[i], predictions[i], axis=None)),
-    }
-    measured = {}
-    for name, value in values.items():
-        measured |= {name: value(np.arange(images)), f"{name}_interval": resampled(images, value)}
     right, actual, predicted = (each.sum(axis=0) for each in (predictions & labels, labels, predictions))
     return {
         "images": images,
-        **measured,
+        **_with_interval("mean_average_precision", _mean_average_precision, labels, probabilities),
+        **_with_interval("macro_f1", lambda truth, guess: float(np.mean(_f1(truth, guess, axis=0))), labels, predictions),
+        **_with_interval("micro_f1", lambda truth, guess: float(_f1(truth, guess, axis=None)), labels, predictions),
         "accuracy": all_right / images,  # all labels of the picture
         "accuracy_interval": list(wilson(all_right, images)),
         "loss": float(-np.log(clipped).sum(axis=1).mean()),
         "classes": [
-            row | {"average_precision": average_precision(labels[:, i], probabilities[:, i])}
+            row | _with_interval("average_precision", average_precision, labels[:, i], probabilities[:, i])
             for i, row in enumerate(_per_class(right, actual, predicted, classes))
         ],
     }
+
+
+def _with_interval(name: str, value: Callable, labels: np.ndarray, guesses: np.ndarray) -> dict:
+    """`value(labels, guesses)` under its name, and its interval; None twice, where the value is."""
+    found = value(labels, guesses)
+    interval = None if found is None else resampled(len(labels), lambda drawn: value(labels[drawn], guesses[drawn]))
+    return {name: found, f"{name}_interval": interval}
 
 
 def average_precision(labels: np.ndarray, scores: np.ndarray) -> float | None:

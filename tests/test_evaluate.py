@@ -47,6 +47,17 @@ def test_intervals_hold_the_true_value_95_times_of_100(recalls, images):
     assert 0.935 < held / 2000 < 0.985
 
 
+def test_intervals_of_f1_hold_the_true_value_95_times_of_100():
+    """Of 400 pictures of a class 75 of 100 are found, and of 600 others 10 of 100 are taken for it: F1 = 600 / 760."""
+    random, held, classes = np.random.default_rng(0), 0, np.eye(2)
+    labels = np.repeat([0, 1], [400, 600])
+    for _ in range(1000):
+        guess = np.where(random.random(1000) < np.where(labels == 0, 0.75, 0.1), 0, 1)
+        low, high = metrics(labels, classes[guess], ["a", "b"])["classes"][0]["f1_interval"]
+        held += low <= 600 / 760 <= high
+    assert held / 1000 > 0.935
+
+
 def test_interval_by_resampling_is_that_of_a_share_where_it_is_one():
     right = np.arange(200) < 150
     assert resampled(200, lambda i: right[i].mean()) == pytest.approx(wilson(150, 200), abs=0.012)
@@ -79,10 +90,13 @@ def test_metrics_match_hand_computed_numbers():
     assert scores["confusion"] == [[2, 0, 0], [1, 1, 0], [0, 0, 0]]
     assert scores["classes"] == [
         {"name": "a", "images": 2, "precision": pytest.approx(2 / 3), "recall": 1.0, "f1": 0.8,
-         "recall_interval": list(wilson(2, 2))},
+         "precision_interval": list(wilson(2, 3)), "recall_interval": list(wilson(2, 2)),
+         "f1_interval": [2 * share / (1 + share) for share in wilson(2, 3)]},
         {"name": "b", "images": 2, "precision": 1.0, "recall": 0.5, "f1": pytest.approx(2 / 3),
-         "recall_interval": list(wilson(1, 2))},
-        {"name": "c", "images": 0, "precision": None, "recall": None, "f1": None, "recall_interval": None},
+         "precision_interval": list(wilson(1, 1)), "recall_interval": list(wilson(1, 2)),
+         "f1_interval": [2 * share / (1 + share) for share in wilson(1, 2)]},
+        {"name": "c", "images": 0} | dict.fromkeys(
+            [name + end for name in ("precision", "recall", "f1") for end in ("", "_interval")]),
     ]  # fmt: skip
     assert scores["macro_f1"] == pytest.approx((0.8 + 2 / 3) / 2)  # c has none
 
