@@ -204,16 +204,21 @@ def to_rehearse(facts: Facts, from_images: bool = False) -> str | None:
 
 
 def _by_rehearsal(facts: Facts) -> tuple[str, str]:
-    """The strategy, and why: the lowest loss; on another domain the deepest, unless it is clearly behind, for few pictures
-    judge a trial, and what the probes say of the stages is the better known.
+    """The strategy, and why: the lowest loss, unless what the probes say of the data speaks against it and it is ahead by less
+    than the standard error, for few pictures judge a trial. Like data need little training: then the first that is so close
+    is taken (the rule of one standard error: Breiman et al. 1984, Classification and Regression Trees, section 3.4.3); data
+    of another domain need more: then the deepest.
     """
     found = facts.rehearsals
-    best, deepest = min(found, key=lambda name: found[name].loss), list(found)[-1]
+    best = min(found, key=lambda name: found[name].loss)
     losses = ", ".join(f"{name} {tried.loss:.3f} ({tried.accuracy:.1%})" for name, tried in found.items())
     why = f"tried on {found[best].images:,} training images held out, the log-loss (and accuracy) was {losses}"
-    if facts.differs and best != deepest and found[deepest].loss - found[best].loss < found[deepest].error:
-        return deepest, f"{why}; {best} is ahead by less than the standard error, {found[deepest].error:.3f}"
-    return best, why
+    for name in list(found)[:: -1 if facts.differs else 1]:
+        error = max(found[name].error, found[best].error)  # both are of the distance to the first; its own is 0
+        if name != best and found[name].loss - found[best].loss < error:
+            return name, f"{why}; {best} is ahead by less than the standard error, {error:.3f}"
+        if name == best:
+            return best, why
 
 
 def _said(facts: Facts) -> str:

@@ -58,7 +58,8 @@ class TestAuto:
         ({"small": 0.40, "medium": 0.45}, LIKE, "small"),
         ({"small": 0.40, "medium": 0.30}, LIKE, "medium"),
         ({"small": 0.40, "medium": 0.30, "large": 0.25}, LIKE, "large"),
-        ({"small": 0.40, "medium": 0.39, "large": 0.395}, LIKE, "medium"),
+        ({"small": 0.40, "medium": 0.39, "large": 0.395}, LIKE, "small"),  # so is small
+        ({"small": 0.40, "medium": 0.36, "large": 0.350}, LIKE, "medium"),
         ({"small": 0.40, "medium": 0.39, "large": 0.395}, UNLIKE, "large"),  # behind by less than the standard error
         ({"small": 0.40, "medium": 0.39, "large": 0.450}, UNLIKE, "medium"),
     ])  # fmt: skip
