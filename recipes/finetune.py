@@ -286,9 +286,8 @@ def _rehearse(run: Run) -> None:
         truth, guess = part.labels[held_out], predict(trial)[held_out]
         losses = -np.log(np.maximum(guess[np.arange(len(truth)), truth], 1e-7))
         first = losses if first is None else first
-        gains = first - losses
-        tried = Rehearsal(len(truth), float(losses.mean()), float((guess.argmax(axis=1) == truth).mean()),
-                          float(gains.mean()), float(gains.std() / math.sqrt(len(gains))))  # fmt: skip
+        error = float((first - losses).std() / math.sqrt(len(losses)))
+        tried = Rehearsal(len(truth), float(losses.mean()), float((guess.argmax(axis=1) == truth).mean()), error)
         run.facts = replace(run.facts, rehearsals=run.facts.rehearsals | {name: tried})
         run.states += trial.states
         run.model.set_weights(start)

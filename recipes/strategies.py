@@ -42,8 +42,7 @@ class Rehearsal:
     images: int  # that judged
     loss: float
     accuracy: float
-    gain: float  # by how much its loss is lower than that of the first that was tried, mean over the pictures
-    error: float  # the standard error of that mean
+    error: float  # the standard error of the loss's distance to that of the first that was tried
 
 
 @dataclass(frozen=True)
@@ -187,9 +186,10 @@ def auto(stages: Sequence[str], facts: Facts, from_images: bool = False) -> Stra
 
 
 def to_rehearse(facts: Facts, from_images: bool = False) -> str | None:
-    """What to try next: more is thawed as long as it pays, or where an earlier stage says so; None: enough is known.
+    """What to try next; None: enough is known.
 
-    One that has all held-out pictures right ends the search: a costlier one could not be seen to be better.
+    That `medium` does worse than `small` says nothing of `large`, which alone sees augmented pictures. A trial that has all
+    held-out pictures right ends the search: a costlier one could not be seen to be better.
     """
     tried = list(facts.rehearsals)
     order = ["medium", "large"] if from_images else ["small", "medium", "large"]
@@ -197,10 +197,7 @@ def to_rehearse(facts: Facts, from_images: bool = False) -> str | None:
         return None
     if any(trial.accuracy == 1 for trial in facts.rehearsals.values()):
         return None
-    if len(tried) < 2:
-        return order[len(tried)]
-    paid = facts.rehearsals[tried[-1]].gain > 0
-    return order[len(tried)] if len(tried) < len(order) and (paid or facts.differs) else None
+    return order[len(tried)] if len(tried) < len(order) else None
 
 
 def _by_rehearsal(facts: Facts) -> tuple[str, str]:
