@@ -222,7 +222,7 @@ def test_the_winner_is_a_run_like_any_other(tuner, tmp_path):
 def test_the_command_keeps_the_model_of_its_best_trial(tuner, tmp_path):
     """Read in another way than it was written: what the file says of the held-out pictures is the trial's score."""
     digits, output = tuner.recipe.data, tmp_path / "tune"
-    flags = ["--model", "lenet5", "--scope", "finetune", "--trials", "2", "--epochs", "2", "--keep", "1", "--batch-size", "16"]
+    flags = ["--model", "lenet5", "--scope", "finetune", "--trials", "1", "--epochs", "2", "--keep", "1", "--batch-size", "16"]
     assert cli.main(["tune", str(digits), "--output", str(output), *flags]) == 0
     with open(output / "finetune" / "trials.csv", newline="") as file:
         best = min(csv.DictReader(file), key=lambda row: float(row["loss"]))
