@@ -54,10 +54,11 @@ def two_phases(train: str, held_out: str, body, seed: int, fine_tuning: int = FI
     x = layers.Dropout(0.2)(body(x, training=False))
     model = keras.Model(inputs, layers.Dense(len(batches.class_names), "softmax")(x))
     for phase, epochs, rate in (("frozen", EPOCHS, 1e-3), ("all", fine_tuning, 1e-5)):
+        if not epochs:
+            break
         start = time.monotonic()
         model.compile(keras.optimizers.Adam(rate), "sparse_categorical_crossentropy", metrics=["accuracy"])
-        if epochs:
-            model.fit(batches.prefetch(2), epochs=epochs, verbose=0)
+        model.fit(batches.prefetch(2), epochs=epochs, verbose=0)
         fit += time.monotonic() - start
         accuracy = model.evaluate(validation.prefetch(2), verbose=0)[1]
         found[phase] = {"accuracy": accuracy, "fit": fit, "seconds": time.monotonic() - begin}

@@ -291,9 +291,10 @@ def main() -> None:
                 rows.append(row(name, backbone, strategy, found))
                 if strategy == "keras guide":
                     rows.append(row(name, backbone, FROZEN, [result["frozen"] for result in found]))
-    experiment.finish(rows, means=means(rows))
+    average = means(rows)
+    experiment.finish(rows, means=average)
     runs.say("\nmean over all of them, and by how much it is behind the best on the folder where it is furthest behind:")
-    runs.say(table(means(rows)))
+    runs.say(table(average))
 
 
 if __name__ == "__main__":

@@ -222,8 +222,8 @@ def known_facts(recipe: Recipe, model: keras.Model, data: Dataset, start: float)
     facts = replace(measured, batch_size=recipe.batch_size, pretrained=pretrained)
     if budget is None:
         return facts
-    alone = recipe.strategy in ("full", "scratch") or (recipe.strategy, recipe.augment) == ("small", "auto")
-    views = 0 if alone else len(VIEWS) * facts.images
+    once = recipe.strategy in ("full", "scratch") or (recipe.strategy == "small" and recipe.augment != "crops")
+    views = 0 if once else len(VIEWS) * facts.images
     needed = CLOSING + (views + len(data.paths)) / facts.forward
     left = start + budget - time.monotonic() - needed
     if left < 0:
