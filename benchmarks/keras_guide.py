@@ -37,7 +37,7 @@ def two_phases(train: str, held_out: str, body, seed: int, fine_tuning: int = FI
     """The guide's example: the frozen phase, then so many epochs of everything; accuracy on `held_out`, seconds of `fit`, and
     seconds until that accuracy was known, after each of them.
 
-    `body` takes pixels in 0..255 and gives a vector.
+    `body` takes pixels in 0..255 and gives a vector. Without TensorFlow the pictures are read once, not in every epoch.
     """
     import keras
     from keras import layers
@@ -45,25 +45,41 @@ def two_phases(train: str, held_out: str, body, seed: int, fine_tuning: int = FI
     keras.utils.set_random_seed(seed)
     begin, found, fit = time.monotonic(), {}, 0.0
     size = body.input_shape[1]
-    options = dict(image_size=(size, size), batch_size=BATCH, label_mode="int", verbose=False)
-    batches = keras.utils.image_dataset_from_directory(train, seed=seed, **options)
-    validation = keras.utils.image_dataset_from_directory(held_out, shuffle=False, **options)
+    read = _batches if keras.backend.backend() == "tensorflow" else _arrays
+    batches, validation = (read(folder, size, seed) for folder in (train, held_out))
     body.trainable = False
     inputs = keras.Input((size, size, 3))
     x = layers.RandomRotation(0.1)(layers.RandomFlip("horizontal")(inputs))
     x = layers.Dropout(0.2)(body(x, training=False))
-    model = keras.Model(inputs, layers.Dense(len(batches.class_names), "softmax")(x))
+    model = keras.Model(inputs, layers.Dense(sum(1 for _ in Path(train).iterdir()), "softmax")(x))
     for phase, epochs, rate in (("frozen", EPOCHS, 1e-3), ("all", fine_tuning, 1e-5)):
         if not epochs:
             break
         start = time.monotonic()
         model.compile(keras.optimizers.Adam(rate), "sparse_categorical_crossentropy", metrics=["accuracy"])
-        model.fit(batches.prefetch(2), epochs=epochs, verbose=0)
+        model.fit(**batches, epochs=epochs, verbose=0)
         fit += time.monotonic() - start
-        accuracy = model.evaluate(validation.prefetch(2), verbose=0)[1]
+        accuracy = model.evaluate(**validation, verbose=0)[1]
         found[phase] = {"accuracy": accuracy, "fit": fit, "seconds": time.monotonic() - begin}
         body.trainable = True  # batch norm stays in inference mode: the body was called with training=False
     return found
+
+
+def _batches(folder: str, size: int, seed: int) -> dict:
+    import keras
+
+    options = dict(image_size=(size, size), batch_size=BATCH, label_mode="int", verbose=False)
+    return {"x": keras.utils.image_dataset_from_directory(folder, seed=seed, **options).prefetch(2)}
+
+
+def _arrays(folder: str, size: int, seed: int) -> dict:
+    import keras
+    import numpy as np
+
+    read = keras.utils.image_dataset_from_directory(folder, image_size=(size, size), batch_size=BATCH, label_mode="int",
+                                                    verbose=False, format="grain")  # fmt: skip
+    pixels, labels = zip(*[(np.asarray(x), np.asarray(y)) for x, y in read], strict=True)
+    return {"x": np.concatenate(pixels), "y": np.concatenate(labels), "batch_size": BATCH}
 
 
 def timed(command: list[str], **environment: str) -> tuple[float, str]:

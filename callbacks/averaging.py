@@ -1,6 +1,27 @@
-"""The average of the weights at a run's best epochs, which is often better than each of them."""
+"""Means of weights, often better than each of them: of a run's best epochs, and of a network before and after fine-tuning."""
+
+from collections.abc import Sequence
+
+import keras
+import numpy as np
 
 from callbacks.state import Stateful, direction, monitored, snapshot
+
+
+def interpolate(model: keras.Model, start: Sequence[np.ndarray], end: Sequence[np.ndarray], share: float) -> None:
+    """Give the model the weights start + share · (end - start), each in the order of `model.weights`.
+
+    Between a pretrained network with a linear probe and what fine-tuning made of it lie networks that are better than both
+    (WiSE-FT: Wortsman et al. 2021, arXiv:2109.01903, section 3; `share` is their α), and cost nothing more to run. What
+    fine-tuning did not change stays bit for bit.
+
+    Raises:
+        ValueError: the share is not between 0 and 1.
+    """
+    if not 0 <= share <= 1:
+        raise ValueError(f"share must be between 0 and 1, found {share}.")
+    for variable, before, after in zip(model.weights, start, end, strict=True):
+        variable.assign(before + share * (after - before))
 
 
 class WeightAveraging(Stateful):

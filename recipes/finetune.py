@@ -28,6 +28,7 @@ import keras
 import numpy as np
 
 import zoo
+from callbacks.averaging import interpolate
 from callbacks.optimizers import RATES
 from callbacks.penalties import l2_sp
 from recipes import batch_norm, classifiers, features, heads, repeats, results, runs, training
@@ -37,10 +38,11 @@ from recipes.data.dataset import Dataset, prepare
 from recipes.data.images import Framing
 from recipes.data.sources import scan
 from recipes.errors import UserError
+from recipes.evaluate import tempered
 from recipes.features import POOLED, TEN_CROP, VIEWS
 from recipes.measure import measure
 from recipes.models import own_options
-from recipes.strategies import STRATEGIES, Facts, Rehearsal, Strategy, auto, to_rehearse, tuned, within
+from recipes.strategies import SHARES, STRATEGIES, Facts, Rehearsal, Strategy, auto, to_rehearse, tuned, within
 from zoo import facts
 from zoo.heads import COSINE, shorten, standardized
 from zoo.progress import Progress
@@ -67,6 +69,7 @@ class Run:
     repeats: dict | None = None  # what --seeds or --folds has given
     ten_crop: np.ndarray | None = None  # the same for what was held out, as means over several crops; NaN for the others
     augmented: training.Batches | None = None  # the last that were trained on
+    start: list[np.ndarray] = field(default_factory=list)  # the weights where the last phase began
     states: list[Path] = field(default_factory=list)  # folders from which an interrupted run goes on
     report: Callable[[dict], None] = lambda row: None  # gets each row of the phases' history at once
     seconds: dict[str, float] = field(default_factory=dict)
@@ -279,16 +282,22 @@ def _rehearse(run: Run) -> None:
     while len(held_out) and (name := to_rehearse(run.facts, from_images)):
         facts = replace(run.facts, images=len(part.part("train")), budget=None)
         strategy = chosen_strategy(replace(recipe, strategy=name), run.model, part, facts)
-        shorter = tuple(replace(phase, epochs=math.ceil(phase.epochs / 3)) for phase in strategy.phases)
+        shorter = tuple(replace(p, epochs=math.ceil(p.epochs / 3), interpolation=1.0) for p in strategy.phases)
         trial = Run(recipe, run.model, part, facts, replace(strategy, phases=shorter), deadline=run.deadline)
         runs.say(f"trying {name} on {len(held_out):,} training images held out:")
         learn(trial)
-        truth, guess = part.labels[held_out], predict(trial)[held_out]
-        losses = -np.log(np.maximum(guess[np.arange(len(truth)), truth], 1e-7))
-        first = losses if first is None else first
-        error = float((first - losses).std() / math.sqrt(len(losses)))
-        tried = Rehearsal(len(truth), float(losses.mean()), float((guess.argmax(axis=1) == truth).mean()), error)
-        run.facts = replace(run.facts, rehearsals=run.facts.rehearsals | {name: tried})
+        end, truth, found = run.model.get_weights(), part.labels[held_out], []
+        for share in SHARES if shorter else (1.0,):
+            if shorter:
+                interpolate(run.model, trial.start, end, share)
+            guess = predict(trial, held_out)
+            losses = tempered(truth, guess)
+            first = losses if first is None else first
+            error = float((first - losses).std() / math.sqrt(len(losses)))
+            right = float((guess.argmax(axis=1) == truth).mean())
+            found.append(Rehearsal(len(truth), float(losses.mean()), right, error, share))
+        best = min(found, key=lambda tried: tried.loss)
+        run.facts = replace(run.facts, rehearsals=run.facts.rehearsals | {name: best})
         run.states += trial.states
         run.model.set_weights(start)
 
@@ -364,7 +373,10 @@ def train_phase(run: Run, phase, rows, views: list[str]) -> None:
     settings = replace(run.recipe, data=None, output=None, labels=None)  # the pictures themselves count, not where they lie
     known = (settings, phase, data.digests, data.labels.tolist(), data.splits.tolist(), views)
     run.states.append(training.state_folder(run.model, *known))
+    run.start = run.model.get_weights()
     run.history += training.train(part, phase, batches, held_out, run.states[-1], run.deadline, run.report, run.model)
+    if phase.interpolation < 1:
+        interpolate(run.model, run.start, run.model.get_weights(), phase.interpolation)
     if phase.augment and run.augment != "none":
         run.augmented = batches
 
@@ -389,15 +401,16 @@ def again(run: Run, data: Dataset, seed: int) -> np.ndarray:
     return predict(other)
 
 
-def predict(run: Run) -> np.ndarray:
-    """Class probabilities `(images, classes)` of every picture, through the cut if what lies before it is frozen."""
+def predict(run: Run, images: np.ndarray | None = None) -> np.ndarray:
+    """Class probabilities `(images, classes)` of some pictures or of all, through the cut if what lies before it is frozen."""
     data, size = run.data, run.recipe.batch_size
+    images = np.arange(len(data.paths)) if images is None else images
     if run.strategy.phases and run.strategy.phases[-1].augment:
-        with Progress("evaluation", len(data.paths), "images") as progress:
-            samples = [(i, "centre") for i in range(len(data.paths))]
-            return features.forward(run.model, data, samples, size, progress)[0]
-    rows = _centre_rows(run, run.vector if run.strategy.freeze_until == "pre_logits" else run.strategy.freeze_until)
-    tail = zoo.split(run.model, run.strategy.freeze_until)[1]
+        with Progress("evaluation", len(images), "images") as progress:
+            return features.forward(run.model, data, [(i, "centre") for i in images], size, progress)[0]
+    cut = run.strategy.freeze_until
+    rows = _centre_rows(run, run.vector if cut == "pre_logits" else cut).take(images)
+    tail = zoo.split(run.model, cut)[1]
     # Called, not `predict`, which would be traced anew for every repeat.
     return np.concatenate([
         keras.ops.convert_to_numpy(tail(rows[start : start + size], training=False)) for start in range(0, len(rows), size)

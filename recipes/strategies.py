@@ -6,8 +6,9 @@
   before it. Kornblith's penalty on the head stays, and what is pretrained is held to its start (L2-SP: Li et al. 2018,
   arXiv:1802.01483, section 3.2).
 - `large` (much data): nothing frozen; each earlier stage learns more slowly (Howard & Ruder 2018, arXiv:1801.06146,
-  section 3.1: discriminative fine-tuning), warm-up and cosine, augmentation, and the mean of the weights at the best
-  epochs (Wortsman et al. 2022, arXiv:2203.05482).
+  section 3.1: discriminative fine-tuning), warm-up and cosine, augmentation, the mean of the weights at the best epochs
+  (Wortsman et al. 2022, arXiv:2203.05482), and then only most of the way there from the converged head on the pretrained
+  network (Wortsman et al. 2021, arXiv:2109.01903: between the two lie networks better than both).
 - `full`: nothing frozen, a random head, one rate: fine-tuning as it is commonly done, the control for the next.
 - `lp_ft`: the head first, then everything at a low rate (Kumar et al. 2022, arXiv:2202.10054, section 3).
 - `gradual`: the head first, then stage by stage from the last to the first (Howard & Ruder 2018, section 3.3).
@@ -40,9 +41,10 @@ class Rehearsal:
     """A strategy tried with a third of its epochs on three quarters of the training part, and judged on the last quarter."""
 
     images: int  # that judged
-    loss: float
+    loss: float  # evaluate.tempered
     accuracy: float
     error: float  # the standard error of the loss's distance to that of the first that was tried
+    interpolation: float = 1.0  # how far to go, of SHARES: the one with the lowest loss
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,7 @@ class Phase:
     hold: float = 0.0  # penalty on the way from the pretrained weights: callbacks.penalties.l2_sp
     weight_decay: float | None = None  # None: the optimiser's own
     average: int = 0  # so many of the best epochs give their mean
+    interpolation: float = 1.0  # this share of the way from its first weights to its last is gone: callbacks.averaging
 
 
 @dataclass(frozen=True)
@@ -108,6 +111,7 @@ class Strategy:
 
 
 STEPS = 500
+SHARES = (0.25, 0.5, 0.75, 1.0)  # of the way to the trained weights, which a trial compares
 MUCH, ENOUGH = 10_000, 1_000  # training images from which `auto` takes large without a trial; and medium, if it has none
 FEWEST = 4  # images of a class that can be divided for a trial
 MIXED = 20_000  # Big Transfer mixes pictures from here on
@@ -128,7 +132,8 @@ def medium(stages: Sequence[str], facts: Facts, reason: str) -> Strategy:
 def large(stages: Sequence[str], facts: Facts, reason: str) -> Strategy:
     """Everything, the earlier the more slowly; all alike if the data are of another domain."""
     decay = 1.0 if facts.differs else 0.7
-    phase = Phase("fine-tune", facts.epochs(STEPS, 5), 1e-3, None, augment=True, layer_decay=decay, average=3)
+    phase = Phase("fine-tune", facts.epochs(STEPS, 5), 1e-3, None, augment=True, layer_decay=decay, average=3,
+                  interpolation=0.75)  # fmt: skip
     return Strategy("large", reason, None, True, (phase,), "modern" if facts.images >= MIXED else "crops")
 
 
@@ -182,7 +187,11 @@ def auto(stages: Sequence[str], facts: Facts, from_images: bool = False) -> Stra
         name = "medium" if from_images or facts.images >= ENOUGH else "small"
         why = f"nothing could be tried, and {ENOUGH:,} training images are the least for medium" if not from_images else (
             "nothing could be tried, and the head alone does not see augmented pictures")
-    return STRATEGIES[name](stages, facts, f"{why}; {_said(facts)}")
+    strategy = STRATEGIES[name](stages, facts, f"{why}; {_said(facts)}")
+    if name not in facts.rehearsals:
+        return strategy
+    share = facts.rehearsals[name].interpolation
+    return replace(strategy, phases=tuple(replace(phase, interpolation=share) for phase in strategy.phases))
 
 
 def to_rehearse(facts: Facts, from_images: bool = False) -> str | None:
@@ -208,8 +217,11 @@ def _by_rehearsal(facts: Facts) -> tuple[str, str]:
     """
     found = facts.rehearsals
     best = min(found, key=lambda name: found[name].loss)
-    losses = ", ".join(f"{name} {tried.loss:.3f} ({tried.accuracy:.1%})" for name, tried in found.items())
-    why = f"tried on {found[best].images:,} training images held out, the log-loss (and accuracy) was {losses}"
+    losses = ", ".join(
+        f"{name} {tried.loss:.3f} ({tried.accuracy:.1%}{'' if name == 'small' else f', {tried.interpolation:.0%} of the way'})"
+        for name, tried in found.items()
+    )
+    why = f"tried on {found[best].images:,} training images held out, the tempered log-loss (and accuracy) was {losses}"
     for name in list(found)[:: -1 if facts.differs else 1]:
         error = max(found[name].error, found[best].error)  # both are of the distance to the first; its own is 0
         if name != best and found[name].loss - found[best].loss < error:

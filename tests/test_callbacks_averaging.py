@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from helpers import array
 
-from callbacks.averaging import WeightAveraging
+from callbacks.averaging import WeightAveraging, interpolate
 
 
 def run(averaging, values):
@@ -50,3 +50,17 @@ def test_what_cannot_be_is_refused():
     with pytest.raises(ValueError, match="monitors 'val_loss', which is not among the metrics: loss"):
         averaging = WeightAveraging()
         averaging.on_epoch_end(0, {"loss": 1.0})
+
+
+def test_between_two_states_every_weight_is_on_the_way_and_what_did_not_change_stays():
+    layers = [keras.Input((2,)), keras.layers.BatchNormalization(), keras.layers.Dense(1)]
+    model = keras.Sequential(layers)
+    generator = np.random.default_rng(0)
+    start = [generator.normal(size=w.shape).astype("float32") for w in model.weights]
+    end = [start[0], *(generator.normal(size=w.shape).astype("float32") for w in model.weights[1:])]
+    interpolate(model, start, end, 0.25)
+    for before, after, found in zip(start, end, model.get_weights(), strict=True):
+        np.testing.assert_allclose(found, 0.75 * before + 0.25 * after, rtol=1e-5)
+    assert np.array_equal(model.get_weights()[0], start[0])
+    with pytest.raises(ValueError, match="share must be between 0 and 1, found 1.5"):
+        interpolate(model, start, end, 1.5)

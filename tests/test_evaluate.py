@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from sklearn import metrics as reference
 
-from recipes.evaluate import mean_of_shares, measures, metrics, resampled, wilson
+from recipes.evaluate import mean_of_shares, measures, metrics, resampled, tempered, wilson
 
 HAND = np.array([[0.92, 0.08, 0.0], [0.55, 0.45, 0.0], [0.2, 0.75, 0.05], [0.96, 0.04, 0.0]])
 
@@ -99,6 +99,15 @@ def test_metrics_match_hand_computed_numbers():
             [name + end for name in ("precision", "recall", "f1") for end in ("", "_interval")]),
     ]  # fmt: skip
     assert scores["macro_f1"] == pytest.approx((0.8 + 2 / 3) / 2)  # c has none
+
+
+def test_tempered_losses_know_what_is_right_and_not_how_sure_it_is():
+    """Nine of ten right, each with the probability p: whatever p, the best temperature makes it 0.9."""
+    labels = np.zeros(10, int)
+    for p in (0.6, 0.9, 0.999):
+        guesses = np.array([[p, 1 - p]] * 9 + [[1 - p, p]], "float32")
+        np.testing.assert_allclose(tempered(labels, guesses), [-math.log(0.9)] * 9 + [-math.log(0.1)], rtol=1e-3)
+    assert tempered(labels, np.array([[1.0, 0.0]] * 10)).max() < 1e-6  # all right, and no warning
 
 
 def test_calibration_matches_hand_computed_numbers():

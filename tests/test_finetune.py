@@ -152,6 +152,23 @@ def test_every_strategy_runs_freezes_and_repeats(strategy, frozen, digits, tmp_p
 
 
 @pytest.mark.slow
+def test_large_goes_three_quarters_of_the_way_from_the_converged_head_to_what_it_trained(digits, tmp_path, deterministic):
+    ends = {}
+    for share in (0.0, 0.75, 1.0):
+        run = finetune.begin(recipe := Recipe(digits, tmp_path / "run", "lenet5", strategy="large", epochs=2))
+        facts = finetune.known_facts(recipe, run.model, run.data, 0.0)
+        run.strategy = finetune.chosen_strategy(recipe, run.model, run.data, facts)
+        phase = run.strategy.phases[0]
+        assert phase.interpolation == 0.75
+        run.strategy = replace(run.strategy, phases=(replace(phase, interpolation=share),))
+        finetune.learn(run)
+        ends[share] = run.model.get_weights()
+    assert not any(np.array_equal(a, b) for a, b in zip(ends[0.0], ends[1.0], strict=True))
+    for start, between, end in zip(*ends.values(), strict=True):
+        np.testing.assert_allclose(between, start + 0.75 * (end - start), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.slow
 def test_auto_says_what_it_measured_and_tried_and_leaves_no_trace_of_the_trials(digits, tmp_path):
     data = tmp_path / "data"
     shutil.copytree(digits, data)
@@ -166,8 +183,17 @@ def test_auto_says_what_it_measured_and_tried_and_leaves_no_trace_of_the_trials(
     assert set(facts["rehearsals"]) >= {"small", "medium"} and facts["rehearsals"]["small"]["images"] == 20
     assert f"{facts['rehearsals']['medium']['loss']:.3f}" in strategy["reason"]
     assert strategy["reason"][:40] in (tmp_path / "run" / "report.html").read_text()
-    finetune.run(Recipe(data=data, output=tmp_path / "asked", model="lenet5", epochs=1, strategy=strategy["name"]))
-    assert (tmp_path / "run" / "files.csv").read_bytes() == (tmp_path / "asked" / "files.csv").read_bytes()
+    tried = facts["rehearsals"].get(strategy["name"], {"interpolation": 1.0})
+    assert all(phase["interpolation"] == tried["interpolation"] for phase in strategy["phases"])
+    recipe = Recipe(data=data, output=tmp_path / "asked", model="lenet5", epochs=1, strategy=strategy["name"])
+    again = finetune.begin(recipe)
+    found = finetune.known_facts(recipe, again.model, again.data, 0.0)
+    again.strategy = finetune.chosen_strategy(recipe, again.model, again.data, found)
+    phases = (replace(p, interpolation=tried["interpolation"]) for p in again.strategy.phases)
+    again.strategy = replace(again.strategy, phases=tuple(phases))
+    finetune.learn(again)
+    listed = [float(row["probability"]) for row in table(tmp_path / "run" / "files.csv")]
+    np.testing.assert_allclose(finetune.predict(again).max(axis=1), listed, atol=1e-5)
 
 
 @pytest.mark.slow

@@ -68,6 +68,13 @@ class TestAuto:
         for number in (*(f"{loss:.3f}" for loss in losses.values()), "50", "244", "121", "90.0%", "86.0% to 93.0%", "0.52"):
             assert number in strategy.reason
 
+    def test_what_is_chosen_goes_as_far_as_its_trial_did_best(self):
+        halfway = tried(small=0.40, medium=0.45) | {"large": Rehearsal(50, 0.25, 0.9, 0.02, 0.5)}
+        strategy = strategies.auto(STAGES, replace(FACTS, rehearsals=halfway))
+        assert [phase.interpolation for phase in strategy.phases] == [0.5]
+        assert "0.250 (90.0%, 50% of the way)" in strategy.reason
+        assert strategies.large(STAGES, FACTS, "").phases[0].interpolation == 0.75
+
     def test_without_trials_images_decide(self):
         assert strategies.auto(STAGES, FACTS).name == "small"
         assert strategies.auto(STAGES, replace(FACTS, images=1_000)).name == "medium"
