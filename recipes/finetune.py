@@ -286,7 +286,7 @@ def _rehearse(run: Run) -> None:
         trial = Run(recipe, run.model, part, facts, replace(strategy, phases=shorter), deadline=run.deadline)
         runs.say(f"trying {name} on {len(held_out):,} training images held out:")
         learn(trial)
-        end, truth, found = run.model.get_weights(), part.labels[held_out], []
+        end, truth = run.model.get_weights(), part.labels[held_out]
         for share in SHARES if shorter else (1.0,):
             if shorter:
                 interpolate(run.model, trial.start, end, share)
@@ -295,9 +295,8 @@ def _rehearse(run: Run) -> None:
             first = losses if first is None else first
             error = float((first - losses).std() / math.sqrt(len(losses)))
             right = float((guess.argmax(axis=1) == truth).mean())
-            found.append(Rehearsal(len(truth), float(losses.mean()), right, error, share))
-        best = min(found, key=lambda tried: tried.loss)
-        run.facts = replace(run.facts, rehearsals=run.facts.rehearsals | {name: best})
+            tried = Rehearsal(name, len(truth), float(losses.mean()), right, error, share)
+            run.facts = replace(run.facts, rehearsals=(*run.facts.rehearsals, tried))
         run.states += trial.states
         run.model.set_weights(start)
 

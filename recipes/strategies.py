@@ -40,11 +40,12 @@ class Probe:
 class Rehearsal:
     """A strategy tried with a third of its epochs on three quarters of the training part, and judged on the last quarter."""
 
+    strategy: str
     images: int  # that judged
     loss: float  # evaluate.tempered
     accuracy: float
     error: float  # the standard error of the loss's distance to that of the first that was tried
-    interpolation: float = 1.0  # how far to go, of SHARES: the one with the lowest loss
+    interpolation: float = 1.0  # how far it went, of SHARES
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class Facts:
     training: float | None = None  # images per second of training all of it
     budget: float | None = None  # seconds that there are for training
     pretrained: bool = True
-    rehearsals: Mapping[str, Rehearsal] = field(default_factory=dict)  # by strategy
+    rehearsals: tuple[Rehearsal, ...] = ()  # from the cheapest and nearest to the deepest and farthest
 
     @property
     def best(self) -> str | None:
@@ -130,9 +131,8 @@ def medium(stages: Sequence[str], facts: Facts, reason: str) -> Strategy:
 
 
 def large(stages: Sequence[str], facts: Facts, reason: str) -> Strategy:
-    """Everything, the earlier the more slowly; all alike if the data are of another domain."""
-    decay = 1.0 if facts.differs else 0.7
-    phase = Phase("fine-tune", facts.epochs(STEPS, 5), 1e-3, None, augment=True, layer_decay=decay, average=3,
+    """Everything, the earlier the more slowly, and three quarters of the way."""
+    phase = Phase("fine-tune", facts.epochs(STEPS, 5), 1e-3, None, augment=True, layer_decay=0.7, average=3,
                   interpolation=0.75)  # fmt: skip
     return Strategy("large", reason, None, True, (phase,), "modern" if facts.images >= MIXED else "crops")
 
@@ -180,18 +180,17 @@ def auto(stages: Sequence[str], facts: Facts, from_images: bool = False) -> Stra
     if facts.images >= MUCH and facts.fits(STEPS / 4):
         name, why = "large", f"{facts.images:,} training images are {MUCH:,} or more, enough to train every layer"
     elif facts.rehearsals:
-        name, why = _by_rehearsal(facts)
+        taken, why = _by_rehearsal(facts)
+        strategy = STRATEGIES[taken.strategy](stages, facts, f"{why}; {_said(facts)}")
+        phases = (replace(phase, interpolation=taken.interpolation) for phase in strategy.phases)
+        return replace(strategy, phases=tuple(phases))
     elif not facts.fits(STEPS / 4) and not from_images:
         name, why = "small", f"{facts.budget:.0f} s are too short to train more than the head"
     else:
         name = "medium" if from_images or facts.images >= ENOUGH else "small"
         why = f"nothing could be tried, and {ENOUGH:,} training images are the least for medium" if not from_images else (
             "nothing could be tried, and the head alone does not see augmented pictures")
-    strategy = STRATEGIES[name](stages, facts, f"{why}; {_said(facts)}")
-    if name not in facts.rehearsals:
-        return strategy
-    share = facts.rehearsals[name].interpolation
-    return replace(strategy, phases=tuple(replace(phase, interpolation=share) for phase in strategy.phases))
+    return STRATEGIES[name](stages, facts, f"{why}; {_said(facts)}")
 
 
 def to_rehearse(facts: Facts, from_images: bool = False) -> str | None:
@@ -200,34 +199,36 @@ def to_rehearse(facts: Facts, from_images: bool = False) -> str | None:
     That `medium` does worse than `small` says nothing of `large`, which alone sees augmented pictures. A trial that has all
     held-out pictures right ends the search: a costlier one could not be seen to be better.
     """
-    tried = list(facts.rehearsals)
+    tried = {trial.strategy for trial in facts.rehearsals}
     order = ["medium", "large"] if from_images else ["small", "medium", "large"]
     if not facts.pretrained or facts.images >= MUCH or facts.fewest < FEWEST or not facts.fits(1.5 * STEPS):
         return None
-    if any(trial.accuracy == 1 for trial in facts.rehearsals.values()):
+    if any(trial.accuracy == 1 for trial in facts.rehearsals):
         return None
     return order[len(tried)] if len(tried) < len(order) else None
 
 
-def _by_rehearsal(facts: Facts) -> tuple[str, str]:
-    """The strategy, and why: the lowest loss, unless what the probes say of the data speaks against it and it is ahead by less
-    than the standard error, for few pictures judge a trial. Like data need little training: then the first that is so close
-    is taken (the rule of one standard error: Breiman et al. 1984, Classification and Regression Trees, section 3.4.3); data
-    of another domain need more: then the deepest.
+def _by_rehearsal(facts: Facts) -> tuple[Rehearsal, str]:
+    """What to do, and why: what had the lowest loss. If the data are of another domain, the deepest and farthest that is behind
+    it by less than the standard error: few pictures judge a trial, and the probes say that more must change.
     """
-    found = facts.rehearsals
-    best = min(found, key=lambda name: found[name].loss)
-    losses = ", ".join(
-        f"{name} {tried.loss:.3f} ({tried.accuracy:.1%}{'' if name == 'small' else f', {tried.interpolation:.0%} of the way'})"
-        for name, tried in found.items()
-    )
-    why = f"tried on {found[best].images:,} training images held out, the tempered log-loss (and accuracy) was {losses}"
-    for name in list(found)[:: -1 if facts.differs else 1]:
-        error = max(found[name].error, found[best].error)  # both are of the distance to the first; its own is 0
-        if name != best and found[name].loss - found[best].loss < error:
-            return name, f"{why}; {best} is ahead by less than the standard error, {error:.3f}"
-        if name == best:
-            return best, why
+    found, best = facts.rehearsals, min(facts.rehearsals, key=lambda tried: tried.loss)
+    words = []
+    for name in dict.fromkeys(tried.strategy for tried in found):
+        least = min((tried for tried in found if tried.strategy == name), key=lambda tried: tried.loss)
+        words.append(f"{name} {least.loss:.3f} ({least.accuracy:.1%}{_way(least)})")
+    why = f"tried on {best.images:,} training images held out, the tempered log-loss (and accuracy) was {', '.join(words)}"
+    if not facts.differs:
+        return best, why
+    # errors are of the distance to the first, whose own is 0
+    taken = [tried for tried in found if tried is best or tried.loss - best.loss < max(tried.error, best.error)][-1]
+    if taken is not best:
+        why += f"; {taken.strategy}{_way(taken)} is taken: it is behind by less than the standard error"
+    return taken, why
+
+
+def _way(tried: Rehearsal) -> str:
+    return "" if tried.strategy == "small" else f", {tried.interpolation:.0%} of the way"
 
 
 def _said(facts: Facts) -> str:
