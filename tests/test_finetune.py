@@ -197,6 +197,18 @@ def test_auto_says_what_it_measured_and_tried_and_leaves_no_trace_of_the_trials(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("change, kept", [(0.01, True), (0.2, False)])
+def test_a_run_whose_evaluation_is_not_the_models_is_not_kept(digits, tmp_path, monkeypatch, change, kept):
+    """What a GPU rounds in another batch passes; what comes from another network does not."""
+    predict = finetune.predict
+    monkeypatch.setattr(finetune, "predict", lambda *given: predict(*given) * (1 - change) + change * np.eye(10)[3])
+    recipe = Recipe(digits, tmp_path / "run", "lenet5", strategy="small")
+    with contextlib.nullcontext() if kept else pytest.raises(UserError, match="The evaluated model differs from the trained"):
+        finetune.run(recipe)
+    assert (tmp_path / "run" / "result.json").exists() == kept
+
+
+@pytest.mark.slow
 def test_a_corrupt_picture_is_named_left_out_and_listed(digits, tmp_path, capsys):
     data = tmp_path / "data"
     shutil.copytree(digits, data)
