@@ -1,11 +1,12 @@
 """Strategy `small` beside the transfer-learning guide of Keras, on the same folder, weights and machine, in one run.
 
-    python benchmarks/keras_guide.py ../shared/data/hymenoptera ../shared/weights/mobilenet_v2_imagenet.h5 --seeds 0 1 2
+    python benchmarks/keras_guide.py ../shared/weights/mobilenet_v2_imagenet.h5 ../shared/data/hymenoptera --seeds 0 1 2
 
 The guide (keras.io/guides/transfer_learning, "An end-to-end example") as it stands: random flip and rotation, frozen
 base in inference mode, average pooling, dropout 0.2, a dense layer, Adam, `fit` for 20 epochs, images decoded and put
-through the base in every epoch. Both run as a fresh process, ours with an empty cache. DATA must hold train/ and val/.
-Times are whole processes, from start to a measured validation accuracy; the guide's also without its start.
+through the base in every epoch. Both run as a fresh process, ours with an empty cache. A folder must hold train/, and val/ or
+test/. Times are whole processes, from start to a measured accuracy (and ours to its report); and what training alone takes: of
+the guide `fit`, of ours a run on train/ without any other picture, from reading and building the network to the fitted head.
 """
 
 import argparse
@@ -30,7 +31,8 @@ def guide(data: str, weights: str, seed: int) -> None:
     base.set_weights(whole.get_weights()[: len(base.get_weights())])
     inputs = keras.Input((SIZE, SIZE, 3))
     body = keras.Model(inputs, base(keras.layers.Rescaling(1 / 127.5, offset=-1)(inputs)))
-    print(json.dumps(two_phases(f"{data}/train", f"{data}/val", body, seed, fine_tuning=0)["frozen"]))
+    held_out = next(part for part in ("val", "test") if Path(data, part).is_dir())
+    print(json.dumps(two_phases(f"{data}/train", f"{data}/{held_out}", body, seed, fine_tuning=0)["frozen"]))
 
 
 def two_phases(train: str, held_out: str, body, seed: int, fine_tuning: int = FINE_TUNING) -> dict[str, dict]:
@@ -93,35 +95,44 @@ def timed(command: list[str], **environment: str) -> tuple[float, str]:
     return time.monotonic() - start, done.stdout
 
 
-def compare(data: str, weights: str, seed: int) -> dict:
+def small(data: str, weights: str, seed: int, *flags: str) -> tuple[float, dict]:
+    """Seconds of the whole process, and result.json."""
     with tempfile.TemporaryDirectory() as folder:
-        ours, _ = timed(
+        seconds, _ = timed(
             [sys.executable, "-m", "recipes.finetune", data, "--model", "mobilenet_v2", "--weights", weights,
-             "--strategy", "small", "--seed", str(seed), "--output", f"{folder}/run"], ZOO_CACHE=f"{folder}/cache",
+             "--strategy", "small", "--seed", str(seed), "--output", f"{folder}/run", *flags], ZOO_CACHE=f"{folder}/cache",
         )  # fmt: skip
-        result = json.loads(Path(folder, "run", "result.json").read_text())
-    theirs, output = timed([sys.executable, __file__, data, weights, "--guide", str(seed)])
+        return seconds, json.loads(Path(folder, "run", "result.json").read_text())
+
+
+def compare(data: str, weights: str, seed: int) -> dict:
+    ours, result = small(data, weights, seed, "--validation", "0")  # of a folder with test/ none is split off either
+    seconds = small(f"{data}/train", weights, seed, "--validation", "0", "--test", "0")[1]["seconds"]
+    fit = sum(seconds[step] for step in ("preparation", "features", "head"))
+    theirs, output = timed([sys.executable, __file__, weights, data, "--guide", str(seed)])
     measured = json.loads(output.splitlines()[-1])
+    accuracy = next(result["metrics"][part]["accuracy"] for part in ("validation", "test") if result["metrics"].get(part))
     return {
-        "seed": seed, "ours accuracy": result["metrics"]["validation"]["accuracy"], "ours s": ours,
-        "guide accuracy": measured["accuracy"], "guide s": theirs, "guide fit s": measured["fit"],
-        "ours / guide fit": ours / measured["fit"],
+        "data": Path(data).name, "seed": seed, "ours accuracy": accuracy, "guide accuracy": measured["accuracy"],
+        "ours s": ours, "guide s": theirs, "ours fit s": fit, "guide fit s": measured["fit"],
+        "fit / fit": fit / measured["fit"], "ours / guide fit": ours / measured["fit"],
     }  # fmt: skip
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data")
     parser.add_argument("weights")
+    parser.add_argument("data", nargs="+")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--guide", type=int, help=argparse.SUPPRESS)
     settings = parser.parse_args()
-    data, weights = (os.path.abspath(path) for path in (settings.data, settings.weights))
+    folders, weights = [os.path.abspath(path) for path in settings.data], os.path.abspath(settings.weights)
     if settings.guide is not None:
-        return guide(data, weights, settings.guide)
-    rows = [compare(data, weights, seed) for seed in settings.seeds]
+        return guide(folders[0], weights, settings.guide)
+    rows = [compare(data, weights, seed) for data in folders for seed in settings.seeds]
     print(" | ".join(rows[0]))
-    for row in [*rows, {key: statistics.mean(row[key] for row in rows) for key in rows[0]} | {"seed": "mean"}]:
+    mean = {key: statistics.mean(row[key] for row in rows) for key in list(rows[0])[2:]}
+    for row in [*rows, {"data": "mean", "seed": ""} | mean]:
         print(" | ".join(f"{value:.3f}" if isinstance(value, float) else str(value) for value in row.values()))
 
 
