@@ -21,7 +21,7 @@ def interpolate(model: keras.Model, start: Sequence[np.ndarray], end: Sequence[n
     if not 0 <= share <= 1:
         raise ValueError(f"share must be between 0 and 1, found {share}.")
     for variable, before, after in zip(model.weights, start, end, strict=True):
-        variable.assign(before + share * (after - before))
+        _assign(variable, before + share * (after - before))
 
 
 class WeightAveraging(Stateful):
@@ -63,4 +63,9 @@ class WeightAveraging(Stateful):
     def on_train_end(self, logs=None):
         self.sync()
         for variable, values in zip(self._variables, zip(*self.weights, strict=True), strict=bool(self.weights)):
-            variable.assign(sum(value / len(values) for value in values))
+            _assign(variable, sum(value / len(values) for value in values))
+
+
+def _assign(variable: keras.Variable, mean: np.ndarray) -> None:
+    """Between two points of a constraint, such as a length of 1, lies none of it: the mean is brought back there."""
+    variable.assign(mean if variable.constraint is None else variable.constraint(keras.ops.convert_to_tensor(mean)))

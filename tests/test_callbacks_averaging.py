@@ -64,3 +64,11 @@ def test_between_two_states_every_weight_is_on_the_way_and_what_did_not_change_s
     assert np.array_equal(model.get_weights()[0], start[0])
     with pytest.raises(ValueError, match="share must be between 0 and 1, found 1.5"):
         interpolate(model, start, end, 1.5)
+
+
+def test_a_mean_is_brought_back_to_where_a_constraint_wants_it():
+    """Halfway between (1, 0) and (0, 1) is (1/2, 1/2), of length 1/√2."""
+    dense = keras.layers.Dense(1, use_bias=False, kernel_constraint="unit_norm")
+    model = keras.Sequential([keras.Input((2,)), dense])
+    interpolate(model, [np.array([[1.0], [0.0]], "float32")], [np.array([[0.0], [1.0]], "float32")], 0.5)
+    np.testing.assert_allclose(array(dense.kernel), [[0.5**0.5], [0.5**0.5]], rtol=1e-5)
