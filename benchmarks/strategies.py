@@ -2,6 +2,7 @@
 
     python benchmarks/strategies.py ../shared --output runs/strategies                     # all: many hours
     python benchmarks/strategies.py ../shared --folders hymenoptera cifar-50 --backbones mobilenet_0.25 --seeds 3
+    python benchmarks/strategies.py ../shared --inner --shares      # how far of the way `large` should go
 
 The same command goes on where one was cut off; other flags add to the same folder. A seed chooses the training pictures
 (but for hymenoptera, whose train/ is given), the order and the augmentation. Every run begins with an empty cache; seconds
@@ -21,8 +22,9 @@ import os
 import shutil
 import tarfile
 import tempfile
+import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -158,10 +160,32 @@ def ours(data: Path, backbone: str, strategy: str, seed: int, shared: Path) -> d
             "run seconds": seconds["total"] - seconds["saving"] - seconds["report"]}  # fmt: skip
 
 
+def along(data: Path, backbone: str, seed: int, shared: Path) -> dict:
+    """`large`, trained once; right answers and log-loss on test/ at each share of the way from the fitted head to its end."""
+    from callbacks.averaging import interpolate
+    from recipes import finetune
+    from recipes.config import Recipe
+    from recipes.evaluate import metrics
+    from recipes.strategies import SHARES
+
+    model, alpha, size, weights = BACKBONES[backbone]
+    recipe = Recipe(data, None, model, str(shared / "weights" / weights), alpha, "large", validation=0.0, image_size=size,
+                    seed=seed)  # fmt: skip
+    run = finetune.begin(recipe)
+    facts = finetune.known_facts(recipe, run.model, run.data, time.monotonic())
+    strategy = finetune.chosen_strategy(recipe, run.model, run.data, facts)
+    run.strategy = replace(strategy, phases=tuple(replace(phase, interpolation=1.0) for phase in strategy.phases))
+    finetune.learn(run)
+    end, test, found = run.model.get_weights(), run.data.part("test"), []
+    for share in (0.0, *SHARES):
+        interpolate(run.model, run.start, end, share)
+        measured = metrics(run.data.labels[test], finetune.predict(run, test), run.data.classes)
+        found.append({"share": share, "right": round(measured["accuracy"] * len(test)), "loss": measured["loss"]})
+    return {"images": len(test), "along": found}
+
+
 def baseline(data: Path, backbone: str, name: str, seed: int, shared: Path) -> dict:
     """One of the fixed recipes, with the same weights."""
-    import time
-
     import keras_guide
 
     import zoo
@@ -224,23 +248,48 @@ def fine_tune(data: Path, body, seed: int, epochs: int = 20, rate: float = 2e-3,
     return model.evaluate(held_out, verbose=0)[1]
 
 
-def measure(settings, experiment: Experiment, folder_name: str, backbone: str, strategy: str, seed: int) -> dict:
-    """One run with an empty cache, once."""
+def once(settings, experiment: Experiment, folder_name: str, backbone: str, what: str, seed: int, work) -> dict:
+    """What `work` gives for the folder of pictures, with an empty cache, or the journal."""
     import keras
 
     data = folder(folder_name, settings.shared, seed, settings.inner, settings.output / "data")
 
-    def work() -> dict:
-        run = baseline if strategy in BASELINES else ours
+    def begin() -> dict:
         with tempfile.TemporaryDirectory() as cache:
             os.environ["ZOO_CACHE"] = cache
             keras.backend.clear_session()
-            return run(data, backbone, strategy, seed, settings.shared)
+            return work(data)
 
-    result = experiment.once(f"{folder_name}, {backbone}, {strategy}, seed {seed}", work)
+    return experiment.once(f"{folder_name}, {backbone}, {what}, seed {seed}", begin)
+
+
+def measure(settings, experiment: Experiment, folder_name: str, backbone: str, strategy: str, seed: int) -> dict:
+    """One run, once."""
+    run = baseline if strategy in BASELINES else ours
+    result = once(settings, experiment, folder_name, backbone, strategy, seed,
+                  lambda data: run(data, backbone, strategy, seed, settings.shared))  # fmt: skip
     runs.say(f"{folder_name} {backbone} {strategy} seed {seed}: {result['right'] / result['images']:.1%} "
              f"({result['chosen']}, {result['run seconds']:.0f} s)")  # fmt: skip
     return result
+
+
+def shares(settings, experiment: Experiment) -> list[dict]:
+    """A row a folder and backbone: accuracy in percent and log-loss at each share of the way, means over the seeds."""
+    rows = []
+    for name in settings.folders:
+        for backbone in settings.backbones:
+            found = [
+                once(settings, experiment, name, backbone, "along large", seed,
+                     lambda data, backbone=backbone, seed=seed: along(data, backbone, seed, settings.shared))
+                for seed in range(settings.seeds)
+            ]  # fmt: skip
+            means = {"folder": name, "backbone": backbone, "seeds": len(found)}
+            for i, place in enumerate(found[0]["along"]):
+                accuracy = np.mean([result["along"][i]["right"] / result["images"] for result in found])
+                loss = np.mean([result["along"][i]["loss"] for result in found])
+                means[f"{place['share']:.0%}"] = f"{accuracy:.1%}, {loss:.3f}"
+            rows.append(means)
+    return rows
 
 
 def row(folder_name: str, backbone: str, strategy: str, found: list[dict]) -> dict:
@@ -280,9 +329,12 @@ def main() -> None:
     parser.add_argument("--strategies", nargs="+", default=(*STRATEGIES, *BASELINES), choices=(*STRATEGIES, *BASELINES))
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--inner", action="store_true", help="measure inside the training part")
+    parser.add_argument("--shares", action="store_true", help="only how far `large` should go, whatever the strategies")
     settings = parser.parse_args()
     runtime.start(0)
     experiment = Experiment(Settings(settings.output, settings.inner))
+    if settings.shares:
+        return experiment.finish(shares(settings, experiment))
     rows = []
     for name in settings.folders:
         for backbone in settings.backbones:

@@ -112,6 +112,7 @@ class Strategy:
 
 
 STEPS = 500
+WORTH = 0.05  # by so much of the loss a costlier strategy must be better than a cheaper one
 SHARES = (0.25, 0.5, 0.75, 1.0)  # of the way to the trained weights, which a trial compares
 MUCH, ENOUGH = 10_000, 1_000  # training images from which `auto` takes large without a trial; and medium, if it has none
 FEWEST = 4  # images of a class that can be divided for a trial
@@ -209,17 +210,18 @@ def to_rehearse(facts: Facts, from_images: bool = False) -> str | None:
 
 
 def _by_rehearsal(facts: Facts) -> tuple[Rehearsal, str]:
-    """What to do, and why: what had the lowest loss. If the data are of another domain, the deepest and farthest that is behind
-    it by less than the standard error: few pictures judge a trial, and the probes say that more must change.
+    """What to do, and why: the cheapest strategy that the best lowers the loss of by less than WORTH, as far as it did best. If
+    the data are of another domain, the deepest and farthest that is behind the best by less than the standard error: few
+    pictures judge a trial, and the probes say that more must change.
     """
     found, best = facts.rehearsals, min(facts.rehearsals, key=lambda tried: tried.loss)
-    words = []
-    for name in dict.fromkeys(tried.strategy for tried in found):
-        least = min((tried for tried in found if tried.strategy == name), key=lambda tried: tried.loss)
-        words.append(f"{name} {least.loss:.3f} ({least.accuracy:.1%}{_way(least)})")
-    why = f"tried on {best.images:,} training images held out, the tempered log-loss (and accuracy) was {', '.join(words)}"
+    names = dict.fromkeys(tried.strategy for tried in found)
+    least = [min((tried for tried in found if tried.strategy == name), key=lambda tried: tried.loss) for name in names]
+    words = ", ".join(f"{tried.strategy} {tried.loss:.3f} ({tried.accuracy:.1%}{_way(tried)})" for tried in least)
+    why = f"tried on {best.images:,} training images held out, the tempered log-loss (and accuracy) was {words}"
     if not facts.differs:
-        return best, why
+        taken = next(tried for tried in least if best.loss >= (1 - WORTH) * tried.loss)
+        return taken, why if taken is best else f"{why}; {best.strategy} lowers it by less than {WORTH:.0%}"
     # errors are of the distance to the first, whose own is 0
     taken = [tried for tried in found if tried is best or tried.loss - best.loss < max(tried.error, best.error)][-1]
     if taken is not best:
