@@ -50,6 +50,7 @@ from zoo.surgery import CLASSIFIER
 from zoo.weights import catalog
 
 CLOSING = 20.0  # seconds for the start of Python before, and for writing model and report behind
+JUDGES, DIVISIONS = 50, 3  # of pictures that should judge a trial; in how many divisions of a small folder, at most
 CACHED_BYTES = 8e9  # activations beyond that are computed in every epoch instead of being kept on the disk
 
 
@@ -276,29 +277,40 @@ def _rehearse(run: Run) -> None:
     if recipe.strategy != "auto" or run.data.labels.ndim > 1:
         return
     from_images = recipe.augment in ("alexnet", "modern") or recipe.batch_norm != "inference"
-    start, first = run.model.get_weights(), None
-    part = run.data.inner(recipe.seed, "test")  # which nobody looks at while training
-    held_out = part.part("test")
-    while len(held_out) and (name := to_rehearse(run.facts, from_images)):
-        facts = replace(run.facts, images=len(part.part("train")), budget=None)
-        strategy = chosen_strategy(replace(recipe, strategy=name), run.model, part, facts)
-        shorter = tuple(replace(p, epochs=math.ceil(p.epochs / 3), interpolation=1.0) for p in strategy.phases)
-        trial = Run(recipe, run.model, part, facts, replace(strategy, phases=shorter), deadline=run.deadline)
-        runs.say(f"trying {name} on {len(held_out):,} training images held out:")
-        learn(trial)
-        end, truth = run.model.get_weights(), part.labels[held_out]
-        for share in SHARES if shorter else (1.0,):
-            if shorter:
-                interpolate(run.model, trial.start, end, share)
-            guess = predict(trial, held_out)
+    parts = [run.data.inner(recipe.seed, "test")]  # which nobody looks at while training
+    judges, first = len(parts[0].part("test")), None
+    if 0 < judges < JUDGES and run.facts.budget is None:
+        parts += [run.data.inner(recipe.seed + i, "test") for i in range(1, min(DIVISIONS, math.ceil(JUDGES / judges)))]
+    truth = np.concatenate([part.labels[part.part("test")] for part in parts])
+    while judges and (name := to_rehearse(run.facts, from_images)):
+        runs.say(f"trying {name} on {len(truth):,} training images held out:")
+        found = [_try(run, name, part) for part in parts]
+        for share in found[0]:
+            guess = np.concatenate([guesses[share] for guesses in found])
             losses = tempered(truth, guess)
             first = losses if first is None else first
             error = float((first - losses).std() / math.sqrt(len(losses)))
             right = float((guess.argmax(axis=1) == truth).mean())
             tried = Rehearsal(name, len(truth), float(losses.mean()), right, error, share)
             run.facts = replace(run.facts, rehearsals=(*run.facts.rehearsals, tried))
-        run.states += trial.states
-        run.model.set_weights(start)
+
+
+def _try(run: Run, name: str, part: Dataset) -> dict[float, np.ndarray]:
+    """Train a strategy for a third of its epochs; the probabilities of the test part at each share of the way."""
+    start, held_out, guesses = run.model.get_weights(), part.part("test"), {}
+    facts = replace(run.facts, images=len(part.part("train")), budget=None)
+    strategy = chosen_strategy(replace(run.recipe, strategy=name), run.model, part, facts)
+    shorter = tuple(replace(p, epochs=math.ceil(p.epochs / 3), interpolation=1.0) for p in strategy.phases)
+    trial = Run(run.recipe, run.model, part, facts, replace(strategy, phases=shorter), deadline=run.deadline)
+    learn(trial)
+    end = run.model.get_weights()
+    for share in SHARES if shorter else (1.0,):
+        if shorter:
+            interpolate(run.model, trial.start, end, share)
+        guesses[share] = predict(trial, held_out)
+    run.states += trial.states
+    run.model.set_weights(start)
+    return guesses
 
 
 def _kept_bytes(model: keras.Model, cut: str, data: Dataset) -> int:

@@ -38,7 +38,9 @@ class Probe:
 
 @dataclass(frozen=True)
 class Rehearsal:
-    """A strategy tried with a third of its epochs on three quarters of the training part, and judged on the last quarter."""
+    """A strategy tried with a third of its epochs on three quarters of the training part, and judged on the last quarter; of a
+    small folder in several divisions.
+    """
 
     strategy: str
     images: int  # that judged

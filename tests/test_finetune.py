@@ -181,7 +181,8 @@ def test_auto_says_what_it_measured_and_tried_and_leaves_no_trace_of_the_trials(
     assert facts["images"] == 80 and facts["classes"] == 10 and facts["fewest"] == 8 and set(facts["probes"]) == {
         "stage1", "pre_logits"}  # fmt: skip
     trials = facts["rehearsals"]
-    assert {trial["strategy"] for trial in trials} >= {"small", "medium"} and all(trial["images"] == 20 for trial in trials)
+    assert {trial["strategy"] for trial in trials} >= {"small", "medium"}
+    assert all(trial["images"] == 3 * 20 for trial in trials)  # fewer than 50 in one division: three judge
     assert f"{min(trial['loss'] for trial in trials if trial['strategy'] == 'medium'):.3f}" in strategy["reason"]
     assert strategy["reason"][:40] in (tmp_path / "run" / "report.html").read_text()
     shares = [phase["interpolation"] for phase in strategy["phases"]]
