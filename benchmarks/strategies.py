@@ -24,7 +24,7 @@ import tarfile
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -142,17 +142,20 @@ def _turned(key: tuple[Path, int]) -> bytes:
     return buffer.getvalue()
 
 
-def ours(data: Path, backbone: str, strategy: str, seed: int, shared: Path) -> dict:
-    """A run of the main recipe; accuracy on test/."""
-    from recipes import finetune
+def _recipe(data: Path, output: Path | None, backbone: str, strategy: str, seed: int, shared: Path):
     from recipes.config import Recipe
 
     model, alpha, size, weights = BACKBONES[backbone]
+    path = None if strategy == "scratch" else str(shared / "weights" / weights)
+    return Recipe(data, output, model, path, alpha, strategy, validation=0.0, image_size=size, seed=seed)
+
+
+def ours(data: Path, backbone: str, strategy: str, seed: int, shared: Path) -> dict:
+    """A run of the main recipe; accuracy on test/."""
+    from recipes import finetune
+
     with tempfile.TemporaryDirectory() as output:
-        finetune.run(Recipe(
-            data, Path(output) / "run", model, None if strategy == "scratch" else str(shared / "weights" / weights), alpha,
-            strategy, validation=0.0, image_size=size, seed=seed,
-        ))  # fmt: skip
+        finetune.run(_recipe(data, Path(output) / "run", backbone, strategy, seed, shared))
         result = json.loads((Path(output) / "run" / "result.json").read_text())
     measured, chosen, seconds = result["metrics"]["test"], result["strategy"], result["seconds"]
     return {"right": round(measured["accuracy"] * measured["images"]), "images": measured["images"],
@@ -164,17 +167,13 @@ def along(data: Path, backbone: str, seed: int, shared: Path) -> dict:
     """`large`, trained once; right answers and log-loss on test/ at each share of the way from the fitted head to its end."""
     from callbacks.averaging import interpolate
     from recipes import finetune
-    from recipes.config import Recipe
     from recipes.evaluate import metrics
-    from recipes.strategies import SHARES
+    from recipes.strategies import SHARES, going
 
-    model, alpha, size, weights = BACKBONES[backbone]
-    recipe = Recipe(data, None, model, str(shared / "weights" / weights), alpha, "large", validation=0.0, image_size=size,
-                    seed=seed)  # fmt: skip
+    recipe = _recipe(data, None, backbone, "large", seed, shared)
     run = finetune.begin(recipe)
     facts = finetune.known_facts(recipe, run.model, run.data, time.monotonic())
-    strategy = finetune.chosen_strategy(recipe, run.model, run.data, facts)
-    run.strategy = replace(strategy, phases=tuple(replace(phase, interpolation=1.0) for phase in strategy.phases))
+    run.strategy = going(finetune.chosen_strategy(recipe, run.model, run.data, facts), 1.0)
     finetune.learn(run)
     end, test, found = run.model.get_weights(), run.data.part("test"), []
     for share in (0.0, *SHARES):

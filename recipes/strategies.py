@@ -184,9 +184,7 @@ def auto(stages: Sequence[str], facts: Facts, from_images: bool = False) -> Stra
         name, why = "large", f"{facts.images:,} training images are {MUCH:,} or more, enough to train every layer"
     elif facts.rehearsals:
         taken, why = _by_rehearsal(facts)
-        strategy = STRATEGIES[taken.strategy](stages, facts, f"{why}; {_said(facts)}")
-        phases = (replace(phase, interpolation=taken.interpolation) for phase in strategy.phases)
-        return replace(strategy, phases=tuple(phases))
+        return going(STRATEGIES[taken.strategy](stages, facts, f"{why}; {_said(facts)}"), taken.interpolation)
     elif not facts.fits(STEPS / 4) and not from_images:
         name, why = "small", f"{facts.budget:.0f} s are too short to train more than the head"
     else:
@@ -194,6 +192,11 @@ def auto(stages: Sequence[str], facts: Facts, from_images: bool = False) -> Stra
         why = f"nothing could be tried, and {ENOUGH:,} training images are the least for medium" if not from_images else (
             "nothing could be tried, and the head alone does not see augmented pictures")
     return STRATEGIES[name](stages, facts, f"{why}; {_said(facts)}")
+
+
+def going(strategy: Strategy, share: float) -> Strategy:
+    """The strategy, with every phase going that share of its way."""
+    return replace(strategy, phases=tuple(replace(phase, interpolation=share) for phase in strategy.phases))
 
 
 def to_rehearse(facts: Facts, from_images: bool = False) -> str | None:
