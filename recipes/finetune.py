@@ -31,7 +31,7 @@ import zoo
 from callbacks.averaging import interpolate
 from callbacks.optimizers import RATES
 from callbacks.penalties import l2_sp
-from recipes import batch_norm, classifiers, features, heads, repeats, results, runs, training
+from recipes import batch_norm, classifiers, features, heads, model_file, repeats, results, runs, training
 from recipes.config import Recipe, seconds
 from recipes.data import augment, labelled
 from recipes.data.dataset import Dataset, prepare
@@ -108,24 +108,25 @@ def run(recipe: Recipe) -> Path:
     output = recipe.folder
     with runs.writing(output) as folder:
         run = begin(recipe)
-        run.seconds["preparation"] = time.monotonic() - start
-        with run.timed("choice"):
-            run.facts = known_facts(recipe, run.model, run.data, start)
-            if run.facts.budget is not None:
-                run.deadline = time.monotonic() + run.facts.budget
-            _rehearse(run)
-            if run.facts.budget is not None:
-                run.facts = replace(run.facts, budget=run.deadline - time.monotonic())
-            run.strategy = chosen_strategy(recipe, run.model, run.data, run.facts)
-        runs.say(results.plan(run))
-        learn(run)
-        with run.timed("evaluation"):
-            run.probabilities = predict(run)
-            if run.augment == "alexnet":
-                run.ten_crop = predict_ten_crop(run)
-        with run.timed("repeats"):
-            run.repeats = repeats.measure(run, partial(again, run))
-        results.write(run, folder, start)
+        with model_file.stranger() as stranger:
+            run.seconds["preparation"] = time.monotonic() - start
+            with run.timed("choice"):
+                run.facts = known_facts(recipe, run.model, run.data, start)
+                if run.facts.budget is not None:
+                    run.deadline = time.monotonic() + run.facts.budget
+                _rehearse(run)
+                if run.facts.budget is not None:
+                    run.facts = replace(run.facts, budget=run.deadline - time.monotonic())
+                run.strategy = chosen_strategy(recipe, run.model, run.data, run.facts)
+            runs.say(results.plan(run))
+            learn(run)
+            with run.timed("evaluation"):
+                run.probabilities = predict(run)
+                if run.augment == "alexnet":
+                    run.ten_crop = predict_ten_crop(run)
+            with run.timed("repeats"):
+                run.repeats = repeats.measure(run, partial(again, run))
+            results.write(run, folder, start, stranger)
     for state in run.states:
         shutil.rmtree(state, ignore_errors=True)
     runs.say(results.summary(folder=output))

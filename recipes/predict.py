@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from recipes import runs
+from recipes import model_file, runs
 from recipes.config import Prediction
 from recipes.data.dataset import in_threads
 from recipes.data.images import Framing, ImageError, centre, read
@@ -30,7 +30,7 @@ def run(settings: Prediction) -> None:
     Raises:
         UserError: no such run, nothing to predict, or pictures that could not be read.
     """
-    model, classes, framing = runs.read_model(settings.run)
+    model, classes, framing = model_file.read(settings.run)
     paths = list(dict.fromkeys(expand(settings.images)))
     framing = Framing(**framing)
     problems = []

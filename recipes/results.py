@@ -9,7 +9,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from recipes import report, runs
+from recipes import model_file, report, runs
 from recipes.config import Recipe
 from recipes.data.dataset import SPLITS
 from recipes.data.images import centre
@@ -34,16 +34,16 @@ def plan(run) -> str:
     return "\n".join(lines)
 
 
-def write(run, folder: Path, start: float) -> None:
+def write(run, folder: Path, start: float, stranger: model_file.Stranger) -> None:
     """Fill a new run's folder.
 
     Raises:
-        UserError: the saved model, loaded again, does not answer as it did.
+        UserError: the saved model, loaded where this project is not, does not answer as it did.
     """
     with run.timed("saving"):
         framing = asdict(run.data.framing)
-        runs.save_model(run.model, folder / "model.keras", run.data.classes, framing)
-        _check_reload(run, folder / "model.keras")
+        model_file.save(run.model, folder / "model.keras", run.data.classes, framing)
+        _check_reload(run, folder / "model.keras", stranger)
     rows = list(_file_rows(run))
     with run.timed("report"):
         runs.write_csv(folder / "files.csv", rows)
@@ -215,16 +215,13 @@ def _mixed(label: np.ndarray, classes: Sequence[str]) -> str:
     return ", ".join(f"{classes[i]} {label[i]:.0%}" for i in np.argsort(-label, kind="stable")[:2])
 
 
-def _check_reload(run, path: Path) -> None:
+def _check_reload(run, path: Path, stranger: model_file.Stranger) -> None:
     """A model that answers otherwise after loading is worse than none; so is one that does not answer as was reported."""
     data = run.data
     chosen = np.linspace(0, len(data.paths) - 1, min(CHECKED, len(data.paths))).astype(int)
     pixels = centre(data.pixels[chosen], data.framing)
-    before, after = (
-        keras.ops.convert_to_numpy(model(pixels, training=False))  # called, since `predict` would be traced for it
-        for model in (run.model, keras.models.load_model(path, compile=False))
-    )
-    reported = run.probabilities[chosen]
+    before = keras.ops.convert_to_numpy(run.model(pixels, training=False))  # called, since `predict` would be traced for it
+    after, reported = stranger.answers(path, pixels), run.probabilities[chosen]
     for what, one, other, limit in (("saved", before, after, AGREEMENT), ("evaluated", before, reported, ACROSS_BATCHES)):
         difference = float(np.abs(one - other).max())
         if not difference < limit:

@@ -12,7 +12,6 @@ import os
 import platform
 import shutil
 import sys
-import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib import metadata
 from pathlib import Path
@@ -112,37 +111,6 @@ def write_csv(path: Path, rows: Iterable[Mapping]) -> None:
             writer = csv.DictWriter(file, list(rows[0]))
             writer.writeheader()
             writer.writerows(rows)
-
-
-def save_model(model, path: Path, classes: Iterable[str], framing: Mapping) -> None:
-    """`model.keras` with two members more: `classes.json`, a list in the order of the outputs, and `framing.json`, how a
-    picture becomes the model's input. `keras.models.load_model` does not mind them.
-    """
-    model.save(path)
-    with zipfile.ZipFile(path, "a") as archive:
-        archive.writestr("classes.json", json.dumps(list(classes)))
-        archive.writestr("framing.json", json.dumps(dict(framing)))
-
-
-def read_model(folder: Path):
-    """(model, classes, framing) of a finished run.
-
-    Raises:
-        UserError: there is no run, or its model is damaged.
-    """
-    import keras
-
-    folder = Path(os.path.abspath(folder))
-    recover(folder)
-    path = folder / "model.keras"
-    if not path.exists():
-        raise UserError(f"{shown(folder)} is no finished run: it has no model.keras. `zoo finetune` writes one.")
-    try:
-        with zipfile.ZipFile(path) as archive:
-            classes, framing = (json.loads(archive.read(name)) for name in ("classes.json", "framing.json"))
-        return keras.models.load_model(path, compile=False), classes, framing
-    except (zipfile.BadZipFile, KeyError, ValueError, OSError, TypeError) as error:
-        raise UserError(f"{shown(path)} is damaged or was not written by `zoo finetune` ({error}).") from error
 
 
 def versions() -> dict[str, str]:

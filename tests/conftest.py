@@ -1,5 +1,6 @@
 """What every test gets: a cache folder of its own, a quiet TensorFlow, and the shared data where they are."""
 
+import contextlib
 import gc
 import os
 import tempfile
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from recipes import runtime
+from recipes import model_file, runtime
 
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"  # read when TensorFlow is imported, which is later than this
 
@@ -60,6 +61,21 @@ def pytest_collection_finish():
     gc.collect()
     gc.freeze()
     gc.set_threshold(200_000, 20, 100)
+
+
+@pytest.fixture(scope="session")
+def stranger():
+    """One process without this project for all runs of the session: to start one, as each command does, takes 8 s."""
+    with model_file.stranger() as process:
+        yield process
+
+
+@pytest.fixture(autouse=True)
+def shared_stranger(request, monkeypatch):
+    """Runs within a test's own process ask the session's; test_model_file.py has each run's own."""
+    if request.path.name == "test_model_file.py":
+        return
+    monkeypatch.setattr(model_file, "stranger", lambda: contextlib.nullcontext(request.getfixturevalue("stranger")))
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from recipes import runs
+from recipes import model_file, runs
 from recipes.errors import UserError
 
 
@@ -68,7 +68,7 @@ def test_a_file_in_the_place_of_the_folder(tmp_path):
 
 def test_no_run_to_read(tmp_path):
     with pytest.raises(UserError, match="is no finished run"):
-        runs.read_model(tmp_path)
+        model_file.read(tmp_path)
     (tmp_path / "model.keras").write_bytes(b"PK not a zip")
     with pytest.raises(UserError, match="is damaged"):
-        runs.read_model(tmp_path)
+        model_file.read(tmp_path)

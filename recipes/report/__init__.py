@@ -186,7 +186,7 @@ def _curves(history: list[dict], result: dict) -> list[dict]:
 def _choice(head: dict) -> list[dict]:
     """Cross-validated loss and accuracy of the head by what its kind chooses; nothing for fewer than two choices."""
     what = next((name for name in ("penalty", "scale") if name in head), None)
-    rows = sorted(head.get("path") or (), key=lambda row: row[what])
+    rows = sorted(head["path"], key=lambda row: row[what]) if what else []
     if len(rows) < 2:
         return []
     choices = _column(rows, what)

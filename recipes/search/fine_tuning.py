@@ -105,7 +105,7 @@ def train(job: dict, tell: Callable[[dict], None]) -> dict:
     from recipes import runtime
 
     runtime.start(job["seed"])
-    from recipes import finetune, runs
+    from recipes import finetune, model_file
     from recipes.evaluate import metrics
 
     recipe = dataclasses.replace(Recipe.from_dict(job["recipe"]), batch_size=job["batch_size"])
@@ -124,7 +124,7 @@ def train(job: dict, tell: Callable[[dict], None]) -> dict:
     finetune.learn(run)
     data, held_out = run.data, run.data.part("validation")
     scores = metrics(data.labels[held_out], finetune.predict(run)[held_out], data.classes)
-    runs.save_model(run.model, Path(job["model"]), data.classes, dataclasses.asdict(data.framing))
+    model_file.save(run.model, Path(job["model"]), data.classes, dataclasses.asdict(data.framing))
     return {"loss": scores["loss"], "accuracy": scores["accuracy"], "epoch": recipe.epochs}
 
 
