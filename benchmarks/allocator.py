@@ -13,7 +13,7 @@ import numpy as np
 
 
 def measure(keep: bool) -> None:
-    from recipes import runtime
+    from recipes.compute import runtime
 
     if keep:
         runtime.keep_memory()

@@ -23,7 +23,8 @@ import keras
 import numpy as np
 
 import zoo
-from recipes import runtime, training
+from recipes.compute import runtime
+from recipes.transfer import training
 from recipes.data import augment
 from recipes.data.images import Framing
 from zoo.progress import Progress

@@ -12,9 +12,11 @@ import shutil
 import tarfile
 from pathlib import Path
 
-from recipes import finetune, runs, runtime
-from recipes.config import Recipe
-from recipes.experiments import table
+from recipes import finetune
+from recipes.compute import runtime
+from recipes.settings.finetune import Recipe
+from recipes.runs.journal import table
+from recipes.runs.folder import say
 
 WEIGHTS = "weights/mobilenet_0.25_128_imagenet_uint8_dequantized.h5"
 FORMS = [(head, "average") for head in ("linear", "dropout", "hidden", "cosine")] + [("linear", "max"), ("linear", "both")]
@@ -76,7 +78,7 @@ def main() -> None:
                 "95 % interval": f"{low:.1%} to {high:.1%}", "chosen (first seed)": chosen,
                 "seconds a head": f"{result['seconds']['head']:.1f}",
             })  # fmt: skip
-            runs.say(table(rows))
+            say(table(rows))
 
 
 if __name__ == "__main__":

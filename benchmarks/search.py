@@ -28,6 +28,8 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from recipes.runs.folder import say, versions, write_json
+from recipes.search.study import open_study, trials
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 PARTS = ("heads", "kerastuner", "accuracy", "memory", "workers")
@@ -42,19 +44,20 @@ class Problem:
         from strategies import folder
 
         import zoo
-        from recipes import features, finetune
-        from recipes.config import Recipe
+        from recipes import finetune
+        from recipes.transfer import features
+        from recipes.settings.finetune import Recipe
         from recipes.data.dataset import prepare
-        from recipes.data.sources import scan
-        from recipes.features import POOLED, VIEWS
-        from recipes.strategies import probed
-        from recipes.trials import stratified
+        from recipes.data.sources.folder import scan_folder
+        from recipes.transfer.features import POOLED, VIEWS
+        from recipes.transfer.strategies import probed
+        from recipes.lecture.comparison import stratified
 
         name = {"cifar": "cifar-200"}.get(settings.folder, settings.folder)
         weights = str(settings.shared / "weights" / "mobilenet_v2_imagenet.h5")
         self.recipe = Recipe(folder(name, settings.shared, 0, False, settings.output / "data"), weights=weights)
         self.body = finetune.backbone(self.recipe)
-        self.data = prepare(scan(self.recipe.data), finetune.framing(self.body), 0.0, 0.0, 0)
+        self.data = prepare(scan_folder(self.recipe.data), finetune.framing(self.body), 0.0, 0.0, 0)
         test = self.data.part("test")
         self.pictures = self.data.part("train")
         self.test = np.random.default_rng(0).permutation(test)[:TEST]
@@ -77,7 +80,7 @@ class Problem:
         self.whole, self.tested = np.arange(count), np.arange(count, len(both))
 
     def trainer(self):
-        from recipes.search.trainer import HeadTrainer
+        from recipes.transfer.head_trainer import HeadTrainer
 
         return HeadTrainer(self.features, self.labels, self.train, self.held_out, self.classes)
 
@@ -89,7 +92,7 @@ class Problem:
 
     def one_pass(self) -> float:
         """Seconds for the training pictures through the network, one view each."""
-        from recipes import features
+        from recipes.transfer import features
         from zoo.progress import Progress
 
         samples = [(i, "centre") for i in self.pictures]
@@ -105,12 +108,12 @@ def run_trials(problem: Problem, folder: Path, trials: int, seen=lambda trial: N
     """A search as `zoo tune` makes it: (seconds, and by trial its settings and result)."""
     import keras_tuner
 
-    from recipes.search import loop, oracle, store
+    from recipes.search import loop, oracle
 
     start, done = time.monotonic(), {}
     hp = keras_tuner.HyperParameters()
     problem.read(hp)
-    study = store.open_study(folder / "trials.db", "benchmark", {})
+    study = open_study(folder / "trials.db", "benchmark", {})
     trainer = problem.trainer()
 
     def work(trial) -> dict:
@@ -124,7 +127,7 @@ def run_trials(problem: Problem, folder: Path, trials: int, seen=lambda trial: N
 
     loop.search(oracle.oracle("random", study, hp, trials, 0, EPOCHS), work)
     return {"seconds": time.monotonic() - start, "trials": done,
-            "failed": sum(record["state"] != "complete" for record in store.trials(study))}  # fmt: skip
+            "failed": sum(record["state"] != "complete" for record in trials(study))}  # fmt: skip
 
 
 def plain(settings, inputs, x, classes: int, steps: int):
@@ -162,7 +165,7 @@ class OnFeatures:
         return plain(settings, inputs, inputs, self.problem.classes, self.steps())
 
     def steps(self) -> int:
-        from recipes.search.trainer import BATCH
+        from recipes.transfer.head_trainer import BATCH
 
         return -(-len(self.problem.train) // BATCH)
 
@@ -170,7 +173,7 @@ class OnFeatures:
         import keras
         import numpy as np
 
-        from recipes.search.trainer import BATCH
+        from recipes.transfer.head_trainer import BATCH
 
         problem, (x, held_out) = self.problem, self.arrays[settings.cut]
         truth, counts = np.eye(problem.classes), np.bincount(problem.labels[problem.train])
@@ -185,7 +188,7 @@ class OnFeatures:
 def heads(settings, problem: Problem) -> dict:
     import numpy as np
 
-    from recipes.search.trainer import HeadTrainer
+    from recipes.transfer.head_trainer import HeadTrainer
 
     passed = problem.one_pass()
     with tempfile.TemporaryDirectory() as folder:
@@ -293,7 +296,7 @@ def memory(settings, problem: Problem) -> dict:
 
 
 def workers(settings, problem: Problem) -> dict:
-    from recipes.search import store
+    pass
 
     found = {}
     for count in (1, 2):
@@ -309,7 +312,7 @@ def workers(settings, problem: Problem) -> dict:
             (Path(folder) / "go").touch()
             for child in children:
                 child.wait()
-            records = store.trials(store.open_study(Path(folder) / "trials.db", "benchmark", {}))
+            records = trials(open_study(Path(folder) / "trials.db", "benchmark", {}))
             ends = [record["began"].timestamp() + record["seconds"] for record in records]
             found[count] = {
                 "trials": len(records), "seconds": max(ends) - min(record["began"].timestamp() for record in records),
@@ -323,8 +326,8 @@ def work_alone(settings, problem: Problem) -> None:
     """One of the workers: trains its head once, says so, and takes trials when all are ready."""
     import keras_tuner
 
-    from recipes.config import HeadSettings
-    from recipes.search import loop, oracle, store
+    from recipes.settings.finetune import HeadSettings
+    from recipes.search import loop, oracle
 
     folder, head, trainer = Path(settings.worker[0]), HeadSettings(kind="hidden", epochs=EPOCHS), problem.trainer()
     trainer.train(head, 0)
@@ -333,7 +336,7 @@ def work_alone(settings, problem: Problem) -> None:
         time.sleep(0.01)
     hp = keras_tuner.HyperParameters()
     hp.Int("number", 0, 10**6)
-    study = store.open_study(folder / "trials.db", "benchmark", {})
+    study = open_study(folder / "trials.db", "benchmark", {})
     loop.search(oracle.oracle("random", study, hp, 40, 0, EPOCHS),
                 lambda trial: {"loss": trainer.train(head, trial.seed, trial.report).loss})  # fmt: skip
 
@@ -361,17 +364,17 @@ def main() -> None:
     if settings.worker:
         os.sched_setaffinity(0, {int(settings.worker[1])})  # before TensorFlow counts the cores
 
-    from recipes import runs, runtime
+    from recipes.compute import runtime
 
     runtime.start(0)
     problem = Problem(settings)
     if settings.worker:
         return work_alone(settings, problem)
     result = {"part": settings.part, "folder": settings.folder} | globals()[settings.part](settings, problem)
-    result |= {"load": os.getloadavg()[0], "cores": os.cpu_count(), "machine": platform.machine(), "versions": runs.versions()}
+    result |= {"load": os.getloadavg()[0], "cores": os.cpu_count(), "machine": platform.machine(), "versions": versions()}
     path = settings.output / "search.json"
-    runs.write_json(path, [*(json.loads(path.read_text()) if path.exists() else []), result])
-    runs.say(json.dumps(result, indent=2))
+    write_json(path, [*(json.loads(path.read_text()) if path.exists() else []), result])
+    say(json.dumps(result, indent=2))
 
 
 if __name__ == "__main__":

@@ -17,10 +17,11 @@ from pathlib import Path
 import alembic.command  # noqa: F401  each worker needs it
 import keras_tuner
 
-from recipes import runs
-from recipes.experiments import table
-from recipes.search import loop, store
+from recipes.runs.journal import table
+from recipes.search import loop
 from recipes.search.oracle import oracle
+from recipes.runs.folder import write_csv
+from recipes.search.study import open_study
 
 EPOCHS = 20
 # (tuner, workers, trials that there are then)
@@ -41,7 +42,7 @@ def work(trial: loop.Trial) -> dict:
 
 
 def worker(storage: str | Path, name: str, tuner: str, trials: int, start, used) -> None:
-    study = store.open_study(storage, name, {})
+    study = open_study(storage, name, {})
     tuned = oracle(tuner, study, space(), trials, 0, EPOCHS)
     start.wait()
     began = time.process_time()
@@ -64,7 +65,7 @@ def measure(storage: str | Path, name: str, tuner: str, workers: int, trials: in
 
 def beats(storage: str | Path, count: int = 200) -> float:
     """Signs of life a second, of one worker."""
-    study = store.open_study(storage, f"beats {uuid.uuid4().hex}", {})
+    study = open_study(storage, f"beats {uuid.uuid4().hex}", {})
     with study.lock():
         row = study.add({}, 0, {}, {})
     began = time.monotonic()
@@ -89,7 +90,7 @@ def main() -> None:
                      "trials/s": count / seconds, "processor ms a trial": 1000 * used / count})  # fmt: skip
         there[tuner] = trials
         print(table(rows[-1:]).splitlines()[-1], flush=True)
-    runs.write_csv(arguments.output / "table.csv", rows)
+    write_csv(arguments.output / "table.csv", rows)
     print(f"\n{table(rows)}\n\nsigns of life: {beats(storage):.0f}/s by one worker")
 
 

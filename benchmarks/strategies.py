@@ -31,9 +31,10 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 
-from recipes import runs, runtime
-from recipes.evaluate import wilson
-from recipes.experiments import Experiment, mean_interval, table
+from recipes.compute import runtime
+from recipes.evaluation.metrics import wilson
+from recipes.runs.journal import Experiment, mean_interval, table
+from recipes.runs.folder import say
 
 TEST = 2_000
 KINDS = {"dogs": [(151, 269)], "mammals": [(102, 107), (147, 151), (269, 300), (330, 389)],
@@ -143,7 +144,7 @@ def _turned(key: tuple[Path, int]) -> bytes:
 
 
 def _recipe(data: Path, output: Path | None, backbone: str, strategy: str, seed: int, shared: Path):
-    from recipes.config import Recipe
+    from recipes.settings.finetune import Recipe
 
     model, alpha, size, weights = BACKBONES[backbone]
     path = None if strategy == "scratch" else str(shared / "weights" / weights)
@@ -167,8 +168,8 @@ def along(data: Path, backbone: str, seed: int, shared: Path) -> dict:
     """`large`, trained once; right answers and log-loss on test/ at each share of the way from the fitted head to its end."""
     from callbacks.averaging import interpolate
     from recipes import finetune
-    from recipes.evaluate import metrics
-    from recipes.strategies import SHARES, going
+    from recipes.evaluation.metrics import metrics
+    from recipes.transfer.strategies import SHARES, going
 
     recipe = _recipe(data, None, backbone, "large", seed, shared)
     run = finetune.begin(recipe)
@@ -217,13 +218,14 @@ def fine_tune(data: Path, body, seed: int, epochs: int = 20, rate: float = 2e-3,
 
     import zoo
     from callbacks.optimizers import LayerwiseRates, decayed_rates, get_optimizer
-    from recipes import finetune, training
+    from recipes import finetune
+    from recipes.transfer import training
     from recipes.data import augment
     from recipes.data.dataset import prepare
-    from recipes.data.sources import scan
+    from recipes.data.sources.folder import scan_folder
 
     keras.utils.set_random_seed(seed)
-    found = prepare(scan(data), finetune.framing(body), 0.0, 0.0, seed)
+    found = prepare(scan_folder(data), finetune.framing(body), 0.0, 0.0, seed)
     train, test = found.part("train"), found.part("test")
     model = zoo.new_head(body, len(found.classes))
     phases = (("pre_logits", 1, rate, 0.99, 25, 1.0), (None, epochs, rate / 2, 0.3, 5, spread))
@@ -267,7 +269,7 @@ def measure(settings, experiment: Experiment, folder_name: str, backbone: str, s
     run = baseline if strategy in BASELINES else ours
     result = once(settings, experiment, folder_name, backbone, strategy, seed,
                   lambda data: run(data, backbone, strategy, seed, settings.shared))  # fmt: skip
-    runs.say(f"{folder_name} {backbone} {strategy} seed {seed}: {result['right'] / result['images']:.1%} "
+    say(f"{folder_name} {backbone} {strategy} seed {seed}: {result['right'] / result['images']:.1%} "
              f"({result['chosen']}, {result['run seconds']:.0f} s)")  # fmt: skip
     return result
 
@@ -344,8 +346,8 @@ def main() -> None:
                     rows.append(row(name, backbone, FROZEN, [result["frozen"] for result in found]))
     average = means(rows)
     experiment.finish(rows, means=average)
-    runs.say("\nmean over all of them, and by how much it is behind the best on the folder where it is furthest behind:")
-    runs.say(table(average))
+    say("\nmean over all of them, and by how much it is behind the best on the folder where it is furthest behind:")
+    say(table(average))
 
 
 if __name__ == "__main__":

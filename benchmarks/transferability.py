@@ -5,7 +5,7 @@
 Backbones: what lies in `weights/` and the zoo knows, one of them cut where its file ends; not Inception v3, which takes as
 long as all others together. Folders: hymenoptera as it is; 10 pictures of each class of CIFAR-10 and of MNIST, judged on 20
 others; ImageNet's samples as animals or things, 100 to train on and 200 to judge. All see the central crop alone. The scores
-know the training part; they are compared with the accuracy, and the log-loss, of the logistic regression of `recipes.heads`
+know the training part; they are compared with the accuracy, and the log-loss, of the logistic regression of `recipes.transfer.logistic`
 on the validation part. Its own cross-validation inside the training part stands beside: what one would use if it cost
 nothing. The same command goes on where it was cut off.
 """
@@ -18,6 +18,7 @@ from collections import Counter
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from recipes.runs.folder import say
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -81,12 +82,12 @@ def work(folder: Path, weights: Path, model: str, file: str, options: dict, cut:
     import keras
 
     import zoo
-    from recipes import features, heads
+    from recipes.transfer import features, logistic
     from recipes.data.dataset import prepare
-    from recipes.data.sources import scan
-    from recipes.evaluate import metrics
+    from recipes.data.sources.folder import scan_folder
+    from recipes.evaluation.metrics import metrics
     from recipes.finetune import framing
-    from recipes.transferability import h_score, leave_one_out, logme
+    from recipes.transfer.transferability import h_score, leave_one_out, logme
 
     keras.backend.clear_session()
     if cut:
@@ -94,7 +95,7 @@ def work(folder: Path, weights: Path, model: str, file: str, options: dict, cut:
         zoo.load_weights(zoo.split(network, cut)[0], weights / file)
     else:
         network = zoo.new_head(zoo.get_model(model, weights=weights / file, num_classes=0, **options), 2)
-    data = prepare(scan(folder), framing(network), 0.2, 0.2, 0)
+    data = prepare(scan_folder(folder), framing(network), 0.2, 0.2, 0)
     train, judged = data.part("train"), data.part("validation")
     cut = (cut or "pre_logits") + features.POOLED
     cut = cut if network.get_layer(cut.removesuffix(features.POOLED)).output.ndim > 2 else cut.removesuffix(features.POOLED)
@@ -108,10 +109,10 @@ def work(folder: Path, weights: Path, model: str, file: str, options: dict, cut:
         seconds[name] = time.process_time() - start
     found["LOO accuracy"], brier = found.pop("leave_one_out")
     start = time.process_time()
-    head = heads.fit(x[None], [False], y, 0)
+    head = logistic.fit(x[None], [False], y, 0)
     seconds["logistic regression"] = time.process_time() - start
     best = min(head.path, key=lambda row: row["loss"])
-    truth = metrics(data.labels[judged], heads.probabilities(head, rows[len(train) :]), data.classes)
+    truth = metrics(data.labels[judged], logistic.probabilities(head, rows[len(train) :]), data.classes)
     return found | {
         "LOO Brier": -brier, "CV accuracy": best["accuracy"], "CV loss": -best["loss"],
         "accuracy": truth["accuracy"], "loss": truth["loss"], "processor": seconds,
@@ -124,8 +125,8 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("runs/transferability"))
     settings = Settings(**vars(parser.parse_args()))
 
-    from recipes import runs, runtime
-    from recipes.experiments import Experiment, table
+    from recipes.compute import runtime
+    from recipes.runs.journal import Experiment, table
     from zoo.weights.fetching import cache_folder
 
     runtime.start(0)
@@ -145,7 +146,7 @@ def main() -> None:
         for name, values in backbones.items():
             piece = partial(work, path, settings.shared / "weights", *values)
             found[folder, name] = experiment.once(f"{folder}, {name}", piece)
-            runs.say("{}, {}: {accuracy:.3f}".format(folder, name, **found[folder, name]))
+            say("{}, {}: {accuracy:.3f}".format(folder, name, **found[folder, name]))
     first = next(iter(found.values()))
     rows = []
     for score in (name for name in first if name not in ("accuracy", "loss", "processor", "seconds")):
@@ -157,9 +158,9 @@ def main() -> None:
                 taus[truth][folder] = float(kendalltau(*zip(*pairs, strict=True)).statistic)
         means = {f"mean, {truth}": sum(values.values()) / len(values) for truth, values in taus.items()}
         rows.append({"score": score} | taus["accuracy"] | means)
-    runs.say("\n" + table([{"backbone": name} | {f: found[f, name]["accuracy"] for f in folders} for name in backbones]))
+    say("\n" + table([{"backbone": name} | {f: found[f, name]["accuracy"] for f in folders} for name in backbones]))
     costs = {name: sum(result["processor"][name] for result in found.values()) / len(found) for name in first["processor"]}
-    runs.say("\nprocessor seconds, mean: " + ", ".join(f"{name} {value:.2f}" for name, value in costs.items()) + "\n")
+    say("\nprocessor seconds, mean: " + ", ".join(f"{name} {value:.2f}" for name, value in costs.items()) + "\n")
     everything = [{"folder": folder, "backbone": name} | result for (folder, name), result in found.items()]
     experiment.finish(rows, backbones=everything, processor_seconds=costs)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from recipes.errors import UserError
 
-# command: (settings in recipes.config, module whose `run` takes them, what it does)
+# command: (settings in recipes.settings.finetune, module whose `run` takes them, what it does)
 COMMANDS = {
     "finetune": ("Recipe", "recipes.finetune", "from a folder of images to a classifier with a report"),
     "tune": ("Tuning", "recipes.tune", "search over heads on features computed once, or over ways to fine-tune"),
@@ -18,11 +18,11 @@ COMMANDS = {
     "models": ("Models", "recipes.models", "all architectures and their weights"),
     "describe": ("Description", "recipes.describe", "an architecture layer by layer: shapes, costs, receptive fields"),
     "demo": ("Demo", "recipes.demo", "the main recipe on handwritten digits, with and without pretraining"),
-    "lenet_mnist": ("LenetMnist", "recipes.lenet_mnist", "train the LeNet-5 that ships with the zoo"),
-    "receptive_fields": ("ReceptiveFields", "recipes.receptive_fields", "convolutions by hand, and what each stage sees"),
-    "inspect_kernels": ("InspectKernels", "recipes.inspect_kernels", "learned kernels, and feature maps of a picture"),
-    "compare_optimizers": ("CompareOptimizers", "recipes.compare_optimizers", "which optimiser is best on your data"),
-    "compare_regularizers": ("CompareRegularizers", "recipes.compare_regularizers", "what closes the gap to the test"),
+    "lenet_mnist": ("LenetMnist", "recipes.lecture.lenet_mnist", "train the LeNet-5 that ships with the zoo"),
+    "receptive_fields": ("ReceptiveFields", "recipes.lecture.receptive_fields", "convolutions by hand, and what each stage sees"),
+    "inspect_kernels": ("InspectKernels", "recipes.lecture.inspect_kernels", "learned kernels, and feature maps of a picture"),
+    "compare_optimizers": ("CompareOptimizers", "recipes.lecture.compare_optimizers", "which optimiser is best on your data"),
+    "compare_regularizers": ("CompareRegularizers", "recipes.lecture.compare_regularizers", "what closes the gap to the test"),
 }
 
 
@@ -53,7 +53,7 @@ def _run(command: str, *arguments: str) -> int:
     if command not in COMMANDS:
         raise UserError(f"There is no command {command!r}: choose one of {', '.join(COMMANDS)}.")
     settings = _settings(command, list(arguments))
-    from recipes import runtime
+    from recipes.compute import runtime
 
     runtime.start(getattr(settings, "seed", 0))
     importlib.import_module(COMMANDS[command][1]).run(settings)
@@ -64,14 +64,14 @@ def _settings(command: str, arguments: list[str]):
     """The command's settings from its flags, on top of those of `--recipe FILE`."""
     import tyro
 
-    from recipes import config
+    from recipes.settings import finetune
 
-    kind, default = getattr(config, COMMANDS[command][0]), None
-    if kind is config.Recipe and "--recipe" in arguments:
+    kind, default = getattr(finetune, COMMANDS[command][0]), None
+    if kind is finetune.Recipe and "--recipe" in arguments:
         at = arguments.index("--recipe")
         if at + 1 == len(arguments):
             raise UserError("--recipe needs a file: a recipe.json.")
-        default = config.Recipe.load(Path(arguments[at + 1]))
+        default = finetune.Recipe.load(Path(arguments[at + 1]))
         del arguments[at : at + 2]
     if default is None:
         return tyro.cli(kind, prog=f"zoo {command}", args=arguments)

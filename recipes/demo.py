@@ -20,9 +20,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from recipes import finetune, runs
-from recipes.config import Demo, Recipe
+from recipes import finetune
+from recipes.settings.finetune import Demo, Recipe
 from recipes.errors import UserError
+from recipes.runs.folder import say
 
 BOX, FRAME = 20, 32  # MNIST's digits lie in a box of 20 pixels, and LeNet-5 sees 32
 
@@ -42,14 +43,14 @@ def run(settings: Demo) -> None:
     }  # fmt: skip
     accuracy = {}
     for name, recipe in recipes.items():
-        runs.say(f"\n{name}:")
+        say(f"\n{name}:")
         measured = json.loads((finetune.run(recipe) / "result.json").read_text())["metrics"]["test"]
         low, high = measured["accuracy_interval"]
         accuracy[name] = f"{measured['accuracy']:.1%} ({low:.1%} to {high:.1%})"
-    runs.say(f"\nTest accuracy after {settings.images} pictures of each digit, with 95 % interval:")
+    say(f"\nTest accuracy after {settings.images} pictures of each digit, with 95 % interval:")
     for name, value in accuracy.items():
-        runs.say(f"  {name:<22}{value}")
-    runs.say(f"Open {(settings.output / 'pretrained' / 'report.html').resolve()}")
+        say(f"  {name:<22}{value}")
+    say(f"Open {(settings.output / 'pretrained' / 'report.html').resolve()}")
 
 
 def write_digits(folder: Path, images: int, seed: int) -> Path:

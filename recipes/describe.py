@@ -11,9 +11,9 @@ import keras
 
 import zoo
 from recipes import models
-from recipes.config import Description
+from recipes.settings.finetune import Description
 from recipes.errors import UserError
-from recipes.runs import say
+from recipes.runs.folder import say
 from zoo import analysis
 
 

@@ -31,23 +31,26 @@ import zoo
 from callbacks.averaging import interpolate
 from callbacks.optimizers import RATES
 from callbacks.penalties import l2_sp
-from recipes import batch_norm, classifiers, features, heads, model_file, repeats, results, runs, training
-from recipes.config import Recipe, seconds
-from recipes.data import augment, labelled
+from recipes.runs import model_file
+from recipes.transfer import batch_norm, features, heads, logistic, repeats, results, training
+from recipes.settings.finetune import Recipe, seconds
+from recipes.data import augment
 from recipes.data.dataset import Dataset, prepare
 from recipes.data.images import Framing
-from recipes.data.sources import scan
+from recipes.data.sources.folder import scan_folder
 from recipes.errors import UserError
-from recipes.evaluate import tempered
-from recipes.features import POOLED, TEN_CROP, VIEWS
-from recipes.measure import measure
+from recipes.evaluation.metrics import tempered
+from recipes.transfer.features import POOLED, TEN_CROP, VIEWS
+from recipes.transfer.probes import measure
 from recipes.models import own_options
-from recipes.strategies import SHARES, STRATEGIES, Facts, Rehearsal, Strategy, auto, to_rehearse, tuned, within
+from recipes.transfer.strategies import Facts, Rehearsal, SHARES, STRATEGIES, Strategy, auto, to_rehearse, tuned, within
 from zoo import facts
 from zoo.heads import COSINE, shorten, standardized
 from zoo.progress import Progress
 from zoo.surgery import CLASSIFIER
 from zoo.weights import catalog
+from recipes.data.sources.labels import scan_labels
+from recipes.runs.folder import say, writing
 
 CLOSING = 20.0  # seconds for the start of Python before, and for writing model and report behind
 JUDGES, DIVISIONS = 50, 3  # of pictures that should judge a trial; in how many divisions of a small folder, at most
@@ -64,7 +67,7 @@ class Run:
     facts: Facts | None = None
     strategy: Strategy | None = None
     deadline: float = math.inf  # of training, as time.monotonic() counts
-    head: classifiers.Fitted | None = None
+    head: heads.Fitted | None = None
     history: list[dict] = field(default_factory=list)
     probabilities: np.ndarray | None = None  # (images, classes)
     repeats: dict | None = None  # what --seeds or --folds has given
@@ -106,7 +109,7 @@ def run(recipe: Recipe) -> Path:
     """
     start = time.monotonic()
     output = recipe.folder
-    with runs.writing(output) as folder:
+    with writing(output) as folder:
         run = begin(recipe)
         with model_file.stranger() as stranger:
             run.seconds["preparation"] = time.monotonic() - start
@@ -118,7 +121,7 @@ def run(recipe: Recipe) -> Path:
                 if run.facts.budget is not None:
                     run.facts = replace(run.facts, budget=run.deadline - time.monotonic())
                 run.strategy = chosen_strategy(recipe, run.model, run.data, run.facts)
-            runs.say(results.plan(run))
+            say(results.plan(run))
             learn(run)
             with run.timed("evaluation"):
                 run.probabilities = predict(run)
@@ -129,7 +132,7 @@ def run(recipe: Recipe) -> Path:
             results.write(run, folder, start, stranger)
     for state in run.states:
         shutil.rmtree(state, ignore_errors=True)
-    runs.say(results.summary(folder=output))
+    say(results.summary(folder=output))
     return output
 
 
@@ -141,7 +144,7 @@ def begin(recipe: Recipe) -> Run:
     """
     keras.utils.set_random_seed(recipe.seed)  # a network without weights is drawn, whatever this process drew before
     # before weights are fetched for a folder that is not there
-    found = labelled.scan(recipe.data, recipe.labels) if recipe.labels else scan(recipe.data)
+    found = scan_labels(recipe.data, recipe.labels) if recipe.labels else scan_folder(recipe.data)
     body = backbone(recipe)
     data = prepare(found, framing(body), recipe.validation, recipe.test, recipe.seed)
     batch_norm.check(recipe.batch_norm, len(data.part("train")), recipe.batch_size)
@@ -284,7 +287,7 @@ def _rehearse(run: Run) -> None:
         parts += [run.data.inner(recipe.seed + i, "test") for i in range(1, min(DIVISIONS, math.ceil(JUDGES / judges)))]
     truth = np.concatenate([part.labels[part.part("test")] for part in parts])
     while judges and (name := to_rehearse(run.facts, from_images)):
-        runs.say(f"trying {name} on {len(truth):,} training images held out:")
+        say(f"trying {name} on {len(truth):,} training images held out:")
         found = [_try(run, name, part) for part in parts]
         for share in found[0]:
             guess = np.concatenate([guesses[share] for guesses in found])
@@ -346,11 +349,11 @@ def fit_head(run: Run, rows, views: list[str]) -> None:
     stacked = rows[: len(views) * len(train)].reshape(len(views), len(train), -1)
     mirrored = [view.endswith("mirrored") for view in views]
     if run.recipe.tuned:
-        run.head = classifiers.fit_tuned(run.model, run.recipe.tuned, stacked, mirrored, labels[train], run.recipe.seed)
+        run.head = heads.fit_tuned(run.model, run.recipe.tuned, stacked, mirrored, labels[train], run.recipe.seed)
         run.history += run.head.history
         return
-    with Progress("head", heads.STEPS, "steps at most") as progress:
-        run.head = classifiers.fit(run.model, run.recipe.head, stacked, mirrored, labels[train], run.recipe.seed,
+    with Progress("head", logistic.STEPS, "steps at most") as progress:
+        run.head = heads.fit(run.model, run.recipe.head, stacked, mirrored, labels[train], run.recipe.seed,
                                    run.recipe.mirror == "auto", weights(run, train), progress.advance)  # fmt: skip
     run.history += run.head.history
 
@@ -359,7 +362,7 @@ def weights(run: Run, images: np.ndarray) -> np.ndarray | None:
     """How much each of these pictures counts with --balance: all of a class together as much as all of any other."""
     if run.recipe.balance == "none":
         return None
-    return heads.balanced(run.data.labels[images], len(run.data.classes))
+    return logistic.balanced(run.data.labels[images], len(run.data.classes))
 
 
 def train_phase(run: Run, phase, rows, views: list[str]) -> None:

@@ -15,9 +15,9 @@ import json
 import sys
 
 import zoo
-from recipes.config import Models
+from recipes.settings.finetune import Models
 from recipes.errors import UserError
-from recipes.runs import say
+from recipes.runs.folder import say
 from zoo import analysis, facts
 from zoo.weights import catalog
 from zoo.weights.catalog.entry import Entry

@@ -14,12 +14,13 @@ from pathlib import Path
 
 import numpy as np
 
-from recipes import model_file, runs
-from recipes.config import Prediction
+from recipes.runs import model_file
+from recipes.settings.finetune import Prediction
 from recipes.data.dataset import in_threads
 from recipes.data.images import Framing, ImageError, centre, read
 from recipes.errors import UserError, shown
 from zoo.heads import many_labels
+from recipes.runs.folder import say
 
 BATCH = 64
 
@@ -46,7 +47,7 @@ def run(settings: Prediction) -> None:
             guesses = model.predict(np.stack(pixels), batch_size=32, verbose=0)
             for path, guess in zip(good, guesses, strict=True):
                 named = _over_half(guess, classes) if many_labels(model) else _likeliest(guess, classes, settings.top)
-                runs.say(f"{shown(path)}  {named}")
+                say(f"{shown(path)}  {named}")
     if problems:
         raise UserError(f"{len(problems)} of {len(paths)} pictures could not be read: {'; '.join(problems[:20])}.")
 

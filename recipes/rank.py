@@ -35,18 +35,18 @@ import keras
 import numpy as np
 
 import zoo
-from recipes import runs
-from recipes.config import Ranking, Recipe, seconds
+from recipes.settings.finetune import Ranking, Recipe, seconds
 from recipes.data.dataset import prepare, training_files
-from recipes.data.sources import Folder, scan
+from recipes.data.sources.folder import Folder, scan_folder
 from recipes.errors import UserError, shown
-from recipes.experiments import Experiment, panels
+from recipes.runs.journal import Experiment, panels
 from recipes.finetune import backbone, framing
-from recipes.measure import measure, sample
+from recipes.transfer.probes import measure, sample
 from recipes.models import own_options
 from zoo import facts
 from zoo.weights import catalog
 from zoo.weights.fetching import at_hand
+from recipes.runs.folder import say
 
 MEASURED = ("accuracy", "low", "high", "logme", "images/s", "parameters", "MB")
 
@@ -74,11 +74,11 @@ def run(settings: Ranking) -> None:
             )  # fmt: skip
             passed, note = len(pictures.files) / found["images/s"], ""
             beside, pace = max(beside, found["seconds"] - passed), passed / multiply_adds(recipe)
-            runs.say("{}: accuracy {accuracy:.1%} ({low:.1%} to {high:.1%}), {images/s:.0f} images/s"
+            say("{}: accuracy {accuracy:.1%} ({low:.1%} to {high:.1%}), {images/s:.0f} images/s"
                      .format(named(recipe), **found))  # fmt: skip
         except (UserError, ValueError) as error:  # a sentence already
             found, note = dict.fromkeys(MEASURED), str(error)
-            runs.say(f"{named(recipe)}: {shown(note)}")
+            say(f"{named(recipe)}: {shown(note)}")
         values = {name: found[name] for name in MEASURED}
         rows.append({"candidate": named(recipe), "weights": os.path.basename(recipe.weights), **values, "note": note})
     _report(experiment, rows)
@@ -132,7 +132,7 @@ def multiply_adds(recipe: Recipe) -> float:
 
 def sampled(settings: Ranking) -> Folder:
     """The folder with a stratified sample of what `zoo finetune` would train on."""
-    recipe, folder = Recipe(settings.data, seed=settings.seed), scan(settings.data)
+    recipe, folder = Recipe(settings.data, seed=settings.seed), scan_folder(settings.data)
     files = training_files(folder, recipe.validation, recipe.test, recipe.seed)
     kept = sample(np.array([file.label for file in files]), settings.images, settings.seed)
     files = [dataclasses.replace(files[i], split="train") for i in kept]
@@ -186,7 +186,7 @@ def _report(experiment: Experiment, rows: list[dict]) -> None:
         row["note"] = "front"
     said = answer(measured)
     experiment.finish([*measured, *failed], answer=said, front=[row["candidate"] for row in best])
-    runs.say(f"\n{said}")
+    say(f"\n{said}")
 
 
 def _figure(rows: Sequence[Mapping], best: Sequence[Mapping]):

@@ -42,21 +42,25 @@ import keras_tuner
 import numpy as np
 
 import zoo
-from recipes import features, finetune, runs, runtime
-from recipes.config import FineTuneSettings, HeadSettings, Recipe, Tuning, size
+from recipes import finetune
+from recipes.compute import runtime
+from recipes.transfer import features
+from recipes.settings.finetune import FineTuneSettings, HeadSettings, Recipe, Tuning, size
 from recipes.data.dataset import Dataset, prepare
-from recipes.data.sources import Folder, scan
+from recipes.data.sources.folder import Folder, scan_folder
 from recipes.errors import UserError, shown
-from recipes.features import POOLED
-from recipes.search import events, fine_tuning, loop, space, store, workers
+from recipes.transfer.features import POOLED
+from recipes.search import fine_tuning, loop, space, tensorboard, workers
 from recipes.search.board import ENDED, Board, counted
 from recipes.search.fine_tuning import FineTuner
-from recipes.search.kept import Disk, Kept, logs
+from recipes.search.best_models import Disk, Kept, logs
 from recipes.search.oracle import oracle
 from recipes.search.results import finish, records, write_table
-from recipes.search.trainer import HeadTrainer
-from recipes.strategies import probed
+from recipes.transfer.head_trainer import HeadTrainer
+from recipes.transfer.strategies import probed
 from zoo.progress import interrupted
+from recipes.runs.folder import say
+from recipes.search.study import OWNER, Study, alone, open_study
 
 STORAGE, MARK = "trials.db", ".study"
 
@@ -103,17 +107,17 @@ def run(settings: Tuning) -> None:
         UserError: data, storage, output or an argument cannot be used, or no trial has a score.
     """
     start = time.monotonic()
-    found = scan(settings.data)
+    found = scan_folder(settings.data)
     with contextlib.ExitStack() as stack:
         owner = _hold(settings, stack)
         same = {name: getattr(settings, name) for name in ("scope", "tuner", "model", "epochs", "seed")}
-        study = store.open_study(settings.storage or settings.output / STORAGE, _name(settings), same)
+        study = open_study(settings.storage or settings.output / STORAGE, _name(settings), same)
         home = owner and _at_home(settings, study)
         search = _prepare(settings, found)
         study.claim(_identity(search))
         scope = over_heads(search) if settings.scope == "heads" else over_fine_tunings(search, _best_head(search, study))
         tuner = oracle(settings.tuner, study, scope.space, settings.trials, settings.seed, settings.epochs)
-        runs.say(_plan(search, study))
+        say(_plan(search, study))
         seconds = {"features": time.monotonic() - start}
         try:
             _run_trials(search, study, tuner, scope)
@@ -125,7 +129,7 @@ def run(settings: Tuning) -> None:
         if home:
             finish(search, study, scope, seconds)
         else:
-            runs.say(f"{counted(records(study))}. Table, report and winner: {study.optuna.user_attrs['home']['where']}")
+            say(f"{counted(records(study))}. Table, report and winner: {study.optuna.user_attrs['home']['where']}")
 
 
 def over_heads(search: Search) -> Scope:
@@ -168,7 +172,7 @@ def over_fine_tunings(search: Search, head: HeadSettings | None) -> Scope:
     return Scope(hps, tuner.work, tuner.winner)
 
 
-def _best_head(search: Search, study: store.Study) -> HeadSettings | None:
+def _best_head(search: Search, study: Study) -> HeadSettings | None:
     """Of the searches over heads on the same pictures in the same storage, the best head of the last features; what the
     first worker finds holds for this study.
     """
@@ -202,14 +206,14 @@ def _hold(settings: Tuning, stack: contextlib.ExitStack) -> bool:
     try:
         output.mkdir(parents=True, exist_ok=True)
         names = os.listdir(output)
-        if names and store.OWNER not in names:
+        if names and OWNER not in names:
             raise UserError(f"--output {shown(output)} holds files that no search wrote: choose a new or an empty folder.")
-        (output / store.OWNER).touch()  # first of all: from now on the folder is known as a search's
+        (output / OWNER).touch()  # first of all: from now on the folder is known as a search's
         settings.folder.mkdir(exist_ok=True)
     except OSError as error:
         raise UserError(f"--output {shown(output)} cannot be written ({error.strerror}): choose another.") from error
     try:
-        stack.enter_context(store.alone(output))
+        stack.enter_context(alone(output))
     except UserError:
         if settings.storage is None:
             raise
@@ -221,7 +225,7 @@ def _name(settings: Tuning) -> str:
     return settings.study or f"{settings.data.resolve().name} {settings.scope}"
 
 
-def _at_home(settings: Tuning, study: store.Study) -> bool:
+def _at_home(settings: Tuning, study: Study) -> bool:
     """Whether the results are this folder's: the study was begun in it, or the trials ended without their reaching a folder."""
     mark = settings.output / MARK
     with study.lock():
@@ -253,7 +257,7 @@ def _prepare(settings: Tuning, found: Folder) -> Search:
         features=4 * sum(widths) * len(views) * len(found.files), run=6 * body.count_params() + states,
         logs=logs(settings.trials, settings.epochs),
     )  # fmt: skip
-    runs.say(f"disk: at most {settings.disk} (--disk): {disk}; the rest for the {settings.keep} best models.")
+    say(f"disk: at most {settings.disk} (--disk): {disk}; the rest for the {settings.keep} best models.")
     data = prepare(found, frame, settings.validation, settings.test, settings.seed)
     train, held_out = data.part("train"), data.inner(settings.seed).part("validation")
     return Search(settings, finetune.new_head(recipe, body, data), data, train, held_out, cuts, views, disk)
@@ -274,7 +278,7 @@ def _identity(search: Search) -> dict:
     } | ({"batch size": search.settings.batch_size} if search.settings.scope == "finetune" else {})
 
 
-def _plan(search: Search, study: store.Study) -> str:
+def _plan(search: Search, study: Study) -> str:
     """What is about to happen."""
     settings, data = search.settings, search.data
     unseen = ", ".join(f"{len(data.part(name)):,} {name}" for name in ("validation", "test") if len(data.part(name)))
@@ -294,7 +298,7 @@ def _plan(search: Search, study: store.Study) -> str:
     return "\n".join(lines)
 
 
-def _run_trials(search: Search, study: store.Study, tuner, scope: Scope) -> None:
+def _run_trials(search: Search, study: Study, tuner, scope: Scope) -> None:
     """All that are left, here or in processes of their own."""
     settings = search.settings
 
@@ -310,7 +314,7 @@ def _run_trials(search: Search, study: store.Study, tuner, scope: Scope) -> None
         if settings.tensorboard and search.disk.left > 0:
             rows = [{"epoch": epoch, "loss": loss} for epoch, loss in record["history"]]
             scores = {f"best {name}": value for name, value in record["result"].items()}
-            events.write(settings.folder / "tensorboard" / f"trial {record['trial']}", record["values"], rows, scores)
+            tensorboard.write(settings.folder / "tensorboard" / f"trial {record['trial']}", record["values"], rows, scores)
 
     gpus = runtime.gpus()
     count = settings.workers or max(1, len(gpus))

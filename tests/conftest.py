@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from recipes import model_file, runtime
+from recipes.compute import runtime
+from recipes.runs import model_file
 
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"  # read when TensorFlow is imported, which is later than this
 

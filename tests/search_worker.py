@@ -13,8 +13,9 @@ from pathlib import Path
 import alembic.command  # noqa: F401  imported once, before the workers part
 import keras_tuner
 
-from recipes.search import loop, store
+from recipes.search import loop
 from recipes.search.oracle import oracle
+from recipes.search import study as study_of
 
 
 def space() -> keras_tuner.HyperParameters:
@@ -66,9 +67,9 @@ def run(storage, log, trials, sleep=0.01, hangs_in=0, dies=None, machine=None, a
         return {"loss": score(trial.hyperparameters.values)}
 
     if machine:
-        store.BEAT, store.GRACE, store._machine = 1, 4, lambda: machine
+        study_of.BEAT, study_of.GRACE, study_of._machine = 1, 4, lambda: machine
     time.sleep(max(0.0, at - time.time()))
-    study = store.open_study(storage, "numbers", {"data": "none"})
+    study = study_of.open_study(storage, "numbers", {"data": "none"})
     if dies:
         _die(study._storage, *dies)
     loop.search(oracle(tuner, study, small_space() if tuner == "grid" else space(), trials, 0, epochs=9), work)

@@ -17,11 +17,12 @@ from helpers import ROOT, digits_folder, pixels, python
 from PIL import Image
 from test_report import Page
 
-from recipes import cli, features, finetune, training
-from recipes.config import Recipe
+from recipes import cli, finetune
+from recipes.transfer import features, training
+from recipes.settings.finetune import Recipe
 from recipes.data import augment
 from recipes.data.images import Framing
-from recipes.strategies import Phase
+from recipes.transfer.strategies import Phase
 
 SETTINGS = ("none", "crops", "alexnet", "modern")
 

@@ -5,7 +5,7 @@ import multiprocessing
 import numpy as np
 import pytest
 
-from recipes.cache import Store
+from recipes.data.store import Store
 from recipes.errors import UserError
 
 ROWS = np.arange(24, dtype="float32").reshape(4, 2, 3)

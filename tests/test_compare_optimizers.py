@@ -12,11 +12,12 @@ from helpers import array
 
 import zoo
 from callbacks.optimizers import OPTIMIZERS, RATES
-from recipes import cli, compare_optimizers, config, demo, finetune, trials
-from recipes.config import CompareOptimizers, Recipe
+from recipes import cli, demo, finetune
+from recipes.lecture import compare_optimizers, comparison
+from recipes.settings.finetune import CompareOptimizers, Optimizer, Recipe
 from recipes.data.images import Framing
-from recipes.experiments import Experiment
-from recipes.training import Batches
+from recipes.runs.journal import Experiment
+from recipes.transfer.training import Batches
 from zoo.progress import Progress
 
 
@@ -47,7 +48,7 @@ def finished(some, digits, tmp_path_factory) -> CompareOptimizers:
 
 
 def test_names_are_the_same_everywhere():
-    assert list(OPTIMIZERS) == list(RATES) == list(typing.get_args(config.Optimizer))
+    assert list(OPTIMIZERS) == list(RATES) == list(typing.get_args(Optimizer))
 
 
 @pytest.mark.slow
@@ -112,7 +113,7 @@ class TestTrials:
 
     @pytest.mark.parametrize("optimizer", ["momentum", "adagrad"])
     def test_each_starts_as_a_new_model_and_optimizer_would(self, optimizer):
-        trial = trials.Trials(zoo.lenet5, optimizer)
+        trial = comparison.Trials(zoo.lenet5, optimizer)
         trial.train(self.batches(5), 5, 0.05, 2)
         trial.train(self.batches(1), 1, 0.01, 2)
         keras.utils.set_random_seed(1)
@@ -123,7 +124,7 @@ class TestTrials:
             np.testing.assert_array_equal(array(one), array(other))
 
     def test_dropout_and_penalty_start_from_the_same_weights_and_repeat_their_masks(self):
-        trial = trials.Trials(zoo.lenet5, "sgd", dropout=0.5, l2=0.01)
+        trial = comparison.Trials(zoo.lenet5, "sgd", dropout=0.5, l2=0.01)
         first = trial.train(self.batches(0), 0, 0.01, 1)
         trial.train(self.batches(1), 1, 0.01, 1)
         assert trial.train(self.batches(0), 0, 0.01, 1) == first
@@ -140,7 +141,7 @@ class TestTrials:
         assert trial.model.output_shape == (None, 7)
 
     def test_the_loss_without_penalties_is_the_one_that_is_scored(self):
-        trial = trials.Trials(zoo.lenet5, "sgd", l2=0.01)
+        trial = comparison.Trials(zoo.lenet5, "sgd", l2=0.01)
         history = trial.train(self.batches(0), 0, 0.0, 1)
         kernels = [array(w) for w in trial.model.weights if w.name == "kernel"]
         assert history["loss"][0] - history["log_loss"][0] == pytest.approx(
@@ -150,17 +151,17 @@ class TestTrials:
 
 def test_every_beginning_of_the_order_has_the_classes_in_proportion():
     labels = np.array(["a"] * 60 + ["b"] * 20)
-    order = trials.stratified(labels, np.random.default_rng(0))
+    order = comparison.stratified(labels, np.random.default_rng(0))
     assert sorted(order) == list(range(80))
     for count in range(1, 81):
         assert abs((labels[order[:count]] == "b").sum() - count / 4) <= 1
-    assert (order != trials.stratified(labels, np.random.default_rng(1))).any()
+    assert (order != comparison.stratified(labels, np.random.default_rng(1))).any()
 
 
 class TestPictures:
     def parts(self, data, **options):
         options = {"images": 100, "held_out": 50, "test": True} | options
-        found = trials.pictures(data, Framing(32, 32, 1), 0, **options)
+        found = comparison.pictures(data, Framing(32, 32, 1), 0, **options)
         return {part: found.paths if part is None else [found.paths[i] for i in found.part(part)]
                 for part in ("train", "validation", "test")}  # fmt: skip
 
@@ -189,15 +190,15 @@ class TestPictures:
 def test_the_verdict_keeps_to_the_intervals():
     """Student's t for two degrees of freedom is 4.3027: means of 0.9, 0.8, 0.5 with half widths of 0.0248."""
     scores = {"a": [0.89, 0.9, 0.91], "b": [0.79, 0.8, 0.81], "c": [0.49, 0.5, 0.51]}
-    assert trials.verdict(scores, "accuracy") == (
+    assert comparison.verdict(scores, "accuracy") == (
         "a has the best accuracy, 0.9 (95 % interval 0.8752 to 0.9248), and no other interval reaches it."
     )
     scores["b"] = [0.86, 0.87, 0.88]
-    assert "a has the best accuracy" in trials.verdict(scores, "accuracy")
-    assert "its interval overlaps with that of b: these data" in trials.verdict(scores, "accuracy")
-    assert trials.verdict(scores | {"c": [0.1, None, 0.2]}, "loss", min).startswith("b has the best loss, 0.87 ")
-    assert "a single seed gives no interval" in trials.verdict({"a": [0.5], "b": [0.4]}, "accuracy")
-    assert trials.verdict({"a": [None]}, "loss", min) == "No loss can be compared: every one has diverged."
+    assert "a has the best accuracy" in comparison.verdict(scores, "accuracy")
+    assert "its interval overlaps with that of b: these data" in comparison.verdict(scores, "accuracy")
+    assert comparison.verdict(scores | {"c": [0.1, None, 0.2]}, "loss", min).startswith("b has the best loss, 0.87 ")
+    assert "a single seed gives no interval" in comparison.verdict({"a": [0.5], "b": [0.4]}, "accuracy")
+    assert comparison.verdict({"a": [None]}, "loss", min) == "No loss can be compared: every one has diverged."
 
 
 @pytest.mark.slow
@@ -209,7 +210,7 @@ class TestFinetune:
     def test_the_default_rate_is_scaled_to_the_optimizer(self, flags, name, rate, digits):
         recipe = Recipe(digits, model="lenet5", strategy="large", **flags)
         model = zoo.new_head(finetune.backbone(recipe), 10)
-        data = trials.pictures(digits, finetune.framing(model), 0, 100, 50, test=False)
+        data = comparison.pictures(digits, finetune.framing(model), 0, 100, 50, test=False)
         (phase,) = finetune.chosen_strategy(recipe, model, data, finetune.known_facts(recipe, model, data, 0.0)).phases
         assert phase.optimizer == name and phase.learning_rate == pytest.approx(rate)
 

@@ -9,9 +9,10 @@ import pytest
 from comparisons import goes_on_to_the_same_table, journal, table
 from helpers import array
 
-from recipes import cli, compare_regularizers, demo, trials
-from recipes.compare_regularizers import METHODS, shifted
-from recipes.config import CompareRegularizers
+from recipes import cli, demo
+from recipes.lecture import compare_regularizers, comparison
+from recipes.lecture.compare_regularizers import METHODS, shifted
+from recipes.settings.finetune import CompareRegularizers
 from recipes.data.images import Framing
 
 FEW = {"L2": (1e-4, 10.0), "dropout": (0.2, 0.9), "early stopping": (1,), "augmentation": (1,)}
@@ -88,7 +89,7 @@ def test_bad_flags_are_one_sentence(arguments, sentence, digits, tmp_path, capsy
 
 
 def test_pictures_are_moved_and_their_border_is_drawn_out(digits):
-    data = trials.pictures(digits, Framing(32, 32, 1), 0, 20, 20, test=False)
+    data = comparison.pictures(digits, Framing(32, 32, 1), 0, 20, 20, test=False)
     images = data.part("train")
     original = data.pixels[images[:1]][0].astype(int)
     rng, first = np.random.default_rng(0), np.zeros(60, int)

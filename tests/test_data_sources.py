@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from recipes.data.sources import File, scan
+from recipes.data.sources.folder import File, scan_folder
 from recipes.errors import UserError, shown
 
 PROJECT = Path(__file__).parents[1]
@@ -35,7 +35,7 @@ def paths(folder):
 
 def refusal(root):
     with pytest.raises(UserError) as caught:
-        scan(root)
+        scan_folder(root)
     message = str(caught.value)
     assert message.isprintable()
     return message
@@ -50,7 +50,7 @@ def the_finding(folder, word):
 
 
 def test_class_folders(tmp_path):
-    folder = scan(make(tmp_path, "b/2.JPG", "b/10", "a/1.jfif", "a/notes.txt"))
+    folder = scan_folder(make(tmp_path, "b/2.JPG", "b/10", "a/1.jfif", "a/notes.txt"))
     assert folder.root == tmp_path and folder.classes == ("a", "b")
     expected = [("a/1.jfif", "a"), ("a/notes.txt", "a"), ("b/10", "b"), ("b/2.JPG", "b")]
     assert folder.files == tuple(File(path, label, "") for path, label in expected)
@@ -60,7 +60,7 @@ def test_class_folders(tmp_path):
 @pytest.mark.parametrize("validation", ["val", "valid", "Validation"])
 def test_split_folders(tmp_path, validation):
     make(tmp_path, "test/a/1", "test/b/1", f"{validation}/a/1", f"{validation}/b/1", "Train/a/1", "Train/b/1")
-    folder = scan(str(tmp_path))
+    folder = scan_folder(str(tmp_path))
     assert folder.classes == ("a", "b")
     expected = {"train": "Train", "validation": validation, "test": "test"}
     assert [(file.split, file.path) for file in folder.files] == [
@@ -71,7 +71,7 @@ def test_split_folders(tmp_path, validation):
 def test_files_beside_the_folders_are_left_out(tmp_path):
     make(tmp_path, "README.txt", "train/list.csv", "train/a/1", "train/b/1")
     expected = [(name, "lies outside the class folders") for name in ("README.txt", "train/list.csv")]
-    assert list(scan(tmp_path).left_out) == expected
+    assert list(scan_folder(tmp_path).left_out) == expected
 
 
 def test_roots_that_are_none(tmp_path):
@@ -123,7 +123,7 @@ def test_unknown_classes_of_a_split_are_refused(tmp_path):
 
 
 def test_missing_classes_of_a_split_are_stated(tmp_path):
-    folder = scan(make(tmp_path, "train/a/1", "train/b/1", "train/c/1", "val/b/1"))
+    folder = scan_folder(make(tmp_path, "train/a/1", "train/b/1", "train/c/1", "val/b/1"))
     assert folder.classes == ("a", "b", "c")
     assert folder.findings == ("val/ has no pictures of some classes: a, c.",)
 
@@ -134,13 +134,13 @@ def test_missing_classes_of_a_split_are_stated(tmp_path):
 def test_hidden_and_system_files_are_ignored_at_every_depth(tmp_path):
     make(tmp_path, "a/1.jpg", "a/._1.jpg", "a/.ipynb_checkpoints/1.jpg", "a/Thumbs.db", "a/sub/desktop.ini")
     make(tmp_path, "a/sub/2.jpg", "b/1.jpg", "__MACOSX/a/._1.jpg", ".git/x", ".DS_Store")
-    folder = scan(tmp_path)
+    folder = scan_folder(tmp_path)
     assert folder.classes == ("a", "b") and paths(folder) == ["a/1.jpg", "a/sub/2.jpg", "b/1.jpg"]
     assert the_finding(folder, "ignored").startswith("Hidden or system files and folders, ignored: 7 ")
 
 
 def test_nested_folders_are_merged_and_stated(tmp_path):
-    folder = scan(make(tmp_path, "a/1", "a/x/2", "a/x/y/3", "b/1"))
+    folder = scan_folder(make(tmp_path, "a/1", "a/x/2", "a/x/y/3", "b/1"))
     assert paths(folder) == ["a/1", "a/x/2", "a/x/y/3", "b/1"] and {file.label for file in folder.files} == {
         "a",
         "b",
@@ -156,7 +156,7 @@ def test_only_regular_files_are_candidates(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # names of sockets are short
     with socket.socket(socket.AF_UNIX) as server:
         server.bind("a/socket.jpg")
-        folder = scan(tmp_path)
+        folder = scan_folder(tmp_path)
     assert paths(folder) == ["a/1", "b/1"]
     assert dict(folder.left_out) == {
         "a/dangling.jpg": "is a link to what does not exist",
@@ -169,7 +169,7 @@ def test_only_regular_files_are_candidates(tmp_path, monkeypatch):
 @pytest.mark.parametrize("name", [b"caf\xe9.jpg", b"a*[?].jpg", b"line\nbreak.jpg"])
 def test_odd_names_work(tmp_path, name):
     name = os.fsdecode(name)
-    folder = scan(make(tmp_path, f"a/{name}", f"{name}/1"))
+    folder = scan_folder(make(tmp_path, f"a/{name}", f"{name}/1"))
     assert folder.files[1 if name < "a" else 0].path in (f"a/{name}", f"{name}/1")
     assert sorted(paths(folder)) == sorted([f"a/{name}", f"{name}/1"])
     assert all((tmp_path / path).read_bytes() == os.fsencode(path) for path in paths(folder))
@@ -184,7 +184,7 @@ def test_names_that_look_the_same_are_stated(tmp_path):
     make(tmp_path, f"{composed}/1", f"{split}/1", "Dog/1", "dog/1", "cat/1")
     if len(os.listdir(tmp_path)) < 5:
         pytest.skip("this file system takes these names for the same")
-    folder = scan(tmp_path)
+    folder = scan_folder(tmp_path)
     assert len(folder.classes) == 5 and len(folder.findings) == 2
     assert "'caf\\xe9'" in the_finding(folder, "caf") and "'cafe\\u0301'" in the_finding(folder, "caf")
     assert "'Dog', 'dog'" in the_finding(folder, "dog")
@@ -206,7 +206,7 @@ def test_link_loops_end_and_are_stated(tmp_path):
     os.symlink("../..", tmp_path / "a/sub/parent")
     os.symlink("../b", tmp_path / "a/other_class")
     os.symlink(".", tmp_path / "root")
-    folder = scan(tmp_path)
+    folder = scan_folder(tmp_path)
     assert paths(folder) == ["a/1", "a/sub/2", "b/1"] and folder.classes == ("a", "b")
     assert the_finding(folder, "reached before").count(", ") == 5  # all five links are named
 
@@ -217,7 +217,7 @@ def test_links_to_folders_and_files_are_followed_and_stated(tmp_path):
     os.symlink("../store/b", root / "b")
     os.symlink("../../store/more", root / "a/more")
     os.symlink("../../store/3", root / "a/3")
-    folder = scan(root)
+    folder = scan_folder(root)
     assert paths(folder) == ["a/1", "a/3", "a/more/2", "b/1"]
     assert "Links to folders: b, a/more." in folder.findings
 
@@ -227,7 +227,7 @@ def test_a_file_counts_once_in_a_class(tmp_path):
     os.link(tmp_path / "a/1", tmp_path / "a/hard")
     os.symlink("1", tmp_path / "a/soft")
     os.link(tmp_path / "a/1", tmp_path / "b/hard")
-    folder = scan(tmp_path)
+    folder = scan_folder(tmp_path)
     assert paths(folder) == ["a/1", "b/1", "b/hard"]
     assert the_finding(folder, "already holds").endswith(": 2.")
 
@@ -294,6 +294,6 @@ def test_every_folder_is_listed_and_every_entry_looked_at_once(tmp_path, monkeyp
     listings, looks = [], []
     monkeypatch.setattr(os, "scandir", lambda path, real=os.scandir: listings.append(path) or real(path))
     monkeypatch.setattr(os, "stat", lambda path, real=os.stat: looks.append(path) or real(path))
-    assert len(scan(tmp_path).files) == 200
+    assert len(scan_folder(tmp_path).files) == 200
     assert len(listings) == len(set(listings)) == 201
     assert len(looks) == len(set(looks)) == 401

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from recipes.data.distortions import Distortion, _field, distort
+from recipes.lecture.distortions import Distortion, _field, distort
 
 SIZE = 32
 

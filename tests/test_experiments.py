@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from recipes.errors import UserError
-from recipes.experiments import Experiment, mean_interval, table
+from recipes.runs.journal import Experiment, mean_interval, table
 
 
 @dataclass(frozen=True)

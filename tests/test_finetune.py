@@ -19,10 +19,12 @@ import pytest
 from helpers import digits_folder, unprivileged
 from PIL import Image
 
-from recipes import cli, finetune, runs, runtime
-from recipes.config import Recipe
+from recipes import cli, finetune
+from recipes.compute import runtime
+from recipes.settings.finetune import Recipe
 from recipes.errors import UserError
 from zoo.progress import Progress
+from recipes.runs.folder import writing
 
 FILES = {"model.keras", "result.json", "report.html", "recipe.json", "files.csv", "history.csv"}
 
@@ -281,7 +283,7 @@ def test_bad_input_is_one_sentence_and_status_2(kind, arguments, sentence, digit
 def test_weights_of_another_architecture(digits, tmp_path, capsys):
     import zoo
 
-    zoo.mobilenet(alpha=0.25, num_classes=10).save_weights(tmp_path / "other.weights.h5")
+    zoo.architectures.mobilenet(alpha=0.25, num_classes=10).save_weights(tmp_path / "other.weights.h5")
     code = cli.main(["finetune", str(digits), "--model", "lenet5", "--weights", str(tmp_path / "other.weights.h5"),
                      "--output", str(tmp_path / "run")])  # fmt: skip
     assert code == 2
@@ -293,7 +295,7 @@ def test_no_permission_to_write():
     folder.chmod(0o555)
     try:
         with unprivileged(), pytest.raises(UserError, match=r"^--output .*/run cannot be written \(Permission denied\)"):
-            runs.writing(folder / "run").__enter__()
+            writing(folder / "run").__enter__()
     finally:
         folder.rmdir()
 

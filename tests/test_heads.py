@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from recipes import heads
+from recipes.transfer import logistic
 
 
 def problem(images=120, features=20, classes=3, noise=2.0, seed=0):
@@ -21,10 +21,10 @@ def test_minimum_is_that_of_scikit_learn(penalty, views):
     x, labels = problem()
     stacked = np.stack([x, x[:, ::-1]])[:views]
     everything = np.ones((1, len(labels)), bool)
-    kernel, bias = heads._solve(stacked, labels, everything, np.array([penalty]), lambda: None)
+    kernel, bias = logistic._solve(stacked, labels, everything, np.array([penalty]), lambda: None)
     flat, many = stacked.reshape(-1, x.shape[1]), np.tile(labels, views)
     reference = LogisticRegression(C=1 / (penalty * len(many)), tol=1e-8, max_iter=10_000).fit(flat.astype(float), many)
-    ours = heads._softmax(flat @ kernel[0] + bias[0])
+    ours = logistic._softmax(flat @ kernel[0] + bias[0])
     np.testing.assert_allclose(ours, reference.predict_proba(flat), atol=3e-3)
 
 
@@ -32,10 +32,10 @@ def test_problems_solved_together_are_those_solved_alone():
     x, labels = problem()
     used = np.random.default_rng(1).random((4, len(labels))) < 0.7
     penalties = np.array([1.0, 0.1, 0.01, 0.001])
-    kernels, biases = heads._solve(x[None], labels, used, penalties, lambda: None)
+    kernels, biases = logistic._solve(x[None], labels, used, penalties, lambda: None)
     for i in range(4):
-        kernel, bias = heads._solve(x[None], labels, used[i : i + 1], penalties[i : i + 1], lambda: None)
-        together, alone = heads._softmax(x @ kernels[i] + biases[i]), heads._softmax(x @ kernel[0] + bias[0])
+        kernel, bias = logistic._solve(x[None], labels, used[i : i + 1], penalties[i : i + 1], lambda: None)
+        together, alone = logistic._softmax(x @ kernels[i] + biases[i]), logistic._softmax(x @ kernel[0] + bias[0])
         np.testing.assert_allclose(together, alone, atol=5e-3)
 
 
@@ -44,7 +44,7 @@ def test_cross_validation_never_sees_the_pictures_it_judges():
     """With labels at random, an honest score is chance; one fold that leaks would be near 1."""
     rng = np.random.default_rng(0)
     x, labels = rng.normal(size=(400, 300)).astype("float32"), rng.permutation(np.arange(400) % 2)
-    head = heads.fit(np.stack([x, x]), [False, True], labels, seed=0)
+    head = logistic.fit(np.stack([x, x]), [False, True], labels, seed=0)
     assert all(abs(row["accuracy"] - 0.5) < 0.1 for row in head.path)
 
 
@@ -52,28 +52,28 @@ def test_cross_validation_never_sees_the_pictures_it_judges():
 def test_mirror_images_that_mislead_are_left_out():
     x, labels = problem(images=200, classes=2, noise=1.0)
     misleading = -x  # mirrored, each class looks like the other
-    assert not heads.fit(np.stack([x, misleading]), [False, True], labels, seed=0).mirrored
-    assert heads.fit(np.stack([x, misleading]), [False, True], labels, seed=0, choose_mirror=False).mirrored
+    assert not logistic.fit(np.stack([x, misleading]), [False, True], labels, seed=0).mirrored
+    assert logistic.fit(np.stack([x, misleading]), [False, True], labels, seed=0, choose_mirror=False).mirrored
 
 
 def test_scale_and_offset_of_the_features_do_not_matter():
     x, labels = problem()
-    one = heads.fit(x[None], [False], labels, seed=0)
-    other = heads.fit(1000 * x[None] + 50, [False], labels, seed=0)
+    one = logistic.fit(x[None], [False], labels, seed=0)
+    other = logistic.fit(1000 * x[None] + 50, [False], labels, seed=0)
     assert one.penalty == other.penalty
     np.testing.assert_allclose(
-        heads.probabilities(one, x), heads.probabilities(other, 1000 * x + 50), atol=0.02
+        logistic.probabilities(one, x), logistic.probabilities(other, 1000 * x + 50), atol=0.02
     )
 
 
 def test_two_images_of_a_class_are_enough():
     x, labels = problem(images=4, classes=2, noise=0.1)
-    head = heads.fit(x[None], [False], labels, seed=0)
+    head = logistic.fit(x[None], [False], labels, seed=0)
     assert head.folds == 2
-    assert (heads.probabilities(head, x).argmax(axis=1) == labels).all()
+    assert (logistic.probabilities(head, x).argmax(axis=1) == labels).all()
 
 
 def test_same_seed_same_head():
     x, labels = problem()
-    one, two = (heads.fit(x[None], [False], labels, seed=3) for _ in range(2))
+    one, two = (logistic.fit(x[None], [False], labels, seed=3) for _ in range(2))
     np.testing.assert_array_equal(one.kernel, two.kernel)

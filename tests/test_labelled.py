@@ -10,8 +10,8 @@ from helpers import digits_folder
 from sklearn import metrics as reference
 
 from recipes import cli
-from recipes.data.labelled import scan
-from recipes.evaluate import average_precision, metrics
+from recipes.data.sources.labels import scan_labels
+from recipes.evaluation.metrics import average_precision, metrics
 
 LABELS = {"even": lambda n: n % 2 == 0, "large": lambda n: n > 4, "round": lambda n: n in (0, 6, 8, 9)}
 
@@ -58,13 +58,13 @@ def test_a_run_predicts_reports_and_says_every_class_over_one_half(digits, tmp_p
 
 
 def test_both_forms_of_the_file_say_the_same(digits, tmp_path):
-    one = scan(digits, digits.parent / "labels.csv")
+    one = scan_labels(digits, digits.parent / "labels.csv")
     lines = ["path,split," + ",".join(LABELS)]
     for path in sorted(digits.glob("*/*.png")):
         flags = ",".join(str(int(has(int(path.parent.name)))) for has in LABELS.values())
         lines.append(f"{path.relative_to(digits).as_posix()},VAL,{flags}")
     (tmp_path / "columns.csv").write_text("\n".join(lines))
-    other = scan(digits, tmp_path / "columns.csv")
+    other = scan_labels(digits, tmp_path / "columns.csv")
     assert one.classes == other.classes == ("even", "large", "round")
     assert [(file.path, file.label) for file in one.files] == [(file.path, file.label) for file in other.files]
     assert {file.split for file in one.files} == {""} and {file.split for file in other.files} == {"validation"}

@@ -14,8 +14,9 @@ from helpers import ROOT, array
 from PIL import Image
 
 import zoo
-from recipes import cli, demo, receptive_fields
-from recipes import inspect_kernels as kernels
+from recipes import cli, demo
+from recipes.lecture import receptive_fields
+from recipes.lecture import inspect_kernels
 from zoo import analysis
 
 MAP = ROOT / "docs" / "lecture.md"
@@ -190,7 +191,7 @@ def test_a_field_that_is_not_what_it_is_said_to_be_would_show():
 
 
 def test_positive_kernels_average():
-    model = zoo.mobilenet(0.25, num_classes=0, input_shape=(32, 32, 3))
+    model = zoo.architectures.mobilenet(0.25, num_classes=0, input_shape=(32, 32, 3))
     receptive_fields.make_positive(model)
     for name, inputs in (("conv1", (0, 1, 2)), ("conv_dw_1", (0, 1)), ("conv_pw_1", (0, 1, 2))):
         kernel = array(model.get_layer(name).kernel)
@@ -200,19 +201,19 @@ def test_positive_kernels_average():
 
 # ---------------------------------------------------------------------------------------------- kernels and feature maps
 def test_kernels_of_each_stage_and_their_colours():
-    found = [(stage, layer.name, kernel.shape) for stage, layer, kernel in kernels.widest(zoo.lenet5())]
+    found = [(stage, layer.name, kernel.shape) for stage, layer, kernel in inspect_kernels.widest(zoo.lenet5())]
     assert found == [("stage1", "c1", (5, 5, 1, 6)), ("stage2", "c3", (5, 5, 6, 16))]
-    model = zoo.mobilenet(0.25, input_shape=(32, 32, 3), num_classes=0)
-    names = [layer.name for _, layer, _ in kernels.widest(model)]
+    model = zoo.architectures.mobilenet(0.25, input_shape=(32, 32, 3), num_classes=0)
+    names = [layer.name for _, layer, _ in inspect_kernels.widest(model)]
     assert names == ["conv1", "conv_dw_2", "conv_dw_4", "conv_dw_6", "conv_dw_12"]  # pointwise ones are passed over
-    rgb = next(kernels.widest(model))[2]
+    rgb = next(inspect_kernels.widest(model))[2]
     model.origin = dataclasses.replace(model.origin, bgr=True)
-    np.testing.assert_array_equal(next(kernels.widest(model))[2], rgb[:, :, ::-1])
+    np.testing.assert_array_equal(next(inspect_kernels.widest(model))[2], rgb[:, :, ::-1])
 
 
 def test_feature_maps_are_the_stages_outputs():
     model, pixels = zoo.lenet5(weights="mnist"), np.random.default_rng(0).integers(0, 256, (32, 32, 1)).astype("uint8")
-    maps = kernels.feature_maps(model, pixels)
+    maps = inspect_kernels.feature_maps(model, pixels)
     assert {name: values.shape for name, values in maps.items()} == {"stage1": (14, 14, 6), "stage2": (5, 5, 16)}
     np.testing.assert_allclose(maps["stage2"], array(zoo.split(model, "stage2")[0](pixels[None]))[0], atol=1e-6)
 
@@ -221,7 +222,7 @@ def test_feature_maps_are_the_stages_outputs():
 def test_a_transformers_tokens_are_laid_out_as_its_patches():
     model = zoo.vit_ti_16(num_classes=0, input_shape=(48, 48, 3))
     pixels = np.random.default_rng(0).integers(0, 256, (48, 48, 3)).astype("uint8")
-    maps = kernels.feature_maps(model, pixels)
+    maps = inspect_kernels.feature_maps(model, pixels)
     stage = zoo.stages(model)[0]
     tokens = array(zoo.features(model, [stage])(pixels[None]))[0]
     assert tokens.shape == (10, 192) and maps[stage].shape == (3, 3, 192)
@@ -231,20 +232,20 @@ def test_a_transformers_tokens_are_laid_out_as_its_patches():
 def test_the_most_active_channels_come_first():
     maps = np.zeros((2, 2, 10))
     maps[0, 0, 7], maps[..., 3], maps[..., 5] = 100, -9, 8
-    assert kernels.most_active(maps).tolist()[:3] == [7, 3, 5] and len(kernels.most_active(maps)) == 8
+    assert inspect_kernels.most_active(maps).tolist()[:3] == [7, 3, 5] and len(inspect_kernels.most_active(maps)) == 8
 
 
 @pytest.mark.parametrize("shape", [(3, 3, 3, 7), (5, 5, 6, 16), (3, 3, 50, 1), (3, 3, 16, 32), (7, 7, 1, 64)])
 @pytest.mark.slow
 def test_kernels_of_any_kind_are_drawn(shape):
-    figure = kernels.draw_kernels("layer", np.random.default_rng(0).normal(size=shape))
+    figure = inspect_kernels.draw_kernels("layer", np.random.default_rng(0).normal(size=shape))
     drawn = sum(bool(plot.images) for plot in figure.axes)
     assert drawn == {3: 7, 6: 96, 50: 50, 16: 48, 1: 64}[shape[2]]
 
 
 def test_the_picture_goes_through_the_decoder(tmp_path):
     Image.new("RGB", (80, 40), (200, 30, 30)).save(tmp_path / "red.png")
-    model = zoo.mobilenet(0.25, input_shape=(32, 32, 3), num_classes=0)
+    model = zoo.architectures.mobilenet(0.25, input_shape=(32, 32, 3), num_classes=0)
     pixels = receptive_fields.picture(model, tmp_path / "red.png")
     assert pixels.shape == (32, 32, 3) and (pixels == (200, 30, 30)).all()
     assert receptive_fields.picture(model).std() > 10  # scikit-learn's photograph

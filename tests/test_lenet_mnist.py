@@ -9,7 +9,8 @@ import pytest
 from helpers import array
 
 import zoo
-from recipes import cli, demo, lenet_mnist
+from recipes import cli, demo
+from recipes.lecture import lenet_mnist
 from recipes.data.images import Framing, decode
 
 

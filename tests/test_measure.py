@@ -7,15 +7,15 @@ import pytest
 from helpers import array, digits_folder
 
 import zoo
-from recipes import features, measure
-from recipes.config import Recipe, seconds
+from recipes.transfer import features, probes
+from recipes.settings.finetune import Recipe, seconds
 from recipes.data.dataset import Dataset, prepare, training_files
 from recipes.data.images import centre
-from recipes.data.sources import scan
+from recipes.data.sources.folder import scan_folder
 from recipes.errors import UserError
-from recipes.evaluate import wilson
+from recipes.evaluation.metrics import wilson
 from recipes.finetune import backbone, framing
-from recipes.transferability import leave_one_out, logme
+from recipes.transfer.transferability import leave_one_out, logme
 
 
 @pytest.fixture(scope="module")
@@ -26,12 +26,12 @@ def model():
 @pytest.fixture(scope="module")
 def data(model, tmp_path_factory) -> Dataset:
     """Of 12 pictures of each digit 8 to train on."""
-    return prepare(scan(digits_folder(tmp_path_factory.mktemp("digits"), 12)), framing(model), 0.2, 0.2, 0)
+    return prepare(scan_folder(digits_folder(tmp_path_factory.mktemp("digits"), 12)), framing(model), 0.2, 0.2, 0)
 
 
 @pytest.fixture(scope="module")
 def facts(model, data):
-    return measure.measure(model, data, data.part("train"), 16, seed=0)
+    return probes.measure(model, data, data.part("train"), 16, seed=0)
 
 
 def test_facts_are_those_of_the_training_part_and_of_its_features(facts, model, data):
@@ -54,8 +54,8 @@ def test_copies_give_nothing_away(facts, model, tmp_path):
     folder = digits_folder(tmp_path, 12)
     for path in list(folder.glob("*/*")):
         shutil.copyfile(path, path.with_name(f"copy of {path.name}"))
-    twice = prepare(scan(folder), framing(model), 0.2, 0.2, 0)
-    found = measure.measure(model, twice, twice.part("train"), 16, seed=0)
+    twice = prepare(scan_folder(folder), framing(model), 0.2, 0.2, 0)
+    found = probes.measure(model, twice, twice.part("train"), 16, seed=0)
     assert found.images == 160
     for stage, probe in facts.probes.items():
         assert (found.probes[stage].accuracy, found.probes[stage].loss) == pytest.approx((probe.accuracy, probe.loss), abs=1e-6)
@@ -70,42 +70,42 @@ def test_pictures_that_are_held_out_are_never_passed(facts, model, data, monkeyp
     seen = []
     look = features.look
     monkeypatch.setattr(features, "look", lambda d, index, view: seen.append(index) or look(d, index, view))
-    again = measure.measure(model, data, data.part("train"), 16, seed=0)
+    again = probes.measure(model, data, data.part("train"), 16, seed=0)
     assert again.probes == facts.probes
-    assert len(seen) == 16 * (1 + measure.BATCHES) and set(data.splits[seen]) == {"train"}
+    assert len(seen) == 16 * (1 + probes.BATCHES) and set(data.splits[seen]) == {"train"}
 
 
 def test_a_budget_shrinks_the_sample_and_training_is_timed(model, data, monkeypatch):
-    monkeypatch.setattr(measure, "forward_rates", lambda *_: [100.0, 100.0])
-    monkeypatch.setattr(measure, "training_rate", lambda *_: 7.0)
+    monkeypatch.setattr(probes, "forward_rates", lambda *_: [100.0, 100.0])
+    monkeypatch.setattr(probes, "training_rate", lambda *_: 7.0)
     sizes = []
-    probe = measure.probe
-    monkeypatch.setattr(measure, "probe", lambda rows, labels: sizes.append(len(labels)) or probe(rows, labels))
-    found = measure.measure(model, data, data.part("train"), 16, seed=0, budget=6.0)
+    probe = probes.probe
+    monkeypatch.setattr(probes, "probe", lambda rows, labels: sizes.append(len(labels)) or probe(rows, labels))
+    found = probes.measure(model, data, data.part("train"), 16, seed=0, budget=6.0)
     assert sizes == [60, 60]  # a tenth of six seconds at 100 images/s
     assert (found.images, found.training, found.budget) == (80, 7.0, 6.0)
 
 
 def test_timing_a_training_leaves_the_weights_alone(model, data):
     before = model.get_weights()
-    assert measure.training_rate(model, data, data.part("train"), 16) > 0
+    assert probes.training_rate(model, data, data.part("train"), 16) > 0
     for old, new in zip(before, model.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
 
 
 def test_a_sample_is_stratified_and_spares_small_classes():
     labels = np.repeat([0, 1, 2], [900, 90, 3])
-    chosen = measure.sample(labels, 100, seed=0)
+    chosen = probes.sample(labels, 100, seed=0)
     assert np.bincount(labels[chosen]).tolist() == [91, 9, 3]  # 993 : 100
-    assert len(set(chosen)) == len(chosen) and (measure.sample(labels, 100, seed=0) == chosen).all()
-    assert (measure.sample(labels, 100, seed=1) != chosen).any()
-    assert len(measure.sample(labels, 10_000, seed=0)) == 993
+    assert len(set(chosen)) == len(chosen) and (probes.sample(labels, 100, seed=0) == chosen).all()
+    assert (probes.sample(labels, 100, seed=1) != chosen).any()
+    assert len(probes.sample(labels, 10_000, seed=0)) == 993
 
 
 def test_the_training_part_is_known_without_decoding(data):
     """Where the folder says nothing, and where it has parts."""
     names = [data.paths[i] for i in data.part("train")]
-    assert [file.path for file in training_files(scan(data.root), 0.2, 0.2, 0)] == names
+    assert [file.path for file in training_files(scan_folder(data.root), 0.2, 0.2, 0)] == names
 
 
 @pytest.mark.parametrize("text, expected", [("90", 90), ("90s", 90), ("10m", 600), ("1.5h", 5400)])

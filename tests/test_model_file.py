@@ -14,8 +14,9 @@ from PIL import Image
 
 import zoo
 from callbacks.optimizers import LayerwiseRates
-from recipes import cli, finetune, model_file
-from recipes.config import FineTuneSettings, HeadSettings, Recipe
+from recipes import cli, finetune
+from recipes.runs import model_file
+from recipes.settings.finetune import FineTuneSettings, HeadSettings, Recipe
 from recipes.errors import UserError
 
 SNIPPETS = {

@@ -83,7 +83,7 @@ def test_alexnet_of_the_paper():
         *conv("conv5", 384, 256, 3, 2, padding=1), nn.MaxPool2d(3, 2), nn.Flatten(),
         dense("fc6", 9216, 4096), nn.ReLU(), dense("fc7", 4096, 4096), nn.ReLU(), dense("predictions", 4096, CLASSES),
     )  # fmt: skip
-    ours = randomize(zoo.alexnet(**OURS))
+    ours = randomize(zoo.architectures.alexnet(**OURS))
     weights = named(ours)
     with torch.no_grad():
         for name, layer in theirs.items():

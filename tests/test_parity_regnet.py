@@ -3,7 +3,7 @@
 import pytest
 from parity import CLASSES, torchvision, with_torch
 
-from zoo.regnet import draw
+from zoo.architectures.regnet import draw
 
 SIZES = [pytest.param(f"regnet_{kind}_{size}", marks=pytest.mark.slow)
          for kind in "xy" for size in ("400mf", "800mf", "1_6gf", "3_2gf", "8gf", "16gf", "32gf")]  # fmt: skip

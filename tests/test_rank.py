@@ -9,7 +9,7 @@ import pytest
 from helpers import digits_folder
 
 from recipes import cli, finetune, rank
-from recipes.config import Ranking, Recipe
+from recipes.settings.finetune import Ranking, Recipe
 from recipes.errors import UserError
 from zoo.weights import catalog
 from zoo.weights.fetching import at_hand, cache_folder

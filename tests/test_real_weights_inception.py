@@ -5,7 +5,7 @@ import pytest
 from test_real_weights import pictures
 
 import zoo
-from recipes import heads
+from recipes.transfer import logistic
 from recipes.data.images import Framing, centre, read
 
 
@@ -43,8 +43,8 @@ def test_linear_probe(file, name, options, cut, size, accuracy, shared):
     train, labels = hymenoptera(shared, "train", size)
     test, truth = hymenoptera(shared, "val", size)
     features = [body.predict(x, batch_size=32, verbose=0).mean(axis=(1, 2)) for x in (train, train[:, :, ::-1], test)]
-    head = heads.fit(np.stack(features[:2]), [False, True], labels, seed=0)
-    found = np.mean(heads.probabilities(head, features[2]).argmax(axis=1) == truth)
+    head = logistic.fit(np.stack(features[:2]), [False, True], labels, seed=0)
+    found = np.mean(logistic.probabilities(head, features[2]).argmax(axis=1) == truth)
     assert found >= accuracy
 
 

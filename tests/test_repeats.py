@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 from helpers import digits_folder
 
-from recipes import cli, repeats
-from recipes.config import Recipe
+from recipes import cli
+from recipes.transfer import repeats
+from recipes.settings.finetune import Recipe
 from recipes.data.dataset import Dataset, strata
 from recipes.errors import UserError
-from recipes.experiments import mean_interval
+from recipes.runs.journal import mean_interval
 
 
 def dataset(labels, splits, shares=(), digests=None) -> Dataset:

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from recipes.evaluate import metrics
-from recipes.report import render
+from recipes.evaluation.metrics import metrics
+from recipes.report.run import render
 
 VOID = {"meta", "img"}
 SECTIONS = "headline splits learning confusion classes mistakes calibration data reproduce".split()

@@ -6,12 +6,13 @@ import sys
 
 import pytest
 
-from recipes import model_file, runs
+from recipes.runs import model_file
 from recipes.errors import UserError
+from recipes.runs.folder import recover, writing
 
 
 def write(folder, text):
-    with runs.writing(folder) as new:
+    with writing(folder) as new:
         (new / "result.json").write_text(text)
 
 
@@ -24,7 +25,7 @@ def test_written_and_replaced_as_a_whole(tmp_path):
 
 def test_an_error_leaves_the_old_run_and_nothing_else(tmp_path):
     write(tmp_path / "run", "old")
-    with pytest.raises(KeyboardInterrupt), runs.writing(tmp_path / "run") as new:
+    with pytest.raises(KeyboardInterrupt), writing(tmp_path / "run") as new:
         (new / "result.json").write_text("half")
         raise KeyboardInterrupt
     assert (tmp_path / "run" / "result.json").read_text() == "old"
@@ -48,7 +49,7 @@ def test_a_killed_writer_leaves_the_old_run_and_the_next_one_clears_up(tmp_path)
 def test_a_kill_between_the_renames_is_mended(tmp_path):
     write(tmp_path / "run", "old")
     os.rename(tmp_path / "run", tmp_path / ".run.previous")
-    runs.recover(tmp_path / "run")
+    recover(tmp_path / "run")
     assert (tmp_path / "run" / "result.json").read_text() == "old"
 
 

@@ -9,7 +9,7 @@ import pytest
 from helpers import ROOT
 
 from recipes import cli
-from recipes.config import Tuning
+from recipes.settings.finetune import Tuning
 
 FILES = ROOT / "docs" / "scaling"
 # Of `man sbatch`: those that the script uses.

@@ -8,8 +8,8 @@ import pytest
 from helpers import ROOT, digits_folder, python
 from test_backends import SCRIPT as WITHOUT_TENSORFLOW
 
-from recipes.config import FineTuneSettings, Recipe
-from recipes.search import processes
+from recipes.settings.finetune import FineTuneSettings, Recipe
+from recipes.compute import processes
 
 REFUSE = WITHOUT_TENSORFLOW.partition("import keras")[0]
 SCRIPT = REFUSE + """

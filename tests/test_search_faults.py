@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from recipes.errors import UserError
-from recipes.search import store
+from recipes.search.study import DEATHS, alone, open_study, trials
 
 pytestmark = pytest.mark.slow
 HERE = Path(__file__).parent
@@ -29,7 +29,7 @@ def work(*arguments, **options):
 
 
 def hold(folder: Path, held) -> None:
-    with store.alone(folder):
+    with alone(folder):
         held.set()
         time.sleep(600)
 
@@ -71,7 +71,7 @@ class Search:
         for worker in workers:
             worker.join(300)
             assert worker.exitcode == 0
-        return store.trials(store.open_study(self.storage, "numbers", {}))
+        return trials(open_study(self.storage, "numbers", {}))
 
     def end(self) -> None:
         for worker in self._workers:
@@ -181,7 +181,7 @@ def test_kills_between_any_two_steps_of_a_trial(search, undisturbed):
         assert worker.exitcode == -signal.SIGKILL, (method, word)
     trials = search.finish(search.start(sleep=0))
     assert right(trials, undisturbed)
-    assert max(t["deaths"] for t in trials) < store.DEATHS
+    assert max(t["deaths"] for t in trials) < DEATHS
 
 
 def test_many_start_at_once_on_a_fresh_store(search, undisturbed):
@@ -222,7 +222,7 @@ def test_a_worker_that_is_asked_to_stop_gives_its_trial_back(local, undisturbed)
 
 
 def test_a_trial_that_kills_its_workers_is_given_up(local):
-    for _ in range(store.DEATHS):
+    for _ in range(DEATHS):
         worker = local.start(3, hangs_in=1)
         local.until(worker, 1)
         local.kill(worker)
@@ -248,9 +248,9 @@ def test_a_second_search_in_a_folder_is_refused_with_the_owner_named(context, tm
     owner.start()
     assert held.wait(300)
     with pytest.raises(UserError, match=f"is being searched by process {owner.pid} on .*: wait for it, stop it"):
-        with store.alone(tmp_path):
+        with alone(tmp_path):
             pass
     owner.kill()
     owner.join()
-    with store.alone(tmp_path):  # a killed owner holds nothing
+    with alone(tmp_path):  # a killed owner holds nothing
         pass

@@ -18,16 +18,19 @@ import pytest
 from helpers import ROOT, digits_folder
 
 import zoo
-from recipes import cli, finetune, runs, training
-from recipes.config import FineTuneSettings, Recipe
+from recipes import cli, finetune
+from recipes.transfer import training
+from recipes.settings.finetune import FineTuneSettings, Recipe
 from recipes.data.dataset import prepare
 from recipes.data.images import centre
-from recipes.data.sources import scan
+from recipes.data.sources.folder import scan_folder
 from recipes.errors import UserError
-from recipes.search import fine_tuning, processes
+from recipes.compute import processes
+from recipes.search import fine_tuning
 from recipes.search.fine_tuning import FineTuner
-from recipes.search.kept import Disk, Kept
+from recipes.search.best_models import Disk, Kept
 from zoo.weights.fetching import cache_folder
+from recipes.runs.folder import _alive
 
 # A trial without a network: it needs as many MB as its batch has images, and does as its job says at a size.
 CHILD = """
@@ -126,9 +129,9 @@ processes.run("dummy_trial", {job}, Path({str(tmp_path)!r}), lambda epoch, loss:
 def ended(process: str) -> None:
     """Wait for it: 0.05 s an epoch, a thousand epochs, would be 50 s."""
     deadline = time.monotonic() + 10
-    while runs._alive(int(process)) and time.monotonic() < deadline:
+    while _alive(int(process)) and time.monotonic() < deadline:
         time.sleep(0.02)
-    assert not runs._alive(int(process))
+    assert not _alive(int(process))
 
 
 BEST = {"freeze_until": "stage1", "layer_decay": 0.7, "weight_decay": 0.01, "learning_rate": 0.001, "augment": "none"}
@@ -231,7 +234,7 @@ def test_the_command_keeps_the_model_of_its_best_trial(tuner, tmp_path):
     assert not list(output.rglob("logs/*/model.keras"))
     with zipfile.ZipFile(kept) as archive:
         assert json.loads(archive.read("classes.json")) == [str(digit) for digit in range(10)]
-    data = prepare(scan(digits), finetune.framing(zoo.lenet5(num_classes=0)), 0.2, 0.2, 0).inner(0)
+    data = prepare(scan_folder(digits), finetune.framing(zoo.lenet5(num_classes=0)), 0.2, 0.2, 0).inner(0)
     held_out = data.part("validation")
     pictures = centre(data.pixels[held_out], data.framing)
     guess = keras.models.load_model(kept, compile=False).predict(pictures, verbose=0)

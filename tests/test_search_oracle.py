@@ -11,8 +11,9 @@ import optuna
 import pytest
 
 from recipes.errors import UserError
-from recipes.search import loop, store
+from recipes.search import loop, study
 from recipes.search.oracle import distribution, oracle
+from recipes.search.study import open_study, time, trials
 
 
 def space(**more) -> keras_tuner.HyperParameters:
@@ -36,9 +37,9 @@ def file(tmp_path_factory):
 
 def search(file, name, trials, tuner="random", hp=None, work=lambda trial: {"loss": bowl(trial.hyperparameters.values)},
            seed=0, epochs=9, **more) -> list[dict]:  # fmt: skip
-    study = store.open_study(file, name, {"data": "abc"})
+    study = open_study(file, name, {"data": "abc"})
     loop.search(oracle(tuner, study, hp or space(), trials, seed, epochs), work, **more)
-    return store.trials(study)
+    return trials(study)
 
 
 def test_a_search_in_two_parts_is_the_search_in_one(file, tmp_path, monkeypatch):
@@ -87,7 +88,7 @@ def test_failures_in_a_row_end_nothing_and_are_told(file):
         "ValueError: no such width", "MemoryError", "FloatingPointError: the loss is nan after epoch 2",
         "FloatingPointError: the loss is inf"]  # fmt: skip
     assert trials[3]["history"][0] == [1, 0.5] and trials[5]["result"] == {"loss": 0.5, "accuracy": 0.5, "curve": [0, 1]}
-    made = oracle("random", store.open_study(file, "failures", {}), space(), 7, 0, 9)
+    made = oracle("random", open_study(file, "failures", {}), space(), 7, 0, 9)
     assert [(t.trial_id, t.score) for t in made.get_best_trials(7)] == [("6", 0.4), ("5", 0.5), ("0", 1.0)]
 
 
@@ -161,15 +162,15 @@ def test_a_changed_search_is_refused(file, changed, sentence):
     with pytest.raises(UserError, match=sentence):
         search(file, "settled", 3, **changed)
     with pytest.raises(UserError, match="'settled' in .*trials.db was begun with data abc, not xyz"):
-        store.open_study(file, "settled", {"data": "xyz"})
-    assert store.trials(store.open_study(file, "settled", {"data": "abc"})) == before
+        open_study(file, "settled", {"data": "xyz"})
+    assert trials(open_study(file, "settled", {"data": "abc"})) == before
 
 
 def test_a_study_of_others_is_left_alone(tmp_path):
     url = f"sqlite:///{tmp_path}/theirs.db"
     optuna.create_study(study_name="theirs", storage=url).enqueue_trial({"x": 1})
     with pytest.raises(UserError, match="'theirs' in .*theirs.db was not begun by `zoo tune`"):
-        store.open_study(tmp_path / "theirs.db", "theirs", {})
+        open_study(tmp_path / "theirs.db", "theirs", {})
 
 
 def test_a_server_that_is_away_for_a_moment_costs_nothing(tmp_path, monkeypatch, capsys):
@@ -186,11 +187,11 @@ def test_a_server_that_is_away_for_a_moment_costs_nothing(tmp_path, monkeypatch,
 
     for name in ("create_new_trial", "record_heartbeat", "set_trial_user_attr", "set_trial_state_values", "get_trial"):
         monkeypatch.setattr(optuna.storages.RDBStorage, name, failing(getattr(optuna.storages.RDBStorage, name)))
-    monkeypatch.setattr(store.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
     trials = search(tmp_path / "trials.db", "s", 6)
     assert [(t["values"], t["seed"], t["loss"]) for t in trials] == [(t["values"], t["seed"], t["loss"]) for t in whole]
     assert "cannot be used now (the server is starting up): trying for 10 min." in capsys.readouterr().out
-    monkeypatch.setattr(store, "PATIENCE", 0)
+    monkeypatch.setattr(study, "PATIENCE", 0)
     calls = itertools.repeat(9)
     with pytest.raises(UserError, match="The storage of the trials cannot be used .the server is starting up."):
         search(tmp_path / "trials.db", "s", 7)
@@ -222,12 +223,12 @@ def test_a_storage_that_cannot_be_used_is_one_sentence(storage, sentence):
     if "postgresql:" in storage:
         pytest.importorskip("psycopg2")
     with pytest.raises(UserError, match=sentence):
-        store.open_study(storage, "s", {})
+        open_study(storage, "s", {})
 
 
 def test_a_folder_is_no_storage(tmp_path):
     with pytest.raises(UserError, match="--storage .* cannot be used .*unable to open database file"):
-        store.open_study(tmp_path, "s", {})
+        open_study(tmp_path, "s", {})
 
 
 def test_optuna_samples_just_what_kerastuner_does():

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from callbacks.optimizers import OPTIMIZERS, RATES
-from recipes.config import HeadSettings
+from recipes.settings.finetune import HeadSettings
 from recipes.errors import UserError
 from recipes.search import space
 

@@ -11,9 +11,9 @@ from keras import ops
 
 from callbacks.learning_rate import warmup_cosine
 from callbacks.optimizers import OPTIMIZERS, get_optimizer
-from recipes.config import HeadSettings
-from recipes.search import trainer
-from recipes.search.trainer import BATCH, HeadTrainer, Rule
+from recipes.settings.finetune import HeadSettings
+from recipes.transfer import head_trainer
+from recipes.transfer.head_trainer import BATCH, HeadTrainer, Rule
 
 TRAIN, FEATURES, CLASSES = 150, 20, 3  # three batches, the last of which is not full
 
@@ -51,14 +51,14 @@ def test_the_rule_is_keras_optimizer_step_for_step(name):
     variables = [keras.Variable(kernel, name="kernel"), keras.Variable(bias, name="bias")]
     optimizer = get_optimizer(name, warmup_cosine(rate, steps))
     optimizer.build(variables)
-    rules = trainer.rule(name, trainer.schedule(rate, steps))
+    rules = head_trainer.rule(name, head_trainer.schedule(rate, steps))
     layer = np.concatenate([kernel, bias[None]])
     m, v = np.zeros_like(layer), np.full_like(layer, 0.1 if name == "adagrad" else 0)
     for step in range(steps):
         slopes = rng.normal(size=layer.shape).astype("float32")
         optimizer.apply([ops.convert_to_tensor(slopes[:-1]), ops.convert_to_tensor(slopes[-1])], variables)
         now = Rule(*(np.float32(number[step]) for number in rules))
-        layer, m, v = (array(part) for part in trainer.update(layer, slopes, m, v, now))
+        layer, m, v = (array(part) for part in head_trainer.update(layer, slopes, m, v, now))
         np.testing.assert_allclose(layer[:-1], array(variables[0]), rtol=1e-5, atol=1e-6)
         np.testing.assert_allclose(layer[-1], array(variables[1]), rtol=1e-5, atol=1e-6)
 
@@ -66,7 +66,7 @@ def test_the_rule_is_keras_optimizer_step_for_step(name):
 @pytest.mark.parametrize("steps", [1, 2, 37, 640])
 def test_learning_rates_are_those_of_keras_schedule(steps):
     expected = [float(warmup_cosine(0.3, steps)(step)) for step in range(0, steps, max(1, steps // 20))]
-    np.testing.assert_allclose(trainer.schedule(0.3, steps)[:: max(1, steps // 20)], expected, atol=1e-7)
+    np.testing.assert_allclose(head_trainer.schedule(0.3, steps)[:: max(1, steps // 20)], expected, atol=1e-7)
 
 
 @pytest.mark.parametrize("sizes", [(4, 3), (4, 6, 3)])
@@ -85,10 +85,10 @@ def test_gradients_are_those_of_differences(sizes):
         return -(share * ((hot * (1 - smoothing) + smoothing / 3) * logs).sum(axis=1)).sum()
 
     small = [layer.astype("float32") for layer in layers]
-    last, logits = trainer.outputs(small, x.astype("float32"), keep.astype("float32"))
-    each, slope, _ = trainer.losses(logits, hot.astype("float32"), smoothing)
+    last, logits = head_trainer.outputs(small, x.astype("float32"), keep.astype("float32"))
+    each, slope, _ = head_trainer.losses(logits, hot.astype("float32"), smoothing)
     assert float(np.sum(array(each) * share)) == pytest.approx(loss(layers), rel=1e-5)
-    slopes = trainer.gradients(small, x.astype("float32"), last, slope * share.astype("float32")[:, None],
+    slopes = head_trainer.gradients(small, x.astype("float32"), last, slope * share.astype("float32")[:, None],
                                keep.astype("float32"))  # fmt: skip
     for number, found in enumerate(slopes):
         for place in np.ndindex(layers[number].shape):
@@ -113,7 +113,7 @@ def test_a_whole_training_is_that_of_keras_layers(heads):
         keras.Input((FEATURES,)), keras.layers.Dense(16, "relu", kernel_regularizer=penalty),
         keras.layers.Dense(CLASSES, "softmax", kernel_regularizer=penalty),
     ])  # fmt: skip
-    first, _ = trainer._start(settings, FEATURES, CLASSES, np.random.default_rng(5))
+    first, _ = head_trainer._start(settings, FEATURES, CLASSES, np.random.default_rng(5))
     model.set_weights([part for layer in map(array, first) for part in (layer[:-1], layer[-1])])
     model.compile(get_optimizer("adamw", warmup_cosine(3e-3, 3 * settings.epochs)), smooth)
     counts = np.bincount(labels[:TRAIN])
@@ -149,13 +149,13 @@ def test_the_same_seed_is_the_same_head_and_numbers_compile_nothing(heads):
     settings = HeadSettings(kind="hidden", units=16, dropout=0.4, epochs=2)
     first = heads.train(settings, seed=3)
     if keras.backend.backend() == "tensorflow":
-        before = trainer.compiled().experimental_get_tracing_count()
+        before = head_trainer.compiled().experimental_get_tracing_count()
     for optimizer in OPTIMIZERS:
         other = HeadSettings(kind="hidden", units=16, dropout=0.1, epochs=2, optimizer=optimizer, l2=0.01, l2_schedule="cosine",
                              label_smoothing=0.2, class_weights=True, patience=1, views=1, learning_rate=0.02)  # fmt: skip
         assert heads.train(other, seed=3).loss != first.loss
     if keras.backend.backend() == "tensorflow":
-        assert trainer.compiled().experimental_get_tracing_count() == before
+        assert head_trainer.compiled().experimental_get_tracing_count() == before
     again = heads.train(settings, seed=3)
     assert again.loss == first.loss and all((a == b).all() for a, b in zip(again.weights, first.weights, strict=True))
     assert heads.train(settings, seed=4).loss != first.loss
@@ -205,7 +205,7 @@ def test_an_epoch_sees_every_picture_once_in_one_of_its_views(heads):
 def test_dropout_drops_its_share_and_keeps_the_mean():
     drawn = np.arange(256, dtype="uint8")
     for rate in (0.0, 0.25, 0.999):
-        keep = array(trainer.kept(drawn, np.float32(rate)))
+        keep = array(head_trainer.kept(drawn, np.float32(rate)))
         assert (keep == 0).mean() == pytest.approx(rate, abs=1 / 256) and keep.mean() == pytest.approx(1)
 
 

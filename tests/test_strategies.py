@@ -9,10 +9,10 @@ from helpers import array
 from keras import layers
 
 import zoo
-from recipes import batch_norm, heads, strategies, training
-from recipes.config import Recipe
+from recipes.transfer import batch_norm, logistic, strategies, training
+from recipes.settings.finetune import Recipe
 from recipes.errors import UserError
-from recipes.strategies import Facts, Phase, Probe, Rehearsal
+from recipes.transfer.strategies import Facts, Phase, Probe, Rehearsal
 
 STAGES = ["stage1", "stage2", "stage3", "stage4", "pre_logits"]
 FACTS = Facts(images=244, classes=2, fewest=121, forward=400.0, training=100.0)
@@ -187,8 +187,8 @@ def test_a_head_that_keeps_its_penalty_is_where_training_would_leave_it():
     rng = np.random.default_rng(0)
     labels = np.arange(90) % 3
     x = (5 + 3 * (rng.normal(size=(3, 8))[labels] + rng.normal(size=(90, 8)))).astype("float32")
-    head = heads.fit(x[None], [False], labels, seed=0)
-    slope = x.T @ (heads.probabilities(head, x) - np.eye(3)[labels]) / len(x)
+    head = logistic.fit(x[None], [False], labels, seed=0)
+    slope = x.T @ (logistic.probabilities(head, x) - np.eye(3)[labels]) / len(x)
     assert np.abs(slope + head.decay * head.kernel).max() < 0.05 * np.abs(slope).max()
 
 

@@ -8,9 +8,9 @@ import pytest
 from helpers import array
 
 import zoo
-from recipes import training
+from recipes.transfer import training
 from recipes.errors import UserError
-from recipes.strategies import Phase
+from recipes.transfer.strategies import Phase
 
 PHASE = Phase("fine-tune", 1, 1e-2, "stage4", augment=True)
 

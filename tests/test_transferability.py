@@ -7,7 +7,7 @@ import pytest
 from scipy.optimize import minimize
 from scipy.stats import multivariate_normal
 
-from recipes.transferability import PENALTIES, h_score, leave_one_out, logme
+from recipes.transfer.transferability import PENALTIES, h_score, leave_one_out, logme
 
 
 @pytest.fixture(scope="module")

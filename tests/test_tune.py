@@ -19,10 +19,11 @@ import sqlalchemy
 from helpers import ROOT, digits_folder
 
 from recipes import cli, finetune, tune
-from recipes.config import Recipe, Tuning
+from recipes.settings.finetune import Recipe, Tuning
 from recipes.errors import UserError
-from recipes.report import search as page
-from recipes.search import board, events, kept, plots, store, workers
+from recipes.search import report
+from recipes.search import best_models, board, plots, tensorboard, workers
+from recipes.search.study import alone, open_study
 
 TRIALS = 4
 
@@ -53,9 +54,9 @@ def finished(digits, tmp_path_factory) -> Tuning:
             assert process.poll() is None and time.monotonic() < limit, process.communicate()
             time.sleep(0.02)
         process.send_signal(signal.SIGKILL)
-    before = tune.records(store.open_study(output / tune.STORAGE, tune._name(settings), {}))
+    before = tune.records(open_study(output / tune.STORAGE, tune._name(settings), {}))
     tune.run(settings)
-    after = tune.records(store.open_study(output / tune.STORAGE, tune._name(settings), {}))
+    after = tune.records(open_study(output / tune.STORAGE, tune._name(settings), {}))
     done = [row for row in before if row["state"] == "done"]
     assert 1 <= len(done) < TRIALS  # so that there was something to go on with
     assert after[: len(done)] == done  # none lost, none run again
@@ -217,17 +218,17 @@ def test_a_folder_of_other_things_is_left_alone(digits, tmp_path):
 
 def test_a_folder_in_use_names_its_owner(digits, tmp_path):
     (tmp_path / tune.STORAGE).touch()
-    with store.alone(tmp_path), pytest.raises(UserError, match=f"process {os.getpid()} on "):
+    with alone(tmp_path), pytest.raises(UserError, match=f"process {os.getpid()} on "):
         tune.run(Tuning(digits, tmp_path, model="lenet5"))
 
 
 def test_results_belong_to_the_folder_in_which_the_study_was_begun(digits, tmp_path):
     home, guest = (Tuning(digits, tmp_path / name, storage=str(tmp_path / "db"), trials=2) for name in ("home", "guest"))
-    study = store.open_study(tmp_path / "db", "s", {})
+    study = open_study(tmp_path / "db", "s", {})
     for settings in (home, guest):
         settings.output.mkdir()
     assert tune._at_home(home, study) and not tune._at_home(guest, study) and tune._at_home(home, study)
-    second = store.open_study(tmp_path / "db", "another in the same folder", {})
+    second = open_study(tmp_path / "db", "another in the same folder", {})
     assert tune._at_home(home, second) and tune._at_home(home, study)
     ended = [record(0, 0.1), record(1, 0.2)]
     with pytest.MonkeyPatch.context() as patch:
@@ -264,16 +265,16 @@ def test_the_command_of_a_worker_is_read_back_as_it_was(digits, tmp_path):
 
 
 def test_models_are_kept_by_loss_and_within_the_disk(tmp_path):
-    room = kept.Disk(tmp_path, 10_000, pictures=1000, features=1000, run=0, logs=0)
-    models = kept.Kept(room, 2)
+    room = best_models.Disk(tmp_path, 10_000, pictures=1000, features=1000, run=0, logs=0)
+    models = best_models.Kept(room, 2)
     for trial, loss in enumerate((0.5, 0.7, 0.6, 0.4)):
         models.offer(trial, loss, ".npz", 400, lambda path: path.write_bytes(bytes(400)))
     assert [file.name for file in models.files()] == ["0.400000 trial 3.npz", "0.500000 trial 0.npz"]
     models.offer(4, 0.1, ".npz", 20_000, None)  # too large for what is left
     assert [file.name for file in models.files()] == ["0.400000 trial 3.npz"]
-    assert kept.used(tmp_path) <= 10_000 - 2000
+    assert best_models.used(tmp_path) <= 10_000 - 2000
     with pytest.raises(UserError, match="--disk 1.5 MB is too little: the search takes up to 2.0 MB"):
-        kept.Disk(tmp_path, 1.5e6, pictures=1_000_000, features=1_000_000, run=0, logs=0)
+        best_models.Disk(tmp_path, 1.5e6, pictures=1_000_000, features=1_000_000, run=0, logs=0)
 
 
 def test_importance_finds_what_mattered():
@@ -339,7 +340,7 @@ def test_the_report_escapes_what_comes_from_elsewhere():
         "best": rows[0] | {"accuracy_interval": [0.1, 0.9]}, "winner": None, "command": "zoo tune", "repeat": "zoo finetune",
         "explained": 0.0, "workers": {}, "versions": {}, "seconds": {}, "disk": "", "seed": 0,
     }  # fmt: skip
-    text = page.render(result, rows, {})
+    text = report.render(result, rows, {})
     assert "<script>" not in text and "<b>" not in text.split("Failures</h2>")[1] and "<i>" not in text
     assert "has not been trained anew yet" in text and "1 of 2 trials failed" in text
 
@@ -356,7 +357,7 @@ def test_tensorboard_reads_what_is_written_for_it(tmp_path):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     rows = [{"epoch": 1, "loss": 0.5}, {"epoch": 2, "loss": 0.25}]
-    events.write(tmp_path, {"a": None, "b": True, "c": 1, "d": "x"}, rows, {"best loss": 0.25})
+    tensorboard.write(tmp_path, {"a": None, "b": True, "c": 1, "d": "x"}, rows, {"best loss": 0.25})
     found = EventAccumulator(str(tmp_path))
     found.Reload()
     assert [(event.step, event.value) for event in found.Scalars("loss")] == [(1, 0.5), (2, 0.25)]

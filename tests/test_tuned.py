@@ -13,10 +13,11 @@ from helpers import array, digits_folder
 from PIL import Image
 
 import zoo
-from recipes import classifiers, cli, finetune
-from recipes.config import HeadSettings, Recipe
+from recipes import cli, finetune
+from recipes.transfer import heads
+from recipes.settings.finetune import HeadSettings, Recipe
 from recipes.errors import UserError
-from recipes.search.trainer import HeadTrainer
+from recipes.transfer.head_trainer import HeadTrainer
 from zoo.heads import shorten, standardized
 
 TUNED = HeadSettings(cut="stage2", kind="hidden", units=24, dropout=0.2, learning_rate=0.01, epochs=30, patience=6, views=1)
@@ -74,7 +75,7 @@ def test_the_head_is_trained_on_all_for_the_epochs_that_a_fold_said():
     labels = np.arange(80) % 10  # shapes as in the run, which are compiled already
     views = (2 * rng.normal(size=(10, 16))[labels] + rng.normal(size=(2, 80, 16))).astype("float32")
     model = zoo.new_head(shorten(zoo.lenet5(num_classes=0), "stage2"), 10, head=lambda *given: standardized(*given, units=24))
-    fitted = classifiers.fit_tuned(model, TUNED, views, [False, False], labels, seed=2)
+    fitted = heads.fit_tuned(model, TUNED, views, [False, False], labels, seed=2)
     everything = HeadTrainer({"stage2": views}, labels, np.arange(80), np.arange(0), 10)
     expected = everything.train(TUNED, 2, last=fitted.chosen["epochs"])
     assert expected.loss is None and len(fitted.history) == expected.epoch == fitted.path[0]["epochs"]

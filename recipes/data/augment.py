@@ -3,7 +3,7 @@
 - `crops`: the crop at a random place, and a coin for its mirror image.
 - `alexnet`: Krizhevsky et al. 2012 (ImageNet Classification with Deep Convolutional Neural Networks, section 4.1): the
   same, and a shift along the principal components of the training pictures' colours. Its ten test crops are views in
-  `recipes.features`.
+  `recipes.transfer.features`.
 - `modern`: what torchvision trains its present weights with (references/classification, "new recipe"), with its values:
   random-resized crop (Szegedy et al. 2014, arXiv:1409.4842, section 6), mirror image, TrivialAugment (Müller & Hutter
   2021, arXiv:2103.10158), random erasing (Zhong et al. 2017, arXiv:1708.04896), then for each batch mixup (Zhang et al.

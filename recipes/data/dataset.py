@@ -12,10 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
-from recipes.cache import Rows, Store
+from recipes.data.store import Rows, Store
 from recipes.data import split
 from recipes.data.images import DECODER_VERSION, Framing, ImageError, decode, read_bytes
-from recipes.data.sources import File, Folder
+from recipes.data.sources.folder import File, Folder
 from recipes.errors import UserError, shown
 from zoo.progress import Progress
 from zoo.weights.fetching import cache_folder

@@ -11,9 +11,9 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
-from recipes import runs
 from recipes.errors import shown
 from zoo.progress import Progress, clock
+from recipes.runs.folder import say
 
 STATES = ("done", "pruned", "running", "waiting", "failed")
 ENDED = ("done", "pruned", "failed")
@@ -80,7 +80,7 @@ class Board:
         if self._live:
             self._live.console.print(line, markup=False, highlight=False)
         else:
-            runs.say(line)
+            say(line)
 
     def _table(self, records: Sequence[Mapping]):
         from rich import box

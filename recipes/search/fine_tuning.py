@@ -5,7 +5,7 @@ training part, judged on the last one, in a process of its own.
 
 The head comes first, as the recipe says: solved, or the best of a search over heads. The recipe's seed divides the pictures,
 all else in a trial is drawn by the trial's. One that was killed goes on from its last epoch (`callbacks.checkpoint`); one
-that runs out of memory is tried again with smaller batches (`recipes.search.processes`).
+that runs out of memory is tried again with smaller batches (`recipes.compute.processes`).
 """
 
 import dataclasses
@@ -14,10 +14,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from recipes.config import FineTuneSettings, Recipe
+from recipes.settings.finetune import FineTuneSettings, Recipe
 from recipes.errors import UserError
-from recipes.search import processes
-from recipes.search.kept import Kept
+from recipes.compute import processes
+from recipes.search.best_models import Kept
 
 NOTHING = "nothing"  # is frozen: among KerasTuner's choices there is no None
 AUGMENTATIONS = ("none", "crops", "modern")
@@ -86,7 +86,7 @@ def choices(model, images: int, batch_size: int) -> tuple[list[str], list[str]]:
     import keras
 
     import zoo
-    from recipes import batch_norm
+    from recipes.transfer import batch_norm
 
     stages = zoo.stages(model)
     sizes = [keras.Model(model.input, model.get_layer(stage).output).count_params() for stage in stages]
@@ -102,11 +102,12 @@ def choices(model, images: int, batch_size: int) -> tuple[list[str], list[str]]:
 
 def train(job: dict, tell: Callable[[dict], None]) -> dict:
     """The trial itself."""
-    from recipes import runtime
+    from recipes.compute import runtime
 
     runtime.start(job["seed"])
-    from recipes import finetune, model_file
-    from recipes.evaluate import metrics
+    from recipes import finetune
+    from recipes.runs import model_file
+    from recipes.evaluation.metrics import metrics
 
     recipe = dataclasses.replace(Recipe.from_dict(job["recipe"]), batch_size=job["batch_size"])
     run = finetune.begin(recipe)

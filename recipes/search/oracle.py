@@ -26,7 +26,7 @@ from keras_tuner.oracles import BayesianOptimizationOracle, GridSearchOracle, Hy
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import FrozenTrial, TrialState
 
-from recipes.search.store import Study, patient
+from recipes.search.study import Study, patient
 
 STATUS = {
     TrialState.COMPLETE: TrialStatus.COMPLETED, TrialState.FAIL: TrialStatus.FAILED, TrialState.WAITING: TrialStatus.RUNNING,

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from recipes.experiments import panels
-from recipes.report import BLUE, GREY, ORANGE
+from recipes.runs.journal import panels
+from recipes.report.run import BLUE, GREY, ORANGE
 from recipes.search.board import ranked
 
 AXES = 8  # more cannot be read

@@ -10,17 +10,19 @@ from pathlib import Path
 
 import sqlalchemy
 
-from recipes import finetune, runs
+from recipes import finetune
 from recipes.errors import UserError, shown
-from recipes.evaluate import wilson
-from recipes.report.search import render
-from recipes.search import plots, store
+from recipes.evaluation.metrics import wilson
+from recipes.search.report import render
+from recipes.search import plots
 from recipes.search.board import ranked
+from recipes.runs.folder import SCHEMA, replace, say, versions, write_csv, write_json
+from recipes.search.study import Study, trials
 
 STATES = {"complete": "done", "fail": "failed"}  # the storage's words for what is called otherwise here
 
 
-def records(study: store.Study) -> list[dict]:
+def records(study: Study) -> list[dict]:
     """The trials as `recipes.search.board` describes them."""
     return [
         {
@@ -30,11 +32,11 @@ def records(study: store.Study) -> list[dict]:
             "started": row["began"] and row["began"].isoformat(sep=" ", timespec="seconds"), "seconds": row["seconds"],
             "message": row["message"],
         }
-        for row in store.trials(study)
+        for row in trials(study)
     ]  # fmt: skip
 
 
-def finish(search, study: store.Study, scope, seconds: dict[str, float]) -> None:
+def finish(search, study: Study, scope, seconds: dict[str, float]) -> None:
     """Table, pictures, report; the winner's run; the report again, with what it has reached.
 
     Raises:
@@ -50,17 +52,17 @@ def finish(search, study: store.Study, scope, seconds: dict[str, float]) -> None
     _report(search, study, trials, pictures, None, seconds)
     recipe, file = scope.recipe(best[0]), output / "best.json"
     start = time.monotonic()
-    runs.replace(file, recipe.save)
+    replace(file, recipe.save)
     done = output / "best" / "recipe.json"
     if not (done.exists() and done.read_bytes() == file.read_bytes()):
-        runs.say(f"\nThe winner, trial {best[0]['trial']}, trained anew on all training images:")
+        say(f"\nThe winner, trial {best[0]['trial']}, trained anew on all training images:")
         finetune.run(recipe)
     seconds["winner"] = time.monotonic() - start
     _report(search, study, trials, pictures, json.loads(done.with_name("result.json").read_text()), seconds)
     with study.lock():
         study.optuna.set_user_attr("home", study.optuna.user_attrs["home"] | {"finished": True})
-    runs.say(f"\ntrials, best models and winner: {shown(output)}; report: {shown(output / 'report.html')}")
-    runs.say(f"again: zoo finetune --recipe {shlex.quote(shown(file))}")
+    say(f"\ntrials, best models and winner: {shown(output)}; report: {shown(output / 'report.html')}")
+    say(f"again: zoo finetune --recipe {shlex.quote(shown(file))}")
 
 
 def write_table(folder: Path, trials: Sequence[Mapping]) -> None:
@@ -72,7 +74,7 @@ def write_table(folder: Path, trials: Sequence[Mapping]) -> None:
         | {name: trial[name] for name in ("seed", "worker", "started", "seconds", "runs", "message")}
         for trial in trials
     ]
-    runs.replace(folder / "trials.csv", lambda new: runs.write_csv(new, rows))
+    replace(folder / "trials.csv", lambda new: write_csv(new, rows))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,12 +96,12 @@ def _pictures(output: Path, trials: Sequence[Mapping]) -> Pictures:
         figures["importance"] = plots.draw_importance(importance, explained)
     figures["loss by trial"] = plots.draw_progress(trials)
     for title, figure in figures.items():
-        runs.replace(output / f"{title.replace(' ', '_')}.png", lambda path, f=figure: f.savefig(path, dpi=120, format="png"))
+        replace(output / f"{title.replace(' ', '_')}.png", lambda path, f=figure: f.savefig(path, dpi=120, format="png"))
     return Pictures(figures, importance, explained)
 
 
 def _report(
-    search, study: store.Study, trials: Sequence[Mapping], pictures: Pictures, winner: dict | None, seconds: dict
+    search, study: Study, trials: Sequence[Mapping], pictures: Pictures, winner: dict | None, seconds: dict
 ) -> None:
     """search.json and the page."""
     settings, data, output = search.settings, search.data, search.settings.folder
@@ -108,7 +110,7 @@ def _report(
     if settings.storage and "://" in settings.storage:  # shown without its password
         settings = dataclasses.replace(settings, storage=sqlalchemy.make_url(settings.storage).render_as_string())
     result = {
-        "schema": runs.SCHEMA, "recipe": "tune",
+        "schema": SCHEMA, "recipe": "tune",
         "command": shlex.join(["zoo", "tune", *settings.words()]),
         "repeat": shlex.join(["zoo", "finetune", "--recipe", str(output / "best.json")]),
         "settings": json.loads(json.dumps(dataclasses.asdict(settings), default=str)),
@@ -121,8 +123,8 @@ def _report(
         "winner": winner and {"folder": "best", "metrics": winner["metrics"]},
         "workers": dict(Counter(trial["worker"] for trial in trials if trial["state"] != "waiting")),
         "disk": str(search.disk), "model": {"name": settings.model, "weights": search.model.origin.weights},
-        "seconds": seconds, "versions": runs.versions(), "seed": settings.seed,
+        "seconds": seconds, "versions": versions(), "seed": settings.seed,
     }  # fmt: skip
-    runs.replace(output / "search.json", lambda path: runs.write_json(path, result))
+    replace(output / "search.json", lambda path: write_json(path, result))
     page = render(result, trials, pictures.figures)
-    runs.replace(output / "report.html", lambda path: path.write_text(page, encoding="utf-8"))
+    replace(output / "report.html", lambda path: path.write_text(page, encoding="utf-8"))

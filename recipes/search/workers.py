@@ -5,9 +5,9 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
-from recipes import runs
-from recipes.config import Tuning
+from recipes.settings.finetune import Tuning
 from recipes.errors import shown
+from recipes.runs.folder import say
 
 
 def run(joining: Tuning, count: int, gpus: Sequence[str]) -> None:
@@ -32,7 +32,7 @@ def run(joining: Tuning, count: int, gpus: Sequence[str]) -> None:
             if child.wait():
                 log = joining.folder / f"worker-{number}.log"
                 last = log.read_text(errors="replace").strip().splitlines()[-1:]
-                runs.say(f"worker {number} ended with status {child.returncode}: {shown(''.join(last))} (see {shown(log)})")
+                say(f"worker {number} ended with status {child.returncode}: {shown(''.join(last))} (see {shown(log)})")
     finally:
         if cores:
             os.sched_setaffinity(0, cores)

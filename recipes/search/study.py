@@ -34,7 +34,7 @@ import sqlalchemy
 from optuna.trial import FrozenTrial, TrialState
 
 from recipes.errors import UserError, shown
-from recipes.runs import say
+from recipes.runs.folder import say
 
 BEAT, GRACE = 10, 60  # seconds between two signs of life, and without one until a worker of another machine is dead
 PATIENCE = 600  # seconds for which a worker waits for a server that is away, as when it starts anew

@@ -15,14 +15,15 @@ from callbacks.checkpoint import TrainingState
 from callbacks.learning_rate import warmup_cosine
 from callbacks.optimizers import LayerwiseRates, decayed_rates, get_optimizer
 from callbacks.state import Stateful
-from recipes import batch_norm, runs
-from recipes.cache import Rows
+from recipes.transfer import batch_norm
+from recipes.data.store import Rows
 from recipes.errors import UserError, shown
-from recipes.features import fingerprint
-from recipes.strategies import Phase
+from recipes.transfer.features import fingerprint
+from recipes.transfer.strategies import Phase
 from zoo.heads import many_labels
 from zoo.progress import Progress
 from zoo.weights.fetching import cache_folder
+from recipes.runs.folder import versions
 
 LOOKS = 20  # at the validation part, and states kept, in one phase
 
@@ -145,7 +146,7 @@ def accuracy(model: keras.Model):
 
 def state_folder(model: keras.Model, *depends) -> Path:
     """Where the state of a training lies that begins with the model's weights and depends on nothing else."""
-    return cache_folder("training") / fingerprint(model, depends, runs.versions())
+    return cache_folder("training") / fingerprint(model, depends, versions())
 
 
 class History(Stateful):

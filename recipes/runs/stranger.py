@@ -1,4 +1,4 @@
-"""A program of its own, started by `recipes.model_file`: loads a saved model as someone who does not have this project.
+"""A program of its own, started by `recipes.runs.model_file`: loads a saved model as someone who does not have this project.
 
 For each line of standard input, `[MODEL, PIXELS, ANSWERS]` in JSON, it loads the model with the defaults of
 `keras.models.load_model`, lets it answer the pixels `(batch, height, width, channels)` of one `.npy` file, writes the

@@ -58,7 +58,7 @@ class _Walk:
     nested: Counter[str] = field(default_factory=Counter)  # files in subfolders, by class
 
 
-def scan(root: str | os.PathLike) -> Folder:
+def scan_folder(root: str | os.PathLike) -> Folder:
     """List the pictures below `root`. Raises UserError where nothing can be learnt from them."""
     root = Path(root)
     walk = _Walk(os.fspath(root), {_identity_of_root(root): "."})

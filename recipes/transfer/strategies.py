@@ -23,7 +23,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from recipes.config import FineTuneSettings
+from recipes.settings.finetune import FineTuneSettings
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ class Phase:
     freeze_until: str | None  # a stage name; None trains everything
     augment: bool  # from images, as the recipe augments them; otherwise from features kept at `freeze_until`
     optimizer: str = "adam"  # a name of callbacks.optimizers
-    batch_norm: str = "inference"  # a policy of recipes.batch_norm
+    batch_norm: str = "inference"  # a policy of recipes.transfer.batch_norm
     layer_decay: float = 1.0  # learning rate of each earlier stage relative to the next
     hold: float = 0.0  # penalty on the way from the pretrained weights: callbacks.penalties.l2_sp
     weight_decay: float | None = None  # None: the optimiser's own

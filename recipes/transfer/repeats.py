@@ -9,11 +9,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from recipes import runs
 from recipes.data.dataset import Dataset
 from recipes.errors import UserError, shown
-from recipes.evaluate import LABEL_MEASURES, MEASURES, metrics
-from recipes.experiments import mean_interval
+from recipes.evaluation.metrics import LABEL_MEASURES, MEASURES, metrics
+from recipes.runs.journal import mean_interval
+from recipes.runs.folder import say
 
 
 def measure(run, again: Callable[[Dataset, int], np.ndarray]) -> dict | None:
@@ -33,7 +33,7 @@ def measure(run, again: Callable[[Dataset, int], np.ndarray]) -> dict | None:
         raise UserError("--seeds has nothing to measure: there is neither a validation nor a test part; give --folds.")
     count, divided = recipe.folds or recipe.seeds, bool(data.shares)
     if run.strategy.phases:
-        runs.say(f"Strategy {run.strategy.name} trains the network: {count - (not recipe.folds)} more trainings of it.")
+        say(f"Strategy {run.strategy.name} trains the network: {count - (not recipe.folds)} more trainings of it.")
     if recipe.folds:
         what = f"{count} folds of the training part, each measured by a run on the others"
         repeats = [(recipe.seed, fold) for fold in folds(data, recipe.folds, recipe.seed)]

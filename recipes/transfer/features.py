@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 import zoo
-from recipes.cache import Rows, Store
+from recipes.data.store import Rows, Store
 from recipes.data.dataset import Dataset
 from recipes.data.images import DECODER_VERSION, Framing, centre
 from zoo.progress import Progress

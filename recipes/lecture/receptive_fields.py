@@ -1,7 +1,7 @@
 """The arithmetic of convolutions in numbers and pictures, and what each stage of a network sees: computed and measured.
 
     zoo receptive_fields lenet5 --output runs/fields
-    python -m recipes.receptive_fields vgg16 --output runs/fields_vgg16
+    python -m recipes.lecture.receptive_fields vgg16 --output runs/fields_vgg16
 
 Four things, from small to large:
 
@@ -41,17 +41,18 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 import zoo
-from recipes import demo, runs
-from recipes.config import ReceptiveFields
+from recipes import demo
+from recipes.settings.finetune import ReceptiveFields
 from recipes.data.images import ImageError, centre, decode, read_bytes
 from recipes.errors import UserError, shown
-from recipes.experiments import Experiment, table
+from recipes.runs.journal import Experiment, table
 from recipes.finetune import framing
 from recipes.models import own_options
-from recipes.strategies import backbone
+from recipes.transfer.strategies import backbone
 from zoo import analysis
 from zoo.layers import kernels
 from zoo.progress import Progress
+from recipes.runs.folder import say
 
 INPUT = np.array([[1, 2, 0, 3, 1], [1, 0, 0, 2, 2], [2, 1, 2, 1, 1], [0, 0, 1, 0, 0], [1, 2, 1, 1, 1]])
 KERNEL = np.array([[-1, 1, 2], [1, 1, 0], [-1, -2, 0]])
@@ -73,15 +74,15 @@ def run(settings: ReceptiveFields) -> Path:
         raise UserError(f"{model.name}: every stage sees the whole picture, there is nothing to measure: choose another model.")
     experiment = Experiment(settings)
     outputs = {f"padding {p}, stride {s}": convolve(INPUT, KERNEL, p, s).astype(int).tolist() for p, s in SETTINGS}
-    runs.say(f"input\n{_grid(INPUT)}\n\nkernel, laid over without flipping\n{_grid(KERNEL)}")
+    say(f"input\n{_grid(INPUT)}\n\nkernel, laid over without flipping\n{_grid(KERNEL)}")
     for name, output in outputs.items():
-        runs.say(f"\n{name}: {len(output)} × {len(output)}\n{_grid(output)}")
+        say(f"\n{name}: {len(output)} × {len(output)}\n{_grid(output)}")
     experiment.save_figure("worked_example", draw_example())
     arithmetic = {"sizes": sizes(), "counts": counts(), "stacks": stacks()}
     readable = [row | {"weights": f"{row['weights']:,}"} for row in arithmetic["counts"]]
     titles = {"Output size": arithmetic["sizes"], "Weights": readable, "Stacks of kernels": arithmetic["stacks"]}
     for title, rows in titles.items():
-        runs.say(f"\n{title}\n{table(rows)}")
+        say(f"\n{title}\n{table(rows)}")
     experiment.save_figure("stacks", draw_stacks(arithmetic["stacks"]))
 
     measured = experiment.once("fields", lambda: {"stages": measure(model)})["stages"]

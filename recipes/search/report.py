@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 
-from recipes.report import page, svg
+from recipes.report.run import page, svg
 from recipes.search.board import counted, described, ranked
 from recipes.search.plots import varied
 

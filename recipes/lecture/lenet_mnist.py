@@ -37,16 +37,17 @@ from keras import ops
 import zoo
 from callbacks.learning_rate import warmup_cosine
 from callbacks.optimizers import get_optimizer
-from recipes import runs, training
-from recipes.config import LenetMnist
+from recipes.transfer import training
+from recipes.settings.finetune import LenetMnist
 from recipes.data.dataset import Dataset, prepare
-from recipes.data.distortions import Distortion, distort
+from recipes.lecture.distortions import Distortion, distort
 from recipes.data.images import Framing
-from recipes.data.sources import scan
+from recipes.data.sources.folder import scan_folder
 from recipes.errors import UserError
-from recipes.evaluate import wilson
-from recipes.experiments import Experiment, panels
-from recipes.strategies import Phase
+from recipes.evaluation.metrics import wilson
+from recipes.runs.journal import Experiment, panels
+from recipes.transfer.strategies import Phase
+from recipes.runs.folder import say
 
 BATCH = 128
 
@@ -79,7 +80,7 @@ def run(settings: LenetMnist) -> Path:
         UserError: the data are not MNIST's, or the folder cannot be written.
     """
     experiment = Experiment(settings)
-    data = prepare(scan(settings.data), Framing(28, 28, 1), settings.validation, test=0, seed=0)
+    data = prepare(scan_folder(settings.data), Framing(28, 28, 1), settings.validation, test=0, seed=0)
     if len(data.classes) != 10 or not len(data.part("test")):
         raise UserError(f"{settings.data} must hold train/ and test/ with ten classes each, as MNIST does.")
     # The paper's frame: a border of 2 lets the strokes at the edge lie in the centre of a 5 × 5 kernel.
@@ -123,7 +124,7 @@ def _train(settings: LenetMnist, name: str, seed: int, data: Dataset, pixels: np
     guesses = model.predict(pixels[images], batch_size=500, verbose=0).argmax(axis=1)
     wrong = int((guesses != data.labels[images]).sum())
     error, (low, high) = wrong / len(images), wilson(wrong, len(images))
-    runs.say(f"{name}, seed {seed}: {part} error {error:.2%} (95 % interval {low:.2%} to {high:.2%}, {len(images):,} images)")
+    say(f"{name}, seed {seed}: {part} error {error:.2%} (95 % interval {low:.2%} to {high:.2%}, {len(images):,} images)")
     losses = [row["loss"] for row in history.rows]
     return {"part": part, "wrong": wrong, "images": len(images), "error": error, "interval": [low, high], "losses": losses}
 

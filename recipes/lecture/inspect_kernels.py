@@ -2,7 +2,7 @@
 
     zoo inspect_kernels                                     # LeNet-5, trained on MNIST, and a digit
     zoo inspect_kernels mobilenet_v2 PICTURE --weights FILE --output runs/kernels
-    python -m recipes.inspect_kernels ...
+    python -m recipes.lecture.inspect_kernels ...
 
 Features are local, repeat all over a picture, and are built up: edges, then shapes, then how shapes lie to each other.
 What to look for, in the pictures that the folder then holds:
@@ -37,12 +37,12 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import zoo
-from recipes.config import InspectKernels
+from recipes.settings.finetune import InspectKernels
 from recipes.errors import UserError
-from recipes.experiments import Experiment
+from recipes.runs.journal import Experiment
 from recipes.models import own_options
-from recipes.receptive_fields import SETTINGS, convolve, picture
-from recipes.strategies import backbone
+from recipes.lecture.receptive_fields import SETTINGS, convolve, picture
+from recipes.transfer.strategies import backbone
 from zoo import analysis
 from zoo.layers import kernels
 from zoo.weights import catalog

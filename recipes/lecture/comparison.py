@@ -13,11 +13,11 @@ from callbacks.state import snapshot
 from recipes.data import augment
 from recipes.data.dataset import Dataset, prepare
 from recipes.data.images import Framing, centre
-from recipes.data.sources import Folder, scan
+from recipes.data.sources.folder import Folder, scan_folder
 from recipes.errors import UserError
-from recipes.evaluate import metrics
-from recipes.experiments import mean_interval, panels
-from recipes.training import Batches
+from recipes.evaluation.metrics import metrics
+from recipes.runs.journal import mean_interval, panels
+from recipes.transfer.training import Batches
 
 
 def pictures(data: Path, framing: Framing, seed: int, images: int, held_out: int, test: bool) -> Dataset:
@@ -27,7 +27,7 @@ def pictures(data: Path, framing: Framing, seed: int, images: int, held_out: int
     Raises:
         UserError: see `sources.scan` and `dataset.prepare`.
     """
-    folder = scan(data)
+    folder = scan_folder(data)
     given = {file.split for file in folder.files}
     files = folder.files
     if test and "validation" in given and "test" not in given:

@@ -54,7 +54,7 @@ class FineTuneSettings:
 
 @dataclass(frozen=True)
 class HeadSettings:
-    """A head and how it is trained by `recipes.search.trainer`, as a search chooses it; nothing that is typed as flags."""
+    """A head and how it is trained by `recipes.transfer.head_trainer`, as a search chooses it; nothing that is typed as flags."""
 
     cut: str = "pre_logits"  # the stage whose output the head sees, averaged over the pixels if it is a map
     kind: Literal["linear", "hidden"] = "linear"

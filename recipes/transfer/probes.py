@@ -12,13 +12,13 @@ import keras
 import numpy as np
 
 import zoo
-from recipes import features
+from recipes.transfer import features
 from recipes.data.dataset import Dataset
 from recipes.data.images import centre
-from recipes.evaluate import wilson
-from recipes.features import POOLED
-from recipes.strategies import Facts, Probe, probed
-from recipes.transferability import leave_one_out, logme
+from recipes.evaluation.metrics import wilson
+from recipes.transfer.features import POOLED
+from recipes.transfer.strategies import Facts, Probe, probed
+from recipes.transfer.transferability import leave_one_out, logme
 from zoo.progress import Progress
 
 SAMPLE, FEWEST = 2_000, 5  # pictures at most, and of a class at least

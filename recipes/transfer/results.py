@@ -9,14 +9,16 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from recipes import model_file, report, runs
-from recipes.config import Recipe
+from recipes.runs import model_file
+from recipes.settings.finetune import Recipe
 from recipes.data.dataset import SPLITS
 from recipes.data.images import centre
-from recipes.data.labelled import SEPARATOR
+from recipes.data.sources.labels import SEPARATOR
 from recipes.errors import UserError, shown
-from recipes.evaluate import LABEL_MEASURES, MEASURES, measures, metrics
+from recipes.evaluation.metrics import LABEL_MEASURES, MEASURES, measures, metrics
 from zoo.weights.fetching import sha256
+from recipes.report.run import render
+from recipes.runs.folder import SCHEMA, versions, write_csv, write_json
 
 AUGMENTED, VERSIONS = 4, 6  # training pictures in the report, and how often each is augmented
 CHECKED, AGREEMENT = 16, 1e-3  # pictures shown to the reloaded model, and how far its probabilities may differ
@@ -46,16 +48,16 @@ def write(run, folder: Path, start: float, stranger: model_file.Stranger) -> Non
         _check_reload(run, folder / "model.keras", stranger)
     rows = list(_file_rows(run))
     with run.timed("report"):
-        runs.write_csv(folder / "files.csv", rows)
-        runs.write_csv(folder / "history.csv", run.history or [_head_row(run)])
+        write_csv(folder / "files.csv", rows)
+        write_csv(folder / "history.csv", run.history or [_head_row(run)])
         run.recipe.save(folder / "recipe.json")
         result = as_dict(run, start)
         numbers = {path: i for i, path in enumerate(run.data.paths)}
-        page = report.render(result, run.history, rows, lambda path: _picture(run, numbers.get(path)),
+        page = render(result, run.history, rows, lambda path: _picture(run, numbers.get(path)),
                              _augmented(run))  # fmt: skip
         (folder / "report.html").write_text(page, encoding="utf-8")
     result["seconds"] = {"total": time.monotonic() - start} | run.seconds  # the report's too
-    runs.write_json(folder / "result.json", result)
+    write_json(folder / "result.json", result)
 
 
 def as_dict(run, start: float) -> dict:
@@ -66,7 +68,7 @@ def as_dict(run, start: float) -> dict:
     weights = model.origin.weights
     trainable = sum(int(np.prod(variable.shape)) for variable in model.trainable_variables)
     return {
-        "schema": runs.SCHEMA,
+        "schema": SCHEMA,
         "recipe": "finetune",
         "command": command(run.recipe),
         "data": str(data.root.resolve()).encode("utf-8", "backslashreplace").decode(),
@@ -97,7 +99,7 @@ def as_dict(run, start: float) -> dict:
         },
         "input": asdict(data.framing),
         "findings": data.findings,
-        "versions": runs.versions(),
+        "versions": versions(),
         "seed": run.recipe.seed,
     }  # fmt: skip
 

@@ -1,7 +1,7 @@
 """The lecture's optimisers on one model and your data, each at a learning rate that was tuned at the same cost.
 
     zoo compare_optimizers DATA --output DIR
-    python -m recipes.compare_optimizers DATA ...
+    python -m recipes.lecture.compare_optimizers DATA ...
 
 With J the cost of a batch, W the weights, α the learning rate:
 
@@ -52,14 +52,14 @@ import numpy as np
 
 import zoo
 from callbacks.optimizers import OPTIMIZERS, RATES
-from recipes import runs
-from recipes.config import CompareOptimizers, Recipe
+from recipes.settings.finetune import CompareOptimizers, Recipe
 from recipes.data.dataset import Dataset
-from recipes.experiments import Experiment
+from recipes.runs.journal import Experiment
 from recipes.finetune import backbone, framing
-from recipes.training import Batches
-from recipes.trials import Trials, bands, centre_crops, pictures, plus_minus, verdict
+from recipes.transfer.training import Batches
+from recipes.lecture.comparison import Trials, bands, centre_crops, pictures, plus_minus, verdict
 from zoo.progress import Progress
+from recipes.runs.folder import say
 
 GRID, MOST = 3, 9  # rates to try for each optimiser: at first, and at most
 
@@ -84,7 +84,7 @@ def run(settings: CompareOptimizers) -> None:
                 piece = partial(work, rate, seed, settings.epochs)
                 found[name].append(_once(experiment, settings, f"{name}, rate {rate:.3g}, seed {seed}", piece))
                 progress.advance()
-            runs.say(f"{name}: rate {rate:.3g}")
+            say(f"{name}: rate {rate:.3g}")
     _report(experiment, settings, found)
 
 
@@ -149,4 +149,4 @@ def _report(experiment: Experiment, settings: CompareOptimizers, found: dict[str
         verdict({name: last(name, "validation_accuracy") for name in found}, "validation accuracy"),
     ]
     experiment.finish(rows, answers=answers)
-    runs.say("\nOn these data " + "\nOn these data ".join(answers))
+    say("\nOn these data " + "\nOn these data ".join(answers))

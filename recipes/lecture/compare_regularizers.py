@@ -1,7 +1,7 @@
 """The lecture's ways to regularise, at several training-set sizes: how far the test lies behind the training.
 
     zoo compare_regularizers DATA --output DIR
-    python -m recipes.compare_regularizers DATA ...
+    python -m recipes.lecture.compare_regularizers DATA ...
 
 - L2: λ Σ w² over the kernels is added to the cost.
 - dropout: each batch removes a random subset of the neurons before the classifier. The lecture scales the outgoing weights
@@ -52,17 +52,17 @@ import numpy as np
 import zoo
 from callbacks.early_stopping import IntervalEarlyStopping
 from callbacks.optimizers import RATES
-from recipes import runs
-from recipes.config import CompareRegularizers, Recipe
+from recipes.settings.finetune import CompareRegularizers, Recipe
 from recipes.data import augment
 from recipes.data.dataset import Dataset
 from recipes.data.images import centre
 from recipes.errors import UserError, shown
-from recipes.experiments import Experiment
+from recipes.runs.journal import Experiment
 from recipes.finetune import backbone, framing
-from recipes.training import Batches
-from recipes.trials import Trials, bands, centre_crops, pictures, plus_minus, stratified, verdict
+from recipes.transfer.training import Batches
+from recipes.lecture.comparison import Trials, bands, centre_crops, pictures, plus_minus, stratified, verdict
 from zoo.progress import Progress
+from recipes.runs.folder import say
 
 STRENGTHS = {
     "L2": (1e-4, 3e-4, 1e-3, 3e-3),
@@ -108,7 +108,7 @@ def run(settings: CompareRegularizers) -> None:
                 losses[value] = result(method, {method: value}, middle, settings.seed, "validation")["loss"]
                 progress.advance()
             chosen[method] = min(losses, key=losses.get)
-            runs.say(f"{method}: {chosen[method]:g}")
+            say(f"{method}: {chosen[method]:g}")
         for size in settings.sizes:
             for method, parts in METHODS.items():
                 strengths = {part: chosen[part] for part in parts}
@@ -182,5 +182,5 @@ def _report(experiment: Experiment, settings: CompareRegularizers, chosen: dict,
         for size in sizes for what, best in (("accuracy", max), ("loss", min))
     ]  # fmt: skip
     experiment.finish(rows, chosen=chosen, answers=answers)
-    runs.say("\nStrengths: " + ", ".join(f"{name} {value:g}" for name, value in chosen.items()))
-    runs.say("\n".join(answers))
+    say("\nStrengths: " + ", ".join(f"{name} {value:g}" for name, value in chosen.items()))
+    say("\n".join(answers))

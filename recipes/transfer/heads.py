@@ -1,11 +1,11 @@
 """The heads that a recipe may choose, fitted to features that are already there, by one function.
 
-- `linear` is solved: `recipes.heads`.
+- `linear` is solved: `recipes.transfer.logistic`.
 - `cosine` is computed: a class's direction is the mean of its pictures' directions (Qi, Brown, Lowe 2018, "Low-Shot
   Learning with Imprinted Weights", arXiv:1712.07136, section 3.2); its one number, the scale, is cross-validated.
 - `dropout` and `hidden` are stepped: Adam, with warm-up and cosine decay; the number of epochs is the best of `EPOCHS` on
   a fold of the training part, after which the head is trained anew on all of it.
-- one that a search has found is trained as the search trained it: `recipes.search.trainer`.
+- one that a search has found is trained as the search trained it: `recipes.transfer.head_trainer`.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,10 +17,10 @@ import numpy as np
 import zoo
 from callbacks.learning_rate import warmup_cosine
 from callbacks.optimizers import get_optimizer
-from recipes import heads, training
-from recipes.config import HeadSettings
-from recipes.search.trainer import HeadTrainer
-from recipes.strategies import Phase
+from recipes.transfer import logistic, training
+from recipes.settings.finetune import HeadSettings
+from recipes.transfer.head_trainer import HeadTrainer
+from recipes.transfer.strategies import Phase
 from zoo.heads import COSINE, SCALE, standardize
 from zoo.surgery import CLASSIFIER
 
@@ -51,11 +51,11 @@ def fit(
 ) -> Fitted:  # fmt: skip
     """Give the model's head of that kind its weights; the arguments are those of `heads.fit`."""
     weights, mirrored = np.ones(len(labels)) if weights is None else weights, np.asarray(mirrored)
-    centre, scale = heads.standard(views[0])
+    centre, scale = logistic.standard(views[0])
     standardize(model, centre, scale)
     if kind == "cosine":
         return _cosine(model, (views - centre) / scale, mirrored, labels, seed, choose_mirror, weights)
-    solved = heads.fit(views, mirrored, labels, seed, choose_mirror, tick, weights)
+    solved = logistic.fit(views, mirrored, labels, seed, choose_mirror, tick, weights)
     if kind == "linear":
         model.get_layer(CLASSIFIER).set_weights([solved.kernel, solved.bias])
         return Fitted(kind, {"penalty": solved.penalty}, solved.mirrored, solved.folds, solved.path, solved.decay)
@@ -69,7 +69,7 @@ def fit_tuned(
 ) -> Fitted:  # fmt: skip
     """Give the model's head its weights as a search trains them. When to stop, a fold says; then it is trained on all."""
     used, cut = 1 + settings.views, {settings.cut: views}
-    train, test = heads._folds(labels, seed)[0]
+    train, test = logistic._folds(labels, seed)[0]
     classes = int(labels.max()) + 1
     tried = HeadTrainer(cut, labels, train, test, classes).train(settings, seed)
     trainer = HeadTrainer(cut, labels, np.arange(len(labels)), np.array([], int), classes)
@@ -86,13 +86,13 @@ def fit_tuned(
 
 
 def _cosine(model, views, mirrored, labels, seed, choose_mirror, weights) -> Fitted:
-    path, folds = [], heads._folds(labels, seed)
+    path, folds = [], logistic._folds(labels, seed)
     for with_mirrored in sorted({False, bool(mirrored.any())}) if choose_mirror else [bool(mirrored.any())]:
         used = views if with_mirrored else views[~mirrored]
         scores = []
         for train, test in folds:
             cosines = _unit(views[0, test]) @ directions(used[:, train], labels[train])
-            scores.append([heads._score(heads._softmax(s * cosines), labels[test], weights[test]) for s in SCALES])
+            scores.append([logistic._score(logistic._softmax(s * cosines), labels[test], weights[test]) for s in SCALES])
         path += [
             {"scale": float(scale), "mirrored": with_mirrored, "loss": float(loss), "accuracy": float(accuracy)}
             for scale, (loss, accuracy) in zip(SCALES, np.mean(scores, axis=0), strict=True)
@@ -116,7 +116,7 @@ def _unit(vectors: np.ndarray) -> np.ndarray:
 def _stepped(model, kind, views, labels, seed, with_mirrored, weights) -> Fitted:
     zoo.freeze(model, "pre_logits")
     part = zoo.split(model, "pre_logits")[1]
-    start, (train, test) = part.get_weights(), heads._folds(labels, seed)[0]
+    start, (train, test) = part.get_weights(), logistic._folds(labels, seed)[0]
 
     def steps(epochs: int, images: np.ndarray) -> list[dict]:
         """Train anew on some of the images; the history."""
@@ -136,7 +136,7 @@ def _stepped(model, kind, views, labels, seed, with_mirrored, weights) -> Fitted
     for epochs in [epochs for epochs in EPOCHS if epochs * len(labels) <= STEPS * BATCH] or EPOCHS[:1]:
         steps(epochs, train)
         guesses = keras.ops.convert_to_numpy(part(views[0, test], training=False))
-        loss, accuracy = heads._score(guesses, labels[test], weights[test])
+        loss, accuracy = logistic._score(guesses, labels[test], weights[test])
         path.append({"epochs": epochs, "mirrored": with_mirrored, "loss": float(loss), "accuracy": float(accuracy)})
     best = min(path, key=lambda row: row["loss"])["epochs"]
     return Fitted(kind, {"epochs": best}, with_mirrored, 1, path, history=steps(best, np.arange(len(labels))))

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from recipes.errors import UserError, shown
-from recipes.runs import recover
+from recipes.runs.folder import recover
 
 
 def save(model, path: Path, classes: Iterable[str], framing: Mapping) -> None:

@@ -20,8 +20,8 @@ import numpy as np
 from keras import ops
 
 from callbacks.schedules import Constant, Cosine
-from recipes.config import HeadSettings
-from recipes.heads import balanced, standard
+from recipes.settings.finetune import HeadSettings
+from recipes.transfer.logistic import balanced, standard
 
 BATCH = 64
 WEIGHT_DECAY = 0.004  # of adamw: callbacks.optimizers' and Keras' own

@@ -13,14 +13,14 @@ import os
 from collections import Counter
 from pathlib import Path
 
-from recipes.data.sources import SPLITS, File, Folder
+from recipes.data.sources.folder import File, Folder, SPLITS
 from recipes.errors import UserError, shown
 
 SEPARATOR = ";"
 VALUES = {"0": False, "1": True}
 
 
-def scan(root: Path, file: Path) -> Folder:
+def scan_labels(root: Path, file: Path) -> Folder:
     """The pictures that the file lists.
 
     Raises:

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from recipes import runs
 from recipes.errors import UserError
+from recipes.runs.folder import replace
 
 ROOM = 10_000, 300  # bytes that a trial's row, and one of its epochs, may take in the storage, the tables and the log
 
@@ -61,7 +61,7 @@ class Kept:
             file.unlink(missing_ok=True)
         if size > self._disk.left:
             return
-        runs.replace(self._folder / name, write)
+        replace(self._folder / name, write)
         for file in self.files()[self._count :]:  # another worker may have kept one meanwhile
             file.unlink(missing_ok=True)
 

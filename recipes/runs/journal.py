@@ -13,8 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from recipes import runs
 from recipes.errors import UserError, shown
+from recipes.runs.folder import replace, say, versions, write_csv, write_json
 
 JOURNAL = "journal.jsonl"
 
@@ -69,16 +69,16 @@ class Experiment:
 
     def save_figure(self, name: str, figure) -> None:
         """A matplotlib figure as `name`.png."""
-        runs.replace(self.folder / f"{name}.png", lambda path: figure.savefig(path, dpi=120, format="png"))
+        replace(self.folder / f"{name}.png", lambda path: figure.savefig(path, dpi=120, format="png"))
 
     def finish(self, rows: Sequence[Mapping], **results) -> None:
         """Write the table and `result.json`, print the table, and say where they lie."""
-        runs.replace(self.folder / "table.csv", lambda path: runs.write_csv(path, rows))
+        replace(self.folder / "table.csv", lambda path: write_csv(path, rows))
         everything = {"settings": self.settings, "table": list(rows), **results,
-                      "seconds": round(time.monotonic() - self._start, 1), "versions": runs.versions()}  # fmt: skip
-        runs.replace(self.folder / "result.json", lambda path: runs.write_json(path, everything))
-        runs.say("\n" + table(rows))
-        runs.say(f"\ntable, numbers and pictures: {shown(self.folder)}")
+                      "seconds": round(time.monotonic() - self._start, 1), "versions": versions()}  # fmt: skip
+        replace(self.folder / "result.json", lambda path: write_json(path, everything))
+        say("\n" + table(rows))
+        say(f"\ntable, numbers and pictures: {shown(self.folder)}")
 
 
 def mean_interval(values: Sequence[float]) -> tuple[float, float, float]:

@@ -1,0 +1,1 @@
+"""The machine: what every command does before it computes, devices, processes."""

@@ -1,0 +1,1 @@
+"""The experiments of the lecture on regularisation, convolutional networks and transfer learning."""

@@ -1,0 +1,250 @@
+"""One self-contained HTML page that tells a person how well a training run went, and where it failed."""
+
+import base64
+import io
+from collections import Counter
+from collections.abc import Callable, Sequence
+from importlib import resources
+from pathlib import PurePath
+
+import numpy as np
+
+from recipes.evaluation.metrics import LABEL_MEASURES, MEASURES
+
+SPLITS = ("test", "validation", "train")  # the most trustworthy first
+MATRIX_CLASSES = 30  # a larger confusion matrix cannot be read
+CONFUSIONS = 30
+MISTAKES = 24
+LEFT_OUT = 100
+THUMBNAIL = 160
+# Chosen to be readable on a white and on a nearly black page: the charts have no background of their own.
+BLUE, ORANGE, GREY = "#3b82f6", "#e07b39", "#7d8590"
+
+
+def render(
+    result: dict,
+    history: list[dict],
+    files: list[dict],
+    picture: Callable[[str], np.ndarray | None],
+    augmented: Sequence[dict] = (),
+) -> str:
+    """The report as HTML text that any UTF-8 file can hold.
+
+    Args:
+        picture: `picture(path)` gives the images of mistakes.
+        augmented: training pictures, each a `picture` with its `label` and `versions` of the same kind.
+    """
+    scores = result.get("metrics") or {}
+    split = next((name for name in SPLITS if name in scores), None)
+    mistakes = _mistakes(files, split)
+    left_out = [row for row in files if row.get("reason")]
+    return page(
+        "run.html",
+        result=result,
+        data=PurePath(result["data"]).name,
+        split=split,
+        splits=[*((name, scores[name]) for name in reversed(SPLITS) if name in scores),
+                *((f"{name}, mean over crops", row) for name, row in (result.get("metrics_ten_crop") or {}).items())],
+        charts=_curves(history, result) or _choice(result.get("head") or {}),
+        measures={name: (MEASURES | LABEL_MEASURES)[name] for name in result.get("measures") or ["accuracy"]},
+        mistakes=[row | {"thumbnail": _thumbnail(picture(row["path"]))} for row in mistakes[:MISTAKES]],
+        mistake_count=len(mistakes),
+        augmented=[[_titled(cell) for cell in (row, *row["versions"])] for row in augmented],
+        left_out=left_out[:LEFT_OUT],
+        left_out_count=len(left_out),
+        **(_measured(scores[split], result["classes"]) if split else {}),
+    )
+
+
+def page(name: str, **content) -> str:
+    """A template beside this file, filled in: names of files and classes come from anywhere, so everything is escaped."""
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.FunctionLoader(lambda file: resources.files("recipes.report").joinpath(file).read_text("utf-8")),
+        autoescape=True, undefined=jinja2.ChainableUndefined, trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    environment.filters |= {
+        "percent": lambda value: _shown(value, lambda number: f"{100 * number:.1f}%"),
+        "decimal": lambda value: _shown(value, lambda number: f"{number:.3f}"),
+        "count": lambda value: _shown(value, lambda number: f"{number:,}"),
+        "interval": lambda pair: f"{100 * pair[0]:.1f} – {100 * pair[1]:.1f}%" if pair else "–",
+        "short": lambda value: _shown(value, lambda number: f"{number:g}"),
+        "setting": lambda value: "–" if value in (None, "") else f"{value:.3g}" if isinstance(value, float) else value,
+    }
+    # File names that are not UTF-8 arrive as lone surrogates, which no UTF-8 file can hold.
+    return environment.get_template(name).render(**content).encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _shown(value: object, write: Callable[[float], str]) -> str:
+    """A number as text; a dash for what is undefined or missing."""
+    return write(value) if isinstance(value, int | float) else "–"
+
+
+def _measured(scores: dict, classes: list[str]) -> dict:
+    """What the template shows of the reported split's measures."""
+    measured = {
+        "scores": scores,
+        "correct": round(scores["accuracy"] * scores["images"]),
+        "weakest": sorted(
+            scores["classes"], key=lambda row: (row["recall"] is None, row["recall"] or 0, row["name"])
+        ),
+    }
+    if "confusion" not in scores:  # pictures may have several labels
+        return measured
+    confusion = np.array(scores["confusion"])
+    small = len(classes) <= MATRIX_CLASSES
+    return measured | {
+        "matrix": _matrix(confusion, classes) if small else None,
+        "confusions": None if small else _confusions(confusion, classes),
+        "calibration": _calibration(scores["calibration"]),
+    }
+
+
+def _matrix(confusion: np.ndarray, classes: list[str]) -> list[dict]:
+    """Rows of the confusion table; a cell's shade is its share of the row, with single images visible."""
+    totals = np.maximum(confusion.sum(axis=1, keepdims=True), 1)
+    shades = np.where(confusion, 0.12 + 0.48 * confusion / totals, 0)
+    return [
+        {
+            "name": name,
+            "cells": [
+                {"count": int(count), "shade": f"{shade:.2f}", "right": i == j}
+                for j, (count, shade) in enumerate(zip(confusion[i], shades[i], strict=True))
+            ],
+        }
+        for i, name in enumerate(classes)
+    ]
+
+
+def _confusions(confusion: np.ndarray, classes: list[str]) -> list[dict]:
+    """The most frequent pairs of truth and wrong prediction."""
+    wrong, totals = confusion - np.diag(np.diag(confusion)), confusion.sum(axis=1)
+    order = np.argsort(-wrong, axis=None, kind="stable")[:CONFUSIONS]
+    pairs = zip(*np.unravel_index(order, wrong.shape), strict=True)
+    return [
+        {"truth": classes[i], "prediction": classes[j], "count": int(wrong[i, j]), "of": int(totals[i])}
+        for i, j in pairs
+        if wrong[i, j]
+    ]
+
+
+def _mistakes(files: list[dict], split: str | None) -> list[dict]:
+    """The wrong predictions of a split, most confident first."""
+    wrong = [
+        row | {"probability": float(row["probability"])}
+        for row in files
+        if row["split"] == split and not row.get("reason") and row["prediction"] != row["label"]
+    ]
+    return sorted(wrong, key=lambda row: (-row["probability"], row["path"]))
+
+
+def _thumbnail(image: np.ndarray | None) -> str | None:
+    """A small JPEG of a picture as a data URI."""
+    if image is None:
+        return None
+    from PIL import Image
+
+    small = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
+    small.thumbnail((THUMBNAIL, THUMBNAIL))
+    buffer = io.BytesIO()
+    small.save(buffer, "JPEG", quality=80)
+    return _uri("image/jpeg", buffer.getvalue())
+
+
+def _titled(cell: dict) -> dict:
+    return {"thumbnail": _thumbnail(cell["picture"]), "label": cell["label"]}
+
+
+def _uri(kind: str, content: bytes) -> str:
+    return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"
+
+
+def _curves(history: list[dict], result: dict) -> list[dict]:
+    """Loss and accuracy over the epochs of all phases; nothing where no phase has two epochs."""
+    trained = {phase["name"] for phase in (result.get("strategy") or {}).get("phases", ()) if phase["epochs"]}
+    trained |= {"head"} if "epochs" in (result.get("head") or {}) else set()
+    rows = [row for row in history if row["phase"] in trained]
+    phases = Counter(row["phase"] for row in rows)
+    if max(phases.values(), default=0) < 2:
+        return []
+    epochs = np.arange(1, len(rows) + 1)
+    starts = [i + 0.5 for i in range(1, len(rows)) if rows[i]["phase"] != rows[i - 1]["phase"]]
+
+    def chart(key: str) -> dict:
+        figure, axes = _axes("epoch", key)
+        lines = {"train": _column(rows, key), "validation": _column(rows, f"validation_{key}")}
+        _draw(axes, epochs, lines, starts)
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        if axes.get_legend_handles_labels()[1]:
+            axes.legend(frameon=False, labelcolor=GREY)
+        return {"title": f"{key} by epoch", "uri": svg(figure)}
+
+    return [chart("loss"), chart("accuracy")]
+
+
+def _choice(head: dict) -> list[dict]:
+    """Cross-validated loss and accuracy of the head by what its kind chooses; nothing for fewer than two choices."""
+    what = next((name for name in ("penalty", "scale") if name in head), None)
+    rows = sorted(head["path"], key=lambda row: row[what]) if what else []
+    if len(rows) < 2:
+        return []
+    choices = _column(rows, what)
+
+    def chart(key: str) -> dict:
+        figure, axes = _axes(what, f"cross-validated {key}")
+        axes.set_xscale("log")
+        _draw(axes, choices, {key: _column(rows, key)}, [head[what]])
+        return {"title": f"{key} by {what}", "uri": svg(figure)}
+
+    return [chart("loss"), chart("accuracy")]
+
+
+def _column(rows: list[dict], key: str) -> np.ndarray:
+    return np.array([np.nan if row.get(key) is None else row[key] for row in rows], dtype=float)
+
+
+def _draw(axes, across: np.ndarray, lines: dict[str, np.ndarray], marks: list[float]) -> None:
+    """Up to two lines over the same points, and dashed upright marks."""
+    for mark in marks:
+        axes.axvline(mark, color=GREY, linewidth=1, linestyle="--")
+    for (label, up), colour in zip(lines.items(), (BLUE, ORANGE), strict=False):
+        if np.isfinite(up).any():  # without a validation split its columns are empty
+            axes.plot(across, up, color=colour, label=label, linewidth=1.8, marker="o", markersize=3.5)
+
+
+def _calibration(bins: list[dict]) -> str:
+    """Accuracy by confidence: a perfectly calibrated model's dots lie on the dashed diagonal."""
+    figure, axes = _axes("confidence", "accuracy")
+    low, high, accuracy = (_column(bins, key) for key in ("low", "high", "accuracy"))
+    axes.bar(low, accuracy, width=high - low, align="edge", color=BLUE + "66", edgecolor=BLUE)
+    axes.plot(_column(bins, "confidence"), accuracy, "o", color=ORANGE, markersize=5)
+    axes.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle="--")
+    axes.set(xlim=(0, 1), ylim=(0, 1.05))
+    return svg(figure)
+
+
+def _axes(x: str, y: str) -> tuple:
+    """An empty chart in the page's colours."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(4.8, 3.2), layout="constrained")
+    axes = figure.add_subplot()
+    axes.set_xlabel(x, color=GREY)
+    axes.set_ylabel(y, color=GREY)
+    axes.tick_params(which="both", colors=GREY)
+    axes.grid(color=GREY, alpha=0.25, linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(GREY)
+    return figure, axes
+
+
+def svg(figure) -> str:
+    """The chart as a data URI, the same bytes for the same numbers."""
+    import matplotlib
+
+    buffer = io.BytesIO()
+    with matplotlib.rc_context({"svg.hashsalt": "zoo"}):
+        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+    return _uri("image/svg+xml", buffer.getvalue())

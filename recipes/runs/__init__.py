@@ -1,0 +1,1 @@
+"""What runs leave on the disk: folders, model files, journals."""
