@@ -13,6 +13,15 @@ import numpy as np
 from safetensors.numpy import save_file
 
 ROOT = Path(__file__).parents[1]
+WITHOUT_TENSORFLOW = """
+import importlib.machinery, json, sys
+class Refuse:  # TensorFlow can be found, since PyTorch looks for it, and not imported
+    def find_spec(self, name, *_):
+        if name == "tensorflow": return importlib.machinery.ModuleSpec(name, self)
+    def create_module(self, spec): return None
+    def exec_module(self, module): raise ImportError("there is no TensorFlow here")
+sys.meta_path.insert(0, Refuse())
+"""
 KINDS = ("keras2.h5", "model.h5", "current.weights.h5", "model.keras", "arrays.npz", "arrays.safetensors")
 
 

@@ -6,7 +6,7 @@
 - L2: λ Σ w² over the kernels is added to the cost.
 - dropout: each batch removes a random subset of the neurons before the classifier. The lecture scales the outgoing weights
   by p, the probability of being present, at test time; Keras scales what is present by 1/p in training. Both agree in
-  expectation (tests/test_compare_regularizers.py).
+  expectation (tests/recipes/lecture/test_compare_regularizers.py).
 - early stopping: every few epochs the validation log-loss is compared with the last time's; if it is higher, training
   stops and goes back to the model of that time (`callbacks.early_stopping`). The lecture's example looks every 10 epochs.
 - augmentation: each picture is moved by a few pixels at random, its border drawn out; no mirror, which digits do not bear.

@@ -18,7 +18,7 @@ def test_the_same_tests(backend):
     if importlib.util.find_spec(backend) is None:
         pytest.skip(f"{backend} is not installed: the callbacks cannot be run on it")
     assert keras.backend.backend() != backend
-    files = sorted(map(str, set((ROOT / "tests").glob("test_callbacks_*.py")) - {Path(__file__)}))
+    files = sorted(map(str, set((ROOT / "tests" / "callbacks").glob("test_callbacks_*.py")) - {Path(__file__)}))
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "not slow", *files]
     done = subprocess.run(command, cwd=ROOT, env={**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": str(ROOT)},
                           capture_output=True, text=True, timeout=900)  # fmt: skip

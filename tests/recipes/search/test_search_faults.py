@@ -15,11 +15,13 @@ from pathlib import Path
 
 import pytest
 
+from helpers import ROOT
+
 from recipes.errors import UserError
 from recipes.search.study import DEATHS, alone, open_study, trials
 
 pytestmark = pytest.mark.slow
-HERE = Path(__file__).parent
+HERE = ROOT / "tests"
 
 
 def work(*arguments, **options):

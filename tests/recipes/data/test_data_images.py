@@ -13,7 +13,7 @@ from PIL import Image, ImageFile
 
 from recipes.data.images import Framing, ImageError, centre, decode, read, read_bytes
 
-SHARED = Path(os.environ.get("ZOO_SHARED", Path(__file__).parents[1] / ".." / "shared"))
+SHARED = Path(os.environ.get("ZOO_SHARED", Path(__file__).parents[3] / ".." / "shared"))
 RGB, GREY = Framing(8, 8, 3), Framing(8, 8, 1)
 
 

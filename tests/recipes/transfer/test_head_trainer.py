@@ -6,7 +6,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from helpers import array, python
+from helpers import ROOT, array, python
 from keras import ops
 
 from callbacks.learning_rate import warmup_cosine
@@ -218,7 +218,7 @@ def test_other_backends_train_the_same_head(heads, backend, tmp_path):
 import json, sys
 sys.path[:0] = sys.argv[1:]
 import numpy as np
-from test_search_trainer import CLASSES, TRAIN, problem
+from test_head_trainer import CLASSES, TRAIN, problem
 from recipes.config import HeadSettings
 from recipes.search.trainer import HeadTrainer
 views, labels = problem()
@@ -226,7 +226,7 @@ heads = HeadTrainer({"pre_logits": views}, labels, np.arange(TRAIN), np.arange(T
 print(json.dumps([heads.train(HeadSettings(kind=kind, units=16, dropout=0.3, views=2, epochs=5), 1).loss
                   for kind in ("linear", "hidden")]))
 """
-    found = python(script, Path(__file__).parent, Path(__file__).parents[1], cwd=tmp_path, KERAS_BACKEND=backend)
+    found = python(script, ROOT / "tests", Path(__file__).parent, ROOT, cwd=tmp_path, KERAS_BACKEND=backend)
     expected = [
         heads.train(HeadSettings(kind=kind, units=16, dropout=0.3, views=2, epochs=5), 1).loss for kind in ("linear", "hidden")
     ]

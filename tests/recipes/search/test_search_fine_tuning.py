@@ -250,7 +250,7 @@ def test_a_search_killed_in_a_trial_and_started_again(tuner, tmp_path, monkeypat
     (tmp_path / "parent.py").write_text(f"""
 import sys
 from pathlib import Path
-sys.path.insert(0, {str(ROOT / "tests")!r})
+sys.path[:0] = [{str(ROOT / "tests")!r}, {os.path.dirname(__file__)!r}]
 from test_search_fine_tuning import *
 tuner = FineTuner(Recipe(Path({str(tuner.recipe.data)!r}), model="lenet5", batch_size=16), {tuner.cuts}, {tuner.policies}, 8,
                   *places(Path({str(tmp_path)!r})))

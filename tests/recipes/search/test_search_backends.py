@@ -5,14 +5,12 @@ import os
 
 import keras
 import pytest
-from helpers import ROOT, digits_folder, python
-from test_backends import SCRIPT as WITHOUT_TENSORFLOW
+from helpers import ROOT, WITHOUT_TENSORFLOW, digits_folder, python
 
 from recipes.settings.finetune import FineTuneSettings, Recipe
 from recipes.compute import processes
 
-REFUSE = WITHOUT_TENSORFLOW.partition("import keras")[0]
-SCRIPT = REFUSE + """
+SCRIPT = WITHOUT_TENSORFLOW + """
 import dataclasses, pathlib
 from recipes import runtime
 runtime.start(0)
@@ -57,7 +55,7 @@ def test_a_trial_of_fine_tuning_needs_no_tensorflow(backend, tmp_path, monkeypat
     """The process of the trial, as the search starts it, where TensorFlow cannot be imported."""
     if importlib.util.find_spec(backend) is None:
         pytest.skip(f"{backend} is not installed: no trial can be run on it")
-    (tmp_path / "sitecustomize.py").write_text(REFUSE)
+    (tmp_path / "sitecustomize.py").write_text(WITHOUT_TENSORFLOW)
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{ROOT}")
     monkeypatch.setenv("KERAS_BACKEND", backend)
     found = FineTuneSettings("stage1", 0.7, 0.01)

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from helpers import ROOT, digits_folder, pixels, python
 from PIL import Image
-from test_report import Page
+from page import Page
 
 from recipes import cli, finetune
 from recipes.transfer import features, training
@@ -385,5 +385,5 @@ t.test_training_ends_with_the_same_weights_whatever_the_threads("modern", pathli
 t.TestMixing().test_mixups_labels_are_the_weights_of_the_pixels()
 print(keras.backend.backend())
 """
-    printed = python(script, tmp_path, cwd=ROOT, KERAS_BACKEND=backend, PYTHONPATH=f"{ROOT}:{ROOT / 'tests'}")
+    printed = python(script, tmp_path, cwd=ROOT, KERAS_BACKEND=backend, PYTHONPATH=f"{ROOT}:{ROOT / 'tests'}:{Path(__file__).parent}")
     assert printed.split()[-1] == backend

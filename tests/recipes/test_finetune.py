@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import digits_folder, unprivileged
+from helpers import ROOT, digits_folder, unprivileged
 from PIL import Image
 
 from recipes import cli, finetune
@@ -270,7 +270,7 @@ def bad_folder(kind: str, digits: Path, tmp_path: Path) -> list[str]:
 def test_bad_input_is_one_sentence_and_status_2(kind, arguments, sentence, digits, tmp_path, capsys, monkeypatch):
     import re
 
-    monkeypatch.chdir(Path(__file__).parents[1])
+    monkeypatch.chdir(ROOT)
     data = bad_folder(kind, digits, tmp_path)
     output = [] if "--output" in arguments else ["--output", str(tmp_path / "run")]
     model = [] if "--model" in arguments else ["--model", "lenet5"]
@@ -308,7 +308,7 @@ def test_ctrl_c_leaves_the_old_run_and_one_line(finished, digits, tmp_path):
     command = [sys.executable, "-m", "recipes.finetune", str(digits), "--model", "lenet5", "--strategy", "scratch",
                "--epochs", "5000", "--output", str(output)]  # fmt: skip
     process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-                               cwd=Path(__file__).parents[1])  # fmt: skip
+                               cwd=ROOT)  # fmt: skip
     for line in process.stdout:
         if "strategy scratch" in line:
             break
@@ -344,7 +344,7 @@ def test_help_imports_nothing_heavy():
     )
     for arguments in (["--help"], ["finetune", "--help"], ["predict", "--help"]):
         done = subprocess.run([sys.executable, "-c", script, *arguments], capture_output=True, text=True, check=True,
-                              cwd=Path(__file__).parents[1])  # fmt: skip
+                              cwd=ROOT)  # fmt: skip
         assert "usage: zoo" in done.stdout and done.stdout.splitlines()[-1] == "[]"
 
 

@@ -6,7 +6,7 @@ import json
 import keras
 import numpy as np
 import pytest
-from helpers import ROOT, array, named, pixels, python, randomize
+from helpers import ROOT, WITHOUT_TENSORFLOW, array, named, pixels, python, randomize
 
 import zoo
 
@@ -22,14 +22,7 @@ MEMBERS = {
     "vit_ti_16": {"input_shape": (32, 48, 3)},
 }
 
-SCRIPT = """
-import importlib.machinery, json, sys
-class Refuse:  # TensorFlow can be found, since PyTorch looks for it, and not imported
-    def find_spec(self, name, *_):
-        if name == "tensorflow": return importlib.machinery.ModuleSpec(name, self)
-    def create_module(self, spec): return None
-    def exec_module(self, module): raise ImportError("there is no TensorFlow here")
-sys.meta_path.insert(0, Refuse())
+SCRIPT = WITHOUT_TENSORFLOW + """
 import keras, numpy as np
 import zoo
 folder, members = sys.argv[1], json.loads(sys.argv[2])

@@ -14,7 +14,7 @@ import pytest
 from recipes.data.sources.folder import File, scan_folder
 from recipes.errors import UserError, shown
 
-PROJECT = Path(__file__).parents[1]
+PROJECT = Path(__file__).parents[3]
 
 
 def make(root, *paths):
