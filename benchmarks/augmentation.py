@@ -24,8 +24,10 @@ import numpy as np
 
 import zoo
 from recipes.compute import runtime
-from recipes.transfer import training
+
+pass
 from recipes.data import augment
+from recipes.data.batches import Batches
 from recipes.data.images import Framing
 from zoo.progress import Progress
 
@@ -79,7 +81,7 @@ def alone(step, pixels, rounds: int, batches: int = 6) -> float:
         return max(once() for _ in range(max(3, rounds)))
 
 
-def sequence(name: str, count: int) -> training.Batches:
+def sequence(name: str, count: int) -> Batches:
     data, images = pictures(count * BATCH), np.arange(count * BATCH)
     labels = np.eye(CLASSES, dtype="float32")[images % CLASSES]
     if name == "RandAugment":
@@ -88,7 +90,7 @@ def sequence(name: str, count: int) -> training.Batches:
         read, mix = lambda samples, generator: augmented(crops(samples, generator), generator), None
     else:
         read, mix = augment.pipeline(name, data, images, mirror=True)
-    return training.Batches(read, labels, BATCH, 0, mix, threads=max(2, os.cpu_count()))
+    return Batches(read, labels, BATCH, 0, mix, threads=max(2, os.cpu_count()))
 
 
 def main() -> None:

@@ -14,9 +14,8 @@ from pathlib import Path
 
 from recipes import finetune
 from recipes.compute import runtime
+from recipes.console import say, table
 from recipes.settings.finetune import Recipe
-from recipes.runs.journal import table
-from recipes.runs.folder import say
 
 WEIGHTS = "weights/mobilenet_0.25_128_imagenet_uint8_dequantized.h5"
 FORMS = [(head, "average") for head in ("linear", "dropout", "hidden", "cosine")] + [("linear", "max"), ("linear", "both")]

@@ -29,7 +29,7 @@ def main() -> None:
     rounds = [[cpu_seconds(statement) for statement in STATEMENTS] for _ in range(9)]
     keras, zoo = (statistics.median(column) for column in zip(*rounds, strict=True))
     ratios = [own / base for base, own in rounds]
-    print(f"import keras {keras:.2f} s, from zoo import vgg16 {zoo:.2f} s, ratio {statistics.median(ratios):.3f} "
+    print(f"import keras {keras:.2f} s, from zoo import vgg16{zoo:.2f} s, ratio {statistics.median(ratios):.3f} "
           f"({min(ratios):.3f} to {max(ratios):.3f})")  # fmt: skip
 
 

@@ -28,8 +28,12 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from recipes.runs.folder import say, versions, write_json
+
+from recipes.compute.versions import versions
+from recipes.console import say
 from recipes.search.study import open_study, trials
+from recipes.transfer.backbone import backbone, framing
+from zoo.files import write_json
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 PARTS = ("heads", "kerastuner", "accuracy", "memory", "workers")
@@ -44,20 +48,21 @@ class Problem:
         from strategies import folder
 
         import zoo
-        from recipes import finetune
-        from recipes.transfer import features
-        from recipes.settings.finetune import Recipe
+        pass
         from recipes.data.dataset import prepare
         from recipes.data.sources.folder import scan_folder
-        from recipes.transfer.features import POOLED, VIEWS
-        from recipes.transfer.strategies import probed
+        from recipes.data.views import VIEWS
         from recipes.lecture.comparison import stratified
+        from recipes.settings.finetune import Recipe
+        from recipes.transfer import features
+        from recipes.transfer.features import POOLED
+        from recipes.transfer.strategies import probed
 
         name = {"cifar": "cifar-200"}.get(settings.folder, settings.folder)
         weights = str(settings.shared / "weights" / "mobilenet_v2_imagenet.h5")
         self.recipe = Recipe(folder(name, settings.shared, 0, False, settings.output / "data"), weights=weights)
-        self.body = finetune.backbone(self.recipe)
-        self.data = prepare(scan_folder(self.recipe.data), finetune.framing(self.body), 0.0, 0.0, 0)
+        self.body = backbone(self.recipe)
+        self.data = prepare(scan_folder(self.recipe.data), framing(self.body), 0.0, 0.0, 0)
         test = self.data.part("test")
         self.pictures = self.data.part("train")
         self.test = np.random.default_rng(0).permutation(test)[:TEST]
@@ -326,8 +331,8 @@ def work_alone(settings, problem: Problem) -> None:
     """One of the workers: trains its head once, says so, and takes trials when all are ready."""
     import keras_tuner
 
-    from recipes.settings.finetune import HeadSettings
     from recipes.search import loop, oracle
+    from recipes.settings.tuned import HeadSettings
 
     folder, head, trainer = Path(settings.worker[0]), HeadSettings(kind="hidden", epochs=EPOCHS), problem.trainer()
     trainer.train(head, 0)

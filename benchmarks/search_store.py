@@ -17,11 +17,11 @@ from pathlib import Path
 import alembic.command  # noqa: F401  each worker needs it
 import keras_tuner
 
-from recipes.runs.journal import table
+from recipes.console import table
 from recipes.search import loop
 from recipes.search.oracle import oracle
-from recipes.runs.folder import write_csv
 from recipes.search.study import open_study
+from zoo.files import write_csv
 
 EPOCHS = 20
 # (tuner, workers, trials that there are then)

@@ -32,9 +32,11 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 
 from recipes.compute import runtime
-from recipes.evaluation.metrics import wilson
-from recipes.runs.journal import Experiment, mean_interval, table
-from recipes.runs.folder import say
+from recipes.console import say, table
+from recipes.data.batches import Batches
+from recipes.evaluation.intervals import mean_interval, wilson
+from recipes.runs.journal import Experiment
+from recipes.transfer.backbone import framing
 
 TEST = 2_000
 KINDS = {"dogs": [(151, 269)], "mammals": [(102, 107), (147, 151), (269, 300), (330, 389)],
@@ -169,12 +171,12 @@ def along(data: Path, backbone: str, seed: int, shared: Path) -> dict:
     from callbacks.averaging import interpolate
     from recipes import finetune
     from recipes.evaluation.metrics import metrics
-    from recipes.transfer.strategies import SHARES, going
+    from recipes.transfer.choice import SHARES, interpolated
 
     recipe = _recipe(data, None, backbone, "large", seed, shared)
     run = finetune.begin(recipe)
     facts = finetune.known_facts(recipe, run.model, run.data, time.monotonic())
-    run.strategy = going(finetune.chosen_strategy(recipe, run.model, run.data, facts), 1.0)
+    run.strategy = interpolated(finetune.chosen_strategy(recipe, run.model, run.data, facts), 1.0)
     finetune.learn(run)
     end, test, found = run.model.get_weights(), run.data.part("test"), []
     for share in (0.0, *SHARES):
@@ -218,14 +220,13 @@ def fine_tune(data: Path, body, seed: int, epochs: int = 20, rate: float = 2e-3,
 
     import zoo
     from callbacks.optimizers import LayerwiseRates, decayed_rates, get_optimizer
-    from recipes import finetune
-    from recipes.transfer import training
+    pass
     from recipes.data import augment
     from recipes.data.dataset import prepare
     from recipes.data.sources.folder import scan_folder
 
     keras.utils.set_random_seed(seed)
-    found = prepare(scan_folder(data), finetune.framing(body), 0.0, 0.0, seed)
+    found = prepare(scan_folder(data), framing(body), 0.0, 0.0, seed)
     train, test = found.part("train"), found.part("test")
     model = zoo.new_head(body, len(found.classes))
     phases = (("pre_logits", 1, rate, 0.99, 25, 1.0), (None, epochs, rate / 2, 0.3, 5, spread))
@@ -235,7 +236,7 @@ def fine_tune(data: Path, body, seed: int, epochs: int = 20, rate: float = 2e-3,
             if isinstance(layer, keras.layers.BatchNormalization):
                 layer.trainable, layer.momentum = True, 0.9
         read, _ = augment.pipeline("crops", found, train, mirror=True)
-        batches = training.Batches(read, found.labels[train], 64, seed, threads=os.cpu_count() or 1)
+        batches = Batches(read, found.labels[train], 64, seed, threads=os.cpu_count() or 1)
         steps, stages = len(batches) * passes, zoo.stages(model)
         rise = max(1, round(warm_up * steps))
         schedule = keras.optimizers.schedules.CosineDecay(peak / division, max(1, steps - rise), 1e-5, warmup_target=peak,
@@ -245,7 +246,7 @@ def fine_tune(data: Path, body, seed: int, epochs: int = 20, rate: float = 2e-3,
         model.compile(LayerwiseRates(inner, rates), "sparse_categorical_crossentropy", metrics=["accuracy"], jit_compile=False)
         model.fit(batches, epochs=passes, verbose=0, shuffle=False)
     look, _ = augment.pipeline("none", found, test, mirror=False)
-    held_out = training.Batches(look, found.labels[test], 64, seed)
+    held_out = Batches(look, found.labels[test], 64, seed)
     return model.evaluate(held_out, verbose=0)[1]
 
 

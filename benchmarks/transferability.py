@@ -18,7 +18,8 @@ from collections import Counter
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from recipes.runs.folder import say
+
+from recipes.console import say
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -82,11 +83,11 @@ def work(folder: Path, weights: Path, model: str, file: str, options: dict, cut:
     import keras
 
     import zoo
-    from recipes.transfer import features, logistic
     from recipes.data.dataset import prepare
     from recipes.data.sources.folder import scan_folder
     from recipes.evaluation.metrics import metrics
-    from recipes.finetune import framing
+    from recipes.transfer import features, logistic
+    from recipes.transfer.backbone import framing
     from recipes.transfer.transferability import h_score, leave_one_out, logme
 
     keras.backend.clear_session()
@@ -126,8 +127,9 @@ def main() -> None:
     settings = Settings(**vars(parser.parse_args()))
 
     from recipes.compute import runtime
-    from recipes.runs.journal import Experiment, table
-    from zoo.weights.fetching import cache_folder
+    from recipes.console import table
+    from recipes.runs.journal import Experiment
+    from zoo.files import cache_folder
 
     runtime.start(0)
     from scipy.stats import kendalltau

@@ -4,7 +4,6 @@ Keras' `BackupAndRestore` loses the seeds of dropout, the patience of callbacks 
 it writes destroys the file that it would go back to.
 """
 
-import contextlib
 import json
 import os
 import random
@@ -18,6 +17,7 @@ import keras
 import numpy as np
 
 from callbacks.state import Stateful, snapshot
+from zoo.files import flush, replace
 
 SCHEMA = 1
 ARRAY = "__array__"  # in the JSON, where an array belongs: its name in the file
@@ -109,24 +109,15 @@ class TrainingState(Stateful):
 
     def _write(self, arrays: dict[str, np.ndarray]) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
-        new, state, previous = (self._folder / name for name in ("new.npz", "state.npz", "previous.npz"))
-        try:
-            with open(new, "wb") as file:
-                np.savez(file, **arrays)
-                file.flush()
-                os.fsync(file.fileno())
+        state = self._folder / "state.npz"
+
+        def write(new: Path) -> None:
+            np.savez(new, **arrays)
+            flush(new)
             if state.exists():
-                os.replace(state, previous)  # killed after this line, a run goes on from the previous one
-            os.replace(new, state)
-        except OSError:
-            with contextlib.suppress(OSError):
-                new.unlink(missing_ok=True)
-            raise
-        folder = os.open(self._folder, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+                os.replace(state, self._folder / "previous.npz")  # killed after this line, a run goes on from the previous one
+
+        replace(state, write)
 
     def _read(self) -> dict | None:
         damaged = []

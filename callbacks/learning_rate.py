@@ -1,12 +1,12 @@
 """Finding a learning rate, and letting it rise and fall."""
 
-import csv
 import math
 import os
 
 import keras
 
 from callbacks.state import Stateful, snapshot
+from zoo.files import write_csv
 
 
 def warmup_cosine(peak: float, steps: int) -> keras.optimizers.schedules.CosineDecay:
@@ -61,10 +61,9 @@ class LearningRateFinder(Stateful):
 
     def save(self, data: str | os.PathLike, picture: str | os.PathLike | None = None) -> None:
         """Write the curve as CSV, and as a picture."""
-        with open(data, "w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            writer.writerow(["learning_rate", "loss", "smoothed"])
-            writer.writerows(zip(self.rates, self.losses, self.smoothed, strict=True))
+        names = ("learning_rate", "loss", "smoothed")
+        rows = zip(self.rates, self.losses, self.smoothed, strict=True)
+        write_csv(data, (dict(zip(names, row, strict=True)) for row in rows))
         if picture is not None:
             from matplotlib.figure import Figure
 

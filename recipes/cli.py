@@ -5,24 +5,51 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from recipes.errors import UserError
 
-# command: (settings in recipes.settings.finetune, module whose `run` takes them, what it does)
+
+@dataclass(frozen=True)
+class Command:
+    """A command of `zoo`: the module whose `run` does it, and the dataclass of its settings in `recipes.settings`."""
+
+    module: str
+    settings: str
+    summary: str
+
+    def load_settings(self) -> type:
+        """The class of the command's settings."""
+        module, _, name = self.settings.rpartition(".")
+        return getattr(importlib.import_module(f"recipes.settings.{module}"), name)
+
+
 COMMANDS = {
-    "finetune": ("Recipe", "recipes.finetune", "from a folder of images to a classifier with a report"),
-    "tune": ("Tuning", "recipes.tune", "search over heads on features computed once, or over ways to fine-tune"),
-    "rank": ("Ranking", "recipes.rank", "which backbone for a folder of images, from one pass each"),
-    "predict": ("Prediction", "recipes.predict", "class names and probabilities of images"),
-    "models": ("Models", "recipes.models", "all architectures and their weights"),
-    "describe": ("Description", "recipes.describe", "an architecture layer by layer: shapes, costs, receptive fields"),
-    "demo": ("Demo", "recipes.demo", "the main recipe on handwritten digits, with and without pretraining"),
-    "lenet_mnist": ("LenetMnist", "recipes.lecture.lenet_mnist", "train the LeNet-5 that ships with the zoo"),
-    "receptive_fields": ("ReceptiveFields", "recipes.lecture.receptive_fields", "convolutions by hand, and what each stage sees"),
-    "inspect_kernels": ("InspectKernels", "recipes.lecture.inspect_kernels", "learned kernels, and feature maps of a picture"),
-    "compare_optimizers": ("CompareOptimizers", "recipes.lecture.compare_optimizers", "which optimiser is best on your data"),
-    "compare_regularizers": ("CompareRegularizers", "recipes.lecture.compare_regularizers", "what closes the gap to the test"),
+    "finetune": Command("recipes.finetune", "finetune.Recipe", "from a folder of images to a classifier with a report"),
+    "tune": Command("recipes.tune", "tune.Tuning", "search over heads on features computed once, or over ways to fine-tune"),
+    "rank": Command("recipes.rank", "rank.Ranking", "which backbone for a folder of images, from one pass each"),
+    "predict": Command("recipes.predict", "predict.Prediction", "class names and probabilities of images"),
+    "models": Command("recipes.models", "models.Models", "all architectures and their weights"),
+    "describe": Command(
+        "recipes.describe", "describe.Description", "an architecture layer by layer: shapes, costs, receptive fields"
+    ),
+    "demo": Command("recipes.demo", "demo.Demo", "the main recipe on handwritten digits, with and without pretraining"),
+    "lenet_mnist": Command(
+        "recipes.lecture.lenet_mnist", "lecture.LenetMnist", "train the LeNet-5 that ships with the zoo"
+    ),
+    "receptive_fields": Command(
+        "recipes.lecture.receptive_fields", "lecture.ReceptiveFields", "convolutions by hand, and what each stage sees"
+    ),
+    "inspect_kernels": Command(
+        "recipes.lecture.inspect_kernels", "lecture.InspectKernels", "learned kernels, and feature maps of a picture"
+    ),
+    "compare_optimizers": Command(
+        "recipes.lecture.compare_optimizers", "lecture.CompareOptimizers", "which optimiser is best on your data"
+    ),
+    "compare_regularizers": Command(
+        "recipes.lecture.compare_regularizers", "lecture.CompareRegularizers", "what closes the gap to the test"
+    ),
 }
 
 
@@ -49,39 +76,48 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
 
 
-def _run(command: str, *arguments: str) -> int:
-    if command not in COMMANDS:
-        raise UserError(f"There is no command {command!r}: choose one of {', '.join(COMMANDS)}.")
-    settings = _settings(command, list(arguments))
+def run_as_module(name: str) -> None:
+    """Be the command `zoo NAME`, and exit, if `python -m` runs the module that calls this with its `__name__`.
+
+    A command's module calls it before its other imports, which are heavy: so the flags are read first.
+    """
+    if name == "__main__":
+        module = sys.modules["__main__"].__spec__.name
+        command = next(name for name, command in COMMANDS.items() if command.module == module)
+        sys.exit(main([command, *sys.argv[1:]]))
+
+
+def _run(name: str, *arguments: str) -> int:
+    if name not in COMMANDS:
+        raise UserError(f"There is no command {name!r}: choose one of {', '.join(COMMANDS)}.")
+    settings = read_settings(name, list(arguments))
     from recipes.compute import runtime
 
     runtime.start(getattr(settings, "seed", 0))
-    importlib.import_module(COMMANDS[command][1]).run(settings)
+    importlib.import_module(COMMANDS[name].module).run(settings)
     return 0
 
 
-def _settings(command: str, arguments: list[str]):
-    """The command's settings from its flags, on top of those of `--recipe FILE`."""
+def read_settings(name: str, arguments: list[str]) -> object:
+    """The command's settings from its flags, on top of those of `--recipe FILE`.
+
+    Raises:
+        UserError: a setting cannot be, or the file is no recipe.
+    """
     import tyro
 
-    from recipes.settings import finetune
-
-    kind, default = getattr(finetune, COMMANDS[command][0]), None
-    if kind is finetune.Recipe and "--recipe" in arguments:
+    kind, default = COMMANDS[name].load_settings(), None
+    if name == "finetune" and "--recipe" in arguments:
         at = arguments.index("--recipe")
         if at + 1 == len(arguments):
             raise UserError("--recipe needs a file: a recipe.json.")
-        default = finetune.Recipe.load(Path(arguments[at + 1]))
+        default = kind.load(Path(arguments[at + 1]))
         del arguments[at : at + 2]
     if default is None:
-        return tyro.cli(kind, prog=f"zoo {command}", args=arguments)
-    return tyro.cli(kind, prog=f"zoo {command}", args=arguments, default=dataclasses.replace(default))
+        return tyro.cli(kind, prog=f"zoo {name}", args=arguments)
+    return tyro.cli(kind, prog=f"zoo {name}", args=arguments, default=dataclasses.replace(default))
 
 
 def _overview() -> str:
-    lines = [f"  {name:<22}{does}" for name, (_, _, does) in COMMANDS.items()]
+    lines = [f"  {name:<22}{command.summary}" for name, command in COMMANDS.items()]
     return "\n".join(["usage: zoo COMMAND ...", "", *lines, "", "`zoo COMMAND --help` lists a command's flags."])
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,19 +1,17 @@
 """Every layer of an architecture, its stages and its weights: zoo describe MODEL [--input-size N] [--variant V] [--alpha A]."""
 
-if __name__ == "__main__":  # first of all: the command line imports nothing heavy before it has read the flags
-    import sys
+from recipes.cli import run_as_module
 
-    from recipes.cli import main
-
-    sys.exit(main(["describe", *sys.argv[1:]]))
+run_as_module(__name__)
 
 import keras
 
 import zoo
 from recipes import models
-from recipes.settings.finetune import Description
+from recipes.console import say
 from recipes.errors import UserError
-from recipes.runs.folder import say
+from recipes.settings.describe import Description
+from recipes.transfer.backbone import builder_options
 from zoo import analysis
 
 
@@ -36,7 +34,7 @@ def run(settings: Description) -> None:
 
 def build(settings: Description) -> keras.Model:
     """The model without values, as the settings ask for it."""
-    options = {"variant": settings.variant, **models.own_options(settings.model, settings.alpha)}
+    options = {"variant": settings.variant, **builder_options(settings.model, settings.alpha)}
     builder = zoo.MODELS[settings.model]
     try:
         model = analysis.blueprint(builder, **options)

@@ -7,12 +7,9 @@ Check, split, choose a strategy, train, evaluate, report. Everything that a run 
 part, so that what it reports about the other parts is what new pictures of the same kind will see.
 """
 
-if __name__ == "__main__":  # first of all: the command line imports nothing heavy before it has read the flags
-    import sys
+from recipes.cli import run_as_module
 
-    from recipes.cli import main
-
-    sys.exit(main(["finetune", *sys.argv[1:]]))
+run_as_module(__name__)
 
 import math
 import os
@@ -31,26 +28,29 @@ import zoo
 from callbacks.averaging import interpolate
 from callbacks.optimizers import RATES
 from callbacks.penalties import l2_sp
-from recipes.runs import model_file
-from recipes.transfer import batch_norm, features, heads, logistic, repeats, results, training
-from recipes.settings.finetune import Recipe, seconds
+from recipes.console import say
 from recipes.data import augment
+from recipes.data.batches import Batches, from_features
 from recipes.data.dataset import Dataset, prepare
-from recipes.data.images import Framing
 from recipes.data.sources.folder import scan_folder
+from recipes.data.sources.labels import scan_labels
+from recipes.data.views import TEN_CROP, VIEWS, visible
 from recipes.errors import UserError
 from recipes.evaluation.metrics import tempered
-from recipes.transfer.features import POOLED, TEN_CROP, VIEWS
+from recipes.runs import model_file
+from recipes.runs.folder import writing
+from recipes.settings.finetune import Recipe
+from recipes.settings.shared import seconds
+from recipes.transfer import batch_norm, features, heads, logistic, repeats, results, training
+from recipes.transfer.backbone import backbone, framing, new_head
+from recipes.transfer.choice import SHARES, auto, next_to_try, within_budget
+from recipes.transfer.evidence import Evidence, Trial
+from recipes.transfer.features import POOLED
 from recipes.transfer.probes import measure
-from recipes.models import own_options
-from recipes.transfer.strategies import Facts, Rehearsal, SHARES, STRATEGIES, Strategy, auto, to_rehearse, tuned, within
-from zoo import facts
-from zoo.heads import COSINE, shorten, standardized
+from recipes.transfer.strategies import STRATEGIES, Strategy, tuned
+from zoo.heads import COSINE
+from zoo.layers import CLASSIFIER
 from zoo.progress import Progress
-from zoo.surgery import CLASSIFIER
-from zoo.weights import catalog
-from recipes.data.sources.labels import scan_labels
-from recipes.runs.folder import say, writing
 
 CLOSING = 20.0  # seconds for the start of Python before, and for writing model and report behind
 JUDGES, DIVISIONS = 50, 3  # of pictures that should judge a trial; in how many divisions of a small folder, at most
@@ -64,7 +64,7 @@ class Run:
     recipe: Recipe
     model: keras.Model
     data: Dataset
-    facts: Facts | None = None
+    facts: Evidence | None = None
     strategy: Strategy | None = None
     deadline: float = math.inf  # of training, as time.monotonic() counts
     head: heads.Fitted | None = None
@@ -72,7 +72,7 @@ class Run:
     probabilities: np.ndarray | None = None  # (images, classes)
     repeats: dict | None = None  # what --seeds or --folds has given
     ten_crop: np.ndarray | None = None  # the same for what was held out, as means over several crops; NaN for the others
-    augmented: training.Batches | None = None  # the last that were trained on
+    augmented: Batches | None = None  # the last that were trained on
     start: list[np.ndarray] = field(default_factory=list)  # the weights where the last phase began
     states: list[Path] = field(default_factory=list)  # folders from which an interrupted run goes on
     report: Callable[[dict], None] = lambda row: None  # gets each row of the phases' history at once
@@ -152,75 +152,22 @@ def begin(recipe: Recipe) -> Run:
     return Run(recipe, new_head(recipe, body, data), data)
 
 
-def backbone(recipe: Recipe) -> keras.Model:
-    """The pretrained network without its classifier.
-
-    Raises:
-        UserError: no such model or weights, or they do not go together.
-    """
-    options = own_options(recipe.model, recipe.alpha)
-    options["weights"] = _weights(recipe)
-    if recipe.image_size:
-        channels = next(known.input_shape[2] for known in facts.read() if known.model == recipe.model)
-        options["input_shape"] = (recipe.image_size, recipe.image_size, channels)
-    try:
-        return zoo.get_model(recipe.model, num_classes=0, **options)
-    except ValueError as error:  # a sentence already
-        raise UserError(str(error)) from error
 
 
-def new_head(recipe: Recipe, body: keras.Model, data: Dataset, pooling: str | None = None) -> keras.Model:
-    """The network with the recipe's classifier, untrained; it ends at an earlier stage, if the recipe's tuned head sees that.
-
-    Raises:
-        UserError: the network has nothing to pool, or no such stage.
-    """
-    activation, tuned = "sigmoid" if data.labels.ndim > 1 else "softmax", recipe.tuned
-    if tuned:
-        try:
-            body = shorten(body, tuned.cut) if tuned.cut != "pre_logits" else body
-        except ValueError as error:  # a sentence already
-            raise UserError(f"The tuned head does not fit --model {recipe.model}: {error}") from error
-        head = partial(standardized, units=tuned.units if tuned.kind == "hidden" else 0)
-        return zoo.new_head(body, len(data.classes), tuned.dropout, activation, head)
-    try:
-        return zoo.new_head(body, len(data.classes), 0.0, activation, recipe.head, pooling or recipe.pooling)
-    except ValueError as error:  # a sentence already
-        raise UserError(f"--pooling {recipe.pooling}: {error}") from error
 
 
-def _weights(recipe: Recipe) -> str | None:
-    """Which weights to ask for: the model's first in the catalog, if the recipe does not say."""
-    if recipe.strategy == "scratch":
-        if recipe.weights not in (None, "none"):
-            raise UserError("--strategy scratch starts at random: leave out --weights, or choose another strategy.")
-        return None
-    if recipe.weights == "none":
-        if recipe.strategy != "auto":
-            raise UserError(
-                f"--strategy {recipe.strategy} freezes layers that --weights none leaves untrained: "
-                "give weights, or --strategy scratch."
-            )
-        return None
-    if recipe.weights is None and not catalog.entries(recipe.model):
-        raise UserError(f"{recipe.model} has no published weights: give a file as --weights, or --strategy scratch.")
-    return recipe.weights or catalog.entries(recipe.model)[0].tag
 
 
-def framing(body: keras.Model) -> Framing:
-    """How a picture becomes the network's input; the short side before the crop is in the weights' own proportion."""
-    size, origin = body.input_shape[1], body.origin
-    return Framing(size, round(size * origin.resize / origin.size), body.input_shape[3], origin.interpolation)
 
 
-def known_facts(recipe: Recipe, model: keras.Model, data: Dataset, start: float) -> Facts:
+def known_facts(recipe: Recipe, model: keras.Model, data: Dataset, start: float) -> Evidence:
     """What the strategy needs to know: what the folder says by itself; for `auto`, and where time is short, what is measured.
 
     Raises:
         UserError: the budget is too short.
     """
     counts, pretrained = data.counts("train").values(), model.origin.weights is not None
-    facts = Facts(len(data.part("train")), len(counts), min(counts), recipe.batch_size, pretrained=pretrained)
+    facts = Evidence(len(data.part("train")), len(counts), min(counts), recipe.batch_size, pretrained=pretrained)
     if recipe.budget and data.labels.ndim > 1:
         raise UserError("--budget cannot be kept with --labels: what it is kept by is measured on pictures with one label.")
     if not recipe.budget and (recipe.strategy != "auto" or not pretrained or data.labels.ndim > 1):
@@ -242,7 +189,7 @@ def known_facts(recipe: Recipe, model: keras.Model, data: Dataset, start: float)
     return replace(facts, budget=left)
 
 
-def chosen_strategy(recipe: Recipe, model: keras.Model, data: Dataset, facts: Facts) -> Strategy:
+def chosen_strategy(recipe: Recipe, model: keras.Model, data: Dataset, facts: Evidence) -> Strategy:
     """The strategy, with the recipe's own epochs, learning rate and batch norm, if it gives any.
 
     Raises:
@@ -270,7 +217,7 @@ def chosen_strategy(recipe: Recipe, model: keras.Model, data: Dataset, facts: Fa
         for phase in strategy.phases
     ]  # fmt: skip
     try:
-        return within(replace(strategy, phases=tuple(phases)), facts)
+        return within_budget(replace(strategy, phases=tuple(phases)), facts)
     except ValueError as error:
         raise UserError(f"{error}: give a longer --budget than {recipe.budget}, or a cheaper --strategy.") from error
 
@@ -286,7 +233,7 @@ def _rehearse(run: Run) -> None:
     if 0 < judges < JUDGES and run.facts.budget is None:
         parts += [run.data.inner(recipe.seed + i, "test") for i in range(1, min(DIVISIONS, math.ceil(JUDGES / judges)))]
     truth = np.concatenate([part.labels[part.part("test")] for part in parts])
-    while judges and (name := to_rehearse(run.facts, from_images)):
+    while judges and (name := next_to_try(run.facts, from_images)):
         say(f"trying {name} on {len(truth):,} training images held out:")
         found = [_try(run, name, part) for part in parts]
         for share in found[0]:
@@ -295,7 +242,7 @@ def _rehearse(run: Run) -> None:
             first = losses if first is None else first
             error = float((first - losses).std() / math.sqrt(len(losses)))
             right = float((guess.argmax(axis=1) == truth).mean())
-            tried = Rehearsal(name, len(truth), float(losses.mean()), right, error, share)
+            tried = Trial(name, len(truth), float(losses.mean()), right, error, share)
             run.facts = replace(run.facts, rehearsals=(*run.facts.rehearsals, tried))
 
 
@@ -325,7 +272,7 @@ def _kept_bytes(model: keras.Model, cut: str, data: Dataset) -> int:
 def learn(run: Run) -> None:
     """Fit the head on frozen features, then train the strategy's phases."""
     data, train = run.data, run.data.part("train")
-    views = ["centre"] if run.augment == "none" else features.visible(data.framing, run.recipe.mirror != "no")
+    views = ["centre"] if run.augment == "none" else visible(data.framing, run.recipe.mirror != "no")
     rows = {}
     if run.strategy.head_first:
         cuts = [run.vector, *(phase.freeze_until for phase in run.strategy.phases if not phase.augment)]
@@ -377,14 +324,14 @@ def train_phase(run: Run, phase, rows, views: list[str]) -> None:
         read_held_out, _ = augment.pipeline("none", data, validation, mirror=False)
         threads = max(2, os.cpu_count() or 1)
     else:
-        read = training.from_features(rows, len(train), len(views))
-        read_held_out = training.from_features(_centre_rows(run, phase.freeze_until).take(validation), len(validation))
+        read = from_features(rows, len(train), len(views))
+        read_held_out = from_features(_centre_rows(run, phase.freeze_until).take(validation), len(validation))
     if mix and labels.ndim == 1:
         labels = np.eye(len(data.classes), dtype="float32")[labels]
     size, seed = run.recipe.batch_size, run.recipe.seed
-    batches = training.Batches(read, labels[train], size, seed, mix, threads, weights(run, train),
+    batches = Batches(read, labels[train], size, seed, mix, threads, weights(run, train),
                                sampling=run.recipe.balance == "sampling")  # fmt: skip
-    held_out = training.Batches(read_held_out, labels[validation], size, seed) if len(validation) else None
+    held_out = Batches(read_held_out, labels[validation], size, seed) if len(validation) else None
     settings = replace(run.recipe, data=None, output=None, labels=None)  # the pictures themselves count, not where they lie
     known = (settings, phase, data.digests, data.labels.tolist(), data.splits.tolist(), views)
     run.states.append(training.state_folder(run.model, *known))

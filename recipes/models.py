@@ -1,23 +1,19 @@
 """The table of all architectures and their weights: zoo models [PATTERN] [--json | --csv]."""
 
-if __name__ == "__main__":  # first of all: the command line imports nothing heavy before it has read the flags
-    import sys
+from recipes.cli import run_as_module
 
-    from recipes.cli import main
-
-    sys.exit(main(["models", *sys.argv[1:]]))
+run_as_module(__name__)
 
 import csv
 import dataclasses
 import fnmatch
-import inspect
 import json
 import sys
 
 import zoo
-from recipes.settings.finetune import Models
+from recipes.console import say
 from recipes.errors import UserError
-from recipes.runs.folder import say
+from recipes.settings.models import Models
 from zoo import analysis, facts
 from zoo.weights import catalog
 from zoo.weights.catalog.entry import Entry
@@ -74,19 +70,6 @@ def table(rows: list[dict]) -> list[str]:
     return analysis.align([HEADER, *cells], "<<<>>>><")
 
 
-def own_options(model: str, alpha: float | None) -> dict:
-    """The arguments that only some builders take, as far as they were given.
-
-    Raises:
-        UserError: there is no such model, or it has no width multiplier.
-    """
-    if model not in zoo.MODELS:
-        raise UserError(f"There is no model {model!r}: choose one of {', '.join(zoo.MODELS)}.")
-    if alpha is None:
-        return {}
-    if "alpha" not in inspect.signature(zoo.MODELS[model]).parameters:
-        raise UserError(f"--alpha does not apply to {model}: only the MobileNets have a width multiplier.")
-    return {"alpha": alpha}
 
 
 def _record(known: Entry | facts.Facts, measured: facts.Facts | None) -> dict:

@@ -1,11 +1,8 @@
 """Class names and probabilities of new pictures: zoo predict RUN IMAGE... (files, folders, globs)."""
 
-if __name__ == "__main__":  # first of all: the command line imports nothing heavy before it has read the flags
-    import sys
+from recipes.cli import run_as_module
 
-    from recipes.cli import main
-
-    sys.exit(main(["predict", *sys.argv[1:]]))
+run_as_module(__name__)
 
 import glob
 import os
@@ -14,13 +11,13 @@ from pathlib import Path
 
 import numpy as np
 
-from recipes.runs import model_file
-from recipes.settings.finetune import Prediction
+from recipes.console import say
 from recipes.data.dataset import in_threads
 from recipes.data.images import Framing, ImageError, centre, read
 from recipes.errors import UserError, shown
+from recipes.runs import model_file
+from recipes.settings.predict import Prediction
 from zoo.heads import many_labels
-from recipes.runs.folder import say
 
 BATCH = 64
 

@@ -15,12 +15,9 @@ of `zoo finetune --strategy small` on val/: 96.7, 92.8, 84.3 %. With `--images 1
 time, where the three linear probes take 149 s and the three of `--strategy medium` 212 s. More: docs/rank.md.
 """
 
-if __name__ == "__main__":  # first of all: the command line imports nothing heavy before it has read the flags
-    import sys
+from recipes.cli import run_as_module
 
-    from recipes.cli import main
-
-    sys.exit(main(["rank", *sys.argv[1:]]))
+run_as_module(__name__)
 
 import dataclasses
 import fnmatch
@@ -35,18 +32,21 @@ import keras
 import numpy as np
 
 import zoo
-from recipes.settings.finetune import Ranking, Recipe, seconds
+from recipes.console import say
 from recipes.data.dataset import prepare, training_files
-from recipes.data.sources.folder import Folder, scan_folder
+from recipes.data.sources.folder import scan_folder
+from recipes.data.sources.listing import Listing
 from recipes.errors import UserError, shown
-from recipes.runs.journal import Experiment, panels
-from recipes.finetune import backbone, framing
+from recipes.report.charts import panels
+from recipes.runs.journal import Experiment
+from recipes.settings.finetune import Recipe
+from recipes.settings.rank import Ranking
+from recipes.settings.shared import seconds
+from recipes.transfer.backbone import backbone, builder_options, framing
 from recipes.transfer.probes import measure, sample
-from recipes.models import own_options
 from zoo import facts
 from zoo.weights import catalog
-from zoo.weights.fetching import at_hand
-from recipes.runs.folder import say
+from zoo.weights.fetching import is_local
 
 MEASURED = ("accuracy", "low", "high", "logme", "images/s", "parameters", "MB")
 
@@ -97,7 +97,7 @@ def candidates(settings: Ranking) -> list[Recipe]:
             raise UserError(f"--models {settings.models!r} matches no model with published weights: `zoo models` lists them.")
         entries = [catalog.entries(name)[0] for name in names]
     else:
-        entries = [entry for entry in catalog.ENTRIES if at_hand(entry)]
+        entries = [entry for entry in catalog.ENTRIES if is_local(entry)]
     return given + [
         Recipe(settings.data, model=entry.model, weights=entry.tag, alpha=entry.options.get("alpha"),
                image_size=entry.input_shape[0])
@@ -114,7 +114,7 @@ def _from_file(settings: Ranking, text: str) -> Recipe:
         file = ""
     if not file or numbers[2:]:
         raise UserError(f"--weights takes MODEL=FILE, MODEL:ALPHA=FILE or MODEL:ALPHA:PIXELS=FILE, found {shown(text)!r}.")
-    own_options(name, alpha)
+    builder_options(name, alpha)
     return Recipe(settings.data, model=name, weights=file, alpha=alpha, image_size=size)
 
 
@@ -130,7 +130,7 @@ def multiply_adds(recipe: Recipe) -> float:
     return known.multiply_adds * (recipe.alpha or 1) ** 2 * ((recipe.image_size or size) / size) ** 2
 
 
-def sampled(settings: Ranking) -> Folder:
+def sampled(settings: Ranking) -> Listing:
     """The folder with a stratified sample of what `zoo finetune` would train on."""
     recipe, folder = Recipe(settings.data, seed=settings.seed), scan_folder(settings.data)
     files = training_files(folder, recipe.validation, recipe.test, recipe.seed)
@@ -139,7 +139,7 @@ def sampled(settings: Ranking) -> Folder:
     return dataclasses.replace(folder, files=tuple(files), left_out=(), findings=())
 
 
-def work(settings: Ranking, recipe: Recipe, pictures: Folder) -> dict:
+def work(settings: Ranking, recipe: Recipe, pictures: Listing) -> dict:
     """Measure one candidate."""
     keras.backend.clear_session()
     body = backbone(recipe)
@@ -202,7 +202,7 @@ def _figure(rows: Sequence[Mapping], best: Sequence[Mapping]):
     return figure
 
 
-def _identity(root: Path, pictures: Folder) -> str:
+def _identity(root: Path, pictures: Listing) -> str:
     """Names the sample: its files and their sizes."""
     files = [(file.path, os.path.getsize(root / file.path)) for file in pictures.files]
     return hashlib.sha256(repr(files).encode()).hexdigest()[:16]

@@ -17,12 +17,9 @@ Measured on hymenoptera (244 pictures to train on, 153 in val/; MobileNet V1 0.2
 --strategy small` 84.3 % (77.7 to 89.2), which so few pictures do not tell apart. Time: benchmarks/search.py.
 """
 
-if __name__ == "__main__":  # first of all: the command line imports nothing heavy before it has read the flags
-    import sys
+from recipes.cli import run_as_module
 
-    from recipes.cli import main
-
-    sys.exit(main(["tune", *sys.argv[1:]]))
+run_as_module(__name__)
 
 import contextlib
 import dataclasses
@@ -30,7 +27,6 @@ import functools
 import hashlib
 import os
 import platform
-import sys
 import time
 import uuid
 from collections.abc import Callable, Mapping
@@ -42,25 +38,34 @@ import keras_tuner
 import numpy as np
 
 import zoo
-from recipes import finetune
-from recipes.compute import runtime
-from recipes.transfer import features
-from recipes.settings.finetune import FineTuneSettings, HeadSettings, Recipe, Tuning, size
+
+pass
+pass
+from recipes.compute.devices import gpus
+from recipes.console import say
 from recipes.data.dataset import Dataset, prepare
-from recipes.data.sources.folder import Folder, scan_folder
+from recipes.data.sources.folder import scan_folder
+from recipes.data.sources.listing import Listing
+from recipes.data.views import visible
 from recipes.errors import UserError, shown
-from recipes.transfer.features import POOLED
 from recipes.search import fine_tuning, loop, space, tensorboard, workers
+from recipes.search.best_models import Disk, Kept, logs
 from recipes.search.board import ENDED, Board, counted
 from recipes.search.fine_tuning import FineTuner
-from recipes.search.best_models import Disk, Kept, logs
 from recipes.search.oracle import oracle
 from recipes.search.results import finish, records, write_table
+from recipes.search.study import OWNER, Study, alone, open_study
+from recipes.settings.finetune import Recipe
+from recipes.settings.shared import size
+from recipes.settings.tune import Tuning
+from recipes.settings.tuned import FineTuneSettings, HeadSettings
+from recipes.transfer import features
+from recipes.transfer.backbone import backbone, framing, new_head
+from recipes.transfer.features import POOLED
 from recipes.transfer.head_trainer import HeadTrainer
 from recipes.transfer.strategies import probed
+from zoo.files import write_text
 from zoo.progress import interrupted
-from recipes.runs.folder import say
-from recipes.search.study import OWNER, Study, alone, open_study
 
 STORAGE, MARK = "trials.db", ".study"
 
@@ -235,19 +240,19 @@ def _at_home(settings: Tuning, study: Study) -> bool:
         if known and (own == known["mark"] or known["finished"] or len(ended) < settings.trials):
             return own == known["mark"]
         if own is None:
-            mark.write_text(own := uuid.uuid4().hex)
+            write_text(mark, own := uuid.uuid4().hex)
         where = f"{platform.node()}:{settings.folder.resolve()}"
         study.optuna.set_user_attr("home", {"mark": own, "where": where, "finished": False})
     return True
 
 
-def _prepare(settings: Tuning, found: Folder) -> Search:
+def _prepare(settings: Tuning, found: Listing) -> Search:
     """Decode and divide; nothing is decoded if the disk could not hold it."""
     recipe = _recipe(settings)
-    body = finetune.backbone(recipe)
-    frame = finetune.framing(body)
+    body = backbone(recipe)
+    frame = framing(body)
     cuts = {stage: stage if body.get_layer(stage).output.ndim == 2 else stage + POOLED for stage in probed(zoo.stages(body))}
-    views = features.visible(frame, settings.mirror != "no")
+    views = visible(frame, settings.mirror != "no")
     # A worker's trained model, and two states of a training, of weights and the optimiser's two slots each, that a killed
     # trial goes on from.
     states = 28 * body.count_params() * (settings.workers or 1) if settings.scope == "finetune" else 0
@@ -260,7 +265,7 @@ def _prepare(settings: Tuning, found: Folder) -> Search:
     say(f"disk: at most {settings.disk} (--disk): {disk}; the rest for the {settings.keep} best models.")
     data = prepare(found, frame, settings.validation, settings.test, settings.seed)
     train, held_out = data.part("train"), data.inner(settings.seed).part("validation")
-    return Search(settings, finetune.new_head(recipe, body, data), data, train, held_out, cuts, views, disk)
+    return Search(settings, new_head(recipe, body, data), data, train, held_out, cuts, views, disk)
 
 
 def _identity(search: Search) -> dict:
@@ -316,10 +321,10 @@ def _run_trials(search: Search, study: Study, tuner, scope: Scope) -> None:
             scores = {f"best {name}": value for name, value in record["result"].items()}
             tensorboard.write(settings.folder / "tensorboard" / f"trial {record['trial']}", record["values"], rows, scores)
 
-    gpus = runtime.gpus()
-    count = settings.workers or max(1, len(gpus))
+    devices = gpus()
+    count = settings.workers or max(1, len(devices))
     with Board(settings.trials, functools.partial(records, study)):
         if count > 1:
             storage = settings.storage or str((settings.output / STORAGE).resolve())
-            workers.run(dataclasses.replace(settings, workers=1, study=_name(settings), storage=storage), count, gpus)
+            workers.run(dataclasses.replace(settings, workers=1, study=_name(settings), storage=storage), count, devices)
         loop.search(tuner, work, ended)  # alone; or what is left where workers have died

@@ -12,6 +12,8 @@ import keras
 import numpy as np
 from safetensors.numpy import save_file
 
+from recipes.data.digits import write_digits
+
 ROOT = Path(__file__).parents[1]
 WITHOUT_TENSORFLOW = """
 import importlib.machinery, json, sys
@@ -135,8 +137,8 @@ def unprivileged():
 
 def digits_folder(folder: Path, images: int) -> Path:
     """A folder of class folders: so many pictures of each of scikit-learn's digits."""
-    from recipes import demo
+    pass
 
-    digits = demo.write_digits(folder, images, seed=0)
+    digits = write_digits(folder, images, seed=0)
     shutil.rmtree(digits / "test")
     return digits / "train"

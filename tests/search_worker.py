@@ -14,8 +14,9 @@ import alembic.command  # noqa: F401  imported once, before the workers part
 import keras_tuner
 
 from recipes.search import loop
-from recipes.search.oracle import oracle
 from recipes.search import study as study_of
+from recipes.search.oracle import oracle
+from zoo import files
 
 
 def space() -> keras_tuner.HyperParameters:
@@ -67,7 +68,7 @@ def run(storage, log, trials, sleep=0.01, hangs_in=0, dies=None, machine=None, a
         return {"loss": score(trial.hyperparameters.values)}
 
     if machine:
-        study_of.BEAT, study_of.GRACE, study_of._machine = 1, 4, lambda: machine
+        study_of.BEAT, study_of.GRACE, files.machine = 1, 4, lambda: machine
     time.sleep(max(0.0, at - time.time()))
     study = study_of.open_study(storage, "numbers", {"data": "none"})
     if dies:

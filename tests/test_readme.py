@@ -49,7 +49,7 @@ def test_the_commands(tmp_path):
     for line in commands.splitlines():
         program, *arguments = shlex.split(line, comments=True)
         assert program == "zoo"
-        done = subprocess.run([sys.executable, "-m", "recipes.cli", *arguments], cwd=tmp_path, env=environment,
+        done = subprocess.run([sys.executable, "-m", "recipes", *arguments], cwd=tmp_path, env=environment,
                               capture_output=True, text=True)  # fmt: skip
         assert done.returncode == 0, done.stderr
         out += done.stdout

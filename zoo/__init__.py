@@ -11,21 +11,66 @@ import keras
 from zoo.architectures.alexnet import alexnet
 from zoo.architectures.convnext import convnext_base, convnext_large, convnext_small, convnext_tiny, convnext_xlarge
 from zoo.architectures.densenet import densenet121, densenet161, densenet169, densenet201
-from zoo.architectures.efficientnet import efficientnet_b0, efficientnet_b1, efficientnet_b2, efficientnet_b3, efficientnet_b4, efficientnet_b5, efficientnet_b6, efficientnet_b7, efficientnet_v2_b0, efficientnet_v2_b1, efficientnet_v2_b2, efficientnet_v2_b3, efficientnet_v2_l, efficientnet_v2_m, efficientnet_v2_s  # fmt: skip
-from zoo.heads import new_head
+from zoo.architectures.efficientnet import (  # fmt: skip
+    efficientnet_b0,
+    efficientnet_b1,
+    efficientnet_b2,
+    efficientnet_b3,
+    efficientnet_b4,
+    efficientnet_b5,
+    efficientnet_b6,
+    efficientnet_b7,
+    efficientnet_v2_b0,
+    efficientnet_v2_b1,
+    efficientnet_v2_b2,
+    efficientnet_v2_b3,
+    efficientnet_v2_l,
+    efficientnet_v2_m,
+    efficientnet_v2_s,
+)
 from zoo.architectures.inception import googlenet, inception_v1, inception_v3
 from zoo.architectures.lenet import lenet5
 from zoo.architectures.mobilenet import mobilenet, mobilenet_v2
 from zoo.architectures.mobilenet_v3 import mobilenet_v3_large, mobilenet_v3_small
-from zoo.architectures.regnet import regnet_x_16gf, regnet_x_1_6gf, regnet_x_32gf, regnet_x_3_2gf, regnet_x_400mf, regnet_x_800mf, regnet_x_8gf, regnet_y_16gf, regnet_y_1_6gf, regnet_y_32gf, regnet_y_3_2gf, regnet_y_400mf, regnet_y_800mf, regnet_y_8gf  # fmt: skip
-from zoo.architectures.resnet import resnet101, resnet101v2, resnet110, resnet152, resnet152v2, resnet18, resnet20, resnet32, resnet34, resnet44, resnet50, resnet50v2, resnet56  # fmt: skip
+from zoo.architectures.regnet import (  # fmt: skip
+    regnet_x_1_6gf,
+    regnet_x_3_2gf,
+    regnet_x_8gf,
+    regnet_x_16gf,
+    regnet_x_32gf,
+    regnet_x_400mf,
+    regnet_x_800mf,
+    regnet_y_1_6gf,
+    regnet_y_3_2gf,
+    regnet_y_8gf,
+    regnet_y_16gf,
+    regnet_y_32gf,
+    regnet_y_400mf,
+    regnet_y_800mf,
+)
+from zoo.architectures.resnet import (  # fmt: skip
+    resnet18,
+    resnet20,
+    resnet32,
+    resnet34,
+    resnet44,
+    resnet50,
+    resnet50v2,
+    resnet56,
+    resnet101,
+    resnet101v2,
+    resnet110,
+    resnet152,
+    resnet152v2,
+)
 from zoo.architectures.squeezenet import squeezenet1_0, squeezenet1_1
-from zoo.surgery import features, freeze, regularize, split, stages
 from zoo.architectures.vgg import vgg11, vgg11_bn, vgg13, vgg13_bn, vgg16, vgg16_bn, vgg19, vgg19_bn  # fmt: skip
 from zoo.architectures.vit import vit_b_16, vit_b_32, vit_l_16, vit_s_16, vit_ti_16
+from zoo.architectures.xception import xception
+from zoo.heads import new_head
+from zoo.surgery import features, freeze, regularize, split, stages
 from zoo.weights.files import WeightsError
 from zoo.weights.loading import load_weights
-from zoo.architectures.xception import xception
 
 __version__ = "0.1.0"
 

@@ -10,8 +10,9 @@ import keras
 from keras import layers
 
 from zoo import surgery
+from zoo.layers import CLASSIFIER, classifier
+from zoo.origin import Origin
 from zoo.preprocessing import MODES, preprocess
-from zoo.surgery import Origin
 from zoo.weights import loading
 from zoo.weights.names import TorchNames
 
@@ -52,7 +53,7 @@ class Family:
     # Prefixes of tensors that official files hold beyond the model: auxiliary classifiers, preprocessing.
     spare: tuple[str, ...] = ()
     shapes: Mapping[str, tuple[int, int, int]] = field(default_factory=dict)  # variant → its input shape, where that differs
-    head: Head = surgery.classifier
+    head: Head = classifier
     keras_names: Callable[[str], str] | None = None  # what the official file calls the layers, if an older Keras wrote it
 
 
@@ -101,7 +102,7 @@ def build(
     if auxiliary and classes:
         outputs = [outputs]
         for i, branch in enumerate(auxiliary, start=1):
-            outputs.append(surgery.classifier(branch, classes, 0, activation, name=f"aux{i}_{surgery.CLASSIFIER}"))
+            outputs.append(classifier(branch, classes, 0, activation, name=f"aux{i}_{CLASSIFIER}"))
     model = keras.Model(inputs, outputs, name=name)
     model.origin = Origin(
         name, variant, str(source.path) if source else None, trained_on.input_shape[0], trained_on.resize,

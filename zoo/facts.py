@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
+from zoo.files import write_text
+
 FILE = Path(__file__).with_name("facts.json")
 
 
@@ -105,7 +107,7 @@ def write(all_facts: Iterable[Facts]) -> None:
     """A line for each, so that changes can be read."""
     names = [field.name for field in fields(Facts)]
     lines = (json.dumps(dict(zip(names, astuple(facts), strict=True))) for facts in all_facts)
-    FILE.write_text("[\n" + ",\n".join(lines) + "\n]\n")
+    write_text(FILE, "[\n" + ",\n".join(lines) + "\n]\n")
 
 
 if __name__ == "__main__":

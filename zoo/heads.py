@@ -19,8 +19,7 @@ import numpy as np
 from keras import layers
 
 from zoo import surgery
-from zoo.layers import stage
-from zoo.surgery import CLASSIFIER, classifier
+from zoo.layers import CLASSIFIER, classifier, stage
 
 STANDARDIZE, COSINE, SCALE = "standardize", "cosine", "scale"  # names of layers
 UNITS = 256

@@ -144,3 +144,21 @@ def adaptive_average(x: keras.KerasTensor, size: int) -> keras.KerasTensor:
 
     x = ops.einsum("nhwc,ih->niwc", x, shares(x[0, :, 0, 0]))
     return ops.einsum("niwc,jw->nijc", x, shares(x[0, 0, :, 0]))
+
+
+CLASSIFIER = "predictions"
+
+
+POSITIONS = "position_embedding"  # of transformers: the class token's, then the patches', row by row
+
+
+def classifier(
+    x: keras.KerasTensor, num_classes: int, dropout: float, activation: str | None, name: str = CLASSIFIER
+) -> keras.KerasTensor:
+    """Dropout, if any, and a dense layer; nothing for 0 classes."""
+    if not num_classes:
+        return x
+    if dropout:
+        x = layers.Dropout(dropout, name="dropout")(x)
+    # Probabilities and losses stay float32 under mixed precision, as Keras' guide asks.
+    return layers.Dense(num_classes, activation=activation, dtype="float32", name=name)(x)

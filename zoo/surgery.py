@@ -4,37 +4,12 @@ A stage is a named `Identity` layer (`layers.stage`). Everything a strategy does
 names: `split` cuts there, `freeze` stops training before it, features are what comes out of it.
 """
 
-import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 
 import keras
-import numpy as np
 from keras import layers
 
 from zoo.layers import kernels
-from zoo.weights.names import TorchNames
-
-CLASSIFIER = "predictions"
-POSITIONS = "position_embedding"  # of transformers: the class token's, then the patches', row by row
-
-@dataclass(frozen=True)
-class Origin:
-    """Where a built model comes from, as its attribute `origin`: what a recipe must know to feed it and to report it,
-    and what loading must know to read files for it.
-    """
-
-    name: str
-    variant: str
-    weights: str | None  # path of the file
-    size: int  # what its weights were trained on: pictures resized to `resize`, then `size` cut from the centre
-    resize: int
-    interpolation: str = "bilinear"
-    spare: tuple[str, ...] = field(repr=False, compare=False, default=())  # see builder.Family
-    torch_names: TorchNames = field(repr=False, compare=False, default_factory=dict)
-    bgr: bool = field(repr=False, compare=False, default=False)  # whether the first kernel of the weights sees BGR
-    keras_names: Callable[[str], str] | None = field(repr=False, compare=False, default=None)  # see builder.Family
-    variants: tuple[str, ...] = field(repr=False, compare=False, default=())  # all that there are of the model
 
 
 def stages(model: keras.Model) -> list[str]:
@@ -107,55 +82,12 @@ def regularize(model: keras.Model, l2: float, l1: float = 0.0) -> None:
         setattr(layer, attribute, variable.regularizer)
 
 
-def adapt_stem(kernel: np.ndarray, channels: int, reverse: bool = False) -> np.ndarray:
-    """Fit the first convolution's kernel `(height, width, channels, filters)` to another number of input channels.
-
-    One channel: the sum, so that a grey picture gives what its three equal channels gave. Otherwise the kernel is
-    repeated and scaled by old / new, which keeps the size of the response. `reverse` says that the kernel saw BGR:
-    an adapted model is fed without the flip, so the kernel is turned instead.
-    """
-    old = kernel.shape[2]
-    if reverse:
-        kernel = kernel[:, :, ::-1]
-    if channels == 1:
-        return kernel.sum(axis=2, keepdims=True)
-    return kernel[:, :, [i % old for i in range(channels)]] * (old / channels)
 
 
-def adapt_positions(table: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Fit the position embeddings `(1 + n * n, channels)` of n × n patches to height × width patches.
-
-    They are interpolated as a picture is: bicubic, without antialiasing, by PyTorch's kernel. The first is the class
-    token's and stays.
-    """
-    n = math.isqrt(len(table) - 1)
-    grid = table[1:].reshape(n, n, -1)
-    grid = np.einsum("yi,xj,ijc->yxc", _bicubic(n, height), _bicubic(n, width), grid, optimize=True)
-    return np.concatenate([table[:1], grid.reshape(height * width, -1)])
 
 
-def _bicubic(old: int, new: int) -> np.ndarray:
-    """The matrix `(new, old)` that resamples `old` points to `new`; beyond its ends a line goes on as it ends."""
-    matrix, rows = np.zeros((new, old), np.float32), np.arange(new)
-    at = (rows + 0.5) * old / new - 0.5
-    for tap in (-1, 0, 1, 2):
-        source = np.floor(at).astype(int) + tap
-        d = np.abs(at - source)
-        near, far = (1.25 * d - 2.25) * d**2 + 1, ((-0.75 * d + 3.75) * d - 6) * d + 3  # Keys' cubic of a = -0.75
-        np.add.at(matrix, (rows, source.clip(0, old - 1)), np.where(d <= 1, near, far))
-    return matrix
 
 
-def classifier(
-    x: keras.KerasTensor, num_classes: int, dropout: float, activation: str | None, name: str = CLASSIFIER
-) -> keras.KerasTensor:
-    """Dropout, if any, and a dense layer; nothing for 0 classes."""
-    if not num_classes:
-        return x
-    if dropout:
-        x = layers.Dropout(dropout, name="dropout")(x)
-    # Probabilities and losses stay float32 under mixed precision, as Keras' guide asks.
-    return layers.Dense(num_classes, activation=activation, dtype="float32", name=name)(x)
 
 
 def _stage_names(model: keras.Model) -> list[str]:

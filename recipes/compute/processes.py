@@ -18,6 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from recipes.errors import UserError, shown
+from zoo.files import write_json
 
 LEAST = 4  # images in a batch: halving ends there
 MEMORY = re.compile(
@@ -52,7 +53,7 @@ def run(module: str, job: dict, folder: Path, report: Callable[[int, float], Non
 
 def _attempt(module: str, job: dict, folder: Path, report: Callable[[int, float], None]) -> dict:
     path, log = folder / "job.json", folder / "log.txt"
-    path.write_text(json.dumps(job, indent=2) + "\n")
+    write_json(path, job)
     states, last = set(), {}
     with open(log, "wb") as errors:
         child = subprocess.Popen(

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import numpy as np
 
-from recipes.data.store import Rows, Store
 from recipes.data import split
 from recipes.data.images import DECODER_VERSION, Framing, ImageError, decode, read_bytes
-from recipes.data.sources.folder import File, Folder
+from recipes.data.sources.listing import File, Listing
+from recipes.data.store import Rows, Store
 from recipes.errors import UserError, shown
+from zoo.files import cache_folder
 from zoo.progress import Progress
-from zoo.weights.fetching import cache_folder
 
 SHARD = 256  # pictures decoded, and written, at a time
 SPLITS = ("train", "validation", "test")
@@ -77,7 +77,7 @@ def strata(labels: np.ndarray) -> list[int]:
     rarity = np.where(labels > 0, labels.sum(axis=0), np.inf)
     return np.where(labels.any(axis=1), rarity.argmin(axis=1), -1).tolist()
 
-def prepare(folder: Folder, framing: Framing, validation: float, test: float, seed: int) -> Dataset:
+def prepare(folder: Listing, framing: Framing, validation: float, test: float, seed: int) -> Dataset:
     """Decode and divide what `sources.scan` found; unreadable pictures are left out, named and counted.
 
     Raises:
@@ -109,7 +109,7 @@ def _numbers(labels: list[str] | list[tuple[str, ...]], classes: Sequence[str]) 
         row[[number[name] for name in names]] = 1
     return matrix
 
-def training_files(folder: Folder, validation: float, test: float, seed: int) -> list[File]:
+def training_files(folder: Listing, validation: float, test: float, seed: int) -> list[File]:
     """The files that `prepare` would train on, if all are whole; none is decoded."""
     divided, fractions = _missing_parts([file.split for file in folder.files], validation, test)
     if not fractions:
@@ -132,7 +132,7 @@ def in_threads(function, items: Sequence) -> Iterator:
         warnings.simplefilter("ignore")
         yield from pool.map(function, items)
 
-def _decode_all(folder: Folder, framing: Framing):
+def _decode_all(folder: Listing, framing: Framing):
     """({file: digest}, [(file, reason)], store of pixels), decoding only what no earlier run has decoded."""
     shape = (framing.resize, framing.resize, framing.channels)
     kind = f"v{DECODER_VERSION}-{framing.size}-{framing.resize}-{framing.channels}-{framing.interpolation}"
@@ -178,7 +178,7 @@ def _missing_parts(given: list[str], validation: float, test: float) -> tuple[li
     fractions = {name: share for name, share in fractions.items() if share}
     return ["" if part in ("", "train") and fractions else part or "train" for part in given], fractions
 
-def _check_counts(folder: Folder, files: list[File], keys: list[str], divided: list[str], fractions) -> None:
+def _check_counts(folder: Listing, files: list[File], keys: list[str], divided: list[str], fractions) -> None:
     pictures: dict[str, set[str]] = {label: set() for label in folder.classes}
     for file, key, part in zip(files, keys, divided, strict=True):
         if part in ("", "train"):

@@ -8,7 +8,6 @@ added picture adds one row.
 
 import hashlib
 import json
-import os
 import shutil
 import threading
 import zlib
@@ -18,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from recipes.errors import UserError
+from zoo.files import replace, write_text
 
 
 class Rows:
@@ -58,7 +58,7 @@ class Store:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UserError(f"The cache folder {folder} cannot be made ({error.strerror}): set ZOO_CACHE.") from error
-        for listing in sorted(folder.glob("*.json")):
+        for listing in sorted(folder.glob("[!.]*.json")):  # a dot begins the name of what is being written
             self._add_listing(listing)
 
     def __contains__(self, key: str) -> bool:
@@ -83,8 +83,8 @@ class Store:
         name = hashlib.sha256("\n".join(keys).encode()).hexdigest()[:32]
         listing = {"keys": list(keys), "texts": list(texts), "crc32": zlib.crc32(rows)}
         try:
-            self._write(self._folder / f"{name}.npy", lambda file: np.save(file, rows))
-            path = self._write(self._folder / f"{name}.json", lambda file: file.write(json.dumps(listing).encode()))
+            replace(self._folder / f"{name}.npy", lambda new: np.save(new, rows))
+            path = write_text(self._folder / f"{name}.json", json.dumps(listing))
         except OSError as error:
             raise UserError(f"The cache in {self._folder} cannot be written ({error.strerror}).") from error
         self._add_listing(path)
@@ -95,13 +95,6 @@ class Store:
         number = {path: i for i, path in enumerate(paths)}
         places = np.array([(number[self._index[key][0]], self._index[key][1]) for key in keys])
         return Rows([self._shard(path) for path in paths], places)
-
-    def _write(self, path: Path, write) -> Path:
-        temporary = path.with_name(f"{path.name}.{os.getpid()}")
-        with open(temporary, "wb") as file:
-            write(file)
-        os.replace(temporary, path)
-        return path
 
     def _add_listing(self, path: Path) -> None:
         try:

@@ -10,11 +10,11 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-Z95 = 1.959963984540054  # the 97.5 % point of the normal distribution
+from recipes.evaluation.intervals import mean_of_shares, resampled, wilson
+
 SMALLEST = 1e-7  # a probability of zero would make the loss infinite
 BINS = 10
 UNEVEN = 1.5  # how many times as many pictures the largest class has as the smallest, before classes are called uneven
-MANY, RESAMPLES = 1_000, 500
 MEASURES = {"accuracy": "accuracy", "balanced_accuracy": "balanced accuracy", "macro_f1": "macro F1"}
 LABEL_MEASURES = {"mean_average_precision": "mean average precision", "macro_f1": "macro F1", "micro_f1": "micro F1"}
 
@@ -33,24 +33,8 @@ def measures(counts: Sequence[int], many_labels: bool) -> tuple[dict[str, str], 
     )
 
 
-def wilson(correct: int, total: int) -> tuple[float, float]:
-    """The 95 % Wilson score interval of the share `correct / total`."""
-    if total <= 0:
-        raise ValueError("an interval needs at least one image")
-    share, square = correct / total, Z95**2 / total
-    middle = (share + square / 2) / (1 + square)
-    half = Z95 * math.sqrt(share * (1 - share) / total + square / (4 * total)) / (1 + square)
-    # When none or all are correct the interval ends there exactly; rounding would miss it by one ulp.
-    return (0.0 if correct == 0 else middle - half), (1.0 if correct == total else middle + half)
 
 
-def mean_of_shares(correct: Sequence[int], totals: Sequence[int]) -> tuple[float, float]:
-    """The 95 % interval of the mean of independent shares, by their Wilson intervals (Zou & Donner 2008, MOVER)."""
-    shares = np.divide(correct, totals)
-    low, high = np.transpose([wilson(int(c), int(n)) for c, n in zip(correct, totals, strict=True)])
-    mean, count = shares.mean(), len(shares)
-    below, above = np.sqrt(((shares - low) ** 2).sum()) / count, np.sqrt(((high - shares) ** 2).sum()) / count
-    return float(max(mean - below, 0)), float(min(mean + above, 1))
 
 
 def tempered(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
@@ -71,18 +55,6 @@ def tempered(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
     return losses(minimize_scalar(lambda t: losses(t).mean(), bounds=(-3, 3), method="bounded").x)
 
 
-def resampled(images: int, value: Callable[[np.ndarray], float | None]) -> list[float] | None:
-    """The 95 % interval of a value of some images, given by their indices: the middle of what other draws of them give; draws
-    without a value are left out.
-    """
-    if images >= MANY:
-        return None
-    generator = np.random.default_rng(0)
-    draws = [value(generator.integers(0, images, images)) for _ in range(RESAMPLES)]
-    low, high = (float(edge) for edge in np.quantile([draw for draw in draws if draw is not None], (0.025, 0.975)))
-    if low == high:  # no draw of faultless images finds a fault: the interval is that of a share of them
-        low, high = wilson(round(low * images), images)
-    return [low, high]
 
 
 def metrics(labels: np.ndarray, probabilities: np.ndarray, classes: Sequence[str]) -> dict:

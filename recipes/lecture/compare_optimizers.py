@@ -37,12 +37,9 @@ Momentum, Nesterov's form of it and AdaGrad are separated from plain gradient de
 RMSProp in the loss; all else is within the intervals.
 """
 
-if __name__ == "__main__":  # first of all: the command line imports nothing heavy before it has read the flags
-    import sys
+from recipes.cli import run_as_module
 
-    from recipes.cli import main
-
-    sys.exit(main(["compare_optimizers", *sys.argv[1:]]))
+run_as_module(__name__)
 
 import math
 import time
@@ -52,14 +49,15 @@ import numpy as np
 
 import zoo
 from callbacks.optimizers import OPTIMIZERS, RATES
-from recipes.settings.finetune import CompareOptimizers, Recipe
+from recipes.console import say
+from recipes.data.batches import Batches
 from recipes.data.dataset import Dataset
-from recipes.runs.journal import Experiment
-from recipes.finetune import backbone, framing
-from recipes.transfer.training import Batches
 from recipes.lecture.comparison import Trials, bands, centre_crops, pictures, plus_minus, verdict
+from recipes.runs.journal import Experiment
+from recipes.settings.finetune import Recipe
+from recipes.settings.lecture import CompareOptimizers
+from recipes.transfer.backbone import backbone, framing
 from zoo.progress import Progress
-from recipes.runs.folder import say
 
 GRID, MOST = 3, 9  # rates to try for each optimiser: at first, and at most
 

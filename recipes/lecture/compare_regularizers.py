@@ -37,12 +37,9 @@ pictures, and at 1,000 a loss that is separated from that of "none". Dropout was
 change nothing that three seeds can show.
 """
 
-if __name__ == "__main__":  # first of all: the command line imports nothing heavy before it has read the flags
-    import sys
+from recipes.cli import run_as_module
 
-    from recipes.cli import main
-
-    sys.exit(main(["compare_regularizers", *sys.argv[1:]]))
+run_as_module(__name__)
 
 import math
 from functools import cache
@@ -52,17 +49,18 @@ import numpy as np
 import zoo
 from callbacks.early_stopping import IntervalEarlyStopping
 from callbacks.optimizers import RATES
-from recipes.settings.finetune import CompareRegularizers, Recipe
+from recipes.console import say
 from recipes.data import augment
+from recipes.data.batches import Batches
 from recipes.data.dataset import Dataset
 from recipes.data.images import centre
 from recipes.errors import UserError, shown
-from recipes.runs.journal import Experiment
-from recipes.finetune import backbone, framing
-from recipes.transfer.training import Batches
 from recipes.lecture.comparison import Trials, bands, centre_crops, pictures, plus_minus, stratified, verdict
+from recipes.runs.journal import Experiment
+from recipes.settings.finetune import Recipe
+from recipes.settings.lecture import CompareRegularizers
+from recipes.transfer.backbone import backbone, framing
 from zoo.progress import Progress
-from recipes.runs.folder import say
 
 STRENGTHS = {
     "L2": (1e-4, 3e-4, 1e-3, 3e-3),

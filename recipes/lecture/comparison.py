@@ -11,13 +11,15 @@ import numpy as np
 from callbacks.optimizers import get_optimizer
 from callbacks.state import snapshot
 from recipes.data import augment
+from recipes.data.batches import Batches
 from recipes.data.dataset import Dataset, prepare
 from recipes.data.images import Framing, centre
-from recipes.data.sources.folder import Folder, scan_folder
+from recipes.data.sources.folder import scan_folder
+from recipes.data.sources.listing import Listing
 from recipes.errors import UserError
+from recipes.evaluation.intervals import mean_interval
 from recipes.evaluation.metrics import metrics
-from recipes.runs.journal import mean_interval, panels
-from recipes.transfer.training import Batches
+from recipes.report.charts import panels
 
 
 def pictures(data: Path, framing: Framing, seed: int, images: int, held_out: int, test: bool) -> Dataset:
@@ -42,7 +44,7 @@ def pictures(data: Path, framing: Framing, seed: int, images: int, held_out: int
     return prepare(_few(dataclasses.replace(folder, files=tuple(files)), most, seed), framing, seed=seed, **share)
 
 
-def _few(folder: Folder, most: Mapping[str, int], seed: int) -> Folder:
+def _few(folder: Listing, most: Mapping[str, int], seed: int) -> Listing:
     """The folder with at most so many files of each split."""
     kept = []
     for split, limit in most.items():

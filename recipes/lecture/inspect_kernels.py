@@ -21,12 +21,9 @@ eight most active lie on the dog, and all of them are silent on the grass.
 `table.csv` holds, for each stage, its size, what a unit sees of the picture, and the channels that are drawn.
 """
 
-if __name__ == "__main__":  # first of all: the command line imports nothing heavy before it has read the flags
-    import sys
+from recipes.cli import run_as_module
 
-    from recipes.cli import main
-
-    sys.exit(main(["inspect_kernels", *sys.argv[1:]]))
+run_as_module(__name__)
 
 import math
 from collections.abc import Iterator
@@ -37,11 +34,11 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import zoo
-from recipes.settings.finetune import InspectKernels
 from recipes.errors import UserError
-from recipes.runs.journal import Experiment
-from recipes.models import own_options
 from recipes.lecture.receptive_fields import SETTINGS, convolve, picture
+from recipes.runs.journal import Experiment
+from recipes.settings.lecture import InspectKernels
+from recipes.transfer.backbone import builder_options
 from recipes.transfer.strategies import backbone
 from zoo import analysis
 from zoo.layers import kernels
@@ -72,7 +69,7 @@ def run(settings: InspectKernels) -> Path:
 
 
 def _trained(settings: InspectKernels) -> keras.Model:
-    options = own_options(settings.model, None)
+    options = builder_options(settings.model, None)
     known = catalog.entries(settings.model)
     if settings.weights is None and not known:
         raise UserError(f"{settings.model} has no published weights: give a file as --weights.")

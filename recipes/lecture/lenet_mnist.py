@@ -20,12 +20,9 @@ digits, `--forms distorted --seeds 1 --validation 0.0833`; with 12 epochs 0.65 %
 The form "1998" gave the weights in zoo/pretrained, whose card has its numbers: zoo/pretrained/README.md.
 """
 
-if __name__ == "__main__":  # first of all: the command line imports nothing heavy before it has read the flags
-    import sys
+from recipes.cli import run_as_module
 
-    from recipes.cli import main
-
-    sys.exit(main(["lenet_mnist", *sys.argv[1:]]))
+run_as_module(__name__)
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -37,17 +34,20 @@ from keras import ops
 import zoo
 from callbacks.learning_rate import warmup_cosine
 from callbacks.optimizers import get_optimizer
-from recipes.transfer import training
-from recipes.settings.finetune import LenetMnist
+from recipes.console import say
+from recipes.data.batches import Batches
 from recipes.data.dataset import Dataset, prepare
-from recipes.lecture.distortions import Distortion, distort
 from recipes.data.images import Framing
 from recipes.data.sources.folder import scan_folder
 from recipes.errors import UserError
-from recipes.evaluation.metrics import wilson
-from recipes.runs.journal import Experiment, panels
+from recipes.evaluation.intervals import wilson
+from recipes.lecture.distortions import Distortion, distort
+from recipes.report.charts import panels
+from recipes.runs.journal import Experiment
+from recipes.settings.lecture import LenetMnist
+from recipes.transfer import training
 from recipes.transfer.strategies import Phase
-from recipes.runs.folder import say
+from zoo.files import replace
 
 BATCH = 128
 
@@ -110,7 +110,7 @@ def _train(settings: LenetMnist, name: str, seed: int, data: Dataset, pixels: np
         return distort(pictures, form.distortion, generator) if form.distortion else pictures
 
     labels = np.eye(10, dtype="float32")[data.labels[train]]
-    batches = training.Batches(read, labels, BATCH, seed, threads=1)
+    batches = Batches(read, labels, BATCH, seed, threads=1)
     epochs = settings.epochs or form.epochs
     rate = warmup_cosine(settings.learning_rate, len(batches) * epochs)
     optimizer = get_optimizer(settings.optimizer, rate, form.weight_decay)
@@ -183,4 +183,4 @@ def _save(model: keras.Model, path: Path) -> None:
         f"{layer.name}/{variable.name}": keras.ops.convert_to_numpy(variable)
         for layer in model.layers for variable in layer.weights
     }  # fmt: skip
-    save_file(tensors, path)
+    replace(path, lambda new: save_file(tensors, new))

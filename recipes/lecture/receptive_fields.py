@@ -22,12 +22,9 @@ picture has. The weights are those of one seed; the sizes are the same on JAX an
 processor time (2 CPU cores, TensorFlow 2.21, Keras 3.15.1).
 """
 
-if __name__ == "__main__":  # first of all: the command line imports nothing heavy before it has read the flags
-    import sys
+from recipes.cli import run_as_module
 
-    from recipes.cli import main
-
-    sys.exit(main(["receptive_fields", *sys.argv[1:]]))
+run_as_module(__name__)
 
 import io
 import math
@@ -41,18 +38,19 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 import zoo
-from recipes import demo
-from recipes.settings.finetune import ReceptiveFields
+
+pass
+from recipes.console import say, table
+from recipes.data.digits import digit_picture
 from recipes.data.images import ImageError, centre, decode, read_bytes
 from recipes.errors import UserError, shown
-from recipes.runs.journal import Experiment, table
-from recipes.finetune import framing
-from recipes.models import own_options
+from recipes.runs.journal import Experiment
+from recipes.settings.lecture import ReceptiveFields
+from recipes.transfer.backbone import builder_options, framing
 from recipes.transfer.strategies import backbone
 from zoo import analysis
 from zoo.layers import kernels
 from zoo.progress import Progress
-from recipes.runs.folder import say
 
 INPUT = np.array([[1, 2, 0, 3, 1], [1, 0, 0, 2, 2], [2, 1, 2, 1, 1], [0, 0, 1, 0, 0], [1, 2, 1, 1, 1]])
 KERNEL = np.array([[-1, 1, 2], [1, 1, 0], [-1, -2, 0]])
@@ -93,7 +91,7 @@ def run(settings: ReceptiveFields) -> Path:
 
 
 def _build(settings: ReceptiveFields) -> keras.Model:
-    options = own_options(settings.model, None)
+    options = builder_options(settings.model, None)
     try:
         if settings.input_size is not None:
             channels = analysis.blueprint(zoo.MODELS[settings.model]).input_shape[-1]
@@ -242,7 +240,7 @@ def _example(channels: int) -> bytes:
         from sklearn.datasets import load_digits
 
         file = io.BytesIO()
-        demo.picture(load_digits().images[5]).save(file, "PNG")
+        digit_picture(load_digits().images[5]).save(file, "PNG")
         return file.getvalue()
     return resources.files("sklearn.datasets.images").joinpath("china.jpg").read_bytes()
 

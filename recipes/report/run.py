@@ -1,15 +1,15 @@
 """One self-contained HTML page that tells a person how well a training run went, and where it failed."""
 
-import base64
 import io
 from collections import Counter
 from collections.abc import Callable, Sequence
-from importlib import resources
 from pathlib import PurePath
 
 import numpy as np
 
 from recipes.evaluation.metrics import LABEL_MEASURES, MEASURES
+from recipes.report.charts import BLUE, GREY, ORANGE, data_uri, page_plot, svg
+from recipes.report.page import page
 
 SPLITS = ("test", "validation", "train")  # the most trustworthy first
 MATRIX_CLASSES = 30  # a larger confusion matrix cannot be read
@@ -17,8 +17,6 @@ CONFUSIONS = 30
 MISTAKES = 24
 LEFT_OUT = 100
 THUMBNAIL = 160
-# Chosen to be readable on a white and on a nearly black page: the charts have no background of their own.
-BLUE, ORANGE, GREY = "#3b82f6", "#e07b39", "#7d8590"
 
 
 def render(
@@ -56,29 +54,8 @@ def render(
     )
 
 
-def page(name: str, **content) -> str:
-    """A template beside this file, filled in: names of files and classes come from anywhere, so everything is escaped."""
-    import jinja2
-
-    environment = jinja2.Environment(
-        loader=jinja2.FunctionLoader(lambda file: resources.files("recipes.report").joinpath(file).read_text("utf-8")),
-        autoescape=True, undefined=jinja2.ChainableUndefined, trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
-    environment.filters |= {
-        "percent": lambda value: _shown(value, lambda number: f"{100 * number:.1f}%"),
-        "decimal": lambda value: _shown(value, lambda number: f"{number:.3f}"),
-        "count": lambda value: _shown(value, lambda number: f"{number:,}"),
-        "interval": lambda pair: f"{100 * pair[0]:.1f} – {100 * pair[1]:.1f}%" if pair else "–",
-        "short": lambda value: _shown(value, lambda number: f"{number:g}"),
-        "setting": lambda value: "–" if value in (None, "") else f"{value:.3g}" if isinstance(value, float) else value,
-    }
-    # File names that are not UTF-8 arrive as lone surrogates, which no UTF-8 file can hold.
-    return environment.get_template(name).render(**content).encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def _shown(value: object, write: Callable[[float], str]) -> str:
-    """A number as text; a dash for what is undefined or missing."""
-    return write(value) if isinstance(value, int | float) else "–"
 
 
 def _measured(scores: dict, classes: list[str]) -> dict:
@@ -149,15 +126,13 @@ def _thumbnail(image: np.ndarray | None) -> str | None:
     small.thumbnail((THUMBNAIL, THUMBNAIL))
     buffer = io.BytesIO()
     small.save(buffer, "JPEG", quality=80)
-    return _uri("image/jpeg", buffer.getvalue())
+    return data_uri("image/jpeg", buffer.getvalue())
 
 
 def _titled(cell: dict) -> dict:
     return {"thumbnail": _thumbnail(cell["picture"]), "label": cell["label"]}
 
 
-def _uri(kind: str, content: bytes) -> str:
-    return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"
 
 
 def _curves(history: list[dict], result: dict) -> list[dict]:
@@ -172,7 +147,7 @@ def _curves(history: list[dict], result: dict) -> list[dict]:
     starts = [i + 0.5 for i in range(1, len(rows)) if rows[i]["phase"] != rows[i - 1]["phase"]]
 
     def chart(key: str) -> dict:
-        figure, axes = _axes("epoch", key)
+        figure, axes = page_plot("epoch", key)
         lines = {"train": _column(rows, key), "validation": _column(rows, f"validation_{key}")}
         _draw(axes, epochs, lines, starts)
         axes.xaxis.get_major_locator().set_params(integer=True)
@@ -192,7 +167,7 @@ def _choice(head: dict) -> list[dict]:
     choices = _column(rows, what)
 
     def chart(key: str) -> dict:
-        figure, axes = _axes(what, f"cross-validated {key}")
+        figure, axes = page_plot(what, f"cross-validated {key}")
         axes.set_xscale("log")
         _draw(axes, choices, {key: _column(rows, key)}, [head[what]])
         return {"title": f"{key} by {what}", "uri": svg(figure)}
@@ -215,7 +190,7 @@ def _draw(axes, across: np.ndarray, lines: dict[str, np.ndarray], marks: list[fl
 
 def _calibration(bins: list[dict]) -> str:
     """Accuracy by confidence: a perfectly calibrated model's dots lie on the dashed diagonal."""
-    figure, axes = _axes("confidence", "accuracy")
+    figure, axes = page_plot("confidence", "accuracy")
     low, high, accuracy = (_column(bins, key) for key in ("low", "high", "accuracy"))
     axes.bar(low, accuracy, width=high - low, align="edge", color=BLUE + "66", edgecolor=BLUE)
     axes.plot(_column(bins, "confidence"), accuracy, "o", color=ORANGE, markersize=5)
@@ -224,27 +199,5 @@ def _calibration(bins: list[dict]) -> str:
     return svg(figure)
 
 
-def _axes(x: str, y: str) -> tuple:
-    """An empty chart in the page's colours."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(4.8, 3.2), layout="constrained")
-    axes = figure.add_subplot()
-    axes.set_xlabel(x, color=GREY)
-    axes.set_ylabel(y, color=GREY)
-    axes.tick_params(which="both", colors=GREY)
-    axes.grid(color=GREY, alpha=0.25, linewidth=0.6)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(GREY)
-    return figure, axes
 
 
-def svg(figure) -> str:
-    """The chart as a data URI, the same bytes for the same numbers."""
-    import matplotlib
-
-    buffer = io.BytesIO()
-    with matplotlib.rc_context({"svg.hashsalt": "zoo"}):
-        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
-    return _uri("image/svg+xml", buffer.getvalue())

@@ -6,21 +6,21 @@ reader or writer puts it back.
 """
 
 import contextlib
-import csv
-import json
+import dataclasses
+import glob
+import hashlib
 import os
-import platform
 import shutil
-import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from importlib import metadata
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from recipes.errors import UserError, shown
+from zoo.files import Process, flush, this_process
 
 FILES = {"model.keras", "result.json", "report.html", "recipe.json", "files.csv", "history.csv"}
 SCHEMA = 1
-PACKAGES = ("keras", "tensorflow", "jax", "torch", "numpy", "pillow", "scikit-learn")
+STALE = 24 * 3600  # seconds
 
 
 @contextlib.contextmanager
@@ -31,26 +31,24 @@ def writing(folder: Path) -> Iterator[Path]:
         UserError: the folder cannot be written, or holds files that are not a run's.
     """
     folder = Path(os.path.abspath(folder))
-    new = folder.with_name(f".{folder.name}.{os.getpid()}")
+    new = folder.with_name(f".{folder.name}.{_token(this_process())}")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         recover(folder)
         _refuse_foreign(folder)
-        for left_over in folder.parent.glob(f".{folder.name}.[0-9]*"):
-            if not _alive(int(left_over.suffix[1:])):
-                shutil.rmtree(left_over)
+        _clear_up(folder)
         new.mkdir()
     except OSError as error:
         raise UserError(f"--output {shown(folder)} cannot be written ({error.strerror}): choose another.") from error
     try:
         yield new
-        for path in new.iterdir():
-            with open(path, "rb") as file:
-                os.fsync(file.fileno())
+        for path in (*new.iterdir(), new):
+            flush(path)
         if folder.exists():
             _refuse_foreign(folder)
             os.rename(folder, _previous(folder))
         os.rename(new, folder)
+        flush(folder.parent)
         shutil.rmtree(_previous(folder), ignore_errors=True)
     finally:
         shutil.rmtree(new, ignore_errors=True)
@@ -82,51 +80,21 @@ def _refuse_foreign(folder: Path) -> None:
         raise UserError(f"--output {shown(folder)} cannot be written (Permission denied): choose another.")
 
 
-def _alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return True
+def _token(process: Process) -> str:
+    """The process as a part of a file's name."""
+    machine = hashlib.sha256(process.machine.encode()).hexdigest()[:8]
+    return f"{process.pid}-{process.began}-{machine}"
 
 
-def replace(path: Path, write: Callable[[Path], object]) -> None:
-    """Let `write` make the file under a name of its own first: what is there is whole at any time."""
-    new = path.with_name(f".{path.name}.new")
-    write(new)
-    os.replace(new, path)
-
-
-def write_json(path: Path, value: object) -> None:
-    path.write_text(json.dumps(value, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-
-
-def write_csv(path: Path, rows: Iterable[Mapping]) -> None:
-    """Rows of one set of keys; names that are not UTF-8 are kept as the bytes they are."""
-    rows = list(rows)
-    with open(path, "w", newline="", encoding="utf-8", errors="surrogateescape") as file:
-        if rows:
-            writer = csv.DictWriter(file, list(rows[0]))
-            writer.writeheader()
-            writer.writerows(rows)
-
-
-def versions() -> dict[str, str]:
-    """What numbers depend on besides data and seeds."""
-    import keras
-
-    import zoo
-
-    found = {"python": platform.python_version(), "zoo": zoo.__version__, "backend": keras.backend.backend()}
-    for name in PACKAGES:
-        with contextlib.suppress(metadata.PackageNotFoundError):
-            found[name] = metadata.version(name)
-    return found
-
-
-def say(line: str = "") -> None:
-    """A line for the user; file names that cannot be printed do not end a run."""
-    encoding = sys.stdout.encoding or "utf-8"
-    print(line.encode(encoding, "backslashreplace").decode(encoding), flush=True)
+def _clear_up(folder: Path) -> None:
+    """Remove what writers of the folder left that are dead; what another machine's writes is taken for left after a day."""
+    here = this_process()
+    for left_over in folder.parent.glob(f".{glob.escape(folder.name)}.[0-9]*-*-*"):
+        pid, began, _ = left_over.suffix[1:].split("-")
+        writer = dataclasses.replace(here, pid=int(pid), began=None if began == "None" else began)
+        if left_over.suffix[1:] != _token(writer):
+            dead = time.time() - left_over.stat().st_mtime > STALE
+        else:
+            dead = not writer.is_alive
+        if dead:
+            shutil.rmtree(left_over)

@@ -6,15 +6,14 @@ and its pictures. The same command goes on where an earlier one was cut off.
 
 import dataclasses
 import json
-import math
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-import numpy as np
-
+from recipes.compute.versions import versions
+from recipes.console import say, table
 from recipes.errors import UserError, shown
-from recipes.runs.folder import replace, say, versions, write_csv, write_json
+from zoo.files import append_line, replace, write_csv, write_json
 
 JOURNAL = "journal.jsonl"
 
@@ -61,10 +60,7 @@ class Experiment:
         start = time.monotonic()
         result = work() | {"seconds": round(time.monotonic() - start, 2)}
         record = {"piece": piece, "depends": depends, "result": result}
-        with open(self.folder / JOURNAL, "a", encoding="utf-8") as file:
-            file.write("\n" + json.dumps(record, allow_nan=False))  # the line break first: it ends a line cut off
-            file.flush()
-            os.fsync(file.fileno())
+        append_line(self.folder / JOURNAL, json.dumps(record, allow_nan=False))
         return result
 
     def save_figure(self, name: str, figure) -> None:
@@ -73,49 +69,17 @@ class Experiment:
 
     def finish(self, rows: Sequence[Mapping], **results) -> None:
         """Write the table and `result.json`, print the table, and say where they lie."""
-        replace(self.folder / "table.csv", lambda path: write_csv(path, rows))
+        write_csv(self.folder / "table.csv", rows)
         everything = {"settings": self.settings, "table": list(rows), **results,
                       "seconds": round(time.monotonic() - self._start, 1), "versions": versions()}  # fmt: skip
-        replace(self.folder / "result.json", lambda path: write_json(path, everything))
+        write_json(self.folder / "result.json", everything)
         say("\n" + table(rows))
         say(f"\ntable, numbers and pictures: {shown(self.folder)}")
 
 
-def mean_interval(values: Sequence[float]) -> tuple[float, float, float]:
-    """(mean, low, high): the 95 % interval of the mean by Student's t; a single value has none, and gets NaN."""
-    from scipy.stats import t
-
-    values = np.asarray(values, float)
-    if len(values) < 2:
-        return float(values.mean()), math.nan, math.nan
-    half = float(t.ppf(0.975, len(values) - 1)) * values.std(ddof=1) / math.sqrt(len(values))
-    return float(values.mean()), float(values.mean() - half), float(values.mean() + half)
 
 
-def table(rows: Sequence[Mapping]) -> str:
-    """Rows of one set of keys as aligned text: numbers to the right, words to the left."""
-    columns = list(rows[0])
-    cells = [columns, *([_cell(row[c]) for c in columns] for row in rows)]
-    widths = [max(len(line[i]) for line in cells) for i in range(len(columns))]
-    right = [isinstance(rows[0][c], int | float) for c in columns]
-    lines = [
-        "  ".join(text.rjust(w) if r else text.ljust(w) for text, w, r in zip(line, widths, right, strict=True)).rstrip()
-        for line in cells
-    ]
-    return "\n".join(lines)
 
 
-def panels(count: int = 1, width: float = 6.4, height: float = 4.2) -> tuple:
-    """(figure, plots): so many side by side, each of that size in inches, with a light grid; drawn without a display."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width * count, height), layout="constrained")
-    plots = figure.subplots(1, count, squeeze=False)[0]
-    for plot in plots:
-        plot.grid(alpha=0.25, linewidth=0.6)
-        plot.spines[["top", "right"]].set_visible(False)
-    return figure, plots
 
 
-def _cell(value) -> str:
-    return "–" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)

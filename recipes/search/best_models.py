@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from recipes.errors import UserError
-from recipes.runs.folder import replace
+from zoo.files import replace
 
 ROOM = 10_000, 300  # bytes that a trial's row, and one of its epochs, may take in the storage, the tables and the log
 

@@ -11,9 +11,9 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
+from recipes.console import say
 from recipes.errors import shown
 from zoo.progress import Progress, clock
-from recipes.runs.folder import say
 
 STATES = ("done", "pruned", "running", "waiting", "failed")
 ENDED = ("done", "pruned", "failed")

@@ -14,10 +14,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from recipes.settings.finetune import FineTuneSettings, Recipe
-from recipes.errors import UserError
 from recipes.compute import processes
+from recipes.errors import UserError
 from recipes.search.best_models import Kept
+from recipes.settings.finetune import Recipe
+from recipes.settings.tuned import FineTuneSettings
 
 NOTHING = "nothing"  # is frozen: among KerasTuner's choices there is no None
 AUGMENTATIONS = ("none", "crops", "modern")
@@ -106,8 +107,8 @@ def train(job: dict, tell: Callable[[dict], None]) -> dict:
 
     runtime.start(job["seed"])
     from recipes import finetune
-    from recipes.runs import model_file
     from recipes.evaluation.metrics import metrics
+    from recipes.runs import model_file
 
     recipe = dataclasses.replace(Recipe.from_dict(job["recipe"]), batch_size=job["batch_size"])
     run = finetune.begin(recipe)

@@ -5,8 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from recipes.runs.journal import panels
-from recipes.report.run import BLUE, GREY, ORANGE
+from recipes.report.charts import BLUE, GREY, ORANGE, panels, use_page_colors
 from recipes.search.board import ranked
 
 AXES = 8  # more cannot be read
@@ -49,7 +48,8 @@ def draw_importance(shares: Mapping[str, float], explained: float):
     names = list(shares)[::-1]
     plot.barh(names, [shares[name] for name in names], color=BLUE, height=0.6)
     plot.set_xlabel(f"share (all together explain {explained:.0%} of the order of the trials)")
-    return _grey(figure, plot)
+    use_page_colors(plot)
+    return figure
 
 
 def draw_progress(records: Sequence[Mapping]):
@@ -63,7 +63,8 @@ def draw_progress(records: Sequence[Mapping]):
     if losses.max() > 10 * losses.min() > 0:
         plot.set_yscale("log")
     plot.legend(frameon=False, fontsize="small", labelcolor=GREY)
-    return _grey(figure, plot)
+    use_page_colors(plot)
+    return figure
 
 
 def draw_coordinates(records: Sequence[Mapping], names: Sequence[str]):
@@ -90,7 +91,8 @@ def draw_coordinates(records: Sequence[Mapping], names: Sequence[str]):
     plot.set(yticks=[], ylim=(-0.04, 1.04), xlim=(-0.1, len(axes) - 0.6))
     plot.spines[["left", "bottom"]].set_visible(False)
     plot.grid(False)
-    return _grey(figure, plot)
+    use_page_colors(plot)
+    return figure
 
 
 def _codes(values: Sequence) -> np.ndarray:
@@ -123,12 +125,3 @@ def _axis(values: Sequence, categories: int = CATEGORIES) -> tuple[np.ndarray, l
 
 def _label(value) -> str:
     return "none" if value is None else f"{value:.2g}" if isinstance(value, float) else str(value)
-
-
-def _grey(figure, plot):
-    """The report's colours, which can be read on a white page and on a nearly black one."""
-    plot.tick_params(which="both", colors=GREY)
-    plot.xaxis.label.set_color(GREY)
-    plot.yaxis.label.set_color(GREY)
-    plot.spines[["left", "bottom"]].set_color(GREY)
-    return figure

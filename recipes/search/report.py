@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 
-from recipes.report.run import page, svg
+from recipes.report.charts import svg
+from recipes.report.page import page
 from recipes.search.board import counted, described, ranked
 from recipes.search.plots import varied
 

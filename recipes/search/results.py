@@ -11,13 +11,16 @@ from pathlib import Path
 import sqlalchemy
 
 from recipes import finetune
+from recipes.compute.versions import versions
+from recipes.console import say
 from recipes.errors import UserError, shown
-from recipes.evaluation.metrics import wilson
-from recipes.search.report import render
+from recipes.evaluation.intervals import wilson
+from recipes.runs.folder import SCHEMA
 from recipes.search import plots
 from recipes.search.board import ranked
-from recipes.runs.folder import SCHEMA, replace, say, versions, write_csv, write_json
+from recipes.search.report import render
 from recipes.search.study import Study, trials
+from zoo.files import replace, write_csv, write_json, write_text
 
 STATES = {"complete": "done", "fail": "failed"}  # the storage's words for what is called otherwise here
 
@@ -52,7 +55,7 @@ def finish(search, study: Study, scope, seconds: dict[str, float]) -> None:
     _report(search, study, trials, pictures, None, seconds)
     recipe, file = scope.recipe(best[0]), output / "best.json"
     start = time.monotonic()
-    replace(file, recipe.save)
+    recipe.save(file)
     done = output / "best" / "recipe.json"
     if not (done.exists() and done.read_bytes() == file.read_bytes()):
         say(f"\nThe winner, trial {best[0]['trial']}, trained anew on all training images:")
@@ -74,7 +77,7 @@ def write_table(folder: Path, trials: Sequence[Mapping]) -> None:
         | {name: trial[name] for name in ("seed", "worker", "started", "seconds", "runs", "message")}
         for trial in trials
     ]
-    replace(folder / "trials.csv", lambda new: write_csv(new, rows))
+    write_csv(folder / "trials.csv", rows)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,6 +128,6 @@ def _report(
         "disk": str(search.disk), "model": {"name": settings.model, "weights": search.model.origin.weights},
         "seconds": seconds, "versions": versions(), "seed": settings.seed,
     }  # fmt: skip
-    replace(output / "search.json", lambda path: write_json(path, result))
+    write_json(output / "search.json", result)
     page = render(result, trials, pictures.figures)
-    replace(output / "report.html", lambda path: path.write_text(page, encoding="utf-8"))
+    write_text(output / "report.html", page)

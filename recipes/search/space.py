@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import keras_tuner
 
 from callbacks.optimizers import OPTIMIZERS, RATES
-from recipes.settings.finetune import HeadSettings
+from recipes.settings.tuned import HeadSettings
 
 UNITS = (64, 256)  # of hidden layers: each is a shape that is compiled once
 

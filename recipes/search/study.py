@@ -12,7 +12,6 @@ kill may come between any two steps:
 """
 
 import contextlib
-import fcntl
 import functools
 import hashlib
 import json
@@ -33,8 +32,9 @@ import optuna
 import sqlalchemy
 from optuna.trial import FrozenTrial, TrialState
 
+from recipes.console import say
 from recipes.errors import UserError, shown
-from recipes.runs.folder import say
+from zoo.files import Process, lock, this_process
 
 BEAT, GRACE = 10, 60  # seconds between two signs of life, and without one until a worker of another machine is dead
 PATIENCE = 600  # seconds for which a worker waits for a server that is away, as when it starts anew
@@ -165,7 +165,7 @@ class Study:
         for one in unfinished:
             if one.waits:
                 return self._take(one.trial_id, one.run)
-            if _dead(one):
+            if _is_dead(one):
                 run = one.run | {"deaths": one.run["deaths"] + 1}
                 if run["deaths"] < DEATHS:
                     self._storage.set_trial_state_values(one.trial_id, TrialState.WAITING)
@@ -175,7 +175,7 @@ class Study:
         return None
 
     def _take(self, trial_id: int, run: Mapping) -> FrozenTrial:
-        run = {**worker(), "count": run["count"] + 1, "deaths": run["deaths"]}
+        run = {**this_process().as_dict(), "count": run["count"] + 1, "deaths": run["deaths"]}
         self._storage.set_trial_user_attr(trial_id, "run", run)
         self._storage.record_heartbeat(trial_id)
         self._storage.set_trial_state_values(trial_id, TrialState.RUNNING)
@@ -238,9 +238,9 @@ def open_study(storage: str | Path, name: str, identity: Mapping) -> Study:
     Raises:
         UserError: the storage cannot be used, or the study is of something else.
     """
-    address, where, lock = _place(storage)
+    address, where, lock_by_name = _place(storage)
     try:
-        with lock(""):
+        with lock_by_name(""):
             if not _is_address(storage):
                 _set_aside_if_damaged(Path(storage))
             # Its check of the tables' version loads every migration, which takes longer than the rest; the identity has it.
@@ -251,7 +251,7 @@ def open_study(storage: str | Path, name: str, identity: Mapping) -> Study:
         raise UserError("--storage postgresql://... needs psycopg2: pip install 'keras-transfer-zoo[postgresql]'.") from error
     except (sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.StorageInternalError, sqlite3.Error, OSError) as error:
         raise UserError(f"--storage {where} cannot be used ({_reason(error)}).") from error
-    opened = Study(study, tables, functools.partial(lock, name), where)
+    opened = Study(study, tables, functools.partial(lock_by_name, name), where)
     opened.claim({**identity, "optuna": optuna.__version__.partition(".")[0]})
     return opened
 
@@ -280,47 +280,28 @@ def alone(folder: Path) -> Iterator[None]:
     Raises:
         UserError: another process holds it.
     """
-    with open(folder / OWNER, "a+", encoding="utf-8") as file:
+    owner = folder / OWNER
+    with contextlib.ExitStack() as stack:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            stack.enter_context(lock(owner, wait=False))
         except BlockingIOError:
-            file.seek(0)
-            raise UserError(f"{shown(folder)} is being searched by {file.read() or 'another process'}: wait for it, "
-                            "stop it, or give another --output.") from None  # fmt: skip
-        file.truncate(0)
-        file.write(f"process {os.getpid()} on {platform.node()}, begun {time.strftime('%Y-%m-%d %H:%M:%S')}")
-        file.flush()
+            raise UserError(
+                f"{shown(folder)} is being searched by {owner.read_text('utf-8') or 'another process'}: wait for it, "
+                "stop it, or give another --output."
+            ) from None
+        # Written in place: the lock is on this very file.
+        note = f"process {os.getpid()} on {platform.node()}, begun {time.strftime('%Y-%m-%d %H:%M:%S')}"
+        owner.write_text(note, encoding="utf-8")
         yield
 
 
-def worker() -> dict:
-    """Names this process, and tells it from a later one of the same number."""
-    return {"host": platform.node(), "machine": _machine(), "pid": os.getpid(), "began": _began(os.getpid())}
-
-
-def _machine() -> str:
-    """Tells machines apart, and containers with processes of their own."""
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip() + os.readlink("/proc/self/ns/pid")
-    except OSError:  # no Linux
-        return platform.node()
-
-
-def _began(pid: int) -> str | None:
-    """When a process began, by its kernel; None if there is none, or none that still runs, or no way to tell."""
-    try:
-        state, *rest = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return None
-    return None if state in "ZX" else rest[18]
-
-
-def _dead(trial: Unfinished) -> bool:
+def _is_dead(trial: Unfinished) -> bool:
     """Of this machine's processes the kernel knows; of others, whether their signs of life stay away."""
-    run = trial.run
-    if run["machine"] == _machine() and run["began"]:
-        return _began(run["pid"]) != run["began"] or run["pid"] == os.getpid()  # who asks for a trial runs none
-    return trial.silent > GRACE
+    worker = Process(**{name: trial.run[name] for name in ("host", "machine", "pid", "began")})
+    alive = worker.is_alive
+    if alive is None or worker.began is None:
+        return trial.silent > GRACE
+    return not alive or worker.pid == os.getpid()  # who asks for a trial runs none
 
 
 def _is_address(storage: str | Path) -> bool:
@@ -332,19 +313,12 @@ def _place(storage: str | Path) -> tuple[str, str, Callable[[str], AbstractConte
     if not _is_address(storage):
         path = Path(os.path.abspath(storage))
         path.parent.mkdir(parents=True, exist_ok=True)
-        return f"sqlite:///file:{quote(str(path))}?uri=true", shown(path), lambda name: _file_lock(path)
+        return f"sqlite:///file:{quote(str(path))}?uri=true", shown(path), lambda name: lock(path.with_name(f"{path.name}.lock"))
     if not storage.startswith("postgresql://"):
         raise UserError(f"--storage takes a file or postgresql://user:password@host/database, found {shown(storage)!r}.")
     url = sqlalchemy.make_url(storage)  # shown without its password
     address = url.set(drivername="postgresql+psycopg2").render_as_string(hide_password=False)
     return address, url.render_as_string(), functools.partial(_server_lock, address)
-
-
-@contextlib.contextmanager
-def _file_lock(path: Path) -> Iterator[None]:
-    with open(path.with_name(path.name + ".lock"), "a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 @contextlib.contextmanager

@@ -5,9 +5,9 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
-from recipes.settings.finetune import Tuning
+from recipes.console import say
 from recipes.errors import shown
-from recipes.runs.folder import say
+from recipes.settings.tune import Tuning
 
 
 def run(joining: Tuning, count: int, gpus: Sequence[str]) -> None:

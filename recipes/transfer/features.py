@@ -12,35 +12,22 @@ from pathlib import Path
 
 import keras
 import numpy as np
-from PIL import Image
 
 import zoo
-from recipes.data.store import Rows, Store
 from recipes.data.dataset import Dataset
-from recipes.data.images import DECODER_VERSION, Framing, centre
+from recipes.data.images import DECODER_VERSION
+from recipes.data.store import Rows, Store
+from recipes.data.views import crop
+from zoo.files import cache_folder
 from zoo.progress import Progress
-from zoo.weights.fetching import cache_folder
 
 SHARD_BYTES = 64e6
 
-# What a head is shown of a training picture: the part that evaluation sees and the whole, each as it is and mirrored.
-# Chosen by cross-validation inside hymenoptera's train/ (docs/decisions.md); evaluation sees "centre" alone.
-VIEWS = ("centre", "wide", "centre mirrored", "wide mirrored")
 
-# Where a crop begins, in shares of the room there is: Krizhevsky et al. 2012, section 4.1, average over these five and
-# their mirror images.
-CORNERS = {"top left": (0, 0), "top right": (0, 1), "bottom left": (1, 0), "bottom right": (1, 1)}
-TEN_CROP = tuple(place + side for side in ("", " mirrored") for place in (*CORNERS, "centre"))
 
 POOLED = " pooled"  # behind the name of a stage: its output averaged over the pixels, of which only vectors are kept
 
 
-def visible(framing: Framing, mirrored: bool) -> list[str]:
-    """The views that a head may be shown of pictures with this framing."""
-    views = [view for view in VIEWS if mirrored or not view.endswith("mirrored")]
-    if framing.resize == framing.size:  # there is nothing outside the crop to see
-        views = [view for view in views if not view.startswith("wide")]
-    return views
 
 
 def extract(
@@ -83,18 +70,6 @@ def _output(model: keras.Model, cut: str) -> keras.KerasTensor:
     return keras.ops.mean(output, axis=tuple(range(1, output.ndim - 1))) if cut.endswith(POOLED) else output
 
 
-def look(data: Dataset, index: int, view: str) -> np.ndarray:
-    """Pixels `(size, size, channels)` of one view of a picture."""
-    pixels, size, place = data.pixels[[index]][0], data.framing.size, view.removesuffix(" mirrored")
-    if place == "wide":
-        bands = [Image.fromarray(pixels[..., c]).resize((size, size), Image.BILINEAR) for c in range(pixels.shape[-1])]
-        pixels = np.stack(bands, axis=-1)
-    elif place in CORNERS:
-        y, x = ((data.framing.resize - size) * share for share in CORNERS[place])
-        pixels = pixels[y : y + size, x : x + size]
-    else:
-        pixels = centre(pixels, data.framing)
-    return pixels[:, ::-1] if view.endswith("mirrored") else pixels
 
 
 def forward(
@@ -107,7 +82,7 @@ def forward(
         part, began = views[start : start + batch_size], time.monotonic()
         # The last batch is filled up with its own first view: another size would compile the graph again.
         padded = [*part, *[part[0]] * (batch_size - len(part))]
-        outputs = body.predict_on_batch(np.stack([look(data, index, view) for index, view in padded]))
+        outputs = body.predict_on_batch(np.stack([crop(data, index, view) for index, view in padded]))
         results.append([np.asarray(output)[: len(part)] for output in keras.tree.flatten(outputs)])
         if rates is not None:
             rates.append(batch_size / (time.monotonic() - began))

@@ -20,7 +20,7 @@ import numpy as np
 from keras import ops
 
 from callbacks.schedules import Constant, Cosine
-from recipes.settings.finetune import HeadSettings
+from recipes.settings.tuned import HeadSettings
 from recipes.transfer.logistic import balanced, standard
 
 BATCH = 64

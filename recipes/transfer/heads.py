@@ -17,12 +17,13 @@ import numpy as np
 import zoo
 from callbacks.learning_rate import warmup_cosine
 from callbacks.optimizers import get_optimizer
+from recipes.data.batches import Batches
+from recipes.settings.tuned import HeadSettings
 from recipes.transfer import logistic, training
-from recipes.settings.finetune import HeadSettings
 from recipes.transfer.head_trainer import HeadTrainer
 from recipes.transfer.strategies import Phase
 from zoo.heads import COSINE, SCALE, standardize
-from zoo.surgery import CLASSIFIER
+from zoo.layers import CLASSIFIER
 
 SCALES = np.geomspace(1, 100, 17)  # of the cosines
 EPOCHS, RATE, BATCH, STEPS = (5, 15, 50), 1e-3, 32, 20_000  # of stepped heads; at most so many steps
@@ -121,7 +122,7 @@ def _stepped(model, kind, views, labels, seed, with_mirrored, weights) -> Fitted
     def steps(epochs: int, images: np.ndarray) -> list[dict]:
         """Train anew on some of the images; the history."""
         part.set_weights(start)
-        batches = training.Batches(
+        batches = Batches(
             lambda samples, generator: views[generator.integers(0, len(views), len(samples)), images[samples]],
             labels[images], BATCH, seed, weights=weights[images],
         )  # fmt: skip

@@ -12,12 +12,13 @@ import keras
 import numpy as np
 
 import zoo
-from recipes.transfer import features
 from recipes.data.dataset import Dataset
 from recipes.data.images import centre
-from recipes.evaluation.metrics import wilson
+from recipes.evaluation.intervals import wilson
+from recipes.transfer import features
+from recipes.transfer.evidence import Evidence, Probe
 from recipes.transfer.features import POOLED
-from recipes.transfer.strategies import Facts, Probe, probed
+from recipes.transfer.strategies import probed
 from recipes.transfer.transferability import leave_one_out, logme
 from zoo.progress import Progress
 
@@ -28,7 +29,7 @@ BATCHES = 3  # from which a speed is measured, after a first one that compiles
 
 def measure(
     model: keras.Model, data: Dataset, train: np.ndarray, batch_size: int, seed: int, budget: float | None = None
-) -> Facts:
+) -> Evidence:
     """Facts on the pictures `train`, by one pass of `model`, whose last stage is "pre_logits".
 
     With a budget, in seconds, the sample is one that passes within a tenth of it, and training is timed; without, a training
@@ -49,7 +50,7 @@ def measure(
     labels = data.labels[chosen]
     probes = {name: probe(rows[cut][:], labels) for name, cut in cuts.items()}
     counts = np.bincount(data.labels[train], minlength=len(data.classes))
-    return Facts(
+    return Evidence(
         images=len(train), classes=len(data.classes), fewest=int(counts.min()), probes=probes,
         transferability=logme(rows["pre_logits"][:], labels), forward=forward,
         training=training_rate(model, data, train, batch_size) if budget else forward / 4, budget=budget,

@@ -9,11 +9,11 @@ from dataclasses import replace
 
 import numpy as np
 
+from recipes.console import say
 from recipes.data.dataset import Dataset
 from recipes.errors import UserError, shown
+from recipes.evaluation.intervals import mean_interval
 from recipes.evaluation.metrics import LABEL_MEASURES, MEASURES, metrics
-from recipes.runs.journal import mean_interval
-from recipes.runs.folder import say
 
 
 def measure(run, again: Callable[[Dataset, int], np.ndarray]) -> dict | None:

@@ -9,16 +9,17 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from recipes.runs import model_file
-from recipes.settings.finetune import Recipe
+from recipes.compute.versions import versions
 from recipes.data.dataset import SPLITS
 from recipes.data.images import centre
 from recipes.data.sources.labels import SEPARATOR
 from recipes.errors import UserError, shown
 from recipes.evaluation.metrics import LABEL_MEASURES, MEASURES, measures, metrics
-from zoo.weights.fetching import sha256
 from recipes.report.run import render
-from recipes.runs.folder import SCHEMA, versions, write_csv, write_json
+from recipes.runs import model_file
+from recipes.runs.folder import SCHEMA
+from recipes.settings.finetune import Recipe
+from zoo.files import sha256, write_csv, write_json, write_text
 
 AUGMENTED, VERSIONS = 4, 6  # training pictures in the report, and how often each is augmented
 CHECKED, AGREEMENT = 16, 1e-3  # pictures shown to the reloaded model, and how far its probabilities may differ
@@ -55,7 +56,7 @@ def write(run, folder: Path, start: float, stranger: model_file.Stranger) -> Non
         numbers = {path: i for i, path in enumerate(run.data.paths)}
         page = render(result, run.history, rows, lambda path: _picture(run, numbers.get(path)),
                              _augmented(run))  # fmt: skip
-        (folder / "report.html").write_text(page, encoding="utf-8")
+        write_text(folder / "report.html", page)
     result["seconds"] = {"total": time.monotonic() - start} | run.seconds  # the report's too
     write_json(folder / "result.json", result)
 

@@ -21,10 +21,10 @@ from PIL import Image
 
 from recipes import cli, finetune
 from recipes.compute import runtime
-from recipes.settings.finetune import Recipe
 from recipes.errors import UserError
-from zoo.progress import Progress
 from recipes.runs.folder import writing
+from recipes.settings.finetune import Recipe
+from zoo.progress import Progress
 
 FILES = {"model.keras", "result.json", "report.html", "recipe.json", "files.csv", "history.csv"}
 

@@ -147,7 +147,7 @@ assert not {{"zoo", "keras", "numpy", "tensorflow"}} & set(sys.modules)
 @pytest.mark.slow
 def test_nobody_reads_on():
     """`zoo models | head` ends without a word."""
-    code = "from recipes import cli, runtime; runtime.start = lambda seed: None; raise SystemExit(cli.main(['models']))"
+    code = "from recipes import cli; from recipes.compute import runtime; runtime.start = lambda seed: None; raise SystemExit(cli.main(['models']))"
     with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         process.stdout.close()
         errors = [line for line in process.stderr.read().decode().splitlines() if "Traceback" in line or "Broken" in line]

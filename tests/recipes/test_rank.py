@@ -9,10 +9,12 @@ import pytest
 from helpers import digits_folder
 
 from recipes import cli, finetune, rank
-from recipes.settings.finetune import Ranking, Recipe
 from recipes.errors import UserError
+from recipes.settings.finetune import Recipe
+from recipes.settings.rank import Ranking
+from zoo.files import cache_folder
 from zoo.weights import catalog
-from zoo.weights.fetching import at_hand, cache_folder
+from zoo.weights.fetching import is_local
 
 SHIPPED = Path(rank.zoo.__file__).parent / "pretrained" / "lenet5_mnist.safetensors"
 
@@ -89,7 +91,7 @@ def test_candidates_are_at_hand_or_match_the_pattern(digits):
     try:
         found = {(r.model, r.weights, r.alpha, r.image_size) for r in rank.candidates(Ranking(digits))}
         assert ("mobilenet", fetched.tag, 0.5, fetched.input_shape[0]) in found and ("lenet5", "mnist", None, 32) in found
-        assert len(found) == sum(map(at_hand, catalog.ENTRIES)) < 10
+        assert len(found) == sum(map(is_local, catalog.ENTRIES)) < 10
     finally:
         target.unlink()
     assert {r.model for r in rank.candidates(Ranking(digits, models="vgg1[69]"))} == {"vgg16", "vgg19"}

@@ -19,11 +19,11 @@ import sqlalchemy
 from helpers import ROOT, digits_folder
 
 from recipes import cli, finetune, tune
-from recipes.settings.finetune import Recipe, Tuning
 from recipes.errors import UserError
-from recipes.search import report
-from recipes.search import best_models, board, plots, tensorboard, workers
+from recipes.search import best_models, board, plots, report, tensorboard, workers
 from recipes.search.study import alone, open_study
+from recipes.settings.finetune import Recipe
+from recipes.settings.tune import Tuning
 
 TRIALS = 4
 
@@ -46,7 +46,7 @@ def finished(digits, tmp_path_factory) -> Tuning:
     output = tmp_path_factory.mktemp("runs") / "tune"
     # The first trials of the grid differ in views and class weights alone: one shape of head, compiled once a process.
     settings = Tuning(digits, output, model="lenet5", trials=TRIALS, epochs=4, tuner="grid", keep=2)
-    command = [sys.executable, "-m", "recipes.cli", "tune", *settings.words()]
+    command = [sys.executable, "-m", "recipes", "tune", *settings.words()]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         limit = time.monotonic() + 300
@@ -261,7 +261,7 @@ def test_workers_divide_the_cores_and_the_gpus(tmp_path, monkeypatch, capsys):
 
 def test_the_command_of_a_worker_is_read_back_as_it_was(digits, tmp_path):
     settings = Tuning(digits, tmp_path, tuner="grid", trials=7, alpha=0.25, tensorboard=True, storage="a b", mirror="no")
-    assert cli._settings("tune", settings.words()) == settings
+    assert cli.read_settings("tune", settings.words()) == settings
 
 
 def test_models_are_kept_by_loss_and_within_the_disk(tmp_path):

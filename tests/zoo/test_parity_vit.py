@@ -7,7 +7,7 @@ from parity import CLASSES, OURS, close, randomize_torch, torchvision, with_torc
 
 import zoo
 from zoo import WeightsError
-from zoo.surgery import adapt_positions
+from zoo.weights.adapting import adapt_positions
 
 slow = pytest.mark.slow
 HALF = ((0.5,) * 3, (0.5,) * 3)

@@ -5,8 +5,8 @@ import pytest
 from test_real_weights import pictures
 
 import zoo
-from recipes.transfer import logistic
 from recipes.data.images import Framing, centre, read
+from recipes.transfer import logistic
 
 
 @pytest.mark.deep

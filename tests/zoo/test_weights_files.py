@@ -13,8 +13,8 @@ from helpers import KINDS, array, digest, named, pixels, randomize, write, write
 from safetensors.numpy import save_file
 
 import zoo
-from zoo.surgery import adapt_stem
 from zoo.weights import names
+from zoo.weights.adapting import adapt_stem
 from zoo.weights.files import WeightsError, open_tensors
 from zoo.weights.names import mobilenet as mobilenet_names
 

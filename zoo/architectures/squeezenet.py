@@ -19,8 +19,7 @@ import keras
 from keras import layers
 
 from zoo.builder import Family, Options, build
-from zoo.layers import max_pool_ceil, stage
-from zoo.surgery import CLASSIFIER
+from zoo.layers import CLASSIFIER, max_pool_ceil, stage
 from zoo.weights.names import squeezenet as names
 
 # Squeezing filters of fire2 to fire9; each of the two expansions has four times as many.

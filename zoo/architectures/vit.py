@@ -24,8 +24,7 @@ import keras
 from keras import initializers, layers, ops
 
 from zoo.builder import Family, Options, build
-from zoo.layers import stage
-from zoo.surgery import POSITIONS
+from zoo.layers import POSITIONS, stage
 from zoo.weights.names import vit as names
 
 SMALL = Family({"timm": "tf"}, min_size=16, multiple=16, any_size=False)

@@ -10,8 +10,10 @@ import http.client
 import os
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 
+from zoo.files import cache_folder, flush, lock, sha256, write_text
 from zoo.progress import Progress
 from zoo.weights.catalog import Entry
 from zoo.weights.files import WeightsError, open_tensors
@@ -19,9 +21,6 @@ from zoo.weights.files import WeightsError, open_tensors
 CHUNK = 1 << 20
 
 
-def cache_folder(kind: str) -> Path:
-    """The folder for `kind` ("weights", "pixels", "features") under `ZOO_CACHE`."""
-    return Path(os.environ.get("ZOO_CACHE") or Path.home() / ".cache" / "zoo") / kind
 
 
 def fetch(entry: Entry) -> Path:
@@ -38,7 +37,7 @@ def fetch(entry: Entry) -> Path:
     target = cache_folder("weights") / entry.file
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with _lock(target):
+        with _one_at_a_time(target):
             if not _cached(target, entry):
                 _download(entry, target)
     except urllib.error.URLError as error:
@@ -58,14 +57,11 @@ def fetch(entry: Entry) -> Path:
     return target
 
 
-def at_hand(entry: Entry) -> bool:
+def is_local(entry: Entry) -> bool:
     """Whether `fetch` needs no network: the file is shipped with the package or in the cache."""
     return "://" not in entry.url or (cache_folder("weights") / entry.file).exists()
 
 
-def sha256(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _cached(target: Path, entry: Entry) -> bool:
@@ -112,6 +108,7 @@ def _download(entry: Entry, target: Path) -> None:
         if length and part.stat().st_size < have + length:
             raise OSError(f"{part.stat().st_size:,} of {have + length:,} bytes came")
     _verify(part, entry)
+    flush(part)
     os.replace(part, target)
     _remember(target)
 
@@ -144,10 +141,7 @@ def _verify_kind(path: Path, entry: Entry) -> None:
 
 
 def _remember(target: Path) -> None:
-    note = target.with_name(target.name + ".sha256")
-    temporary = note.with_name(f"{note.name}.{os.getpid()}")
-    temporary.write_text(sha256(target) + "\n")
-    os.replace(temporary, note)
+    write_text(target.with_name(target.name + ".sha256"), sha256(target) + "\n")
 
 
 def _address(entry: Entry) -> str:
@@ -160,15 +154,9 @@ def _address(entry: Entry) -> str:
 
 
 @contextlib.contextmanager
-def _lock(target: Path):
-    """One process downloads, the others wait; without `fcntl` (Windows) they do not, and the last one wins."""
-    try:
-        import fcntl
-
-        file = open(target.with_name(target.name + ".lock"), "w")
-    except (ImportError, OSError):  # OSError: in a read-only cache nothing is downloaded, so nothing need wait
-        yield
-        return
-    with file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+def _one_at_a_time(target: Path) -> Iterator[None]:
+    """One process downloads, the others wait; in a read-only cache nothing is downloaded, so nothing need wait."""
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(OSError):
+            stack.enter_context(lock(target.with_name(target.name + ".lock")))
         yield

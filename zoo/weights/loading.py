@@ -11,8 +11,9 @@ import keras
 import numpy as np
 from keras import layers
 
-from zoo.surgery import CLASSIFIER, POSITIONS, adapt_positions, adapt_stem
+from zoo.layers import CLASSIFIER, POSITIONS
 from zoo.weights import catalog
+from zoo.weights.adapting import adapt_positions, adapt_stem
 from zoo.weights.fetching import fetch
 from zoo.weights.files import Tensors, WeightsError, is_torch, open_tensors, reading
 from zoo.weights.names import KERAS_CLASSIFIERS, TORCH_VARIABLES, Rename, TorchNames

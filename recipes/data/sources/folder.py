@@ -15,33 +15,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from recipes.data.sources.listing import SPLITS, File, Listing
 from recipes.errors import UserError, shown
 
-SPLITS = {"train": "train", **dict.fromkeys(("val", "valid", "validation"), "validation"), "test": "test"}
 SYSTEM = ("__macosx", "thumbs.db", "desktop.ini")
 LAYOUT = "put one folder per class into it, or train/ (and val/, test/) with one folder per class"
 
 Identity = tuple[int, int]  # device and inode: the same for everything that is the same file or folder
 
 
-@dataclass(frozen=True)
-class File:
-    """A candidate: any regular, readable file in a class folder."""
-
-    path: str  # relative to the root, as found (undecodable bytes as surrogates), "/"-separated
-    label: str | tuple[str, ...]  # name of its class; names, where a picture has any number of labels
-    split: str  # "train", "validation", "test", or "" where the folder does not say
 
 
-@dataclass(frozen=True)
-class Folder:
-    """What a folder holds; files sorted by split, class and path."""
-
-    root: Path
-    classes: tuple[str, ...]
-    files: tuple[File, ...]
-    left_out: tuple[tuple[str, str], ...]  # path, reason
-    findings: tuple[str, ...]  # sentences
 
 
 @dataclass
@@ -58,7 +42,7 @@ class _Walk:
     nested: Counter[str] = field(default_factory=Counter)  # files in subfolders, by class
 
 
-def scan_folder(root: str | os.PathLike) -> Folder:
+def scan_folder(root: str | os.PathLike) -> Listing:
     """List the pictures below `root`. Raises UserError where nothing can be learnt from them."""
     root = Path(root)
     walk = _Walk(os.fspath(root), {_identity_of_root(root): "."})
@@ -79,7 +63,7 @@ def scan_folder(root: str | os.PathLike) -> Folder:
         for label, folder in sorted(labels[split].items())
         for path in _files_of_class(walk, label, folder)
     ]
-    return Folder(root, classes, tuple(files), tuple(walk.left_out), (*findings, *_summary(walk)))
+    return Listing(root, classes, tuple(files), tuple(walk.left_out), (*findings, *_summary(walk)))
 
 
 def _identity_of_root(root: Path) -> Identity:

@@ -13,14 +13,14 @@ import os
 from collections import Counter
 from pathlib import Path
 
-from recipes.data.sources.folder import File, Folder, SPLITS
+from recipes.data.sources.listing import SPLITS, File, Listing
 from recipes.errors import UserError, shown
 
 SEPARATOR = ";"
 VALUES = {"0": False, "1": True}
 
 
-def scan_labels(root: Path, file: Path) -> Folder:
+def scan_labels(root: Path, file: Path) -> Listing:
     """The pictures that the file lists.
 
     Raises:
@@ -52,7 +52,7 @@ def scan_labels(root: Path, file: Path) -> Folder:
     counts = Counter(label for item in files for label in item.label)
     classes = tuple(sorted(counts if names == ["labels"] else names))
     _check(file, classes, counts, len(files))
-    return Folder(root, classes, tuple(sorted(files, key=lambda item: item.path)), (), ())
+    return Listing(root, classes, tuple(sorted(files, key=lambda item: item.path)), (), ())
 
 
 def _read(file: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:

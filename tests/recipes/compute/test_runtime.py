@@ -7,7 +7,7 @@ from helpers import ROOT, python
 
 HELD = """
 import ctypes, threading
-from recipes import runtime
+from recipes.compute import runtime
 {keep}
 class Info(ctypes.Structure):
     _fields_ = [(name, ctypes.c_size_t) for name in

@@ -14,14 +14,16 @@ import keras
 import numpy as np
 import pytest
 from helpers import ROOT, digits_folder, pixels, python
-from PIL import Image
 from page import Page
+from PIL import Image
 
 from recipes import cli, finetune
-from recipes.transfer import features, training
-from recipes.settings.finetune import Recipe
 from recipes.data import augment
+from recipes.data.batches import Batches
 from recipes.data.images import Framing
+from recipes.data.views import TEN_CROP
+from recipes.settings.finetune import Recipe
+from recipes.transfer import training
 from recipes.transfer.strategies import Phase
 
 SETTINGS = ("none", "crops", "alexnet", "modern")
@@ -230,11 +232,11 @@ class TestMixing:
         assert float(keras.losses.CategoricalCrossentropy()(augment.smooth(labels), guesses)) == pytest.approx(float(expected))
 
 
-def batches_of(name: str, seed: int = 0, threads: int = 0, channels: int = 3) -> training.Batches:
+def batches_of(name: str, seed: int = 0, threads: int = 0, channels: int = 3) -> Batches:
     data = dataset(24, channels=channels)
     read, mix = augment.pipeline(name, data, np.arange(24), mirror=True)
     labels = np.arange(24) % 3
-    return training.Batches(read, np.eye(3, dtype="float32")[labels] if mix else labels, 8, seed, mix, threads)
+    return Batches(read, np.eye(3, dtype="float32")[labels] if mix else labels, 8, seed, mix, threads)
 
 
 @pytest.mark.parametrize("name", SETTINGS)
@@ -298,7 +300,7 @@ def test_loss_and_accuracy_of_mixed_labels_by_hand(tmp_path):
     labels = np.random.default_rng(1).dirichlet(np.ones(4), 40).astype("float32")
     model = keras.Sequential([keras.Input((5,)), keras.layers.Dense(4, "softmax")])
     guesses = model.predict(x, verbose=0)
-    batches = training.Batches(lambda samples, _: x[samples], labels, 40, 0)
+    batches = Batches(lambda samples, _: x[samples], labels, 40, 0)
     row = training.train(model, Phase("train", 2, 1e-3, None, augment=True), batches, None, tmp_path)[0]
     assert row["loss"] == pytest.approx(-(labels * np.log(guesses)).sum(axis=1).mean(), rel=1e-4)
     assert row["accuracy"] == pytest.approx((labels.argmax(axis=1) == guesses.argmax(axis=1)).mean())
@@ -321,7 +323,7 @@ def test_ten_crop_is_the_mean_over_the_crops_cut_by_hand(mirror, views):
             assert np.isnan(means[i]).all()
         else:
             np.testing.assert_allclose(means[i], model.predict(np.stack(crops[:views]), verbose=0).mean(axis=0), atol=1e-6)
-    assert len(set(features.TEN_CROP)) == 10
+    assert len(set(TEN_CROP)) == 10
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from recipes.data.sources.folder import File, scan_folder
+from recipes.data.sources.folder import scan_folder
+from recipes.data.sources.listing import File
 from recipes.errors import UserError, shown
 
 PROJECT = Path(__file__).parents[3]
@@ -251,7 +252,7 @@ def scan_as_nobody(root):
     """What a process without privileges prints: the refusal, or left_out."""
     code = (
         "import os, sys\n"
-        "from recipes.data.sources import UserError, scan\n"
+        "from recipes.data.sources.folder import UserError, scan_folder as scan\n"
         "if os.getuid() == 0: os.setgid(65534); os.setuid(65534)\n"
         "try: print(scan(sys.argv[1]).left_out)\n"
         "except UserError as error: print(error)\n"

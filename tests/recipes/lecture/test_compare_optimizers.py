@@ -12,19 +12,23 @@ from helpers import array
 
 import zoo
 from callbacks.optimizers import OPTIMIZERS, RATES
-from recipes import cli, demo, finetune
-from recipes.lecture import compare_optimizers, comparison
-from recipes.settings.finetune import CompareOptimizers, Optimizer, Recipe
+from recipes import cli, finetune
+from recipes.data.batches import Batches
+from recipes.data.digits import write_digits
 from recipes.data.images import Framing
+from recipes.lecture import compare_optimizers, comparison
 from recipes.runs.journal import Experiment
-from recipes.transfer.training import Batches
+from recipes.settings.finetune import Recipe
+from recipes.settings.lecture import CompareOptimizers
+from recipes.settings.shared import Optimizer
+from recipes.transfer.backbone import backbone, framing
 from zoo.progress import Progress
 
 
 @pytest.fixture(scope="module")
 def digits(tmp_path_factory) -> Path:
     """train/ with 30 pictures of each digit, and test/ with the others."""
-    return demo.write_digits(tmp_path_factory.mktemp("digits"), images=30, seed=0)
+    return write_digits(tmp_path_factory.mktemp("digits"), images=30, seed=0)
 
 
 THREE = ("sgd", "adagrad", "adam")  # each is traced, which takes longer than the training
@@ -209,8 +213,8 @@ class TestFinetune:
     ])  # fmt: skip
     def test_the_default_rate_is_scaled_to_the_optimizer(self, flags, name, rate, digits):
         recipe = Recipe(digits, model="lenet5", strategy="large", **flags)
-        model = zoo.new_head(finetune.backbone(recipe), 10)
-        data = comparison.pictures(digits, finetune.framing(model), 0, 100, 50, test=False)
+        model = zoo.new_head(backbone(recipe), 10)
+        data = comparison.pictures(digits, framing(model), 0, 100, 50, test=False)
         (phase,) = finetune.chosen_strategy(recipe, model, data, finetune.known_facts(recipe, model, data, 0.0)).phases
         assert phase.optimizer == name and phase.learning_rate == pytest.approx(rate)
 

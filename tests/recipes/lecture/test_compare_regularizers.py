@@ -9,11 +9,12 @@ import pytest
 from comparisons import goes_on_to_the_same_table, journal, table
 from helpers import array
 
-from recipes import cli, demo
+from recipes import cli
+from recipes.data.digits import write_digits
+from recipes.data.images import Framing
 from recipes.lecture import compare_regularizers, comparison
 from recipes.lecture.compare_regularizers import METHODS, shifted
-from recipes.settings.finetune import CompareRegularizers
-from recipes.data.images import Framing
+from recipes.settings.lecture import CompareRegularizers
 
 FEW = {"L2": (1e-4, 10.0), "dropout": (0.2, 0.9), "early stopping": (1,), "augmentation": (1,)}
 
@@ -21,7 +22,7 @@ FEW = {"L2": (1e-4, 10.0), "dropout": (0.2, 0.9), "early stopping": (1,), "augme
 @pytest.fixture(scope="module")
 def digits(tmp_path_factory) -> Path:
     """train/ with 25 pictures of each digit, and test/ with the others."""
-    return demo.write_digits(tmp_path_factory.mktemp("digits"), images=25, seed=0)
+    return write_digits(tmp_path_factory.mktemp("digits"), images=25, seed=0)
 
 
 @pytest.fixture(scope="module")

@@ -14,9 +14,9 @@ from helpers import ROOT, array
 from PIL import Image
 
 import zoo
-from recipes import cli, demo
-from recipes.lecture import receptive_fields
-from recipes.lecture import inspect_kernels
+from recipes import cli
+from recipes.data.digits import write_digits
+from recipes.lecture import inspect_kernels, receptive_fields
 from zoo import analysis
 
 MAP = ROOT / "docs" / "lecture.md"
@@ -39,7 +39,7 @@ SLOW = ("vgg16", "finetune", "inspect_kernels")
 def data(tmp_path_factory):
     """Two digits, 12 pictures of each."""
     folder = tmp_path_factory.mktemp("lecture")
-    every = demo.write_digits(folder / "every", images=12, seed=0)
+    every = write_digits(folder / "every", images=12, seed=0)
     for label in "38":
         shutil.copytree(every / "train" / label, folder / "digits" / label)
     return {"DATA": str(folder / "digits")}
@@ -85,7 +85,7 @@ def test_commands(command, data, tmp_path, monkeypatch, capsys):
 def test_a_command_as_a_process_of_its_own(tmp_path):
     assert "zoo receptive_fields" in [command for _, _, command in ROWS]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run([sys.executable, "-m", "recipes.cli", "receptive_fields"], cwd=tmp_path, env=environment,
+    done = subprocess.run([sys.executable, "-m", "recipes", "receptive_fields"], cwd=tmp_path, env=environment,
                           capture_output=True, text=True)  # fmt: skip
     assert done.returncode == 0, done.stderr
     names = {path.name for path in (tmp_path / "runs" / "receptive_fields").iterdir()}

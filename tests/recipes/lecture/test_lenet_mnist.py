@@ -9,15 +9,16 @@ import pytest
 from helpers import array
 
 import zoo
-from recipes import cli, demo
-from recipes.lecture import lenet_mnist
+from recipes import cli
+from recipes.data.digits import write_digits
 from recipes.data.images import Framing, decode
+from recipes.lecture import lenet_mnist
 
 
 @pytest.fixture(scope="module")
 def digits(tmp_path_factory):
     folder = tmp_path_factory.mktemp("digits")
-    return demo.write_digits(folder, images=20, seed=0)
+    return write_digits(folder, images=20, seed=0)
 
 
 @pytest.mark.slow

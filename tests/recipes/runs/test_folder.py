@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from recipes.runs import model_file
 from recipes.errors import UserError
+from recipes.runs import model_file
 from recipes.runs.folder import recover, writing
 
 
@@ -35,7 +35,7 @@ def test_an_error_leaves_the_old_run_and_nothing_else(tmp_path):
 def test_a_killed_writer_leaves_the_old_run_and_the_next_one_clears_up(tmp_path):
     write(tmp_path / "run", "old")
     script = (
-        "import os, signal, sys, pathlib\nfrom recipes import runs\n"
+        "import os, signal, sys, pathlib\nfrom recipes.runs import folder as runs\n"
         "with runs.writing(pathlib.Path(sys.argv[1])) as new:\n"
         "    (new / 'result.json').write_text('half'); os.kill(os.getpid(), signal.SIGKILL)\n"
     )

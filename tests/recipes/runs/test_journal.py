@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from recipes.console import table
 from recipes.errors import UserError
-from recipes.runs.journal import Experiment, mean_interval, table
+from recipes.evaluation.intervals import mean_interval
+from recipes.runs.journal import Experiment
 
 
 @dataclass(frozen=True)

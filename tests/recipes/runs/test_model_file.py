@@ -15,9 +15,10 @@ from PIL import Image
 import zoo
 from callbacks.optimizers import LayerwiseRates
 from recipes import cli, finetune
-from recipes.runs import model_file
-from recipes.settings.finetune import FineTuneSettings, HeadSettings, Recipe
 from recipes.errors import UserError
+from recipes.runs import model_file
+from recipes.settings.finetune import Recipe
+from recipes.settings.tuned import FineTuneSettings, HeadSettings
 
 SNIPPETS = {
     name: re.findall(r"```python\n(import json, zipfile\n.*?)```", (ROOT / name).read_text(encoding="utf-8"), re.S)

@@ -9,7 +9,7 @@ import pytest
 from helpers import ROOT
 
 from recipes import cli
-from recipes.settings.finetune import Tuning
+from recipes.settings.tune import Tuning
 
 FILES = ROOT / "docs" / "scaling"
 # Of `man sbatch`: those that the script uses.
@@ -36,7 +36,7 @@ def test_the_slurm_script_starts_a_worker_of_the_search(tmp_path):
     done = slurm(tmp_path, ZOO_STORAGE="postgresql://zoo@database/zoo", ZOO_DATA="/shared/my photos", ZOO_STUDY="bees")
     assert done.returncode == 0, done.stderr
     command, *arguments = done.stdout.splitlines()
-    settings = cli._settings(command, arguments)
+    settings = cli.read_settings(command, arguments)
     assert isinstance(settings, Tuning) and str(settings.data) == "/shared/my photos"
     assert (settings.storage, settings.study, settings.trials) == ("postgresql://zoo@database/zoo", "bees", 1000)
     assert (settings.workers, str(settings.output)) == (1, "runs/bees-7")
@@ -69,7 +69,7 @@ def test_the_parts_for_kubernetes_fit_together():
     (database,), (worker,) = server["spec"]["containers"], job["spec"]["containers"]
 
     command, *arguments = [*worker["command"], *worker["args"]][1:]
-    settings = cli._settings(command, [word.replace("$(POD)", "worker-1") for word in arguments])
+    settings = cli.read_settings(command, [word.replace("$(POD)", "worker-1") for word in arguments])
     address = re.fullmatch(r"postgresql://(\w+)@([\w-]+)/(\w+)", settings.storage)
     variables = {one["name"]: one for container in (database, worker) for one in container["env"]}
     assert address[1] == variables["POSTGRES_USER"]["value"] and address[3] == variables["POSTGRES_DB"]["value"]
@@ -103,6 +103,6 @@ def test_the_commands_of_the_page_are_ours():
     commands = re.findall(r"^    (zoo tune .*?)(?: +#.*)?$", page, re.MULTILINE)
     assert len(commands) >= 3
     for command in commands:
-        assert isinstance(cli._settings("tune", shlex.split(command)[2:]), Tuning)
+        assert isinstance(cli.read_settings("tune", shlex.split(command)[2:]), Tuning)
     for path in re.findall(r"\]\((scaling/[^)]*)\)", page):
         assert (ROOT / "docs" / path).exists(), path

@@ -7,16 +7,17 @@ import keras
 import pytest
 from helpers import ROOT, WITHOUT_TENSORFLOW, digits_folder, python
 
-from recipes.settings.finetune import FineTuneSettings, Recipe
 from recipes.compute import processes
+from recipes.settings.finetune import Recipe
+from recipes.settings.tuned import FineTuneSettings
 
 SCRIPT = WITHOUT_TENSORFLOW + """
 import dataclasses, pathlib
-from recipes import runtime
+from recipes.compute import runtime
 runtime.start(0)
 import keras, keras_tuner, numpy as np
 from recipes import tune
-from recipes.search import loop, space, store, trainer
+from recipes.search import loop, space, study as store; from recipes.transfer import head_trainer as trainer
 from recipes.search.oracle import TUNERS, oracle
 
 features = np.random.default_rng(0).standard_normal((1, 40, 8)).astype("float32")

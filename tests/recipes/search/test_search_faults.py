@@ -14,7 +14,6 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-
 from helpers import ROOT
 
 from recipes.errors import UserError

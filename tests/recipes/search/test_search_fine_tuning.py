@@ -18,25 +18,26 @@ import pytest
 from helpers import ROOT, digits_folder
 
 import zoo
-from recipes import cli, finetune
-from recipes.transfer import training
-from recipes.settings.finetune import FineTuneSettings, Recipe
+from recipes import cli
+from recipes.compute import processes
 from recipes.data.dataset import prepare
 from recipes.data.images import centre
 from recipes.data.sources.folder import scan_folder
 from recipes.errors import UserError
-from recipes.compute import processes
 from recipes.search import fine_tuning
-from recipes.search.fine_tuning import FineTuner
 from recipes.search.best_models import Disk, Kept
-from zoo.weights.fetching import cache_folder
-from recipes.runs.folder import _alive
+from recipes.search.fine_tuning import FineTuner
+from recipes.settings.finetune import Recipe
+from recipes.settings.tuned import FineTuneSettings
+from recipes.transfer import training
+from recipes.transfer.backbone import framing
+from zoo.files import began, cache_folder
 
 # A trial without a network: it needs as many MB as its batch has images, and does as its job says at a size.
 CHILD = """
 import os, signal, sys, time
 from recipes.errors import UserError
-from recipes.search import processes
+from recipes.compute import processes
 
 def work(job, tell):
     tell({"states": [job["state"]]} if "state" in job else {})
@@ -117,7 +118,7 @@ def test_a_process_does_not_outlive_a_parent_that_is_killed(child, tmp_path):
     job = {"batch_size": 8, "fails": "long", "state": str(tmp_path / "state")}
     parent = subprocess.Popen([sys.executable, "-c", f"""
 from pathlib import Path
-from recipes.search import processes
+from recipes.compute import processes
 processes.run("dummy_trial", {job}, Path({str(tmp_path)!r}), lambda epoch, loss: print(epoch, flush=True))
 """], stdout=subprocess.PIPE)  # fmt: skip
     parent.stdout.readline()
@@ -129,9 +130,9 @@ processes.run("dummy_trial", {job}, Path({str(tmp_path)!r}), lambda epoch, loss:
 def ended(process: str) -> None:
     """Wait for it: 0.05 s an epoch, a thousand epochs, would be 50 s."""
     deadline = time.monotonic() + 10
-    while _alive(int(process)) and time.monotonic() < deadline:
+    while began(int(process)) and time.monotonic() < deadline:
         time.sleep(0.02)
-    assert not _alive(int(process))
+    assert not began(int(process))
 
 
 BEST = {"freeze_until": "stage1", "layer_decay": 0.7, "weight_decay": 0.01, "learning_rate": 0.001, "augment": "none"}
@@ -167,8 +168,8 @@ def test_the_space_is_what_a_recipe_can_say(tuner, tmp_path, capsys):
     assert tuner.space(trial(tuner, **{"freeze_until": "nothing", "tuner/epochs": 3}).hyperparameters).epochs == 3
     best.save(tmp_path / "best.json")
     assert Recipe.load(tmp_path / "best.json") == best
-    assert cli._settings("finetune", ["--recipe", str(tmp_path / "best.json")]) == best
-    other = cli._settings("finetune", ["--recipe", str(tmp_path / "best.json"), "--learning-rate", "0.5"])
+    assert cli.read_settings("finetune", ["--recipe", str(tmp_path / "best.json")]) == best
+    other = cli.read_settings("finetune", ["--recipe", str(tmp_path / "best.json"), "--learning-rate", "0.5"])
     assert (other.learning_rate, other.fine_tuning) == (0.5, best.fine_tuning)
     assert cli.main(["finetune", "photos", "--strategy", "tuned"]) == 2
     assert "--strategy tuned needs what a search has found: the best.json" in capsys.readouterr().err
@@ -234,7 +235,7 @@ def test_the_command_keeps_the_model_of_its_best_trial(tuner, tmp_path):
     assert not list(output.rglob("logs/*/model.keras"))
     with zipfile.ZipFile(kept) as archive:
         assert json.loads(archive.read("classes.json")) == [str(digit) for digit in range(10)]
-    data = prepare(scan_folder(digits), finetune.framing(zoo.lenet5(num_classes=0)), 0.2, 0.2, 0).inner(0)
+    data = prepare(scan_folder(digits), framing(zoo.lenet5(num_classes=0)), 0.2, 0.2, 0).inner(0)
     held_out = data.part("validation")
     pictures = centre(data.pixels[held_out], data.framing)
     guess = keras.models.load_model(kept, compile=False).predict(pictures, verbose=0)

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from callbacks.optimizers import OPTIMIZERS, RATES
-from recipes.settings.finetune import HeadSettings
 from recipes.errors import UserError
 from recipes.search import space
+from recipes.settings.tuned import HeadSettings
 
 CUTS, VIEWS = ("stage4", "stage5", "pre_logits"), ("centre", "wide", "centre mirrored", "wide mirrored")
 

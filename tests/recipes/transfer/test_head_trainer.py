@@ -11,7 +11,7 @@ from keras import ops
 
 from callbacks.learning_rate import warmup_cosine
 from callbacks.optimizers import OPTIMIZERS, get_optimizer
-from recipes.settings.finetune import HeadSettings
+from recipes.settings.tuned import HeadSettings
 from recipes.transfer import head_trainer
 from recipes.transfer.head_trainer import BATCH, HeadTrainer, Rule
 
@@ -219,8 +219,8 @@ import json, sys
 sys.path[:0] = sys.argv[1:]
 import numpy as np
 from test_head_trainer import CLASSES, TRAIN, problem
-from recipes.config import HeadSettings
-from recipes.search.trainer import HeadTrainer
+from recipes.settings.tuned import HeadSettings
+from recipes.transfer.head_trainer import HeadTrainer
 views, labels = problem()
 heads = HeadTrainer({"pre_logits": views}, labels, np.arange(TRAIN), np.arange(TRAIN, len(labels)), CLASSES)
 print(json.dumps([heads.train(HeadSettings(kind=kind, units=16, dropout=0.3, views=2, epochs=5), 1).loss

@@ -6,7 +6,8 @@ import pytest
 from helpers import array
 
 import zoo
-from recipes.transfer import heads, logistic, training
+from recipes.data.batches import Batches
+from recipes.transfer import heads, logistic
 
 
 def problem(images=60, classes=3, seed=0):
@@ -99,10 +100,10 @@ def test_score_of_a_matrix_is_the_loss_and_the_share_of_its_labels():
 def test_batches_weigh_or_draw_the_classes_alike():
     labels = np.array([0] * 90 + [1] * 10)
     weights = np.where(labels == 0, 100 / 180, 100 / 20).astype("float32")
-    plain = training.Batches(lambda i, _: i, labels, 16, 0, weights=weights)
+    plain = Batches(lambda i, _: i, labels, 16, 0, weights=weights)
     samples, _, weight = (np.concatenate(part) for part in zip(*(plain[i] for i in range(len(plain))), strict=True))
     assert sorted(samples) == list(range(100)) and weight[labels[samples] == 1].sum() == pytest.approx(50)
-    drawn = training.Batches(lambda i, _: i, labels, 16, 0, weights=weights, sampling=True)
+    drawn = Batches(lambda i, _: i, labels, 16, 0, weights=weights, sampling=True)
     seen = []
     for _ in range(20):
         seen += [drawn[i][1] for i in range(len(drawn))]

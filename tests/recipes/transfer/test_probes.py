@@ -7,14 +7,16 @@ import pytest
 from helpers import array, digits_folder
 
 import zoo
-from recipes.transfer import features, probes
-from recipes.settings.finetune import Recipe, seconds
 from recipes.data.dataset import Dataset, prepare, training_files
 from recipes.data.images import centre
 from recipes.data.sources.folder import scan_folder
+from recipes.data.views import crop
 from recipes.errors import UserError
-from recipes.evaluation.metrics import wilson
-from recipes.finetune import backbone, framing
+from recipes.evaluation.intervals import wilson
+from recipes.settings.finetune import Recipe
+from recipes.settings.shared import seconds
+from recipes.transfer import features, probes
+from recipes.transfer.backbone import backbone, framing
 from recipes.transfer.transferability import leave_one_out, logme
 
 
@@ -68,7 +70,7 @@ def test_copies_give_nothing_away(facts, model, tmp_path):
 def test_pictures_that_are_held_out_are_never_passed(facts, model, data, monkeypatch):
     """`facts` has passed the training part: with its rows in the cache, nothing but the speed is computed again."""
     seen = []
-    look = features.look
+    look = crop
     monkeypatch.setattr(features, "look", lambda d, index, view: seen.append(index) or look(d, index, view))
     again = probes.measure(model, data, data.part("train"), 16, seed=0)
     assert again.probes == facts.probes

@@ -10,11 +10,11 @@ import pytest
 from helpers import digits_folder
 
 from recipes import cli
-from recipes.transfer import repeats
-from recipes.settings.finetune import Recipe
 from recipes.data.dataset import Dataset, strata
 from recipes.errors import UserError
-from recipes.runs.journal import mean_interval
+from recipes.evaluation.intervals import mean_interval
+from recipes.settings.finetune import Recipe
+from recipes.transfer import repeats
 
 
 def dataset(labels, splits, shares=(), digests=None) -> Dataset:

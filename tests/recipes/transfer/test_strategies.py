@@ -9,13 +9,16 @@ from helpers import array
 from keras import layers
 
 import zoo
-from recipes.transfer import batch_norm, logistic, strategies, training
-from recipes.settings.finetune import Recipe
+from recipes.data.batches import Batches
 from recipes.errors import UserError
-from recipes.transfer.strategies import Facts, Phase, Probe, Rehearsal
+from recipes.settings.finetune import Recipe
+from recipes.transfer import batch_norm, logistic, strategies, training
+from recipes.transfer.choice import auto, next_to_try, within_budget
+from recipes.transfer.evidence import Evidence, Probe, Trial
+from recipes.transfer.strategies import Phase
 
 STAGES = ["stage1", "stage2", "stage3", "stage4", "pre_logits"]
-FACTS = Facts(images=244, classes=2, fewest=121, forward=400.0, training=100.0)
+FACTS = Evidence(images=244, classes=2, fewest=121, forward=400.0, training=100.0)
 LIKE = {"stage2": Probe(0.9, 0.60, 0.54, 0.66), "stage3": Probe(0.7, 0.70, 0.64, 0.75),
         "pre_logits": Probe(0.3, 0.9, 0.86, 0.93)}  # fmt: skip
 UNLIKE = LIKE | {"stage3": Probe(0.2, 0.95, 0.91, 0.97)}
@@ -45,10 +48,10 @@ class TestStrategies:
         assert strategies.medium(STAGES, unlike, "").freeze_until == "stage2"
 
 
-def tried(**losses) -> tuple[Rehearsal, ...]:
+def tried(**losses) -> tuple[Trial, ...]:
     """Trials on 50 pictures, each with a standard error of 0.02: of small one, of others by the share of the way."""
     steps = [(name, by if isinstance(by, dict) else {1.0: by}) for name, by in losses.items()]
-    return tuple(Rehearsal(name, 50, loss, 0.8, 0.02, share) for name, by in steps for share, loss in by.items())
+    return tuple(Trial(name, 50, loss, 0.8, 0.02, share) for name, by in steps for share, loss in by.items())
 
 
 class TestAuto:
@@ -64,7 +67,7 @@ class TestAuto:
         ({"small": 0.40, "medium": 0.39, "large": 0.450}, UNLIKE, "medium", 1.0),
     ])  # fmt: skip
     def test_what_is_worth_its_cost_wins_and_the_numbers_are_said(self, losses, probes, name, share):
-        strategy = strategies.auto(STAGES, replace(FACTS, probes=probes, transferability=0.52, rehearsals=tried(**losses)))
+        strategy = auto(STAGES, replace(FACTS, probes=probes, transferability=0.52, rehearsals=tried(**losses)))
         assert strategy.name == name and [phase.interpolation for phase in strategy.phases] == ([share] if share else [])
         least = [min(by.values()) if isinstance(by, dict) else by for by in losses.values()]
         for number in (*(f"{loss:.3f}" for loss in least), "50", "244", "121", "90.0%", "86.0% to 93.0%", "0.52"):
@@ -72,46 +75,46 @@ class TestAuto:
 
     def test_how_far_it_went_is_said(self):
         facts = replace(FACTS, rehearsals=tried(small=0.40, large={0.5: 0.25, 1.0: 0.3}))
-        assert "small 0.400 (80.0%), large 0.250 (80.0%, 50% of the way)" in strategies.auto(STAGES, facts).reason
+        assert "small 0.400 (80.0%), large 0.250 (80.0%, 50% of the way)" in auto(STAGES, facts).reason
         assert strategies.large(STAGES, FACTS, "").phases[0].interpolation == 0.75
 
     def test_without_trials_images_decide(self):
-        assert strategies.auto(STAGES, FACTS).name == "small"
-        assert strategies.auto(STAGES, replace(FACTS, images=1_000)).name == "medium"
-        assert strategies.auto(STAGES, replace(FACTS, images=10_000)).name == "large"
-        assert strategies.auto(STAGES, replace(FACTS, images=20_000)).augment == "modern"
-        assert strategies.auto(STAGES, replace(FACTS, pretrained=False)).name == "scratch"
-        assert strategies.auto(STAGES, FACTS, from_images=True).name == "medium"
+        assert auto(STAGES, FACTS).name == "small"
+        assert auto(STAGES, replace(FACTS, images=1_000)).name == "medium"
+        assert auto(STAGES, replace(FACTS, images=10_000)).name == "large"
+        assert auto(STAGES, replace(FACTS, images=20_000)).augment == "modern"
+        assert auto(STAGES, replace(FACTS, pretrained=False)).name == "scratch"
+        assert auto(STAGES, FACTS, from_images=True).name == "medium"
 
     def test_no_time_to_train_is_said_and_small_is_taken(self):
         # 500 steps of 32 at 100 images/s take 160 s: a quarter of them does not fit in 30
-        strategy = strategies.auto(STAGES, replace(FACTS, images=20_000, budget=30.0))
+        strategy = auto(STAGES, replace(FACTS, images=20_000, budget=30.0))
         assert strategy.name == "small" and "30 s are too short" in strategy.reason
 
     def test_all_three_are_tried_unless_one_has_everything_right(self):
         def after(**losses):
-            return strategies.to_rehearse(replace(FACTS, rehearsals=tried(**losses)))
+            return next_to_try(replace(FACTS, rehearsals=tried(**losses)))
 
         assert after() == "small" and after(small=0.4) == "medium"
         assert after(small=0.4, medium=0.41) == after(small=0.4, medium=0.3) == "large"
         assert after(small=0.4, medium=0.3, large=0.2) is None
-        perfect = (Rehearsal("small", 50, 0.01, 1.0, 0.0),)
-        assert strategies.to_rehearse(replace(FACTS, rehearsals=perfect)) is None
-        assert strategies.auto(STAGES, replace(FACTS, rehearsals=perfect)).name == "small"
+        perfect = (Trial("small", 50, 0.01, 1.0, 0.0),)
+        assert next_to_try(replace(FACTS, rehearsals=perfect)) is None
+        assert auto(STAGES, replace(FACTS, rehearsals=perfect)).name == "small"
 
     def test_nothing_is_tried_where_it_cannot_be_or_need_not(self):
         for change in ({"fewest": 3}, {"pretrained": False}, {"images": 10_000}, {"budget": 200.0}):
-            assert strategies.to_rehearse(replace(FACTS, **change)) is None
-        assert strategies.to_rehearse(replace(FACTS, budget=250.0)) == "small"  # 750 steps take 240 s
-        assert strategies.to_rehearse(FACTS, from_images=True) == "medium"
+            assert next_to_try(replace(FACTS, **change)) is None
+        assert next_to_try(replace(FACTS, budget=250.0)) == "small"  # 750 steps take 240 s
+        assert next_to_try(FACTS, from_images=True) == "medium"
 
     def test_a_budget_shortens_the_phases_that_train_from_images_or_says_that_none_fits(self):
         large = strategies.large(STAGES, FACTS, "")  # 63 epochs of 2.44 s
-        assert strategies.within(large, replace(FACTS, budget=200.0)) == large
-        assert strategies.within(large, replace(FACTS, budget=25.0)).phases[0].epochs == 10
+        assert within_budget(large, replace(FACTS, budget=200.0)) == large
+        assert within_budget(large, replace(FACTS, budget=25.0)).phases[0].epochs == 10
         with pytest.raises(ValueError, match="One epoch of strategy large takes about 2 s, and 1 s are left"):
-            strategies.within(large, replace(FACTS, budget=1.0))
-        assert strategies.within(small := strategies.small(STAGES, FACTS, ""), replace(FACTS, budget=0.0)) == small
+            within_budget(large, replace(FACTS, budget=1.0))
+        assert within_budget(small := strategies.small(STAGES, FACTS, ""), replace(FACTS, budget=0.0)) == small
 
     def test_a_budget_is_a_time(self):
         with pytest.raises(UserError, match="--budget must be a time such as 90s"):
@@ -152,7 +155,7 @@ class TestBatchNorm:
         assert not [v.path for v in model.trainable_variables if "conv1" in v.path or "bn1" in v.path]
         maps = keras.Model(model.input, model.get_layer("conv2").output)(X)
         mean = array(maps).mean(axis=(0, 1, 2))
-        training.train(part, phase, training.Batches(lambda samples, _: X[samples], np.arange(32) % 3, 32, 0), None, tmp_path)
+        training.train(part, phase, Batches(lambda samples, _: X[samples], np.arange(32) % 3, 32, 0), None, tmp_path)
         changed = {v.path for v in model.weights if not np.array_equal(before[v.path], array(v))}
         assert {path.split("/")[-1] for path in changed if "bn2" in path} == moved
         assert not {path for path in changed if "bn1" in path or "conv1" in path}
@@ -194,5 +197,5 @@ def test_a_head_that_keeps_its_penalty_is_where_training_would_leave_it():
 
 def test_time_that_is_over_ends_a_training(tmp_path):
     model, phase = network(), Phase("fine-tune", 50, 1e-2, "stage1", augment=True)
-    batches = training.Batches(lambda samples, _: X[samples], np.arange(32) % 3, 8, 0)
+    batches = Batches(lambda samples, _: X[samples], np.arange(32) % 3, 8, 0)
     assert len(training.train(training.prepare(model, phase, 4), phase, batches, None, tmp_path, deadline=0.0)) == 1

@@ -8,8 +8,9 @@ import pytest
 from helpers import array
 
 import zoo
-from recipes.transfer import training
+from recipes.data.batches import Batches
 from recipes.errors import UserError
+from recipes.transfer import training
 from recipes.transfer.strategies import Phase
 
 PHASE = Phase("fine-tune", 1, 1e-2, "stage4", augment=True)
@@ -18,12 +19,12 @@ PHASE = Phase("fine-tune", 1, 1e-2, "stage4", augment=True)
 def batches(images=16, size=32, classes=3, seed=0):
     rng = np.random.default_rng(0)
     x, y = rng.integers(0, 256, (images, size, size, 3), np.uint8), np.arange(images) % classes
-    return training.Batches(lambda samples, _: x[samples], y, 8, seed)
+    return Batches(lambda samples, _: x[samples], y, 8, seed)
 
 
 def test_each_epoch_has_its_own_order_and_a_seed_repeats_it():
     def orders(seed):
-        sequence = training.Batches(lambda samples, _: samples, np.arange(50), 8, seed)
+        sequence = Batches(lambda samples, _: samples, np.arange(50), 8, seed)
         epochs = []
         for _ in range(3):
             epochs.append(np.concatenate([sequence[i][0] for i in range(len(sequence))]).tolist())
@@ -42,7 +43,7 @@ def test_fit_sees_another_order_in_every_epoch_the_same_with_the_same_seed():
 
     def seen(seed):
         orders = []
-        sequence = training.Batches(
+        sequence = Batches(
             lambda samples, _: orders.append(tuple(samples)) or samples[:, None].astype("float32"), np.zeros(40, int), 40, seed
         )
         model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(2, activation="softmax")])
@@ -77,7 +78,7 @@ def test_training_behind_the_cut_trains_the_model_itself(tmp_path):
     part = training.prepare(model, phase, 2)
     before = [array(v) for v in model.get_layer("c3").weights]
     x, y = np.random.default_rng(0).random((16, 14, 14, 6), "float32"), np.arange(16) % 10
-    training.train(part, phase, training.Batches(lambda samples, _: x[samples], y, 8, 0), None, tmp_path)
+    training.train(part, phase, Batches(lambda samples, _: x[samples], y, 8, 0), None, tmp_path)
     assert all((old != array(new)).any() for old, new in zip(before, model.get_layer("c3").weights, strict=True))
 
 
@@ -89,7 +90,7 @@ def test_a_diverging_loss_is_a_sentence_not_a_model(tmp_path):
     model.get_layer("c1").kernel.assign(np.full((5, 5, 1, 6), np.nan))
     with pytest.raises(UserError, match="Training has diverged: the loss became nan in epoch 1"):
         training.train(training.prepare(model, phase, 2), phase,
-                       training.Batches(lambda samples, _: x[samples], y, 8, 0), None, tmp_path)  # fmt: skip
+                       Batches(lambda samples, _: x[samples], y, 8, 0), None, tmp_path)  # fmt: skip
 
 
 @pytest.mark.parametrize("threads", [pytest.param(0, marks=pytest.mark.deep), 2])
@@ -110,7 +111,7 @@ def test_a_training_cut_off_goes_on_to_the_same_weights_and_history(threads, tmp
 
         keras.utils.set_random_seed(0)
         model = zoo.lenet5(dropout=0.3)
-        batches = training.Batches(read, y, 8, 0, threads=threads)
+        batches = Batches(read, y, 8, 0, threads=threads)
         rows = training.train(training.prepare(model, phase, 2), phase, batches, None, folder)
         return model.get_weights(), [{k: v for k, v in row.items() if k != "seconds"} for row in rows]
 

@@ -14,9 +14,10 @@ from PIL import Image
 
 import zoo
 from recipes import cli, finetune
-from recipes.transfer import heads
-from recipes.settings.finetune import HeadSettings, Recipe
 from recipes.errors import UserError
+from recipes.settings.finetune import Recipe
+from recipes.settings.tuned import HeadSettings
+from recipes.transfer import heads
 from recipes.transfer.head_trainer import HeadTrainer
 from zoo.heads import shorten, standardized
 

@@ -1,0 +1,71 @@
+"""Batches that training draws from, in an order and with random numbers that hang on seed and epoch alone."""
+
+import math
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import keras
+import numpy as np
+
+from recipes.data.store import Rows
+
+
+class Batches(keras.utils.PyDataset):
+    """Shuffled batches, another order in every epoch; `read(samples, generator)` gives the inputs of some samples.
+
+    Labels are class numbers, or a row a sample; these may be mixed: `mix(inputs, labels, generator)` gives both anew. So
+    many `threads` read ahead of the training. With `weights` of the samples their losses count so much; with `sampling`
+    they are drawn so often instead.
+    """
+
+    def __init__(
+        self, read, labels: np.ndarray, batch_size: int, seed: int, mix=None, threads: int = 0,
+        weights: np.ndarray | None = None, sampling: bool = False,
+    ):  # fmt: skip
+        super().__init__()
+        self._read, self.labels, self._batch_size, self._seed, self._mix = read, labels, batch_size, seed, mix
+        self._weights, self._shares = (None, weights / weights.sum()) if sampling else (weights, None)
+        # Not Keras' `workers`: on JAX and PyTorch, `fit` takes their first batch to build the model and never trains on it.
+        self._threads, self._pool = threads, ThreadPoolExecutor(threads) if threads else None
+        self.begin(0)
+
+    def begin(self, epoch: int) -> None:
+        """What is read next belongs to this epoch: a run that was cut off goes on in the middle."""
+        self._epoch = epoch
+        generator, count = np.random.default_rng((self._seed, self._epoch)), len(self.labels)
+        self._order = generator.permutation(count) if self._shares is None else generator.choice(count, count, p=self._shares)
+        self._ahead: dict[int, Future] = {}
+
+    def on_epoch_end(self):
+        self.begin(self._epoch + 1)
+
+    def __len__(self) -> int:
+        return math.ceil(len(self.labels) / self._batch_size)
+
+    def __getitem__(self, batch: int):
+        if self._pool is None:
+            return self._batch(batch)
+        for later in range(batch, min(batch + 2 * self._threads, len(self))):
+            if later not in self._ahead:
+                self._ahead[later] = self._pool.submit(self._batch, later)
+        return self._ahead.pop(batch).result()
+
+    def _batch(self, batch: int):
+        samples = self._order[batch * self._batch_size :][: self._batch_size]
+        # Each batch has its own generator: a thread that works ahead cannot change what another batch draws.
+        generator = np.random.default_rng((self._seed, self._epoch, batch))
+        inputs, labels = self.draw(samples, generator)
+        return (inputs, labels) if self._weights is None else (inputs, labels, self._weights[samples])
+
+    def draw(self, samples: np.ndarray, generator: np.random.Generator):
+        """Inputs and labels of some samples."""
+        inputs, labels = self._read(samples, generator), self.labels[samples]
+        return self._mix(inputs, labels, generator) if self._mix else (inputs, labels)
+
+
+def from_features(rows: Rows, images: int, views: int = 1):
+    """A reader of cached activations; of a picture's views, which follow each other in blocks, one is drawn."""
+
+    def read(samples: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+        return rows[samples + images * generator.integers(0, views, len(samples))]
+
+    return read

@@ -1,0 +1,38 @@
+"""scikit-learn's handwritten digits as a folder of pictures."""
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+pass
+from recipes.errors import UserError
+from zoo.files import replace
+
+BOX, FRAME = 20, 32  # MNIST's digits lie in a box of 20 pixels, and LeNet-5 sees 32
+
+
+def write_digits(folder: Path, images: int, seed: int) -> Path:
+    """scikit-learn's digits as pictures: `images` of each class in train/, the rest in test/."""
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    order = np.random.default_rng(seed).permutation(len(digits.target))
+    try:
+        for label in range(10):
+            for rank, index in enumerate(order[digits.target[order] == label]):
+                path = folder / ("train" if rank < images else "test") / str(label) / f"{index:04}.png"
+                if not path.exists():
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    replace(path, digit_picture(digits.images[index]).save)
+    except OSError as error:
+        raise UserError(f"--output {folder.parent} cannot be written ({error.strerror}).") from error
+    return folder
+
+
+def digit_picture(digit: np.ndarray) -> Image.Image:
+    """8 × 8 values of 0..16, enlarged into the middle of a black frame, as MNIST's are."""
+    frame = Image.new("L", (FRAME, FRAME))
+    box = Image.fromarray(np.uint8(digit * 255 / 16)).resize((BOX, BOX), Image.BICUBIC)
+    frame.paste(box, ((FRAME - BOX) // 2,) * 2)
+    return frame

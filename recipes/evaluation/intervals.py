@@ -1,0 +1,57 @@
+"""Intervals: how far a number may lie from what more pictures, or more seeds, would give."""
+
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+
+def mean_interval(values: Sequence[float]) -> tuple[float, float, float]:
+    """(mean, low, high): the 95 % interval of the mean by Student's t; a single value has none, and gets NaN."""
+    from scipy.stats import t
+
+    values = np.asarray(values, float)
+    if len(values) < 2:
+        return float(values.mean()), math.nan, math.nan
+    half = float(t.ppf(0.975, len(values) - 1)) * values.std(ddof=1) / math.sqrt(len(values))
+    return float(values.mean()), float(values.mean() - half), float(values.mean() + half)
+
+
+Z95 = 1.959963984540054  # the 97.5 % point of the normal distribution
+
+
+MANY, RESAMPLES = 1_000, 500
+
+
+def wilson(correct: int, total: int) -> tuple[float, float]:
+    """The 95 % Wilson score interval of the share `correct / total`."""
+    if total <= 0:
+        raise ValueError("an interval needs at least one image")
+    share, square = correct / total, Z95**2 / total
+    middle = (share + square / 2) / (1 + square)
+    half = Z95 * math.sqrt(share * (1 - share) / total + square / (4 * total)) / (1 + square)
+    # When none or all are correct the interval ends there exactly; rounding would miss it by one ulp.
+    return (0.0 if correct == 0 else middle - half), (1.0 if correct == total else middle + half)
+
+
+def mean_of_shares(correct: Sequence[int], totals: Sequence[int]) -> tuple[float, float]:
+    """The 95 % interval of the mean of independent shares, by their Wilson intervals (Zou & Donner 2008, MOVER)."""
+    shares = np.divide(correct, totals)
+    low, high = np.transpose([wilson(int(c), int(n)) for c, n in zip(correct, totals, strict=True)])
+    mean, count = shares.mean(), len(shares)
+    below, above = np.sqrt(((shares - low) ** 2).sum()) / count, np.sqrt(((high - shares) ** 2).sum()) / count
+    return float(max(mean - below, 0)), float(min(mean + above, 1))
+
+
+def resampled(images: int, value: Callable[[np.ndarray], float | None]) -> list[float] | None:
+    """The 95 % interval of a value of some images, given by their indices: the middle of what other draws of them give; draws
+    without a value are left out.
+    """
+    if images >= MANY:
+        return None
+    generator = np.random.default_rng(0)
+    draws = [value(generator.integers(0, images, images)) for _ in range(RESAMPLES)]
+    low, high = (float(edge) for edge in np.quantile([draw for draw in draws if draw is not None], (0.025, 0.975)))
+    if low == high:  # no draw of faultless images finds a fault: the interval is that of a share of them
+        low, high = wilson(round(low * images), images)
+    return [low, high]

@@ -1,0 +1,52 @@
+"""Charts as pages and folders show them, drawn without a display."""
+
+import base64
+import io
+
+# Chosen to be readable on a white and on a nearly black page: the charts have no background of their own.
+BLUE, ORANGE, GREY = "#3b82f6", "#e07b39", "#7d8590"
+
+
+def panels(count: int = 1, width: float = 6.4, height: float = 4.2) -> tuple:
+    """(figure, plots): so many side by side, each of that size in inches, with a light grid."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width * count, height), layout="constrained")
+    plots = figure.subplots(1, count, squeeze=False)[0]
+    for plot in plots:
+        plot.grid(alpha=0.25, linewidth=0.6)
+        plot.set_axisbelow(True)
+        plot.spines[["top", "right"]].set_visible(False)
+    return figure, plots
+
+
+def use_page_colors(plot) -> None:
+    """Draw the frame, the ticks and the labels of a plot so that they can be read on a light and on a dark page."""
+    plot.tick_params(which="both", colors=GREY)
+    plot.xaxis.label.set_color(GREY)
+    plot.yaxis.label.set_color(GREY)
+    plot.spines[["left", "bottom"]].set_color(GREY)
+
+
+def page_plot(x: str, y: str) -> tuple:
+    """(figure, plot): an empty chart for a page, its axes labelled."""
+    figure, (plot,) = panels(1, 4.8, 3.2)
+    plot.set(xlabel=x, ylabel=y)
+    plot.grid(color=GREY, alpha=0.25, linewidth=0.6)
+    use_page_colors(plot)
+    return figure, plot
+
+
+def svg(figure) -> str:
+    """The chart as a data URI, the same bytes for the same numbers."""
+    import matplotlib
+
+    buffer = io.BytesIO()
+    with matplotlib.rc_context({"svg.hashsalt": "zoo"}):
+        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+    return data_uri("image/svg+xml", buffer.getvalue())
+
+
+def data_uri(kind: str, content: bytes) -> str:
+    """Bytes of a media type as an address that a page can hold."""
+    return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"

@@ -1,0 +1,29 @@
+"""A self-contained HTML page from a template beside this file."""
+
+from collections.abc import Callable
+from importlib import resources
+
+
+def page(name: str, **content) -> str:
+    """A template beside this file, filled in: names of files and classes come from anywhere, so everything is escaped."""
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.FunctionLoader(lambda file: resources.files("recipes.report").joinpath(file).read_text("utf-8")),
+        autoescape=True, undefined=jinja2.ChainableUndefined, trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    environment.filters |= {
+        "percent": lambda value: _shown(value, lambda number: f"{100 * number:.1f}%"),
+        "decimal": lambda value: _shown(value, lambda number: f"{number:.3f}"),
+        "count": lambda value: _shown(value, lambda number: f"{number:,}"),
+        "interval": lambda pair: f"{100 * pair[0]:.1f} – {100 * pair[1]:.1f}%" if pair else "–",
+        "short": lambda value: _shown(value, lambda number: f"{number:g}"),
+        "setting": lambda value: "–" if value in (None, "") else f"{value:.3g}" if isinstance(value, float) else value,
+    }
+    # File names that are not UTF-8 arrive as lone surrogates, which no UTF-8 file can hold.
+    return environment.get_template(name).render(**content).encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _shown(value: object, write: Callable[[float], str]) -> str:
+    """A number as text; a dash for what is undefined or missing."""
+    return write(value) if isinstance(value, int | float) else "–"

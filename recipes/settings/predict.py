@@ -1,0 +1,18 @@
+"""Settings of `zoo predict`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tyro.conf import Positional
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Class names and probabilities of images, by the model of a finished run."""
+
+    run: Positional[Path]
+    """Folder that `zoo finetune` wrote."""
+    images: Positional[tuple[str, ...]]
+    """Files, folders (with all below them) and globs."""
+    top: int = 3
+    """Classes to print for each image, the likeliest first; a run with --labels prints all those over 0.5 instead."""

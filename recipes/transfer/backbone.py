@@ -1,0 +1,91 @@
+"""The pretrained network that a recipe asks for, and the same with a new classifier."""
+
+import inspect
+from functools import partial
+
+import keras
+
+import zoo
+from recipes.data.dataset import Dataset
+from recipes.data.images import Framing
+from recipes.errors import UserError
+from recipes.settings.finetune import Recipe
+from zoo import facts
+from zoo.heads import shorten, standardized
+from zoo.weights import catalog
+
+
+def backbone(recipe: Recipe) -> keras.Model:
+    """The pretrained network without its classifier.
+
+    Raises:
+        UserError: no such model or weights, or they do not go together.
+    """
+    options = builder_options(recipe.model, recipe.alpha)
+    options["weights"] = _weights(recipe)
+    if recipe.image_size:
+        channels = next(known.input_shape[2] for known in facts.read() if known.model == recipe.model)
+        options["input_shape"] = (recipe.image_size, recipe.image_size, channels)
+    try:
+        return zoo.get_model(recipe.model, num_classes=0, **options)
+    except ValueError as error:  # a sentence already
+        raise UserError(str(error)) from error
+
+
+def new_head(recipe: Recipe, body: keras.Model, data: Dataset, pooling: str | None = None) -> keras.Model:
+    """The network with the recipe's classifier, untrained; it ends at an earlier stage, if the recipe's tuned head sees that.
+
+    Raises:
+        UserError: the network has nothing to pool, or no such stage.
+    """
+    activation, tuned = "sigmoid" if data.labels.ndim > 1 else "softmax", recipe.tuned
+    if tuned:
+        try:
+            body = shorten(body, tuned.cut) if tuned.cut != "pre_logits" else body
+        except ValueError as error:  # a sentence already
+            raise UserError(f"The tuned head does not fit --model {recipe.model}: {error}") from error
+        head = partial(standardized, units=tuned.units if tuned.kind == "hidden" else 0)
+        return zoo.new_head(body, len(data.classes), tuned.dropout, activation, head)
+    try:
+        return zoo.new_head(body, len(data.classes), 0.0, activation, recipe.head, pooling or recipe.pooling)
+    except ValueError as error:  # a sentence already
+        raise UserError(f"--pooling {recipe.pooling}: {error}") from error
+
+
+def _weights(recipe: Recipe) -> str | None:
+    """Which weights to ask for: the model's first in the catalog, if the recipe does not say."""
+    if recipe.strategy == "scratch":
+        if recipe.weights not in (None, "none"):
+            raise UserError("--strategy scratch starts at random: leave out --weights, or choose another strategy.")
+        return None
+    if recipe.weights == "none":
+        if recipe.strategy != "auto":
+            raise UserError(
+                f"--strategy {recipe.strategy} freezes layers that --weights none leaves untrained: "
+                "give weights, or --strategy scratch."
+            )
+        return None
+    if recipe.weights is None and not catalog.entries(recipe.model):
+        raise UserError(f"{recipe.model} has no published weights: give a file as --weights, or --strategy scratch.")
+    return recipe.weights or catalog.entries(recipe.model)[0].tag
+
+
+def framing(body: keras.Model) -> Framing:
+    """How a picture becomes the network's input; the short side before the crop is in the weights' own proportion."""
+    size, origin = body.input_shape[1], body.origin
+    return Framing(size, round(size * origin.resize / origin.size), body.input_shape[3], origin.interpolation)
+
+
+def builder_options(model: str, alpha: float | None) -> dict:
+    """The arguments that only some builders take, as far as they were given.
+
+    Raises:
+        UserError: there is no such model, or it has no width multiplier.
+    """
+    if model not in zoo.MODELS:
+        raise UserError(f"There is no model {model!r}: choose one of {', '.join(zoo.MODELS)}.")
+    if alpha is None:
+        return {}
+    if "alpha" not in inspect.signature(zoo.MODELS[model]).parameters:
+        raise UserError(f"--alpha does not apply to {model}: only the MobileNets have a width multiplier.")
+    return {"alpha": alpha}

@@ -1,0 +1,176 @@
+"""Files that are whole at any time, whoever is killed: the only atomic writer, the only lock, and who is still alive.
+
+A file is written beside its place under a name of its own, flushed to the disk, and renamed: a reader finds the old one or
+the new one, and after a power cut, too.
+"""
+
+import contextlib
+import csv
+import functools
+import hashlib
+import json
+import os
+import platform
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+
+def cache_folder(kind: str) -> Path:
+    """Where files of a kind ("weights", "pixels", "features", "training") are kept: under `ZOO_CACHE`, or ~/.cache/zoo."""
+    return Path(os.environ.get("ZOO_CACHE") or Path.home() / ".cache" / "zoo") / kind
+
+
+def sha256(path: str | os.PathLike) -> str:
+    """The digest of a file's bytes, 64 hexadecimal digits."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def replace(path: str | os.PathLike, write: Callable[[Path], object]) -> Path:
+    """Put what `write` makes at the path it is given into the place of `path`, as a whole or, if it raises, not at all."""
+    path = Path(path)
+    # The ending stays: some writers choose the format by it.
+    new = path.with_name(f".{os.getpid()}-{threading.get_ident()}.{path.name}")
+    try:
+        write(new)
+        flush(new)
+        os.replace(new, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            new.unlink(missing_ok=True)
+        raise
+    flush(path.parent)
+    return path
+
+
+def write_bytes(path: str | os.PathLike, content: bytes) -> Path:
+    """Write a whole file of bytes."""
+    return replace(path, lambda new: new.write_bytes(content))
+
+
+def write_text(path: str | os.PathLike, text: str) -> Path:
+    """Write a whole file of text, in UTF-8."""
+    return replace(path, lambda new: new.write_text(text, encoding="utf-8"))
+
+
+def write_json(path: str | os.PathLike, value: object) -> Path:
+    """Write a whole JSON file.
+
+    Raises:
+        ValueError: a number is not finite, for which JSON has no word.
+    """
+    return write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
+
+
+def write_csv(path: str | os.PathLike, rows: Iterable[Mapping]) -> Path:
+    """Write a whole table, of rows with one set of keys; names that are not UTF-8 are kept as the bytes they are."""
+    rows = list(rows)
+
+    def write(new: Path) -> None:
+        with open(new, "w", newline="", encoding="utf-8", errors="surrogateescape") as file:
+            if rows:
+                writer = csv.DictWriter(file, list(rows[0]))
+                writer.writeheader()
+                writer.writerows(rows)
+
+    return replace(path, write)
+
+
+def append_line(path: str | os.PathLike, line: str) -> None:
+    """Add a line to a journal and flush it to the disk; one that a kill cut off before is ended, not continued."""
+    with open(path, "a", encoding="utf-8") as file:
+        file.write(f"\n{line}")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def flush(path: str | os.PathLike) -> None:
+    """Have the system put a file, or the list of a folder's files, onto the disk."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except OSError:  # Windows opens no folders, and flushes their lists by itself
+        return
+    try:
+        os.fsync(descriptor)
+    except OSError:  # as on some network file systems, for folders
+        if not os.path.isdir(path):
+            raise
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def lock(path: str | os.PathLike, wait: bool = True) -> Iterator[None]:
+    """Hold a file that no two processes hold at once; the system frees it when the process ends, however it does.
+
+    On systems without `fcntl` nothing is held and nobody waits.
+
+    Args:
+        wait: until it is free.
+
+    Raises:
+        BlockingIOError: another process holds it, and `wait` is False.
+        OSError: the file cannot be made.
+    """
+    with open(path, "a") as file:
+        try:
+            import fcntl
+        except ImportError:
+            yield
+            return
+        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        yield
+
+
+@dataclass(frozen=True)
+class Process:
+    """A process, told from a later one of the same number, from other machines' and from other containers'."""
+
+    host: str
+    machine: str
+    pid: int
+    began: str | None  # by the kernel's clock; None where there is no way to tell
+
+    def as_dict(self) -> dict:
+        """Values for JSON; `Process(**values)` reads them."""
+        return asdict(self)
+
+    @property
+    def is_alive(self) -> bool | None:
+        """Whether it still runs; None if that cannot be seen from here, for it is another machine's."""
+        if self.machine != machine():
+            return None
+        if self.began is not None:
+            return began(self.pid) == self.began
+        try:
+            os.kill(self.pid, 0)
+        except ProcessLookupError:
+            return False
+        except PermissionError:
+            return True
+        return True
+
+
+def this_process() -> Process:
+    """The one that asks."""
+    return Process(platform.node(), machine(), os.getpid(), began(os.getpid()))
+
+
+@functools.cache
+def machine() -> str:
+    """A name that tells machines apart, each start of one, and containers with processes of their own."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip() + os.readlink("/proc/self/ns/pid")
+    except OSError:  # no Linux
+        return platform.node()
+
+
+def began(pid: int) -> str | None:
+    """When a process began, by its kernel; None if there is none, or none that still runs, or no way to tell."""
+    try:
+        state, *rest = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return None if state in "ZX" else rest[18]
