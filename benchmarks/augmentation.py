@@ -24,8 +24,6 @@ import numpy as np
 
 import zoo
 from recipes.compute import runtime
-
-pass
 from recipes.data import augment
 from recipes.data.batches import Batches
 from recipes.data.images import Framing
@@ -59,7 +57,7 @@ def steps() -> dict:
     return {
         "random crop": (RESIZE, partial(augment.random_crop, size=SIZE)),
         "mirror": (small, augment.random_mirror),
-        "colour shift": (small, augment.colour_shift(large, np.arange(BATCH))),
+        "colour shift": (small, augment.color_shift(large, np.arange(BATCH))),
         "random-resized crop": (RESIZE, partial(augment.random_resized_crop, size=SIZE)),
         "TrivialAugment": (small, augment.trivial_augment),
         "random erasing (Keras)": (small, augment.random_erasing),
@@ -73,6 +71,7 @@ def steps() -> dict:
 def alone(step, pixels, rounds: int, batches: int = 6) -> float:
     """Images per second in as many threads as there are cores."""
     with ThreadPoolExecutor(os.cpu_count()) as pool:
+
         def once() -> float:
             start = time.perf_counter()
             list(pool.map(lambda i: step(pixels, np.random.default_rng(i)), range(batches)))

@@ -64,19 +64,36 @@ def main() -> None:
             write(settings.shared, data)
         for head, pooling in FORMS:
             output = settings.output / f"{name}-{head}-{pooling}"
-            recipe = Recipe(data=data, output=output, model="mobilenet", alpha=0.25, weights=str(settings.shared / WEIGHTS),
-                            strategy="small", augment="crops", validation=0.0, head=head, pooling=pooling,
-                            seeds=settings.seeds, **options)  # fmt: skip
+            recipe = Recipe(
+                data=data,
+                output=output,
+                model="mobilenet",
+                alpha=0.25,
+                weights=str(settings.shared / WEIGHTS),
+                strategy="small",
+                augment="crops",
+                validation=0.0,
+                head=head,
+                pooling=pooling,
+                seeds=settings.seeds,
+                **options,
+            )
             if not (output / "result.json").exists():
                 finetune.run(recipe)
             result = json.loads((output / "result.json").read_text())
             mean, (low, high) = (result["repeats"][key]["accuracy"] for key in ("mean", "interval"))
             chosen = next(f"{key} {result['head'][key]:g}" for key in ("penalty", "scale", "epochs") if key in result["head"])
-            rows.append({
-                "folder": name, "head": head, "pooling": pooling, "accuracy": f"{mean:.1%}",
-                "95 % interval": f"{low:.1%} to {high:.1%}", "chosen (first seed)": chosen,
-                "seconds a head": f"{result['seconds']['head']:.1f}",
-            })  # fmt: skip
+            rows.append(
+                {
+                    "folder": name,
+                    "head": head,
+                    "pooling": pooling,
+                    "accuracy": f"{mean:.1%}",
+                    "95 % interval": f"{low:.1%} to {high:.1%}",
+                    "chosen (first seed)": chosen,
+                    "seconds a head": f"{result['seconds']['head']:.1f}",
+                }
+            )
             say(table(rows))
 
 

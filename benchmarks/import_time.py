@@ -1,6 +1,6 @@
 """What `from zoo import vgg16` costs beside `import keras`, which it needs: CPU seconds of fresh processes, in turns.
 
-    python benchmarks/import_time.py
+python benchmarks/import_time.py
 """
 
 import os
@@ -18,8 +18,12 @@ def cpu_seconds(statement: str) -> float:
         return usage.ru_utime + usage.ru_stime
 
     before = used()
-    subprocess.run([sys.executable, "-c", statement], check=True, env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
-                   stderr=subprocess.DEVNULL)  # fmt: skip
+    subprocess.run(
+        [sys.executable, "-c", statement],
+        check=True,
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+        stderr=subprocess.DEVNULL,
+    )
     return used() - before
 
 
@@ -29,8 +33,10 @@ def main() -> None:
     rounds = [[cpu_seconds(statement) for statement in STATEMENTS] for _ in range(9)]
     keras, zoo = (statistics.median(column) for column in zip(*rounds, strict=True))
     ratios = [own / base for base, own in rounds]
-    print(f"import keras {keras:.2f} s, from zoo import vgg16{zoo:.2f} s, ratio {statistics.median(ratios):.3f} "
-          f"({min(ratios):.3f} to {max(ratios):.3f})")  # fmt: skip
+    print(
+        f"import keras {keras:.2f} s, from zoo import vgg16{zoo:.2f} s, ratio {statistics.median(ratios):.3f} "
+        f"({min(ratios):.3f} to {max(ratios):.3f})"
+    )
 
 
 if __name__ == "__main__":

@@ -83,17 +83,23 @@ def _arrays(folder: str, size: int, seed: int) -> dict:
 
     classes = sorted(path.name for path in Path(folder).iterdir())
     paths = [path for name in classes for path in sorted(Path(folder, name).iterdir())]
-    pixels = [keras.utils.img_to_array(keras.utils.load_img(path, target_size=(size, size), interpolation="bilinear"))
-              for path in paths]  # fmt: skip
+    pixels = [
+        keras.utils.img_to_array(keras.utils.load_img(path, target_size=(size, size), interpolation="bilinear"))
+        for path in paths
+    ]
     return {"x": np.stack(pixels), "y": np.array([classes.index(path.parent.name) for path in paths]), "batch_size": BATCH}
 
 
 def timed(command: list[str], **environment: str) -> tuple[float, str]:
     start = time.monotonic()
     done = subprocess.run(
-        command, check=True, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[1],
+        command,
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parents[1],
         env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"} | environment,
-    )  # fmt: skip
+    )
     return time.monotonic() - start, done.stdout
 
 
@@ -101,9 +107,25 @@ def small(data: str, weights: str, seed: int, *flags: str) -> tuple[float, dict]
     """Seconds of the whole process, and result.json."""
     with tempfile.TemporaryDirectory() as folder:
         seconds, _ = timed(
-            [sys.executable, "-m", "recipes.finetune", data, "--model", "mobilenet_v2", "--weights", weights,
-             "--strategy", "small", "--seed", str(seed), "--output", f"{folder}/run", *flags], ZOO_CACHE=f"{folder}/cache",
-        )  # fmt: skip
+            [
+                sys.executable,
+                "-m",
+                "recipes.finetune",
+                data,
+                "--model",
+                "mobilenet_v2",
+                "--weights",
+                weights,
+                "--strategy",
+                "small",
+                "--seed",
+                str(seed),
+                "--output",
+                f"{folder}/run",
+                *flags,
+            ],
+            ZOO_CACHE=f"{folder}/cache",
+        )
         return seconds, json.loads(Path(folder, "run", "result.json").read_text())
 
 
@@ -115,10 +137,17 @@ def compare(data: str, weights: str, seed: int) -> dict:
     measured = json.loads(output.splitlines()[-1])
     accuracy = next(result["metrics"][part]["accuracy"] for part in ("validation", "test") if result["metrics"].get(part))
     return {
-        "data": Path(data).name, "seed": seed, "ours accuracy": accuracy, "guide accuracy": measured["accuracy"],
-        "ours s": ours, "guide s": theirs, "ours fit s": fit, "guide fit s": measured["fit"],
-        "fit / fit": fit / measured["fit"], "ours / guide fit": ours / measured["fit"],
-    }  # fmt: skip
+        "data": Path(data).name,
+        "seed": seed,
+        "ours accuracy": accuracy,
+        "guide accuracy": measured["accuracy"],
+        "ours s": ours,
+        "guide s": theirs,
+        "ours fit s": fit,
+        "guide fit s": measured["fit"],
+        "fit / fit": fit / measured["fit"],
+        "ours / guide fit": ours / measured["fit"],
+    }
 
 
 def main() -> None:

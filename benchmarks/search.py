@@ -48,6 +48,7 @@ class Problem:
         from strategies import folder
 
         import zoo
+
         pass
         from recipes.data.dataset import prepare
         from recipes.data.sources.folder import scan_folder
@@ -124,15 +125,24 @@ def run_trials(problem: Problem, folder: Path, trials: int, seen=lambda trial: N
     def work(trial) -> dict:
         began, settings = time.monotonic(), problem.read(trial.hyperparameters)
         result = trainer.train(settings, trial.seed, trial.report)
-        done[trial.number] = {"settings": settings, "seed": trial.seed, "loss": result.loss, "accuracy": result.accuracy,
-                              "epoch": result.epoch, "epochs": len(result.history),
-                              "seconds": time.monotonic() - began}  # fmt: skip
+        done[trial.number] = {
+            "settings": settings,
+            "seed": trial.seed,
+            "loss": result.loss,
+            "accuracy": result.accuracy,
+            "epoch": result.epoch,
+            "epochs": len(result.history),
+            "seconds": time.monotonic() - began,
+        }
         seen(trial.number + 1)
         return {"loss": result.loss, "accuracy": result.accuracy}
 
     loop.search(oracle.oracle("random", study, hp, trials, 0, EPOCHS), work)
-    return {"seconds": time.monotonic() - start, "trials": done,
-            "failed": sum(record["state"] != "complete" for record in trials(study))}  # fmt: skip
+    return {
+        "seconds": time.monotonic() - start,
+        "trials": done,
+        "failed": sum(record["state"] != "complete" for record in trials(study)),
+    }
 
 
 def plain(settings, inputs, x, classes: int, steps: int):
@@ -148,8 +158,11 @@ def plain(settings, inputs, x, classes: int, steps: int):
     x = keras.layers.Dropout(settings.dropout)(x)
     model = keras.Model(inputs, keras.layers.Dense(classes, "softmax", kernel_regularizer=penalty)(x))
     optimizer = get_optimizer(settings.optimizer, warmup_cosine(settings.learning_rate, settings.epochs * steps))
-    model.compile(optimizer, keras.losses.CategoricalCrossentropy(label_smoothing=settings.label_smoothing),
-                  metrics=["accuracy", keras.metrics.CategoricalCrossentropy(name="log_loss")])  # fmt: skip
+    model.compile(
+        optimizer,
+        keras.losses.CategoricalCrossentropy(label_smoothing=settings.label_smoothing),
+        metrics=["accuracy", keras.metrics.CategoricalCrossentropy(name="log_loss")],
+    )
     return model
 
 
@@ -160,8 +173,8 @@ class OnFeatures:
         self.problem, trainer = problem, problem.trainer()
         self.arrays = {}
         for cut, views in problem.features.items():
-            centre, scale = trainer.standard(cut)
-            self.arrays[cut] = [(views[0][part] - centre) / scale for part in (problem.train, problem.held_out)]
+            center, scale = trainer.standard(cut)
+            self.arrays[cut] = [(views[0][part] - center) / scale for part in (problem.train, problem.held_out)]
 
     def build(self, settings):
         import keras
@@ -185,9 +198,16 @@ class OnFeatures:
         balanced = {i: len(problem.train) / problem.classes / n for i, n in enumerate(counts)}
         stop = keras.callbacks.EarlyStopping("val_log_loss", mode="min", patience=settings.patience)
         callbacks = [*options.pop("callbacks", []), *([] if epochs else [stop])]
-        return model.fit(x, truth[problem.labels[problem.train]], batch_size=BATCH, epochs=epochs or settings.epochs,
-                         validation_data=(held_out, truth[problem.labels[problem.held_out]]), callbacks=callbacks,
-                         class_weight=balanced if settings.class_weights else None, **({"verbose": 0} | options))  # fmt: skip
+        return model.fit(
+            x,
+            truth[problem.labels[problem.train]],
+            batch_size=BATCH,
+            epochs=epochs or settings.epochs,
+            validation_data=(held_out, truth[problem.labels[problem.held_out]]),
+            callbacks=callbacks,
+            class_weight=balanced if settings.class_weights else None,
+            **({"verbose": 0} | options),
+        )
 
 
 def heads(settings, problem: Problem) -> dict:
@@ -209,16 +229,23 @@ def heads(settings, problem: Problem) -> dict:
     winner = HeadTrainer(problem.features, problem.labels, problem.whole, problem.tested, problem.classes)
     final = winner.train(dataclasses.replace(best["settings"], patience=0), best["seed"], last=best["epoch"])
     return {
-        "pictures": len(problem.pictures), "pass seconds": passed, "search seconds": found["seconds"],
-        "search / pass": found["seconds"] / passed, "trials": len(trials), "failed": found["failed"],
-        "epochs": sum(trial["epochs"] for trial in trials), "trial seconds": float(np.mean([t["seconds"] for t in trials])),
+        "pictures": len(problem.pictures),
+        "pass seconds": passed,
+        "search seconds": found["seconds"],
+        "search / pass": found["seconds"] / passed,
+        "trials": len(trials),
+        "failed": found["failed"],
+        "epochs": sum(trial["epochs"] for trial in trials),
+        "trial seconds": float(np.mean([t["seconds"] for t in trials])),
         "plain seconds": float(np.mean([t["plain"] for t in chosen])),
         "trial / plain": sum(t["seconds"] for t in chosen) / sum(t["plain"] for t in chosen),
         "trial / plain, each": [round(ratio, 3) for ratio in ratios],
-        "best validation loss": best["loss"], "its accuracy": best["accuracy"],
+        "best validation loss": best["loss"],
+        "its accuracy": best["accuracy"],
         "best validation accuracy": max(trial["accuracy"] for trial in trials),
-        "test accuracy": final.accuracy, "best": dataclasses.asdict(best["settings"]),
-    }  # fmt: skip
+        "test accuracy": final.accuracy,
+        "best": dataclasses.asdict(best["settings"]),
+    }
 
 
 def kerastuner(settings, problem: Problem) -> dict:
@@ -243,8 +270,14 @@ def kerastuner(settings, problem: Problem) -> dict:
 
         def fit(self, hp, model, **options):
             start = time.monotonic()
-            found = model.fit(x[problem.train], truth[problem.train], batch_size=32, epochs=measured,
-                              validation_data=(x[problem.held_out], truth[problem.held_out]), **options)  # fmt: skip
+            found = model.fit(
+                x[problem.train],
+                truth[problem.train],
+                batch_size=32,
+                epochs=measured,
+                validation_data=(x[problem.held_out], truth[problem.held_out]),
+                **options,
+            )
             seconds.append((time.monotonic() - start) / measured)
             return found
 
@@ -253,10 +286,13 @@ def kerastuner(settings, problem: Problem) -> dict:
         tuner.search(verbose=0)
     whole = float(np.mean(seconds)) * known["epochs"]
     return {
-        "measured trials": len(seconds), "seconds an epoch": seconds, "epochs of the 50 trials": known["epochs"],
-        "extrapolated seconds": whole, "extrapolated / search": whole / known["search seconds"],
+        "measured trials": len(seconds),
+        "seconds an epoch": seconds,
+        "epochs of the 50 trials": known["epochs"],
+        "extrapolated seconds": whole,
+        "extrapolated / search": whole / known["search seconds"],
         "extrapolated / (search + pass)": whole / (known["search seconds"] + known["pass seconds"]),
-    }  # fmt: skip
+    }
 
 
 def accuracy(settings, problem: Problem) -> dict:
@@ -274,17 +310,19 @@ def accuracy(settings, problem: Problem) -> dict:
 
     start, found = time.monotonic(), []
     with tempfile.TemporaryDirectory() as folder:
-        tuner = keras_tuner.RandomSearch(Features(), keras_tuner.Objective("val_log_loss", "min"), TRIALS, seed=1,
-                                         directory=folder)  # fmt: skip
+        tuner = keras_tuner.RandomSearch(
+            Features(), keras_tuner.Objective("val_log_loss", "min"), TRIALS, seed=1, directory=folder
+        )
         tuner.search(verbose=0)
     known = last(settings, "heads")
     return {
-        "trials": len(found), "seconds": time.monotonic() - start,
+        "trials": len(found),
+        "seconds": time.monotonic() - start,
         "plain best validation loss": min(min(h.history["val_log_loss"]) for h in found),
         "plain best validation accuracy": max(max(h.history["val_accuracy"]) for h in found),
         "our best validation loss": known["best validation loss"],
         "our best validation accuracy": known["best validation accuracy"],
-    }  # fmt: skip
+    }
 
 
 def memory(settings, problem: Problem) -> dict:
@@ -296,8 +334,11 @@ def memory(settings, problem: Problem) -> dict:
 
     with tempfile.TemporaryDirectory() as folder:
         run_trials(problem, Path(folder), 200, seen)
-    return {"peak MB": {n: peaks[n] for n in (10, 50, 100, 200)}, "MB": {n: now[n] for n in (10, 50, 100, 200)},
-            "peak, trial 200 / trial 10": peaks[200] / peaks[10]}  # fmt: skip
+    return {
+        "peak MB": {n: peaks[n] for n in (10, 50, 100, 200)},
+        "MB": {n: now[n] for n in (10, 50, 100, 200)},
+        "peak, trial 200 / trial 10": peaks[200] / peaks[10],
+    }
 
 
 def workers(settings, problem: Problem) -> dict:
@@ -320,10 +361,11 @@ def workers(settings, problem: Problem) -> dict:
             records = trials(open_study(Path(folder) / "trials.db", "benchmark", {}))
             ends = [record["began"].timestamp() + record["seconds"] for record in records]
             found[count] = {
-                "trials": len(records), "seconds": max(ends) - min(record["began"].timestamp() for record in records),
+                "trials": len(records),
+                "seconds": max(ends) - min(record["began"].timestamp() for record in records),
                 "with the start of the processes": time.monotonic() - start,
                 "of each": sorted(sum(r["pid"] == pid for r in records) for pid in {r["pid"] for r in records}),
-            }  # fmt: skip
+            }
     return {"one": found[1], "two": found[2], "speed-up": found[1]["seconds"] / found[2]["seconds"]}
 
 
@@ -342,15 +384,20 @@ def work_alone(settings, problem: Problem) -> None:
     hp = keras_tuner.HyperParameters()
     hp.Int("number", 0, 10**6)
     study = open_study(folder / "trials.db", "benchmark", {})
-    loop.search(oracle.oracle("random", study, hp, 40, 0, EPOCHS),
-                lambda trial: {"loss": trainer.train(head, trial.seed, trial.report).loss})  # fmt: skip
+    loop.search(
+        oracle.oracle("random", study, hp, 40, 0, EPOCHS),
+        lambda trial: {"loss": trainer.train(head, trial.seed, trial.report).loss},
+    )
 
 
 def last(settings, part: str) -> dict:
     """The newest result of another part on this folder."""
     path = settings.output / "search.json"
-    found = [r for r in json.loads(path.read_text() if path.exists() else "[]")
-             if (r["part"], r["folder"]) == (part, settings.folder)]  # fmt: skip
+    found = [
+        r
+        for r in json.loads(path.read_text() if path.exists() else "[]")
+        if (r["part"], r["folder"]) == (part, settings.folder)
+    ]
     if not found:
         raise SystemExit(f"Run --part {part} --folder {settings.folder} first.")
     return found[-1]

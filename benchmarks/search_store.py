@@ -86,8 +86,16 @@ def main() -> None:
     for tuner, workers, trials in STEPS:
         count = trials - there[tuner]
         seconds, used = measure(storage, f"{tuner} {name}", tuner, workers, trials)
-        rows.append({"tuner": tuner, "workers": workers, "trials before": there[tuner], "trials": count,
-                     "trials/s": count / seconds, "processor ms a trial": 1000 * used / count})  # fmt: skip
+        rows.append(
+            {
+                "tuner": tuner,
+                "workers": workers,
+                "trials before": there[tuner],
+                "trials": count,
+                "trials/s": count / seconds,
+                "processor ms a trial": 1000 * used / count,
+            }
+        )
         there[tuner] = trials
         print(table(rows[-1:]).splitlines()[-1], flush=True)
     write_csv(arguments.output / "table.csv", rows)

@@ -39,9 +39,13 @@ from recipes.runs.journal import Experiment
 from recipes.transfer.backbone import framing
 
 TEST = 2_000
-KINDS = {"dogs": [(151, 269)], "mammals": [(102, 107), (147, 151), (269, 300), (330, 389)],
-         "birds": [(7, 25), (80, 101), (127, 147)], "animals": [(0, 7), (25, 80), (107, 127), (300, 330), (389, 398)],
-         "things": [(398, 1000)]}  # fmt: skip
+KINDS = {
+    "dogs": [(151, 269)],
+    "mammals": [(102, 107), (147, 151), (269, 300), (330, 389)],
+    "birds": [(7, 25), (80, 101), (127, 147)],
+    "animals": [(0, 7), (25, 80), (107, 127), (300, 330), (389, 398)],
+    "things": [(398, 1000)],
+}
 FOLDERS = ("hymenoptera", "cifar-5", "cifar-50", "cifar-500", "mnist-5", "mnist-50", "kinds-30", "rotation-100")
 BACKBONES = {
     "mobilenet_0.25": ("mobilenet", 0.25, 128, "mobilenet_0.25_128_imagenet_uint8_dequantized.h5"),
@@ -161,9 +165,14 @@ def ours(data: Path, backbone: str, strategy: str, seed: int, shared: Path) -> d
         finetune.run(_recipe(data, Path(output) / "run", backbone, strategy, seed, shared))
         result = json.loads((Path(output) / "run" / "result.json").read_text())
     measured, chosen, seconds = result["metrics"]["test"], result["strategy"], result["seconds"]
-    return {"right": round(measured["accuracy"] * measured["images"]), "images": measured["images"],
-            "loss": measured["loss"], "chosen": chosen["name"], "reason": chosen["reason"],
-            "run seconds": seconds["total"] - seconds["saving"] - seconds["report"]}  # fmt: skip
+    return {
+        "right": round(measured["accuracy"] * measured["images"]),
+        "images": measured["images"],
+        "loss": measured["loss"],
+        "chosen": chosen["name"],
+        "reason": chosen["reason"],
+        "run seconds": seconds["total"] - seconds["saving"] - seconds["report"],
+    }
 
 
 def along(data: Path, backbone: str, seed: int, shared: Path) -> dict:
@@ -200,12 +209,23 @@ def baseline(data: Path, backbone: str, name: str, seed: int, shared: Path) -> d
     if name == "keras guide":
         phases = keras_guide.two_phases(data / "train", data / "test", body, seed)
         accuracy = phases["all"]["accuracy"]
-        frozen = {"right": round(phases["frozen"]["accuracy"] * images), "images": images, "chosen": FROZEN,
-                  "run seconds": phases["frozen"]["seconds"]}  # fmt: skip
+        frozen = {
+            "right": round(phases["frozen"]["accuracy"] * images),
+            "images": images,
+            "chosen": FROZEN,
+            "run seconds": phases["frozen"]["seconds"],
+        }
     else:
         accuracy = fine_tune(data, body, seed)
-    return {"right": round(accuracy * images), "images": images, "loss": None, "chosen": name, "reason": "",
-            "run seconds": time.monotonic() - start, "frozen": frozen}  # fmt: skip
+    return {
+        "right": round(accuracy * images),
+        "images": images,
+        "loss": None,
+        "chosen": name,
+        "reason": "",
+        "run seconds": time.monotonic() - start,
+        "frozen": frozen,
+    }
 
 
 def fine_tune(data: Path, body, seed: int, epochs: int = 20, rate: float = 2e-3, spread: float = 100.0) -> float:
@@ -220,6 +240,7 @@ def fine_tune(data: Path, body, seed: int, epochs: int = 20, rate: float = 2e-3,
 
     import zoo
     from callbacks.optimizers import LayerwiseRates, decayed_rates, get_optimizer
+
     pass
     from recipes.data import augment
     from recipes.data.dataset import prepare
@@ -239,8 +260,9 @@ def fine_tune(data: Path, body, seed: int, epochs: int = 20, rate: float = 2e-3,
         batches = Batches(read, found.labels[train], 64, seed, threads=os.cpu_count() or 1)
         steps, stages = len(batches) * passes, zoo.stages(model)
         rise = max(1, round(warm_up * steps))
-        schedule = keras.optimizers.schedules.CosineDecay(peak / division, max(1, steps - rise), 1e-5, warmup_target=peak,
-                                                          warmup_steps=rise)  # fmt: skip
+        schedule = keras.optimizers.schedules.CosineDecay(
+            peak / division, max(1, steps - rise), 1e-5, warmup_target=peak, warmup_steps=rise
+        )
         inner = get_optimizer("adamw", schedule, weight_decay=0.01)
         rates = decayed_rates(model, stages, factor ** (-1 / len(stages)))
         model.compile(LayerwiseRates(inner, rates), "sparse_categorical_crossentropy", metrics=["accuracy"], jit_compile=False)
@@ -268,10 +290,19 @@ def once(settings, experiment: Experiment, folder_name: str, backbone: str, what
 def measure(settings, experiment: Experiment, folder_name: str, backbone: str, strategy: str, seed: int) -> dict:
     """One run, once."""
     run = baseline if strategy in BASELINES else ours
-    result = once(settings, experiment, folder_name, backbone, strategy, seed,
-                  lambda data: run(data, backbone, strategy, seed, settings.shared))  # fmt: skip
-    say(f"{folder_name} {backbone} {strategy} seed {seed}: {result['right'] / result['images']:.1%} "
-             f"({result['chosen']}, {result['run seconds']:.0f} s)")  # fmt: skip
+    result = once(
+        settings,
+        experiment,
+        folder_name,
+        backbone,
+        strategy,
+        seed,
+        lambda data: run(data, backbone, strategy, seed, settings.shared),
+    )
+    say(
+        f"{folder_name} {backbone} {strategy} seed {seed}: {result['right'] / result['images']:.1%} "
+        f"({result['chosen']}, {result['run seconds']:.0f} s)"
+    )
     return result
 
 
@@ -281,10 +312,17 @@ def shares(settings, experiment: Experiment) -> list[dict]:
     for name in settings.folders:
         for backbone in settings.backbones:
             found = [
-                once(settings, experiment, name, backbone, "along large", seed,
-                     lambda data, backbone=backbone, seed=seed: along(data, backbone, seed, settings.shared))
+                once(
+                    settings,
+                    experiment,
+                    name,
+                    backbone,
+                    "along large",
+                    seed,
+                    lambda data, backbone=backbone, seed=seed: along(data, backbone, seed, settings.shared),
+                )
                 for seed in range(settings.seeds)
-            ]  # fmt: skip
+            ]
             means = {"folder": name, "backbone": backbone, "seeds": len(found)}
             for i, place in enumerate(found[0]["along"]):
                 accuracy = np.mean([result["along"][i]["right"] / result["images"] for result in found])
@@ -299,10 +337,17 @@ def row(folder_name: str, backbone: str, strategy: str, found: list[dict]) -> di
     mean, low, high = mean_interval([r["right"] / r["images"] for r in found])
     if len(found) == 1:
         low, high = wilson(found[0]["right"], found[0]["images"])
-    return {"folder": folder_name, "backbone": backbone, "strategy": strategy, "seeds": len(found),
-            "accuracy %": round(100 * mean, 1), "low": round(100 * low, 1), "high": round(100 * high, 1),
-            "seconds": round(float(np.mean([r["run seconds"] for r in found]))),
-            "took": ", ".join(sorted({r["chosen"] for r in found}))}  # fmt: skip
+    return {
+        "folder": folder_name,
+        "backbone": backbone,
+        "strategy": strategy,
+        "seeds": len(found),
+        "accuracy %": round(100 * mean, 1),
+        "low": round(100 * low, 1),
+        "high": round(100 * high, 1),
+        "seconds": round(float(np.mean([r["run seconds"] for r in found]))),
+        "took": ", ".join(sorted({r["chosen"] for r in found})),
+    }
 
 
 def means(rows: list[dict]) -> list[dict]:
@@ -314,11 +359,15 @@ def means(rows: list[dict]) -> list[dict]:
     for strategy in dict.fromkeys(r["strategy"] for r in rows):
         behind = {place: best[place] - accuracy[strategy, *place] for place in places}
         worst = max(behind, key=behind.get)
-        found.append({
-            "strategy": strategy, "accuracy %": round(float(np.mean([accuracy[strategy, *place] for place in places])), 1),
-            "seconds": round(float(np.mean([r["seconds"] for r in rows if r["strategy"] == strategy]))),
-            "behind at most": round(behind[worst], 1), "where": ", ".join(worst),
-        })  # fmt: skip
+        found.append(
+            {
+                "strategy": strategy,
+                "accuracy %": round(float(np.mean([accuracy[strategy, *place] for place in places])), 1),
+                "seconds": round(float(np.mean([r["seconds"] for r in rows if r["strategy"] == strategy]))),
+                "behind at most": round(behind[worst], 1),
+                "where": ", ".join(worst),
+            }
+        )
     return found
 
 

@@ -5,7 +5,8 @@
 Backbones: what lies in `weights/` and the zoo knows, one of them cut where its file ends; not Inception v3, which takes as
 long as all others together. Folders: hymenoptera as it is; 10 pictures of each class of CIFAR-10 and of MNIST, judged on 20
 others; ImageNet's samples as animals or things, 100 to train on and 200 to judge. All see the central crop alone. The scores
-know the training part; they are compared with the accuracy, and the log-loss, of the logistic regression of `recipes.transfer.logistic`
+know the training part; they are compared with the accuracy, and the log-loss, of the logistic regression of
+`recipes.transfer.logistic`
 on the validation part. Its own cross-validation inside the training part stands beside: what one would use if it cost
 nothing. The same command goes on where it was cut off.
 """
@@ -115,9 +116,13 @@ def work(folder: Path, weights: Path, model: str, file: str, options: dict, cut:
     best = min(head.path, key=lambda row: row["loss"])
     truth = metrics(data.labels[judged], logistic.probabilities(head, rows[len(train) :]), data.classes)
     return found | {
-        "LOO Brier": -brier, "CV accuracy": best["accuracy"], "CV loss": -best["loss"],
-        "accuracy": truth["accuracy"], "loss": truth["loss"], "processor": seconds,
-    }  # fmt: skip
+        "LOO Brier": -brier,
+        "CV accuracy": best["accuracy"],
+        "CV loss": -best["loss"],
+        "accuracy": truth["accuracy"],
+        "loss": truth["loss"],
+        "processor": seconds,
+    }
 
 
 def main() -> None:

@@ -121,8 +121,10 @@ def main() -> None:
         cells = [name, str(size)]
         for ours, theirs in zip(*twins(name, size, settings), strict=True):
             own, ratios = compare(ours, theirs, settings.rounds, settings.repeats)
-            cells += [f"{settings.batch / own:.1f}",
-                      f"{statistics.median(ratios):.3f} ({min(ratios):.3f} to {max(ratios):.3f})"]  # fmt: skip
+            cells += [
+                f"{settings.batch / own:.1f}",
+                f"{statistics.median(ratios):.3f} ({min(ratios):.3f} to {max(ratios):.3f})",
+            ]
         print(" | ".join(cells), flush=True)
         keras.backend.clear_session()
         gc.collect()

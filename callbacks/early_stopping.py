@@ -37,8 +37,7 @@ class IntervalEarlyStopping(Stateful):
         super().__init__()
         if interval < 1 or patience < 1 or min_delta < 0:
             raise ValueError(
-                "interval and patience must be 1 or more, min_delta 0 or more, "
-                f"found {interval}, {patience} and {min_delta}."
+                f"interval and patience must be 1 or more, min_delta 0 or more, found {interval}, {patience} and {min_delta}."
             )
         self.interval, self.monitor, self.patience, self.min_delta = interval, monitor, patience, min_delta
         self.start_epoch, self.restore_best, self.verbose = start_epoch, restore_best, verbose

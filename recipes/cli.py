@@ -35,9 +35,7 @@ COMMANDS = {
         "recipes.describe", "describe.Description", "an architecture layer by layer: shapes, costs, receptive fields"
     ),
     "demo": Command("recipes.demo", "demo.Demo", "the main recipe on handwritten digits, with and without pretraining"),
-    "lenet_mnist": Command(
-        "recipes.lecture.lenet_mnist", "lecture.LenetMnist", "train the LeNet-5 that ships with the zoo"
-    ),
+    "lenet_mnist": Command("recipes.lecture.lenet_mnist", "lecture.LenetMnist", "train the LeNet-5 that ships with the zoo"),
     "receptive_fields": Command(
         "recipes.lecture.receptive_fields", "lecture.ReceptiveFields", "convolutions by hand, and what each stage sees"
     ),

@@ -29,10 +29,11 @@ def run(settings: Demo) -> None:
     digits = write_digits(settings.output / "digits", settings.images, settings.seed)
     common = dict(data=digits, model="lenet5", validation=0.0, mirror="no", seed=settings.seed)
     recipes = {
-        "pretrained on MNIST": Recipe(output=settings.output / "pretrained", strategy="large", epochs=60,
-                                      learning_rate=1e-3, **common),
+        "pretrained on MNIST": Recipe(
+            output=settings.output / "pretrained", strategy="large", epochs=60, learning_rate=1e-3, **common
+        ),
         "from a random start": Recipe(output=settings.output / "scratch", strategy="scratch", epochs=200, **common),
-    }  # fmt: skip
+    }
     accuracy = {}
     for name, recipe in recipes.items():
         say(f"\n{name}:")
@@ -43,7 +44,3 @@ def run(settings: Demo) -> None:
     for name, value in accuracy.items():
         say(f"  {name:<22}{value}")
     say(f"Open {(settings.output / 'pretrained' / 'report.html').resolve()}")
-
-
-
-

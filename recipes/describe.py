@@ -22,7 +22,7 @@ def run(settings: Description) -> None:
         UserError: no such model, or options that it does not have.
     """
     model = build(settings)
-    header, *cells = analysis.rows([fact for fact in analysis.analyse(model) if fact.name in zoo.stages(model)])
+    header, *cells = analysis.rows([fact for fact in analysis.analyze(model) if fact.name in zoo.stages(model)])
     stages = [(name, output, *field) for name, _, output, _, _, *field in (("stage", *header[1:]), *cells)]
     shape = " × ".join(map(str, model.input_shape[1:]))
     say(f"{model.name}, variant {model.origin.variant} of {', '.join(model.origin.variants)}, input {shape}")

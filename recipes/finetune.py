@@ -152,14 +152,6 @@ def begin(recipe: Recipe) -> Run:
     return Run(recipe, new_head(recipe, body, data), data)
 
 
-
-
-
-
-
-
-
-
 def known_facts(recipe: Recipe, model: keras.Model, data: Dataset, start: float) -> Evidence:
     """What the strategy needs to know: what the folder says by itself; for `auto`, and where time is short, what is measured.
 
@@ -210,12 +202,16 @@ def chosen_strategy(recipe: Recipe, model: keras.Model, data: Dataset, facts: Ev
             )
     scale = RATES[recipe.optimizer] / RATES["adam"]
     phases = [
-        replace(phase, epochs=recipe.epochs or phase.epochs, optimizer=recipe.optimizer,
-                learning_rate=recipe.learning_rate or phase.learning_rate * scale,
-                batch_norm=recipe.batch_norm if strategy.name != "scratch" else phase.batch_norm,
-                augment=phase.augment or asked["augment"] or _kept_bytes(model, phase.freeze_until, data) > CACHED_BYTES)
+        replace(
+            phase,
+            epochs=recipe.epochs or phase.epochs,
+            optimizer=recipe.optimizer,
+            learning_rate=recipe.learning_rate or phase.learning_rate * scale,
+            batch_norm=recipe.batch_norm if strategy.name != "scratch" else phase.batch_norm,
+            augment=phase.augment or asked["augment"] or _kept_bytes(model, phase.freeze_until, data) > CACHED_BYTES,
+        )
         for phase in strategy.phases
-    ]  # fmt: skip
+    ]
     try:
         return within_budget(replace(strategy, phases=tuple(phases)), facts)
     except ValueError as error:
@@ -300,8 +296,17 @@ def fit_head(run: Run, rows, views: list[str]) -> None:
         run.history += run.head.history
         return
     with Progress("head", logistic.STEPS, "steps at most") as progress:
-        run.head = heads.fit(run.model, run.recipe.head, stacked, mirrored, labels[train], run.recipe.seed,
-                                   run.recipe.mirror == "auto", weights(run, train), progress.advance)  # fmt: skip
+        run.head = heads.fit(
+            run.model,
+            run.recipe.head,
+            stacked,
+            mirrored,
+            labels[train],
+            run.recipe.seed,
+            run.recipe.mirror == "auto",
+            weights(run, train),
+            progress.advance,
+        )
     run.history += run.head.history
 
 
@@ -325,12 +330,13 @@ def train_phase(run: Run, phase, rows, views: list[str]) -> None:
         threads = max(2, os.cpu_count() or 1)
     else:
         read = from_features(rows, len(train), len(views))
-        read_held_out = from_features(_centre_rows(run, phase.freeze_until).take(validation), len(validation))
+        read_held_out = from_features(_center_rows(run, phase.freeze_until).take(validation), len(validation))
     if mix and labels.ndim == 1:
         labels = np.eye(len(data.classes), dtype="float32")[labels]
     size, seed = run.recipe.batch_size, run.recipe.seed
-    batches = Batches(read, labels[train], size, seed, mix, threads, weights(run, train),
-                               sampling=run.recipe.balance == "sampling")  # fmt: skip
+    batches = Batches(
+        read, labels[train], size, seed, mix, threads, weights(run, train), sampling=run.recipe.balance == "sampling"
+    )
     held_out = Batches(read_held_out, labels[validation], size, seed) if len(validation) else None
     settings = replace(run.recipe, data=None, output=None, labels=None)  # the pictures themselves count, not where they lie
     known = (settings, phase, data.digests, data.labels.tolist(), data.splits.tolist(), views)
@@ -343,7 +349,7 @@ def train_phase(run: Run, phase, rows, views: list[str]) -> None:
         run.augmented = batches
 
 
-def _centre_rows(run: Run, cut: str):
+def _center_rows(run: Run, cut: str):
     """What the stage `cut` gives for every picture as evaluation sees it."""
     samples = [(i, "centre") for i in range(len(run.data.paths))]
     return features.extract(run.model, [cut], run.data, samples, run.recipe.batch_size)[cut]
@@ -371,12 +377,12 @@ def predict(run: Run, images: np.ndarray | None = None) -> np.ndarray:
         with Progress("evaluation", len(images), "images") as progress:
             return features.forward(run.model, data, [(i, "centre") for i in images], size, progress)[0]
     cut = run.strategy.freeze_until
-    rows = _centre_rows(run, run.vector if cut == "pre_logits" else cut).take(images)
+    rows = _center_rows(run, run.vector if cut == "pre_logits" else cut).take(images)
     tail = zoo.split(run.model, cut)[1]
     # Called, not `predict`, which would be traced anew for every repeat.
-    return np.concatenate([
-        keras.ops.convert_to_numpy(tail(rows[start : start + size], training=False)) for start in range(0, len(rows), size)
-    ])  # fmt: skip
+    return np.concatenate(
+        [keras.ops.convert_to_numpy(tail(rows[start : start + size], training=False)) for start in range(0, len(rows), size)]
+    )
 
 
 def predict_ten_crop(run: Run) -> np.ndarray:

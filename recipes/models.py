@@ -60,16 +60,19 @@ def records(model: str) -> list[dict]:
 def table(rows: list[dict]) -> list[str]:
     """The records as aligned lines, with a header."""
     cells = [
-        (row["model"], row["variant"],
-         " ".join([row["tag"] or "-", *(f"{name}={value}" for name, value in row["options"].items())]),
-         f"{row['parameters']:,}", _rounded(row["multiply_adds"]), " × ".join(map(str, row["input_shape"])),
-         f"{row['top1']:.2f}" if row["top1"] is not None else "",
-         " ".join(_stage(stage) for stage in row["stages"] or ()))
+        (
+            row["model"],
+            row["variant"],
+            " ".join([row["tag"] or "-", *(f"{name}={value}" for name, value in row["options"].items())]),
+            f"{row['parameters']:,}",
+            _rounded(row["multiply_adds"]),
+            " × ".join(map(str, row["input_shape"])),
+            f"{row['top1']:.2f}" if row["top1"] is not None else "",
+            " ".join(_stage(stage) for stage in row["stages"] or ()),
+        )
         for row in rows
-    ]  # fmt: skip
+    ]
     return analysis.align([HEADER, *cells], "<<<>>>><")
-
-
 
 
 def _record(known: Entry | facts.Facts, measured: facts.Facts | None) -> dict:

@@ -13,7 +13,7 @@ import numpy as np
 
 from recipes.console import say
 from recipes.data.dataset import in_threads
-from recipes.data.images import Framing, ImageError, centre, read
+from recipes.data.images import Framing, ImageError, center, read
 from recipes.errors import UserError, shown
 from recipes.runs import model_file
 from recipes.settings.predict import Prediction
@@ -72,7 +72,7 @@ def _files(path: Path) -> list[Path]:
 
 def _read(path: Path, framing: Framing) -> np.ndarray | ImageError:
     try:
-        return centre(read(path, framing)[0], framing)
+        return center(read(path, framing)[0], framing)
     except ImageError as error:
         return error
 

@@ -69,13 +69,15 @@ def run(settings: Ranking) -> None:
             if needed > left:
                 raise UserError(f"left out: it would take about {needed:.0f} s, and of --budget {max(left, 0):.0f} s are left")
             found = experiment.once(
-                named(recipe), lambda recipe=recipe: work(settings, recipe, pictures), but=("models", "weights", "budget"),
-                pictures=_identity(settings.data, pictures), file=_stamp(recipe),
-            )  # fmt: skip
+                named(recipe),
+                lambda recipe=recipe: work(settings, recipe, pictures),
+                but=("models", "weights", "budget"),
+                pictures=_identity(settings.data, pictures),
+                file=_stamp(recipe),
+            )
             passed, note = len(pictures.files) / found["images/s"], ""
             beside, pace = max(beside, found["seconds"] - passed), passed / multiply_adds(recipe)
-            say("{}: accuracy {accuracy:.1%} ({low:.1%} to {high:.1%}), {images/s:.0f} images/s"
-                     .format(named(recipe), **found))  # fmt: skip
+            say("{}: accuracy {accuracy:.1%} ({low:.1%} to {high:.1%}), {images/s:.0f} images/s".format(named(recipe), **found))
         except (UserError, ValueError) as error:  # a sentence already
             found, note = dict.fromkeys(MEASURED), str(error)
             say(f"{named(recipe)}: {shown(note)}")
@@ -99,10 +101,15 @@ def candidates(settings: Ranking) -> list[Recipe]:
     else:
         entries = [entry for entry in catalog.ENTRIES if is_local(entry)]
     return given + [
-        Recipe(settings.data, model=entry.model, weights=entry.tag, alpha=entry.options.get("alpha"),
-               image_size=entry.input_shape[0])
+        Recipe(
+            settings.data,
+            model=entry.model,
+            weights=entry.tag,
+            alpha=entry.options.get("alpha"),
+            image_size=entry.input_shape[0],
+        )
         for entry in entries
-    ]  # fmt: skip
+    ]
 
 
 def _from_file(settings: Ranking, text: str) -> Recipe:
@@ -154,6 +161,7 @@ def work(settings: Ranking, recipe: Recipe, pictures: Listing) -> dict:
 
 def front(rows: Sequence[Mapping]) -> list[Mapping]:
     """Those than which no other is more accurate and as fast, or faster and as accurate; from slow to fast."""
+
     def beats(a, b):
         pairs = [(a[name], b[name]) for name in ("accuracy", "images/s")]
         return all(x >= y for x, y in pairs) and any(x > y for x, y in pairs)
@@ -170,8 +178,10 @@ def answer(rows: Sequence[Mapping]) -> str:
     if not close:
         return f"{start}, and no other interval reaches it."
     fast = max([best, *close], key=lambda row: row["images/s"])
-    return (f"{start}, but {len(close)} more cannot be told from it by these pictures; the fastest of them all is "
-            "{candidate}, {images/s:.0f} images/s.".format(**fast))  # fmt: skip
+    return (
+        f"{start}, but {len(close)} more cannot be told from it by these pictures; the fastest of them all is "
+        "{candidate}, {images/s:.0f} images/s.".format(**fast)
+    )
 
 
 def _report(experiment: Experiment, rows: list[dict]) -> None:

@@ -38,9 +38,6 @@ import keras_tuner
 import numpy as np
 
 import zoo
-
-pass
-pass
 from recipes.compute.devices import gpus
 from recipes.console import say
 from recipes.data.dataset import Dataset, prepare
@@ -184,8 +181,11 @@ def _best_head(search: Search, study: Study) -> HeadSettings | None:
     mine = study.optuna.user_attrs["identity"]
     if "head" not in mine:
         same = {what: mine[what] for what in ("model", "weights", "pictures")}
-        done = [(known, record) for known, record in study.beside(same | {"scope": "heads"})
-                if record["state"] == "complete" and record["values"]["cut"] == "pre_logits"]  # fmt: skip
+        done = [
+            (known, record)
+            for known, record in study.beside(same | {"scope": "heads"})
+            if record["state"] == "complete" and record["values"]["cut"] == "pre_logits"
+        ]
         known, best = min(done, key=lambda one: one[1]["loss"], default=(None, None))
         head = None
         if best:
@@ -258,10 +258,13 @@ def _prepare(settings: Tuning, found: Listing) -> Search:
     states = 28 * body.count_params() * (settings.workers or 1) if settings.scope == "finetune" else 0
     widths = [body.get_layer(stage).output.shape[-1] for stage in cuts]
     disk = Disk(
-        settings.folder, size(settings.disk), pictures=len(found.files) * frame.resize**2 * frame.channels,
-        features=4 * sum(widths) * len(views) * len(found.files), run=6 * body.count_params() + states,
+        settings.folder,
+        size(settings.disk),
+        pictures=len(found.files) * frame.resize**2 * frame.channels,
+        features=4 * sum(widths) * len(views) * len(found.files),
+        run=6 * body.count_params() + states,
         logs=logs(settings.trials, settings.epochs),
-    )  # fmt: skip
+    )
     say(f"disk: at most {settings.disk} (--disk): {disk}; the rest for the {settings.keep} best models.")
     data = prepare(found, frame, settings.validation, settings.test, settings.seed)
     train, held_out = data.part("train"), data.inner(settings.seed).part("validation")

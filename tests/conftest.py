@@ -27,21 +27,61 @@ def pytest_configure(config):
 # Longer or wider forms of a network whose smallest form is tested by the same code. Their parameters, multiply-adds
 # (test_analysis.py), stages and names (test_zoo_graphs.py) are tested with the others'; their values take an hour of two cores.
 DEEP = {
-    "vgg11", "vgg13", "vgg19", "vgg13_bn", "vgg16_bn", "vgg19_bn", "resnet34", "resnet101", "resnet152", "resnet101v2",
-    "resnet152v2", "resnet32", "resnet44", "resnet56", "resnet110", "densenet161", "densenet169", "densenet201",
-    *(f"efficientnet_b{i}" for i in range(1, 8)), *(f"efficientnet_v2_{size}" for size in ("b1", "b2", "b3", "m", "l")),
+    "vgg11",
+    "vgg13",
+    "vgg19",
+    "vgg13_bn",
+    "vgg16_bn",
+    "vgg19_bn",
+    "resnet34",
+    "resnet101",
+    "resnet152",
+    "resnet101v2",
+    "resnet152v2",
+    "resnet32",
+    "resnet44",
+    "resnet56",
+    "resnet110",
+    "densenet161",
+    "densenet169",
+    "densenet201",
+    *(f"efficientnet_b{i}" for i in range(1, 8)),
+    *(f"efficientnet_v2_{size}" for size in ("b1", "b2", "b3", "m", "l")),
     *(f"regnet_{kind}_{size}" for kind in "xy" for size in ("800mf", "1_6gf", "3_2gf", "8gf", "16gf", "32gf")),
-    "convnext_small", "convnext_base", "convnext_large", "convnext_xlarge", "vit_s_16", "vit_b_16", "vit_l_16",
-}  # fmt: skip
+    "convnext_small",
+    "convnext_base",
+    "convnext_large",
+    "convnext_xlarge",
+    "vit_s_16",
+    "vit_b_16",
+    "vit_l_16",
+}
 
 # Those whose contract, or parity, alone is left to `make deep`: what they promise hangs on the builder and the layers that
 # all share, and on stages, which test_zoo_graphs.py looks at; a sibling of the same blocks stays, or is compared with the
 # publisher's network.
 CONTRACT = {
-    "alexnet", "vgg16", "vgg11_bn", "inception_v3", "inception_v3-torch", "resnet50", "resnet50v2", "densenet121", "xception",
-    "mobilenet_v2-torch", "mobilenet_v3_small", "mobilenet_v3_small-torch", "mobilenet_v3_large", "efficientnet_b0-torch",
-    "efficientnet_v2_b0", "efficientnet_v2_s", "regnet_x_400mf", "regnet_y_400mf", "convnext_tiny", "vit_b_32",
-}  # fmt: skip
+    "alexnet",
+    "vgg16",
+    "vgg11_bn",
+    "inception_v3",
+    "inception_v3-torch",
+    "resnet50",
+    "resnet50v2",
+    "densenet121",
+    "xception",
+    "mobilenet_v2-torch",
+    "mobilenet_v3_small",
+    "mobilenet_v3_small-torch",
+    "mobilenet_v3_large",
+    "efficientnet_b0-torch",
+    "efficientnet_v2_b0",
+    "efficientnet_v2_s",
+    "regnet_x_400mf",
+    "regnet_y_400mf",
+    "convnext_tiny",
+    "vit_b_32",
+}
 PARITY = {"efficientnet_v2_s", "regnet_x_400mf", "vit_b_32", "resnet50v2", "mobilenet_v3_large"}
 
 

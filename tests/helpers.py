@@ -91,7 +91,7 @@ def write_legacy(model, path, spelling="keras2", called=str):
 
 def _spelled(layer, called, variable, spelling):
     if spelling == "keras1":
-        return f"{called}_{ {'kernel': 'W', 'bias': 'b'}[variable]}_1:0"
+        return f"{called}_{ {'kernel': 'W', 'bias': 'b'}[variable] }_1:0"
     if "Depthwise" in type(layer).__name__ and variable == "kernel":
         variable = "depthwise_kernel"
     return f"{called}/{variable}:0"
@@ -116,8 +116,9 @@ def write(model, path):
 def python(code, *arguments, cwd, **environment):
     """Run code in a new process, without this project on its path unless asked; its standard output."""
     env = {**os.environ, "PYTHONPATH": "", **environment}
-    done = subprocess.run([sys.executable, "-c", code, *map(str, arguments)], cwd=cwd, env=env,
-                          capture_output=True, text=True, timeout=900)  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-c", code, *map(str, arguments)], cwd=cwd, env=env, capture_output=True, text=True, timeout=900
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 

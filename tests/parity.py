@@ -15,14 +15,27 @@ IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 # Our names and those of keras.applications for the same graphs.
 TWINS = {
-    "vgg16": "VGG16", "vgg19": "VGG19", "inception_v3": "InceptionV3", "resnet50": "ResNet50", "resnet101": "ResNet101",
-    "resnet152": "ResNet152", "resnet50v2": "ResNet50V2", "resnet101v2": "ResNet101V2", "resnet152v2": "ResNet152V2",
-    "densenet121": "DenseNet121", "densenet169": "DenseNet169", "densenet201": "DenseNet201", "xception": "Xception",
-    "mobilenet": "MobileNet", "mobilenet_v2": "MobileNetV2", "mobilenet_v3_small": "MobileNetV3Small",
-    "mobilenet_v3_large": "MobileNetV3Large", **{f"efficientnet_b{i}": f"EfficientNetB{i}" for i in range(8)},
+    "vgg16": "VGG16",
+    "vgg19": "VGG19",
+    "inception_v3": "InceptionV3",
+    "resnet50": "ResNet50",
+    "resnet101": "ResNet101",
+    "resnet152": "ResNet152",
+    "resnet50v2": "ResNet50V2",
+    "resnet101v2": "ResNet101V2",
+    "resnet152v2": "ResNet152V2",
+    "densenet121": "DenseNet121",
+    "densenet169": "DenseNet169",
+    "densenet201": "DenseNet201",
+    "xception": "Xception",
+    "mobilenet": "MobileNet",
+    "mobilenet_v2": "MobileNetV2",
+    "mobilenet_v3_small": "MobileNetV3Small",
+    "mobilenet_v3_large": "MobileNetV3Large",
+    **{f"efficientnet_b{i}": f"EfficientNetB{i}" for i in range(8)},
     **{f"efficientnet_v2_{s.lower()}": f"EfficientNetV2{s}" for s in ("B0", "B1", "B2", "B3", "S", "M", "L")},
     **{f"convnext_{s.lower()}": f"ConvNeXt{s}" for s in ("Tiny", "Small", "Base", "Large", "XLarge")},
-}  # fmt: skip
+}
 
 
 def close(found, expected):
@@ -36,6 +49,7 @@ def with_keras(name, module, function, tmp_path, sizes=(64, 75), spelling="keras
 
     `options` go to both builders, `ours` to our own.
     """
+
     def official(size):
         more = dict(weights=None, classes=CLASSES, classifier_activation=None, input_shape=(size, size, 3))
         return getattr(module, function)(**more, **options)
@@ -92,8 +106,7 @@ def randomize_torch(model, gain=1.0):
     return model.eval()
 
 
-def with_torch(name, theirs, tmp_path, sizes=(64, 75), statistics=IMAGENET, variant="torch", graph=None, gain=1.0,
-               **options):  # fmt: skip
+def with_torch(name, theirs, tmp_path, sizes=(64, 75), statistics=IMAGENET, variant="torch", graph=None, gain=1.0, **options):
     """Our builder `name` against a torch.nn.Module of CLASSES classes, through its state_dict; `options` go to ours.
 
     `variant` is what the file's names must tell us; `graph` is told instead where they cannot.

@@ -61,8 +61,12 @@ def run(folder: Path, epochs: int, *more, **options):
     """(model, history) of the whole run, resumed from the folder."""
     keras.utils.set_random_seed(0)
     model = network()
-    model.compile(LayerwiseRates(keras.optimizers.Adam(0.01), {"dense": 0.5}), "binary_crossentropy", metrics=["accuracy"],
-                  jit_compile=False)  # fmt: skip
+    model.compile(
+        LayerwiseRates(keras.optimizers.Adam(0.01), {"dense": 0.5}),
+        "binary_crossentropy",
+        metrics=["accuracy"],
+        jit_compile=False,
+    )
     state = TrainingState(
         folder / "state",
         [
@@ -75,9 +79,13 @@ def run(folder: Path, epochs: int, *more, **options):
     validation = Batches(0)
     history = model.fit(
         Batches(state.initial_epoch if state.initial_epoch < epochs else epochs),
-        epochs=epochs, verbose=0, shuffle=False, validation_data=(validation.x, validation.y),
-        initial_epoch=state.initial_epoch, callbacks=[*state.callbacks, *more],
-    )  # fmt: skip
+        epochs=epochs,
+        verbose=0,
+        shuffle=False,
+        validation_data=(validation.x, validation.y),
+        initial_epoch=state.initial_epoch,
+        callbacks=[*state.callbacks, *more],
+    )
     return model, history
 
 

@@ -18,8 +18,10 @@ QUICKSTART = re.search(r"## Quickstart\n(.*?)\n## ", (ROOT / "README.md").read_t
 @pytest.mark.slow
 @pytest.mark.parametrize("code", [c for c in re.findall(r"```python\n(.*?)```", QUICKSTART, re.S) if "load_model" not in c])
 def test_the_code(code, tmp_path):
-    checks = {"vgg16": "assert model.output_shape == (None, 10)",
-              "mobilenet_v2": "assert body.output_shape[1:] == head.input_shape[1:] and not model.get_layer('Conv1').trainable"}
+    checks = {
+        "vgg16": "assert model.output_shape == (None, 10)",
+        "mobilenet_v2": "assert body.output_shape[1:] == head.input_shape[1:] and not model.get_layer('Conv1').trainable",
+    }
     (check,) = [check for name, check in checks.items() if f"{name}(num_classes" in code]
     lines = re.findall(r"^(zoo\.stages.*?)\s+# (.*)$", code, re.M)
     shown = "".join(f"\nprint({line})" for line, _ in lines)
@@ -33,24 +35,27 @@ def test_the_code(code, tmp_path):
 def test_the_commands(tmp_path):
     """On two colours, with random weights in the official layout in place of those that a network would bring."""
     rng = np.random.default_rng(0)
-    for label, colour in (("red", (200, 30, 30)), ("blue", (30, 30, 200))):
+    for label, color in (("red", (200, 30, 30)), ("blue", (30, 30, 200))):
         (tmp_path / "photos" / label).mkdir(parents=True)
         for i in range(10):
             noise = rng.integers(-25, 26, (80, 60, 3))
-            Image.fromarray(np.uint8(colour + noise)).save(tmp_path / "photos" / label / f"{i}.jpg")
+            Image.fromarray(np.uint8(color + noise)).save(tmp_path / "photos" / label / f"{i}.jpg")
     (tmp_path / "more").mkdir()
     for name in ("new.jpg", "more/other.jpg"):
         Image.new("RGB", (50, 50), (200, 30, 30)).save(tmp_path / name)
-    write_legacy(randomize(applications.MobileNetV2(weights=None), gain=0.7),
-                 tmp_path / "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224.h5")  # fmt: skip
+    write_legacy(
+        randomize(applications.MobileNetV2(weights=None), gain=0.7),
+        tmp_path / "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224.h5",
+    )
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "ZOO_MIRROR": str(tmp_path), "ZOO_CACHE": str(tmp_path / "cache")}
     out = ""
     (commands,) = re.findall(r"```sh\n(.*?)```", QUICKSTART, re.S)
     for line in commands.splitlines():
         program, *arguments = shlex.split(line, comments=True)
         assert program == "zoo"
-        done = subprocess.run([sys.executable, "-m", "recipes", *arguments], cwd=tmp_path, env=environment,
-                              capture_output=True, text=True)  # fmt: skip
+        done = subprocess.run(
+            [sys.executable, "-m", "recipes", *arguments], cwd=tmp_path, env=environment, capture_output=True, text=True
+        )
         assert done.returncode == 0, done.stderr
         out += done.stdout
     assert (tmp_path / "runs" / "photos" / "report.html").exists() and "test accuracy" in out

@@ -47,7 +47,7 @@ class Field:
         return self.last - self.first + 1
 
     @property
-    def centre(self) -> float | None:
+    def center(self) -> float | None:
         """Of unit 0, in pixels; None where it sees the whole picture, or nothing."""
         return None if math.isinf(self.size) else (self.first + self.last) / 2
 
@@ -76,7 +76,7 @@ class LayerFacts:
     receptive_field: Fields | None  # None: it cannot be said, behind an operation that changes rows or columns unknown to us
 
 
-def analyse(model: keras.Model) -> list[LayerFacts]:
+def analyze(model: keras.Model) -> list[LayerFacts]:
     """The facts of every layer and operation, from input to outputs.
 
     With an open height or width (None), `padding="same"` is taken to divide evenly; only the centre depends on that.
@@ -107,7 +107,7 @@ def total(facts: Sequence[LayerFacts]) -> tuple[int, int | None]:
 
 def table(model: keras.Model) -> list[str]:
     """The facts as lines for the terminal, with their sum."""
-    facts = analyse(model)
+    facts = analyze(model)
     parameters, multiply_adds = total(facts)
     return align([*rows(facts), ("total", "", "", f"{parameters:,}", _count(multiply_adds), "", "", "")], "<<>>>>>>")
 
@@ -116,11 +116,16 @@ def rows(facts: Sequence[LayerFacts]) -> list[tuple[str, ...]]:
     """A header, and the cells of each layer."""
     header = ("layer", "kind", "output", "parameters", "multiply-adds", "sees", "stride", "centre")
     return [header] + [
-        (fact.name, fact.kind, " × ".join("?" if n is None else str(n) for n in fact.output_shape[1:]),
-         _count(fact.parameters), _count(fact.multiply_adds),
-         *(_axes(fact.receptive_field, text) for text in (_size, _stride, _centre)))
+        (
+            fact.name,
+            fact.kind,
+            " × ".join("?" if n is None else str(n) for n in fact.output_shape[1:]),
+            _count(fact.parameters),
+            _count(fact.multiply_adds),
+            *(_axes(fact.receptive_field, text) for text in (_size, _stride, _center)),
+        )
         for fact in facts
-    ]  # fmt: skip
+    ]
 
 
 def align(cells: Sequence[Sequence[str]], alignment: str) -> list[str]:
@@ -178,8 +183,12 @@ def _multiply_adds(node) -> int | None:
         query, value, key = (*shapes, shapes[1])[:3]  # the order of its arguments; the key is the value if not given
         heads, width = config["num_heads"], config["key_dim"]
         value_width = config["value_dim"] or width
-        projections = [query[1:] + (heads, width), key[1:] + (heads, width), value[1:] + (heads, value_width),
-                       output[1:] + (heads, value_width)]  # fmt: skip
+        projections = [
+            query[1:] + (heads, width),
+            key[1:] + (heads, width),
+            value[1:] + (heads, value_width),
+            output[1:] + (heads, value_width),
+        ]
         return _sum([*map(_product, projections), _attention(query[1], key[1], heads, width, value_width)])
     kernels = [getattr(operation, name, None) for name in KERNELS[False]] if isinstance(operation, layers.Layer) else []
     weights = sum(math.prod(kernel.shape) for kernel in kernels if kernel is not None and len(kernel.shape) > 1)
@@ -297,5 +306,5 @@ def _stride(axis: Field) -> str:
     return str(axis.stride or "")
 
 
-def _centre(axis: Field) -> str:
-    return "" if axis.centre is None else f"{axis.centre:g}"
+def _center(axis: Field) -> str:
+    return "" if axis.center is None else f"{axis.center:g}"

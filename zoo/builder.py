@@ -105,10 +105,18 @@ def build(
             outputs.append(classifier(branch, classes, 0, activation, name=f"aux{i}_{CLASSIFIER}"))
     model = keras.Model(inputs, outputs, name=name)
     model.origin = Origin(
-        name, variant, str(source.path) if source else None, trained_on.input_shape[0], trained_on.resize,
-        trained_on.interpolation, family.spare, torch_names, bgr=bool(mode and MODES[mode].bgr),
-        keras_names=family.keras_names, variants=tuple(family.preprocessing),
-    )  # fmt: skip
+        name,
+        variant,
+        str(source.path) if source else None,
+        trained_on.input_shape[0],
+        trained_on.resize,
+        trained_on.interpolation,
+        family.spare,
+        torch_names,
+        bgr=bool(mode and MODES[mode].bgr),
+        keras_names=family.keras_names,
+        variants=tuple(family.preprocessing),
+    )
     if source:
         loading.load(model, source.path, new_classes=num_classes is not None)
     if l2:

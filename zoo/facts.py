@@ -46,10 +46,15 @@ def read() -> tuple[Facts, ...]:
     """All that the file holds: for each model its variants, then what differs from them for its weights."""
     records = json.loads(FILE.read_text())
     return tuple(
-        Facts(**{**record, "input_shape": tuple(record["input_shape"]),
-                 "stages": tuple(Stage(*stage) for stage in record["stages"])})
+        Facts(
+            **{
+                **record,
+                "input_shape": tuple(record["input_shape"]),
+                "stages": tuple(Stage(*stage) for stage in record["stages"]),
+            }
+        )
         for record in records
-    )  # fmt: skip
+    )
 
 
 def of(entry) -> Facts | None:
@@ -63,10 +68,17 @@ def measure(model: str, variant: str | None = None, options: Mapping[str, object
     from zoo import stages as stages_of
 
     built = analysis.blueprint(MODELS[model], variant=variant, **(options or {}), **arguments)
-    layers = analysis.analyse(built)
+    layers = analysis.analyze(built)
     stages = tuple(_stage(layer) for layer in layers if layer.name in stages_of(built))
-    return Facts(model, built.origin.variant, dict(options or {}), built.input_shape[1:], built.outputs[0].shape[-1],
-                 *analysis.total(layers), stages)  # fmt: skip
+    return Facts(
+        model,
+        built.origin.variant,
+        dict(options or {}),
+        built.input_shape[1:],
+        built.outputs[0].shape[-1],
+        *analysis.total(layers),
+        stages,
+    )
 
 
 def _stage(layer) -> Stage:
@@ -87,8 +99,7 @@ def everything(model: str) -> Iterator[Facts]:
     for entry in catalog.entries(model):
         if key(entry) not in seen:
             seen.add(key(entry))
-            yield measure(model, entry.variant, entry.options, input_shape=entry.input_shape,
-                          num_classes=entry.num_classes)  # fmt: skip
+            yield measure(model, entry.variant, entry.options, input_shape=entry.input_shape, num_classes=entry.num_classes)
 
 
 def update(models: Iterable[str]) -> None:

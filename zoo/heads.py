@@ -28,7 +28,7 @@ START = 10.0  # of the scale: Gidaris & Komodakis' own
 
 def standardized(
     x: keras.KerasTensor, num_classes: int, rate: float, activation: str | None, units: int = 0
-) -> keras.KerasTensor:  # fmt: skip
+) -> keras.KerasTensor:
     """A dense layer on standardised features, behind one of so many rectified units, if any, and dropout, if any."""
     x = layers.Normalization(name=STANDARDIZE)(x)
     if units:
@@ -63,9 +63,13 @@ HEADS = MappingProxyType({"linear": classifier, "dropout": dropout, "hidden": hi
 
 
 def new_head(
-    model: keras.Model, num_classes: int, dropout: float = 0.0, activation: str | None = "softmax",
-    head: str | Head = "linear", pooling: str = "average",
-) -> keras.Model:  # fmt: skip
+    model: keras.Model,
+    num_classes: int,
+    dropout: float = 0.0,
+    activation: str | None = "softmax",
+    head: str | Head = "linear",
+    pooling: str = "average",
+) -> keras.Model:
     """A model that shares everything up to "pre_logits" and has a new, randomly initialised classifier.
 
     Args:

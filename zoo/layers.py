@@ -9,9 +9,12 @@ from keras import layers, ops
 # For a depthwise convolution, and for any other layer: its kernels, and where Keras saves their regularizers.
 KERNELS = {
     True: {"kernel": "depthwise_regularizer"},
-    False: {"kernel": "kernel_regularizer", "depthwise_kernel": "depthwise_regularizer",
-            "pointwise_kernel": "pointwise_regularizer"},
-}  # fmt: skip
+    False: {
+        "kernel": "kernel_regularizer",
+        "depthwise_kernel": "depthwise_regularizer",
+        "pointwise_kernel": "pointwise_regularizer",
+    },
+}
 
 
 def kernels(model: keras.Model) -> Iterator[tuple[layers.Layer, keras.Variable, str]]:

@@ -82,14 +82,6 @@ def regularize(model: keras.Model, l2: float, l1: float = 0.0) -> None:
         setattr(layer, attribute, variable.regularizer)
 
 
-
-
-
-
-
-
-
-
 def _stage_names(model: keras.Model) -> list[str]:
     return [layer.name for layer in model.layers if isinstance(layer, layers.Identity)]
 

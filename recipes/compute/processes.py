@@ -57,9 +57,12 @@ def _attempt(module: str, job: dict, folder: Path, report: Callable[[int, float]
     states, last = set(), {}
     with open(log, "wb") as errors:
         child = subprocess.Popen(
-            [sys.executable, "-m", module, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors,
+            [sys.executable, "-m", module, str(path)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
             start_new_session=True,  # Ctrl-C is for whoever waits for it
-        )  # fmt: skip
+        )
     try:
         for line in child.stdout:
             with contextlib.suppress(ValueError):  # of a line that a kill cut off

@@ -73,8 +73,6 @@ def quiet_import():
         os.close(screen)
 
 
-
-
 def _interrupt(number, frame):
     from zoo import progress
 

@@ -24,11 +24,11 @@ import numpy as np
 from PIL import Image, ImageEnhance, ImageOps
 
 from recipes.data.dataset import Dataset
-from recipes.data.images import centre
+from recipes.data.images import center
 
 SHIFT = 0.1  # standard deviation of AlexNet's colour shift, in those of the colours themselves
 AREA, ASPECT = (0.08, 1.0), (3 / 4, 4 / 3)  # of a random-resized crop, relative to the picture
-ERASED, GREY = 0.1, 127.5  # share of the pictures, and what fills the rectangle
+ERASED, GRAY = 0.1, 127.5  # share of the pictures, and what fills the rectangle
 MIXUP, CUTMIX = 0.2, 1.0  # both parameters of the beta distribution of the weights
 SMOOTHING = 0.1  # share of the label that is spread over all classes
 
@@ -40,9 +40,9 @@ def pipeline(name: str, data: Dataset, images: np.ndarray, mirror: bool) -> tupl
     crop = partial(random_crop, size=data.framing.size)
     flip: list[Step] = [random_mirror] if mirror else []
     steps: list[Step] = {
-        "none": lambda: [lambda pixels, _: centre(pixels, data.framing)],
+        "none": lambda: [lambda pixels, _: center(pixels, data.framing)],
         "crops": lambda: [crop, *flip],
-        "alexnet": lambda: [crop, *flip, colour_shift(data.pixels, images)],
+        "alexnet": lambda: [crop, *flip, color_shift(data.pixels, images)],
         "modern": lambda: [partial(random_resized_crop, size=data.framing.size), *flip, trivial_augment, random_erasing],
     }[name]()
 
@@ -67,13 +67,13 @@ def random_mirror(pixels: np.ndarray, generator: np.random.Generator) -> np.ndar
     return pixels
 
 
-def colour_shift(pixels, images: np.ndarray) -> Step:
+def color_shift(pixels, images: np.ndarray) -> Step:
     """A step that adds one colour to a whole picture, drawn as the colours of the training pictures vary, 0.1 as far.
 
     The paper multiplies the components by eigenvalues; its authors' code (cuda-convnet2, `color_stdevs`) by their square
     roots. Only these have the pixels' unit, and they are used.
     """
-    deviations, components = principal_colours(pixels, images)
+    deviations, components = principal_colors(pixels, images)
 
     def shift(batch: np.ndarray, generator: np.random.Generator) -> np.ndarray:
         drawn = generator.normal(0, SHIFT, (len(batch), len(deviations))) * deviations
@@ -82,7 +82,7 @@ def colour_shift(pixels, images: np.ndarray) -> Step:
     return shift
 
 
-def principal_colours(pixels, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def principal_colors(pixels, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Standard deviations `(channels,)` along the principal components, the columns of the second, of some pictures' colours.
 
     Of each picture a grid of about 64 × 64 pixels is looked at, and one picture at a time is in memory.
@@ -90,8 +90,8 @@ def principal_colours(pixels, images: np.ndarray) -> tuple[np.ndarray, np.ndarra
     every, channels = max(1, pixels.shape[1] // 64), pixels.shape[-1]
     count, total, products = 0, np.zeros(channels), np.zeros((channels, channels))
     for image in images:
-        colours = pixels[[image]][0, ::every, ::every].reshape(-1, channels).astype("float64")
-        count, total, products = count + len(colours), total + colours.sum(axis=0), products + colours.T @ colours
+        colors = pixels[[image]][0, ::every, ::every].reshape(-1, channels).astype("float64")
+        count, total, products = count + len(colors), total + colors.sum(axis=0), products + colors.T @ colors
     mean = total / count
     variances, components = np.linalg.eigh(products / count - np.outer(mean, mean))
     return np.sqrt(variances.clip(min=0)), components
@@ -128,9 +128,9 @@ def trivial_augment(pixels: np.ndarray, generator: np.random.Generator) -> np.nd
 
 def _each(pixels: np.ndarray, change: Callable[[Image.Image, int], Image.Image]) -> np.ndarray:
     """Change each picture by Pillow, which lets other threads work meanwhile."""
-    grey = pixels.shape[-1] == 1
-    changed = [np.asarray(change(Image.fromarray(p[..., 0] if grey else p), i)) for i, p in enumerate(pixels)]
-    return np.stack([p[..., None] if grey else p for p in changed])
+    gray = pixels.shape[-1] == 1
+    changed = [np.asarray(change(Image.fromarray(p[..., 0] if gray else p), i)) for i, p in enumerate(pixels)]
+    return np.stack([p[..., None] if gray else p for p in changed])
 
 
 def _affine(image: Image.Image, *matrix: float) -> Image.Image:
@@ -158,7 +158,7 @@ OPERATIONS: tuple[Callable[[Image.Image, float], Image.Image], ...] = (
 
 def random_erasing(pixels: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     """Keras' layer: some pictures lose a rectangle. A layer a batch, for its seed belongs to the batch."""
-    layer = keras.layers.RandomErasing((ERASED, ERASED), fill_value=GREY, seed=_seed(generator))
+    layer = keras.layers.RandomErasing((ERASED, ERASED), fill_value=GRAY, seed=_seed(generator))
     return keras.ops.convert_to_numpy(layer(pixels, training=True))
 
 

@@ -18,9 +18,16 @@ class Batches(keras.utils.PyDataset):
     """
 
     def __init__(
-        self, read, labels: np.ndarray, batch_size: int, seed: int, mix=None, threads: int = 0,
-        weights: np.ndarray | None = None, sampling: bool = False,
-    ):  # fmt: skip
+        self,
+        read,
+        labels: np.ndarray,
+        batch_size: int,
+        seed: int,
+        mix=None,
+        threads: int = 0,
+        weights: np.ndarray | None = None,
+        sampling: bool = False,
+    ):
         super().__init__()
         self._read, self.labels, self._batch_size, self._seed, self._mix = read, labels, batch_size, seed, mix
         self._weights, self._shares = (None, weights / weights.sum()) if sampling else (weights, None)

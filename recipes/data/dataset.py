@@ -24,6 +24,7 @@ SHARD = 256  # pictures decoded, and written, at a time
 SPLITS = ("train", "validation", "test")
 HELD_OUT = 0.25  # of the training pictures, where something is to be chosen among them
 
+
 @dataclass(frozen=True)
 class Dataset:
     """Pictures that can be used, one entry each in `paths`, `labels`, `splits`, `digests` and `pixels`."""
@@ -67,8 +68,15 @@ class Dataset:
     def training(self, splits: np.ndarray) -> "Dataset":
         """The training part alone, divided anew."""
         train = self.part("train")
-        return replace(self, labels=self.labels[train], digests=[self.digests[i] for i in train], splits=splits,
-                       paths=[self.paths[i] for i in train], pixels=self.pixels.take(train))  # fmt: skip
+        return replace(
+            self,
+            labels=self.labels[train],
+            digests=[self.digests[i] for i in train],
+            splits=splits,
+            paths=[self.paths[i] for i in train],
+            pixels=self.pixels.take(train),
+        )
+
 
 def strata(labels: np.ndarray) -> list[int]:
     """What a division keeps in proportion: the class; of a picture's labels the rarest, and for none of them -1."""
@@ -76,6 +84,7 @@ def strata(labels: np.ndarray) -> list[int]:
         return labels.tolist()
     rarity = np.where(labels > 0, labels.sum(axis=0), np.inf)
     return np.where(labels.any(axis=1), rarity.argmin(axis=1), -1).tolist()
+
 
 def prepare(folder: Listing, framing: Framing, validation: float, test: float, seed: int) -> Dataset:
     """Decode and divide what `sources.scan` found; unreadable pictures are left out, named and counted.
@@ -94,10 +103,21 @@ def prepare(folder: Listing, framing: Framing, validation: float, test: float, s
     findings = [*folder.findings, *split.duplicates(paths, labels, [file.split for file in files], keys)]
     findings += [f"{shown(p)}: {store.texts[key]}." for p, key in zip(paths, keys, strict=True) if store.texts.get(key)]
     undivided = Dataset(
-        folder.root, folder.classes, paths, _numbers(labels, folder.classes), np.array(divided), keys, store.rows(keys),
-        framing, left_out, findings, divided, fractions,
-    )  # fmt: skip
+        folder.root,
+        folder.classes,
+        paths,
+        _numbers(labels, folder.classes),
+        np.array(divided),
+        keys,
+        store.rows(keys),
+        framing,
+        left_out,
+        findings,
+        divided,
+        fractions,
+    )
     return undivided.divided(seed)
+
 
 def _numbers(labels: list[str] | list[tuple[str, ...]], classes: Sequence[str]) -> np.ndarray:
     """Class numbers `(images,)`; `(images, classes)`, 0 and 1, where a picture has any number of labels."""
@@ -108,6 +128,7 @@ def _numbers(labels: list[str] | list[tuple[str, ...]], classes: Sequence[str]) 
     for row, names in zip(matrix, labels, strict=True):
         row[[number[name] for name in names]] = 1
     return matrix
+
 
 def training_files(folder: Listing, validation: float, test: float, seed: int) -> list[File]:
     """The files that `prepare` would train on, if all are whole; none is decoded."""
@@ -126,11 +147,13 @@ def training_files(folder: Listing, validation: float, test: float, seed: int) -
     splits = split.assign([file.label for file in files], digests, divided, fractions, seed)
     return [file for file, part in zip(files, splits, strict=True) if part == "train"]
 
+
 def in_threads(function, items: Sequence) -> Iterator:
     """`map` in two threads a core. Pillow's warnings about odd metadata, which become findings, stay off the screen."""
     with warnings.catch_warnings(), ThreadPoolExecutor(2 * (os.cpu_count() or 1)) as pool:
         warnings.simplefilter("ignore")
         yield from pool.map(function, items)
+
 
 def _decode_all(folder: Listing, framing: Framing):
     """({file: digest}, [(file, reason)], store of pixels), decoding only what no earlier run has decoded."""
@@ -164,6 +187,7 @@ def _decode_all(folder: Listing, framing: Framing):
                 store.add(list(new), np.stack(pixels), ["; ".join(note) for note in notes])
     return digests, problems, store
 
+
 def _missing_parts(given: list[str], validation: float, test: float) -> tuple[list[str], dict[str, float]]:
     """What is still to be divided ("" in the list) and into which parts.
 
@@ -178,6 +202,7 @@ def _missing_parts(given: list[str], validation: float, test: float) -> tuple[li
     fractions = {name: share for name, share in fractions.items() if share}
     return ["" if part in ("", "train") and fractions else part or "train" for part in given], fractions
 
+
 def _check_counts(folder: Listing, files: list[File], keys: list[str], divided: list[str], fractions) -> None:
     pictures: dict[str, set[str]] = {label: set() for label in folder.classes}
     for file, key, part in zip(files, keys, divided, strict=True):
@@ -187,6 +212,7 @@ def _check_counts(folder: Listing, files: list[File], keys: list[str], divided: 
     split.check_counts({label: len(keys) for label, keys in pictures.items()}, split.minimum(fractions), folder.root)
     if not files:
         raise UserError(f"{shown(folder.root)} holds no readable picture.")
+
 
 def _warn(root: Path, left_out: list[tuple[str, str]]) -> None:
     for path, reason in left_out[:20]:

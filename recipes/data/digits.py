@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-pass
 from recipes.errors import UserError
 from zoo.files import replace
 

@@ -92,7 +92,7 @@ def decode(data: bytes, framing: Framing) -> tuple[np.ndarray, list[str]]:
             notes = _frames(image)
             image.load()
             notes += _turn_upright(image)
-            picture, more = _colour(image, framing.channels)
+            picture, more = _color(image, framing.channels)
     except (ImageError, MemoryError):
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -108,7 +108,7 @@ def decode(data: bytes, framing: Framing) -> tuple[np.ndarray, list[str]]:
     return pixels, notes + more + much_more
 
 
-def centre(pixels: np.ndarray, framing: Framing) -> np.ndarray:
+def center(pixels: np.ndarray, framing: Framing) -> np.ndarray:
     """The central (..., size, size, channels) of (..., resize, resize, channels). Raises ValueError."""
     expected = (framing.resize, framing.resize, framing.channels)
     if pixels.shape[-3:] != expected:
@@ -145,7 +145,7 @@ def _turn_upright(image: Image.Image) -> list[str]:
     return []
 
 
-def _colour(image: Image.Image, channels: int) -> tuple[Image.Image, list[str]]:
+def _color(image: Image.Image, channels: int) -> tuple[Image.Image, list[str]]:
     """The loaded picture in mode L or RGB, and notes."""
     notes = []
     if image.mode.startswith("I") or image.mode == "F":

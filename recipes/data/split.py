@@ -68,8 +68,7 @@ def _wanted(fractions: Mapping[str, float]) -> list[str]:
     shares = list(fractions.values())
     if not (set(fractions) <= set(HELD_OUT) and all(share >= 0 for share in shares) and sum(shares) < 1):
         raise ValueError(
-            "fractions takes shares of 'validation' and 'test', not below 0 and together below 1; "
-            f"found {dict(fractions)}."
+            f"fractions takes shares of 'validation' and 'test', not below 0 and together below 1; found {dict(fractions)}."
         )
     return [split for split in HELD_OUT if fractions.get(split, 0) > 0]
 
@@ -91,26 +90,22 @@ def check_counts(counts: Mapping[str, int], needed: int, root: object) -> None:
         )
 
 
-def duplicates(
-    paths: Sequence[str], labels: Sequence[str], splits: Sequence[str], digests: Sequence[str]
-) -> list[str]:
+def duplicates(paths: Sequence[str], labels: Sequence[str], splits: Sequence[str], digests: Sequence[str]) -> list[str]:
     """Findings on equal pictures; `splits` are those that the folder gave, "" for none."""
     copies: dict[str, list[int]] = {}
     for index, digest in enumerate(digests):
         copies.setdefault(digest, []).append(index)
     groups = [group for group in copies.values() if len(group) > 1]
     within = sum(len(group) - len({(labels[i], splits[i]) for i in group}) for group in groups)
-    labelled_twice = [pair for group in groups if (pair := _differing(group, labels))]
+    labeled_twice = [pair for group in groups if (pair := _differing(group, labels))]
     leaking = [pair for group in groups if (pair := _differing([i for i in group if splits[i]], splits))]
     findings = []
     if within:
         findings.append(f"Exact copies of another file of their class: {within}.")
-    if labelled_twice:
-        findings.append(f"Pictures that carry two labels: {_pairs(labelled_twice, paths)}.")
+    if labeled_twice:
+        findings.append(f"Pictures that carry two labels: {_pairs(labeled_twice, paths)}.")
     if leaking:
-        findings.append(
-            f"Pictures that lie in two splits, so that results on them say nothing: {_pairs(leaking, paths)}."
-        )
+        findings.append(f"Pictures that lie in two splits, so that results on them say nothing: {_pairs(leaking, paths)}.")
     return findings
 
 

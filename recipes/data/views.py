@@ -4,7 +4,7 @@ import numpy as np
 from PIL import Image
 
 from recipes.data.dataset import Dataset
-from recipes.data.images import Framing, centre
+from recipes.data.images import Framing, center
 
 # What a head is shown of a training picture: the part that evaluation sees and the whole, each as it is and mirrored.
 # Chosen by cross-validation inside hymenoptera's train/ (docs/decisions.md); evaluation sees "centre" alone.
@@ -37,5 +37,5 @@ def crop(data: Dataset, index: int, view: str) -> np.ndarray:
         y, x = ((data.framing.resize - size) * share for share in CORNERS[place])
         pixels = pixels[y : y + size, x : x + size]
     else:
-        pixels = centre(pixels, data.framing)
+        pixels = center(pixels, data.framing)
     return pixels[:, ::-1] if view.endswith("mirrored") else pixels

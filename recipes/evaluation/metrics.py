@@ -33,10 +33,6 @@ def measures(counts: Sequence[int], many_labels: bool) -> tuple[dict[str, str], 
     )
 
 
-
-
-
-
 def tempered(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
     """Each picture's log-loss, at the temperature that makes their mean least (Guo et al. 2017, arXiv:1706.04599, section 4.2).
 
@@ -53,8 +49,6 @@ def tempered(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
         return -scaled[np.arange(len(labels)), labels]
 
     return losses(minimize_scalar(lambda t: losses(t).mean(), bounds=(-3, 3), method="bounded").x)
-
-
 
 
 def metrics(labels: np.ndarray, probabilities: np.ndarray, classes: Sequence[str]) -> dict:
@@ -109,21 +103,24 @@ def _per_class(right: np.ndarray, actual: np.ndarray, predicted: np.ndarray, cla
     for name, *counts in zip(classes, right.tolist(), actual.tolist(), predicted.tolist(), strict=True):
         found, of_class, taken = counts
         union = of_class + taken - found
-        rows.append({
-            "name": name, "images": of_class,
-            "precision": _ratio(found, taken), "precision_interval": list(wilson(found, taken)) if taken else None,
-            "recall": _ratio(found, of_class), "recall_interval": list(wilson(found, of_class)) if of_class else None,
-            "f1": _ratio(2 * found, of_class + taken),
-            "f1_interval": [2 * share / (1 + share) for share in wilson(found, union)] if union else None,
-        })  # fmt: skip
+        rows.append(
+            {
+                "name": name,
+                "images": of_class,
+                "precision": _ratio(found, taken),
+                "precision_interval": list(wilson(found, taken)) if taken else None,
+                "recall": _ratio(found, of_class),
+                "recall_interval": list(wilson(found, of_class)) if of_class else None,
+                "f1": _ratio(2 * found, of_class + taken),
+                "f1_interval": [2 * share / (1 + share) for share in wilson(found, union)] if union else None,
+            }
+        )
     return rows
 
 
 def _macro_f1(labels: np.ndarray, predictions: np.ndarray, classes: int) -> float:
     """The mean of F1 over the classes that there are or that were predicted."""
-    right, actual, predicted = (
-        np.bincount(i, minlength=classes) for i in (labels[labels == predictions], labels, predictions)
-    )
+    right, actual, predicted = (np.bincount(i, minlength=classes) for i in (labels[labels == predictions], labels, predictions))
     there = actual + predicted > 0
     return float((2 * right[there] / (actual + predicted)[there]).mean())
 

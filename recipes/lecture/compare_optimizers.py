@@ -52,7 +52,7 @@ from callbacks.optimizers import OPTIMIZERS, RATES
 from recipes.console import say
 from recipes.data.batches import Batches
 from recipes.data.dataset import Dataset
-from recipes.lecture.comparison import Trials, bands, centre_crops, pictures, plus_minus, verdict
+from recipes.lecture.comparison import Trials, bands, center_crops, pictures, plus_minus, verdict
 from recipes.runs.journal import Experiment
 from recipes.settings.finetune import Recipe
 from recipes.settings.lecture import CompareOptimizers
@@ -93,8 +93,8 @@ def _trials(recipe: Recipe, classes: int, optimizer: str) -> Trials:
 def _work(trials, settings: CompareOptimizers, data: Dataset, rate: float, seed: int, epochs: int, last: bool = False) -> dict:
     """One run. `last`: validation after the last epoch only."""
     train, held_out = data.part("train"), data.part("validation")
-    batches = Batches(centre_crops(data, train), data.labels[train], settings.batch_size, seed)
-    validation = Batches(centre_crops(data, held_out), data.labels[held_out], 256, seed)
+    batches = Batches(center_crops(data, train), data.labels[train], settings.batch_size, seed)
+    validation = Batches(center_crops(data, held_out), data.labels[held_out], 256, seed)
     trials, start = trials(), time.monotonic()
     history = trials.train(batches, seed, rate, epochs, validation_data=validation, validation_freq=epochs if last else 1)
     names = {"loss": "loss", "validation_loss": "val_log_loss", "validation_accuracy": "val_accuracy"}
@@ -131,12 +131,15 @@ def _report(experiment: Experiment, settings: CompareOptimizers, found: dict[str
         return [result[key][-1] for result in found[name]]
 
     rows = [
-        {"optimizer": name, "rate": results[0]["rate"],
-         **plus_minus("validation loss", last(name, "validation_loss")),
-         **plus_minus("validation accuracy", last(name, "validation_accuracy")),
-         "seconds": min(result["training_seconds"] for result in results)}  # the run least disturbed by other programs
+        {
+            "optimizer": name,
+            "rate": results[0]["rate"],
+            **plus_minus("validation loss", last(name, "validation_loss")),
+            **plus_minus("validation accuracy", last(name, "validation_accuracy")),
+            "seconds": min(result["training_seconds"] for result in results),
+        }  # the run least disturbed by other programs
         for name, results in found.items()
-    ]  # fmt: skip
+    ]
     panels = {
         title: {name: np.array([result[key] for result in results], float) for name, results in found.items()}
         for title, key in (("training loss", "loss"), ("validation accuracy", "validation_accuracy"))

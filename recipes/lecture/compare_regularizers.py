@@ -53,9 +53,9 @@ from recipes.console import say
 from recipes.data import augment
 from recipes.data.batches import Batches
 from recipes.data.dataset import Dataset
-from recipes.data.images import centre
+from recipes.data.images import center
 from recipes.errors import UserError, shown
-from recipes.lecture.comparison import Trials, bands, centre_crops, pictures, plus_minus, stratified, verdict
+from recipes.lecture.comparison import Trials, bands, center_crops, pictures, plus_minus, stratified, verdict
 from recipes.runs.journal import Experiment
 from recipes.settings.finetune import Recipe
 from recipes.settings.lecture import CompareRegularizers
@@ -69,8 +69,11 @@ STRENGTHS = {
     "augmentation": (1, 2, 3, 4),
 }
 METHODS = {
-    "none": (), **{name: (name,) for name in STRENGTHS}, "L2 + dropout": ("L2", "dropout"), "all": tuple(STRENGTHS),
-}  # fmt: skip
+    "none": (),
+    **{name: (name,) for name in STRENGTHS},
+    "L2 + dropout": ("L2", "dropout"),
+    "all": tuple(STRENGTHS),
+}
 
 
 def run(settings: CompareRegularizers) -> None:
@@ -94,8 +97,10 @@ def run(settings: CompareRegularizers) -> None:
         values = ", ".join(f"{name} {value:g}" for name, value in strengths.items())
         return experiment.once(
             f"{method}: {values or '-'}; {size} images, seed {seed}, {part}",
-            lambda: _work(settings, data, trials, strengths, size, seed, part), but=("sizes", "seeds"), largest=largest,
-        )  # fmt: skip
+            lambda: _work(settings, data, trials, strengths, size, seed, part),
+            but=("sizes", "seeds"),
+            largest=largest,
+        )
 
     work = sum(map(len, STRENGTHS.values())) + len(METHODS) * len(settings.sizes) * settings.seeds
     with Progress("training", work, "runs") as progress:
@@ -134,9 +139,12 @@ def _work(
     epochs = max(1, round(settings.epochs * math.sqrt(100 / size)))
     options = {}
     if interval := strengths.get("early stopping"):
-        validation = Batches(centre_crops(data, held_out), data.labels[held_out], 256, seed)
-        options = dict(validation_data=validation, validation_freq=interval,
-                       callbacks=[IntervalEarlyStopping(interval, "val_log_loss", verbose=False)])  # fmt: skip
+        validation = Batches(center_crops(data, held_out), data.labels[held_out], 256, seed)
+        options = dict(
+            validation_data=validation,
+            validation_freq=interval,
+            callbacks=[IntervalEarlyStopping(interval, "val_log_loss", verbose=False)],
+        )
     read = shifted(data, train, strengths.get("augmentation", 0))
     batches = Batches(read, data.labels[train], settings.batch_size, seed)
     history = trial.train(batches, seed, RATES[settings.optimizer], epochs, **options)
@@ -146,8 +154,9 @@ def _work(
 
 def shifted(data: Dataset, images: np.ndarray, most: int):
     """A reader of pictures moved by up to `most` pixels in both directions; the border is drawn out."""
+
     def read(samples: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-        pixels = centre(data.pixels[images[samples]], data.framing)
+        pixels = center(data.pixels[images[samples]], data.framing)
         pixels = np.pad(pixels, ((0, 0), (most, most), (most, most), (0, 0)), mode="edge")
         return augment.random_crop(pixels, generator, data.framing.size)
 
@@ -164,21 +173,29 @@ def _report(experiment: Experiment, settings: CompareRegularizers, chosen: dict,
 
     rows = [
         {"images": size, "regularizer": method, "epochs": float(np.mean(values(method, size, "epochs")))}
-        | {k: v for what in ("accuracy", "accuracy gap", "loss", "loss gap") for k, v in plus_minus(
-            what, values(method, size, what)).items()}
-        for size in settings.sizes for method in METHODS
-    ]  # fmt: skip
+        | {
+            k: v
+            for what in ("accuracy", "accuracy gap", "loss", "loss gap")
+            for k, v in plus_minus(what, values(method, size, what)).items()
+        }
+        for size in settings.sizes
+        for method in METHODS
+    ]
     sizes = sorted(settings.sizes)
     panels = {
         title: {m: np.transpose([values(m, size, what) for size in sizes]) for m in METHODS}
-        for title, what in (("training minus test accuracy", "accuracy gap"), ("test minus training loss", "loss gap"),
-                            ("test accuracy", "accuracy"))
-    }  # fmt: skip
+        for title, what in (
+            ("training minus test accuracy", "accuracy gap"),
+            ("test minus training loss", "loss gap"),
+            ("test accuracy", "accuracy"),
+        )
+    }
     experiment.save_figure("gap", bands(sizes, "training images", panels, "log"))
     answers = [
         f"{size:,} images: " + verdict({m: values(m, size, what) for m in METHODS}, f"test {what}", best)
-        for size in sizes for what, best in (("accuracy", max), ("loss", min))
-    ]  # fmt: skip
+        for size in sizes
+        for what, best in (("accuracy", max), ("loss", min))
+    ]
     experiment.finish(rows, chosen=chosen, answers=answers)
     say("\nStrengths: " + ", ".join(f"{name} {value:g}" for name, value in chosen.items()))
     say("\n".join(answers))

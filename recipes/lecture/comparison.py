@@ -13,7 +13,7 @@ from callbacks.state import snapshot
 from recipes.data import augment
 from recipes.data.batches import Batches
 from recipes.data.dataset import Dataset, prepare
-from recipes.data.images import Framing, centre
+from recipes.data.images import Framing, center
 from recipes.data.sources.folder import scan_folder
 from recipes.data.sources.listing import Listing
 from recipes.errors import UserError
@@ -64,7 +64,7 @@ def stratified(labels: Sequence, generator: np.random.Generator) -> np.ndarray:
     return np.argsort(place, kind="stable")
 
 
-def centre_crops(data: Dataset, images: np.ndarray):
+def center_crops(data: Dataset, images: np.ndarray):
     """A reader of pictures as evaluation sees them."""
     return augment.pipeline("none", data, images, mirror=False)[0]
 
@@ -82,9 +82,11 @@ class Trials:
         self._build, self.model = build, build(**change)
         self._optimizer = get_optimizer(optimizer, 1.0)
         self.model.compile(
-            self._optimizer, keras.losses.SparseCategoricalCrossentropy(), jit_compile=False,
+            self._optimizer,
+            keras.losses.SparseCategoricalCrossentropy(),
+            jit_compile=False,
             metrics=["accuracy", keras.metrics.SparseCategoricalCrossentropy(name="log_loss")],  # the loss without penalties
-        )  # fmt: skip
+        )
         self._optimizer.build(self.model.trainable_variables)
         self._slots = [snapshot(variable) for variable in self._optimizer.variables]
         shape = self.model.input_shape[1:]
@@ -109,7 +111,7 @@ class Trials:
         """Loss without penalties, and accuracy."""
         chunks = [images[start : start + 256] for start in range(0, len(images), 256)]
         # Called, not `predict`: that would be traced for every one of many models, of which TensorFlow warns.
-        guesses = [keras.ops.convert_to_numpy(self.model(centre(data.pixels[c], data.framing))) for c in chunks]
+        guesses = [keras.ops.convert_to_numpy(self.model(center(data.pixels[c], data.framing))) for c in chunks]
         found = metrics(data.labels[images], np.concatenate(guesses), data.classes)
         return {"loss": found["loss"], "accuracy": found["accuracy"]}
 

@@ -42,10 +42,13 @@ def _affine(count: int, distortion: Distortion, generator: np.random.Generator) 
     angle, shear = np.deg2rad(draw(distortion.rotation)), draw(distortion.shear)
     down, across = np.exp(draw(distortion.scale)), np.exp(draw(distortion.scale))
     sine, cosine = np.sin(angle), np.cos(angle)
-    return np.array([
-        [cosine * down - sine * shear * down, -sine * across, draw(distortion.shift)],
-        [sine * down + cosine * shear * down, cosine * across, draw(distortion.shift)],
-    ], "float32").transpose(2, 0, 1)  # fmt: skip
+    return np.array(
+        [
+            [cosine * down - sine * shear * down, -sine * across, draw(distortion.shift)],
+            [sine * down + cosine * shear * down, cosine * across, draw(distortion.shift)],
+        ],
+        "float32",
+    ).transpose(2, 0, 1)
 
 
 def _field(count: int, size: int, distortion: Distortion, generator: np.random.Generator) -> np.ndarray:

@@ -61,7 +61,7 @@ def run(settings: InspectKernels) -> Path:
     for stage, layer, kernel in widest(model):
         experiment.save_figure(f"kernels_{stage}", draw_kernels(f"{model.name}, {stage}: {layer.name}", kernel))
     maps = feature_maps(model, pixels)
-    rows = [_row(fact, maps[fact.name]) for fact in analysis.analyse(model) if fact.name in maps]
+    rows = [_row(fact, maps[fact.name]) for fact in analysis.analyze(model) if fact.name in maps]
     experiment.save_figure("features", draw_features(model.name, pixels, maps, rows))
     experiment.save_figure("stride_and_padding", draw_settings(model, pixels))
     experiment.finish(rows)
@@ -116,10 +116,13 @@ def _row(fact: analysis.LayerFacts, maps: np.ndarray) -> dict:
     height, width, channels = maps.shape
     field = fact.receptive_field[0] if fact.receptive_field else None
     return {
-        "stage": fact.name, "stride": field.stride if field else None, "channels": channels, "places": f"{height} × {width}",
+        "stage": fact.name,
+        "stride": field.stride if field else None,
+        "channels": channels,
+        "places": f"{height} × {width}",
         "sees": "all" if field is None or math.isinf(field.size) else int(field.size),
         "most active": " ".join(map(str, most_active(maps))),
-    }  # fmt: skip
+    }
 
 
 # ---------------------------------------------------------------------------------------------- drawings
@@ -171,8 +174,14 @@ def draw_features(model: str, pixels: np.ndarray, maps: dict[str, np.ndarray], r
     plots = [[figure.add_subplot(grid[i, j]) for j in range(2, CHANNELS + 3)] for i in range(len(maps))]
     for line, (name, values), row in zip(plots, maps.items(), rows, strict=True):
         stride = f"stride {row['stride']}\n" if row["stride"] else ""
-        line[0].text(0.5, 0.5, f"{name}\n{row['places']}\n{stride}{row['channels']} channels\nsees {row['sees']}",
-                     ha="center", va="center", fontsize=9)  # fmt: skip
+        line[0].text(
+            0.5,
+            0.5,
+            f"{name}\n{row['places']}\n{stride}{row['channels']} channels\nsees {row['sees']}",
+            ha="center",
+            va="center",
+            fontsize=9,
+        )
         for plot, channel in zip(line[1:], most_active(values), strict=False):
             low, high = np.percentile(values[..., channel], (1, 99))  # one bright place does not hide the others
             plot.imshow(values[..., channel], cmap="viridis", vmin=low, vmax=max(high, low + 1e-9))

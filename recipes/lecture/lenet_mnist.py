@@ -68,9 +68,14 @@ class Form:
 FORMS = {
     "1998": Form(0.0095, epochs=15, modern=False),  # tanh and average pooling: the weights in zoo/pretrained
     "plain": Form(0.0095, epochs=15, dropout=0.3, weight_decay=0.05, smoothing=0.1),
-    "distorted": Form(0.008, epochs=25, weight_decay=0.05, smoothing=0.1,
-                      distortion=Distortion(rotation=8, scale=0.08, shear=0.08, shift=1, elastic=0.8)),
-}  # fmt: skip
+    "distorted": Form(
+        0.008,
+        epochs=25,
+        weight_decay=0.05,
+        smoothing=0.1,
+        distortion=Distortion(rotation=8, scale=0.08, shear=0.08, shift=1, elastic=0.8),
+    ),
+}
 
 
 def run(settings: LenetMnist) -> Path:
@@ -85,8 +90,10 @@ def run(settings: LenetMnist) -> Path:
         raise UserError(f"{settings.data} must hold train/ and test/ with ten classes each, as MNIST does.")
     # The paper's frame: a border of 2 lets the strokes at the edge lie in the centre of a 5 × 5 kernel.
     pixels = np.pad(data.pixels[:], ((0, 0), (2, 2), (2, 2), (0, 0)))
-    results = {name: [_once(experiment, settings, name, seed, data, pixels) for seed in range(settings.seeds)]
-               for name in settings.forms}  # fmt: skip
+    results = {
+        name: [_once(experiment, settings, name, seed, data, pixels) for seed in range(settings.seeds)]
+        for name in settings.forms
+    }
     experiment.save_figure("errors", _figure(results))
     experiment.finish([_row(name, found) for name, found in results.items()], seeds=results)
     return settings.output
@@ -95,9 +102,11 @@ def run(settings: LenetMnist) -> Path:
 def _once(experiment: Experiment, settings: LenetMnist, name: str, seed: int, data: Dataset, pixels: np.ndarray) -> dict:
     """A form trained with one seed; its weights become a file."""
     return experiment.once(
-        f"{name}, seed {seed}", lambda: _train(settings, name, seed, data, pixels),
-        but=("forms", "seeds"), form=asdict(FORMS[name]),
-    )  # fmt: skip
+        f"{name}, seed {seed}",
+        lambda: _train(settings, name, seed, data, pixels),
+        but=("forms", "seeds"),
+        form=asdict(FORMS[name]),
+    )
 
 
 def _train(settings: LenetMnist, name: str, seed: int, data: Dataset, pixels: np.ndarray) -> dict:
@@ -152,10 +161,15 @@ def _banded(layer: keras.layers.Layer) -> keras.layers.Layer:
 def _row(name: str, found: list[dict]) -> dict:
     errors, seconds = [round(100 * result["error"], 4) for result in found], [result["seconds"] for result in found]
     return {
-        "form": name, "seeds": len(found), f"median {found[0]['part']} error %": float(np.median(errors)),
-        "lowest": min(errors), "highest": max(errors), "LeCun et al. 1998": 100 * FORMS[name].paper,
-        "minutes a seed": float(np.median(seconds)) / 60, "longest": max(seconds) / 60,
-    }  # fmt: skip
+        "form": name,
+        "seeds": len(found),
+        f"median {found[0]['part']} error %": float(np.median(errors)),
+        "lowest": min(errors),
+        "highest": max(errors),
+        "LeCun et al. 1998": 100 * FORMS[name].paper,
+        "minutes a seed": float(np.median(seconds)) / 60,
+        "longest": max(seconds) / 60,
+    }
 
 
 def _figure(results: dict[str, list[dict]]):
@@ -181,6 +195,7 @@ def _save(model: keras.Model, path: Path) -> None:
 
     tensors = {
         f"{layer.name}/{variable.name}": keras.ops.convert_to_numpy(variable)
-        for layer in model.layers for variable in layer.weights
-    }  # fmt: skip
+        for layer in model.layers
+        for variable in layer.weights
+    }
     replace(path, lambda new: save_file(tensors, new))

@@ -38,11 +38,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 import zoo
-
-pass
 from recipes.console import say, table
 from recipes.data.digits import digit_picture
-from recipes.data.images import ImageError, centre, decode, read_bytes
+from recipes.data.images import ImageError, center, decode, read_bytes
 from recipes.errors import UserError, shown
 from recipes.runs.journal import Experiment
 from recipes.settings.lecture import ReceptiveFields
@@ -57,7 +55,7 @@ KERNEL = np.array([[-1, 1, 2], [1, 1, 0], [-1, -2, 0]])
 SETTINGS = [(0, 1), (0, 2), (1, 1), (1, 2)]  # padding, stride
 STACKS = ((5,), (3, 3), (7,), (3, 3, 3))  # kernels in a row
 BATCH = 8
-COLOURS = ("#e69f00", "#56b4e9", "#009e73", "#d55e00", "#cc79a7", "#0072b2")  # Okabe & Ito: told apart by everyone
+COLORS = ("#e69f00", "#56b4e9", "#009e73", "#d55e00", "#cc79a7", "#0072b2")  # Okabe & Ito: told apart by everyone
 
 
 def run(settings: ReceptiveFields) -> Path:
@@ -135,8 +133,10 @@ def counts() -> list[dict]:
         "dense, from 200 × 200 × 3 to as many": [numbers, layers.Dense(200 * 200 * 3, use_bias=False)],
     }
     models = {name: analysis.blueprint(keras.Sequential, layers=parts) for name, parts in built.items()}
-    return [{"layer": name, "output": _times(model.output_shape[1:]), "weights": model.count_params()}
-            for name, model in models.items()]  # fmt: skip
+    return [
+        {"layer": name, "output": _times(model.output_shape[1:]), "weights": model.count_params()}
+        for name, model in models.items()
+    ]
 
 
 def stacks() -> list[dict]:
@@ -146,10 +146,16 @@ def stacks() -> list[dict]:
         x = inputs = keras.Input((None, None, 1))  # one channel: the number of weights is that of C²
         for kernel in stack:
             x = layers.Conv2D(1, kernel, padding="same", use_bias=False)(x)
-        facts = analysis.analyse(keras.Model(inputs, x))
+        facts = analysis.analyze(keras.Model(inputs, x))
         seen, weights = facts[-1].receptive_field[0].size, analysis.total(facts)[0]
-        rows.append({"kernels": ", ".join(f"{k} × {k}" for k in stack), "sees": _times((seen, seen)),
-                     "weights / C²": weights, "fewer than one kernel": f"{1 - weights / seen**2:.0%}"})  # fmt: skip
+        rows.append(
+            {
+                "kernels": ", ".join(f"{k} × {k}" for k in stack),
+                "sees": _times((seen, seen)),
+                "weights / C²": weights,
+                "fewer than one kernel": f"{1 - weights / seen**2:.0%}",
+            }
+        )
     return rows
 
 
@@ -157,7 +163,7 @@ def stacks() -> list[dict]:
 def limited(model: keras.Model) -> list[analysis.LayerFacts]:
     """The stages whose units see a part of the picture: those before global pooling, attention, squeeze and excitation."""
     names = backbone(zoo.stages(model))
-    facts = [fact for fact in analysis.analyse(model) if fact.name in names and fact.receptive_field]
+    facts = [fact for fact in analysis.analyze(model) if fact.name in names and fact.receptive_field]
     return [fact for fact in facts if all(math.isfinite(axis.size) for axis in fact.receptive_field)]
 
 
@@ -182,8 +188,9 @@ def measure(model: keras.Model) -> dict[str, dict]:
             for name, maps in zip(moved, keras.tree.flatten(body.predict_on_batch(part)), strict=True):
                 moved[name] += list(np.asarray(maps, "float64").sum(axis=-1))
             progress.advance(len(part))
-    return {fact.name: _measured(fact, places, np.abs(np.array(moved[fact.name][:-1]) - moved[fact.name][-1]))
-            for fact in facts}  # fmt: skip
+    return {
+        fact.name: _measured(fact, places, np.abs(np.array(moved[fact.name][:-1]) - moved[fact.name][-1])) for fact in facts
+    }
 
 
 def make_positive(model: keras.Model) -> None:
@@ -204,16 +211,19 @@ def _measured(fact: analysis.LayerFacts, places: np.ndarray, moved: np.ndarray) 
         seen, value = offset[amount > 0], amount[amount > 0]
         distances, index = np.unique(seen, return_inverse=True)
         influence = np.bincount(index, value) / np.bincount(index)
-        order = np.argsort(np.abs(distances - axis.centre), kind="stable")
+        order = np.argsort(np.abs(distances - axis.center), kind="stable")
         most = 1 + int(np.searchsorted(np.cumsum(influence[order]), 0.95 * influence.sum()))
-        found.append((axis, _extent(possible), _extent(seen), most, distances - axis.centre, influence / influence.max()))
+        found.append((axis, _extent(possible), _extent(seen), most, distances - axis.center, influence / influence.max()))
     known, possible, measured, most, distance, influence = zip(*found, strict=True)
     return {
-        "output": _times(fact.output_shape[1:]), "stride": known[0].stride,
-        "sees": _once(int(axis.size) for axis in known), "of it in the picture": _once(possible),
-        "measured": _once(measured), "95 % of the influence": _once(most),
+        "output": _times(fact.output_shape[1:]),
+        "stride": known[0].stride,
+        "sees": _once(int(axis.size) for axis in known),
+        "of it in the picture": _once(possible),
+        "measured": _once(measured),
+        "95 % of the influence": _once(most),
         "influence": [distance[0].tolist(), influence[0].tolist()],
-    }  # fmt: skip
+    }
 
 
 def _extent(offsets: np.ndarray) -> int:
@@ -229,7 +239,7 @@ def picture(model: keras.Model, path: Path | None = None) -> np.ndarray:
     """
     frame = framing(model)
     try:
-        return centre(decode(_example(frame.channels) if path is None else read_bytes(path), frame)[0], frame)
+        return center(decode(_example(frame.channels) if path is None else read_bytes(path), frame)[0], frame)
     except ImageError as error:
         raise UserError(f"{shown(path)} {error}: give a picture.") from error
 
@@ -258,12 +268,12 @@ def draw_example() -> Figure:
         output = convolve(INPUT, KERNEL, padding, stride).astype(int)
         _cells(above, np.pad(INPUT, padding), f"padding {padding}, stride {stride}", 7, padding)
         for i in range(2):
-            above.add_patch(Rectangle((i * stride - 0.44, -0.44), 2.88, 2.88, fill=False, lw=2.2, ec=COLOURS[(3, 5)[i]]))
+            above.add_patch(Rectangle((i * stride - 0.44, -0.44), 2.88, 2.88, fill=False, lw=2.2, ec=COLORS[(3, 5)[i]]))
         ys, xs = np.mgrid[: len(output), : len(output)] * stride + 1
-        above.scatter(xs + 0.3, ys + 0.3, s=14, color=COLOURS[2], zorder=3)
+        above.scatter(xs + 0.3, ys + 0.3, s=14, color=COLORS[2], zorder=3)
         _cells(below, output, f"output {len(output)} × {len(output)}", 5)
         for i in range(2):
-            below.add_patch(Rectangle((i - 0.44, -0.44), 0.88, 0.88, fill=False, lw=2.2, ec=COLOURS[(3, 5)[i]]))
+            below.add_patch(Rectangle((i - 0.44, -0.44), 0.88, 0.88, fill=False, lw=2.2, ec=COLORS[(3, 5)[i]]))
     return figure
 
 
@@ -286,8 +296,8 @@ def draw_stacks(rows: list[dict]) -> Figure:
     for plot, stack, row in zip(plots, STACKS, rows, strict=True):
         first, width = 0, sum(stack) - len(stack) + 1  # of the level: place of its first unit, number of units
         for level in range(len(stack) + 1):
-            colour = COLOURS[5 if level else 0]
-            plot.scatter(first + np.arange(width), [level] * width, s=60, marker="s", color=colour, zorder=3)
+            color = COLORS[5 if level else 0]
+            plot.scatter(first + np.arange(width), [level] * width, s=60, marker="s", color=color, zorder=3)
             if level < len(stack):
                 kernel = stack[level]
                 for unit in range(first, first + width - kernel + 1):  # from its window to the unit above
@@ -309,13 +319,13 @@ def draw_fields(model: keras.Model, facts: list[analysis.LayerFacts], measured: 
     left.imshow(pixels.squeeze(), cmap="gray", vmin=0, vmax=255)
     low, high = -0.5, len(pixels) - 0.5
     for i, fact in enumerate(facts):
-        stage, colour = measured[fact.name], COLOURS[i % len(COLOURS)]
+        stage, color = measured[fact.name], COLORS[i % len(COLORS)]
         (top, height), (edge, width) = (_middle(axis, len(pixels)) for axis in fact.receptive_field)
-        left.add_patch(Rectangle((edge, top), width, height, fill=False, lw=2, ec=colour))
+        left.add_patch(Rectangle((edge, top), width, height, fill=False, lw=2, ec=color))
         low, high = min(low, top, edge), max(high, top + height, edge + width)
-        right.plot(*stage["influence"], color=colour, label=f"{fact.name}: sees {stage['sees']}, moves by {stage['stride']}")
+        right.plot(*stage["influence"], color=color, label=f"{fact.name}: sees {stage['sees']}, moves by {stage['stride']}")
         for edge in (-fact.receptive_field[0].size / 2, fact.receptive_field[0].size / 2):
-            right.axvline(edge, color=colour, ls=":", lw=1.2)
+            right.axvline(edge, color=color, ls=":", lw=1.2)
     room = 0.01 * (high - low)
     left.set(xlim=(low - room, high + room), ylim=(high + room, low - room), facecolor="#e8e8e8")
     left.set(xlabel="pixel (grey: outside the picture)", ylabel="pixel")
@@ -329,7 +339,7 @@ def draw_fields(model: keras.Model, facts: list[analysis.LayerFacts], measured: 
 
 def _middle(axis: analysis.Field, pixels: int) -> tuple[float, float]:
     """Where the field of the unit nearest to the middle of the picture begins, and its size."""
-    unit = round(((pixels - 1) / 2 - axis.centre) / axis.stride)
+    unit = round(((pixels - 1) / 2 - axis.center) / axis.stride)
     return axis.first + unit * axis.stride - 0.5, axis.size
 
 

@@ -4,7 +4,7 @@ import base64
 import io
 
 # Chosen to be readable on a white and on a nearly black page: the charts have no background of their own.
-BLUE, ORANGE, GREY = "#3b82f6", "#e07b39", "#7d8590"
+BLUE, ORANGE, GRAY = "#3b82f6", "#e07b39", "#7d8590"
 
 
 def panels(count: int = 1, width: float = 6.4, height: float = 4.2) -> tuple:
@@ -22,17 +22,17 @@ def panels(count: int = 1, width: float = 6.4, height: float = 4.2) -> tuple:
 
 def use_page_colors(plot) -> None:
     """Draw the frame, the ticks and the labels of a plot so that they can be read on a light and on a dark page."""
-    plot.tick_params(which="both", colors=GREY)
-    plot.xaxis.label.set_color(GREY)
-    plot.yaxis.label.set_color(GREY)
-    plot.spines[["left", "bottom"]].set_color(GREY)
+    plot.tick_params(which="both", colors=GRAY)
+    plot.xaxis.label.set_color(GRAY)
+    plot.yaxis.label.set_color(GRAY)
+    plot.spines[["left", "bottom"]].set_color(GRAY)
 
 
 def page_plot(x: str, y: str) -> tuple:
     """(figure, plot): an empty chart for a page, its axes labelled."""
     figure, (plot,) = panels(1, 4.8, 3.2)
     plot.set(xlabel=x, ylabel=y)
-    plot.grid(color=GREY, alpha=0.25, linewidth=0.6)
+    plot.grid(color=GRAY, alpha=0.25, linewidth=0.6)
     use_page_colors(plot)
     return figure, plot
 

@@ -10,8 +10,11 @@ def page(name: str, **content) -> str:
 
     environment = jinja2.Environment(
         loader=jinja2.FunctionLoader(lambda file: resources.files("recipes.report").joinpath(file).read_text("utf-8")),
-        autoescape=True, undefined=jinja2.ChainableUndefined, trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
+        autoescape=True,
+        undefined=jinja2.ChainableUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
     environment.filters |= {
         "percent": lambda value: _shown(value, lambda number: f"{100 * number:.1f}%"),
         "decimal": lambda value: _shown(value, lambda number: f"{number:.3f}"),

@@ -8,7 +8,7 @@ from pathlib import PurePath
 import numpy as np
 
 from recipes.evaluation.metrics import LABEL_MEASURES, MEASURES
-from recipes.report.charts import BLUE, GREY, ORANGE, data_uri, page_plot, svg
+from recipes.report.charts import BLUE, GRAY, ORANGE, data_uri, page_plot, svg
 from recipes.report.page import page
 
 SPLITS = ("test", "validation", "train")  # the most trustworthy first
@@ -41,8 +41,10 @@ def render(
         result=result,
         data=PurePath(result["data"]).name,
         split=split,
-        splits=[*((name, scores[name]) for name in reversed(SPLITS) if name in scores),
-                *((f"{name}, mean over crops", row) for name, row in (result.get("metrics_ten_crop") or {}).items())],
+        splits=[
+            *((name, scores[name]) for name in reversed(SPLITS) if name in scores),
+            *((f"{name}, mean over crops", row) for name, row in (result.get("metrics_ten_crop") or {}).items()),
+        ],
         charts=_curves(history, result) or _choice(result.get("head") or {}),
         measures={name: (MEASURES | LABEL_MEASURES)[name] for name in result.get("measures") or ["accuracy"]},
         mistakes=[row | {"thumbnail": _thumbnail(picture(row["path"]))} for row in mistakes[:MISTAKES]],
@@ -54,18 +56,12 @@ def render(
     )
 
 
-
-
-
-
 def _measured(scores: dict, classes: list[str]) -> dict:
     """What the template shows of the reported split's measures."""
     measured = {
         "scores": scores,
         "correct": round(scores["accuracy"] * scores["images"]),
-        "weakest": sorted(
-            scores["classes"], key=lambda row: (row["recall"] is None, row["recall"] or 0, row["name"])
-        ),
+        "weakest": sorted(scores["classes"], key=lambda row: (row["recall"] is None, row["recall"] or 0, row["name"])),
     }
     if "confusion" not in scores:  # pictures may have several labels
         return measured
@@ -133,8 +129,6 @@ def _titled(cell: dict) -> dict:
     return {"thumbnail": _thumbnail(cell["picture"]), "label": cell["label"]}
 
 
-
-
 def _curves(history: list[dict], result: dict) -> list[dict]:
     """Loss and accuracy over the epochs of all phases; nothing where no phase has two epochs."""
     trained = {phase["name"] for phase in (result.get("strategy") or {}).get("phases", ()) if phase["epochs"]}
@@ -152,7 +146,7 @@ def _curves(history: list[dict], result: dict) -> list[dict]:
         _draw(axes, epochs, lines, starts)
         axes.xaxis.get_major_locator().set_params(integer=True)
         if axes.get_legend_handles_labels()[1]:
-            axes.legend(frameon=False, labelcolor=GREY)
+            axes.legend(frameon=False, labelcolor=GRAY)
         return {"title": f"{key} by epoch", "uri": svg(figure)}
 
     return [chart("loss"), chart("accuracy")]
@@ -182,10 +176,10 @@ def _column(rows: list[dict], key: str) -> np.ndarray:
 def _draw(axes, across: np.ndarray, lines: dict[str, np.ndarray], marks: list[float]) -> None:
     """Up to two lines over the same points, and dashed upright marks."""
     for mark in marks:
-        axes.axvline(mark, color=GREY, linewidth=1, linestyle="--")
-    for (label, up), colour in zip(lines.items(), (BLUE, ORANGE), strict=False):
+        axes.axvline(mark, color=GRAY, linewidth=1, linestyle="--")
+    for (label, up), color in zip(lines.items(), (BLUE, ORANGE), strict=False):
         if np.isfinite(up).any():  # without a validation split its columns are empty
-            axes.plot(across, up, color=colour, label=label, linewidth=1.8, marker="o", markersize=3.5)
+            axes.plot(across, up, color=color, label=label, linewidth=1.8, marker="o", markersize=3.5)
 
 
 def _calibration(bins: list[dict]) -> str:
@@ -194,10 +188,6 @@ def _calibration(bins: list[dict]) -> str:
     low, high, accuracy = (_column(bins, key) for key in ("low", "high", "accuracy"))
     axes.bar(low, accuracy, width=high - low, align="edge", color=BLUE + "66", edgecolor=BLUE)
     axes.plot(_column(bins, "confidence"), accuracy, "o", color=ORANGE, markersize=5)
-    axes.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle="--")
+    axes.plot([0, 1], [0, 1], color=GRAY, linewidth=1, linestyle="--")
     axes.set(xlim=(0, 1), ylim=(0, 1.05))
     return svg(figure)
-
-
-
-

@@ -70,16 +70,13 @@ class Experiment:
     def finish(self, rows: Sequence[Mapping], **results) -> None:
         """Write the table and `result.json`, print the table, and say where they lie."""
         write_csv(self.folder / "table.csv", rows)
-        everything = {"settings": self.settings, "table": list(rows), **results,
-                      "seconds": round(time.monotonic() - self._start, 1), "versions": versions()}  # fmt: skip
+        everything = {
+            "settings": self.settings,
+            "table": list(rows),
+            **results,
+            "seconds": round(time.monotonic() - self._start, 1),
+            "versions": versions(),
+        }
         write_json(self.folder / "result.json", everything)
         say("\n" + table(rows))
         say(f"\ntable, numbers and pictures: {shown(self.folder)}")
-
-
-
-
-
-
-
-

@@ -66,9 +66,14 @@ class Stranger:
         program = Path(__file__).with_name("stranger.py")
         self._log = open(folder / "log.txt", "w+b")
         self._process = subprocess.Popen(
-            [sys.executable, "-P", str(program)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log,
-            env=environment, start_new_session=True, text=True,
-        )  # fmt: skip
+            [sys.executable, "-P", str(program)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            env=environment,
+            start_new_session=True,
+            text=True,
+        )
 
     def answers(self, path: Path, pixels: np.ndarray) -> np.ndarray:
         """Probabilities `(batch, classes)` of the model for pixels `(batch, height, width, channels)`.

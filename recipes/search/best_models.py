@@ -34,8 +34,10 @@ class Disk:
             )
 
     def __str__(self) -> str:
-        return (f"{_mega(self.pictures)} of pictures and {_mega(self.features)} of features in the cache, {_mega(self.run)} "
-                f"for the winner's run, {_mega(self.logs)} of tables and logs")  # fmt: skip
+        return (
+            f"{_mega(self.pictures)} of pictures and {_mega(self.features)} of features in the cache, {_mega(self.run)} "
+            f"for the winner's run, {_mega(self.logs)} of tables and logs"
+        )
 
     @property
     def left(self) -> float:

@@ -53,11 +53,14 @@ class FineTuner:
         )
         epochs = hp.Choice("epochs", sorted({math.ceil(self.epochs / part) for part in (4, 2, 1)}))
         return dataclasses.replace(
-            self.recipe, strategy="tuned", fine_tuning=found,
+            self.recipe,
+            strategy="tuned",
+            fine_tuning=found,
             learning_rate=hp.Float("learning_rate", 1e-5, 1e-2, sampling="log"),
-            augment=hp.Choice("augment", list(AUGMENTATIONS)), batch_norm=hp.Choice("batch_norm", list(self.policies)),
+            augment=hp.Choice("augment", list(AUGMENTATIONS)),
+            batch_norm=hp.Choice("batch_norm", list(self.policies)),
             epochs=hp.values.get("tuner/epochs") or epochs,  # Hyperband's word is the last
-        )  # fmt: skip
+        )
 
     def work(self, trial) -> dict:
         """Loss and accuracy on the held-out quarter, and the batch size that had room; for `loop.search`.

@@ -29,9 +29,12 @@ from optuna.trial import FrozenTrial, TrialState
 from recipes.search.study import Study, patient
 
 STATUS = {
-    TrialState.COMPLETE: TrialStatus.COMPLETED, TrialState.FAIL: TrialStatus.FAILED, TrialState.WAITING: TrialStatus.RUNNING,
-    TrialState.RUNNING: TrialStatus.RUNNING, TrialState.PRUNED: TrialStatus.STOPPED,
-}  # fmt: skip
+    TrialState.COMPLETE: TrialStatus.COMPLETED,
+    TrialState.FAIL: TrialStatus.FAILED,
+    TrialState.WAITING: TrialStatus.RUNNING,
+    TrialState.RUNNING: TrialStatus.RUNNING,
+    TrialState.PRUNED: TrialStatus.STOPPED,
+}
 # What KerasTuner's tuners know beyond the trials themselves.
 NOTES = ("_seed_state", "_brackets", "_current_bracket", "_current_iteration")
 
@@ -197,8 +200,14 @@ def oracle(tuner: str, study: Study, space: keras_tuner.HyperParameters, trials:
         hp["conditions"] = [dict(condition) for condition in hp["conditions"]]
     study.claim({"tuner": tuner, "seed": seed, "epochs": epochs, "hyper-parameters": settings})
     own = {"max_epochs": epochs, "hyperband_iterations": None} if kind is Hyperband else {"max_trials": trials}
-    made = kind(objective=keras_tuner.Objective("loss", "min"), hyperparameters=space, allow_new_entries=False,
-                tune_new_entries=False, seed=seed + 1, **own)  # fmt: skip  # KerasTuner takes a seed of 0 for none
+    made = kind(
+        objective=keras_tuner.Objective("loss", "min"),
+        hyperparameters=space,
+        allow_new_entries=False,
+        tune_new_entries=False,
+        seed=seed + 1,
+        **own,
+    )  # KerasTuner takes a seed of 0 for none
     made.study, made.max_trials = study, trials
     made.study.optuna.pruner = kind.pruner if kind.prunes else optuna.pruners.NopPruner()
     return made

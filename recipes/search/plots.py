@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from recipes.report.charts import BLUE, GREY, ORANGE, panels, use_page_colors
+from recipes.report.charts import BLUE, GRAY, ORANGE, panels, use_page_colors
 from recipes.search.board import ranked
 
 AXES = 8  # more cannot be read
@@ -62,7 +62,7 @@ def draw_progress(records: Sequence[Mapping]):
     plot.set(xlabel="trial", ylabel="loss on the pictures held out")
     if losses.max() > 10 * losses.min() > 0:
         plot.set_yscale("log")
-    plot.legend(frameon=False, fontsize="small", labelcolor=GREY)
+    plot.legend(frameon=False, fontsize="small", labelcolor=GRAY)
     use_page_colors(plot)
     return figure
 
@@ -80,13 +80,22 @@ def draw_coordinates(records: Sequence[Mapping], names: Sequence[str]):
     best = math.ceil(len(trials) / 10)
     for i, line in enumerate(heights):
         chosen = i >= len(trials) - best
-        colour = ORANGE if chosen else colormaps["Blues"](0.3 + 0.5 * i / len(trials))
-        plot.plot(range(len(axes)), line, color=colour, linewidth=1.8 if chosen else 0.8, alpha=0.9 if chosen else 0.55)
+        color = ORANGE if chosen else colormaps["Blues"](0.3 + 0.5 * i / len(trials))
+        plot.plot(range(len(axes)), line, color=color, linewidth=1.8 if chosen else 0.8, alpha=0.9 if chosen else 0.55)
     for x, (_, ticks) in enumerate(axes):
-        plot.axvline(x, color=GREY, linewidth=0.8)
+        plot.axvline(x, color=GRAY, linewidth=0.8)
         for y, label in ticks:
-            plot.annotate(label, (x, y), (3, 0), textcoords="offset points", fontsize=8, color=GREY, va="center", zorder=3,
-                          fontweight="bold")  # fmt: skip
+            plot.annotate(
+                label,
+                (x, y),
+                (3, 0),
+                textcoords="offset points",
+                fontsize=8,
+                color=GRAY,
+                va="center",
+                zorder=3,
+                fontweight="bold",
+            )
     plot.set_xticks(range(len(axes)), [*(name.replace("_", "\n", 1) for name in names), "loss"], fontsize=8.5)
     plot.set(yticks=[], ylim=(-0.04, 1.04), xlim=(-0.1, len(axes) - 0.6))
     plot.spines[["left", "bottom"]].set_visible(False)

@@ -23,8 +23,14 @@ def render(result: dict, records: Sequence[Mapping], figures: Mapping) -> str:
     same = {name: value for trial in trials[:1] for name, value in trial["values"].items() if name not in names}
     failures = [trial for trial in records if trial["state"] == "failed"]
     return page(
-        "search.html", scope={"heads": "heads", "finetune": "ways to fine-tune"}[result["settings"]["scope"]],
-        result=result, data=PurePath(result["data"]).name, trials=trials[:BEST], names=names, same=same,
-        counted=counted(records), charts=[{"title": title, "uri": svg(figure)} for title, figure in figures.items()],
+        "search.html",
+        scope={"heads": "heads", "finetune": "ways to fine-tune"}[result["settings"]["scope"]],
+        result=result,
+        data=PurePath(result["data"]).name,
+        trials=trials[:BEST],
+        names=names,
+        same=same,
+        counted=counted(records),
+        charts=[{"title": title, "uri": svg(figure)} for title, figure in figures.items()],
         failures=[{**trial, "described": described(trial["values"])} for trial in failures[:FAILURES]],
-    )  # fmt: skip
+    )

@@ -29,14 +29,22 @@ def records(study: Study) -> list[dict]:
     """The trials as `recipes.search.board` describes them."""
     return [
         {
-            "trial": row["trial"], "state": STATES.get(row["state"], row["state"]), "loss": row["loss"],
-            "accuracy": row["result"].get("accuracy"), "epoch": row["result"].get("epoch"), "result": row["result"],
-            "values": row["values"], "seed": row["seed"], "worker": f"{row['host']}:{row['pid']}", "runs": row["runs"],
-            "started": row["began"] and row["began"].isoformat(sep=" ", timespec="seconds"), "seconds": row["seconds"],
+            "trial": row["trial"],
+            "state": STATES.get(row["state"], row["state"]),
+            "loss": row["loss"],
+            "accuracy": row["result"].get("accuracy"),
+            "epoch": row["result"].get("epoch"),
+            "result": row["result"],
+            "values": row["values"],
+            "seed": row["seed"],
+            "worker": f"{row['host']}:{row['pid']}",
+            "runs": row["runs"],
+            "started": row["began"] and row["began"].isoformat(sep=" ", timespec="seconds"),
+            "seconds": row["seconds"],
             "message": row["message"],
         }
         for row in trials(study)
-    ]  # fmt: skip
+    ]
 
 
 def finish(search, study: Study, scope, seconds: dict[str, float]) -> None:
@@ -103,9 +111,7 @@ def _pictures(output: Path, trials: Sequence[Mapping]) -> Pictures:
     return Pictures(figures, importance, explained)
 
 
-def _report(
-    search, study: Study, trials: Sequence[Mapping], pictures: Pictures, winner: dict | None, seconds: dict
-) -> None:
+def _report(search, study: Study, trials: Sequence[Mapping], pictures: Pictures, winner: dict | None, seconds: dict) -> None:
     """search.json and the page."""
     settings, data, output = search.settings, search.data, search.settings.folder
     best, states = ranked(trials), Counter(trial["state"] for trial in trials)
@@ -113,21 +119,33 @@ def _report(
     if settings.storage and "://" in settings.storage:  # shown without its password
         settings = dataclasses.replace(settings, storage=sqlalchemy.make_url(settings.storage).render_as_string())
     result = {
-        "schema": SCHEMA, "recipe": "tune",
+        "schema": SCHEMA,
+        "recipe": "tune",
         "command": shlex.join(["zoo", "tune", *settings.words()]),
         "repeat": shlex.join(["zoo", "finetune", "--recipe", str(output / "best.json")]),
         "settings": json.loads(json.dumps(dataclasses.asdict(settings), default=str)),
         "identity": study.optuna.user_attrs["identity"],
-        "data": str(data.root.resolve()).encode("utf-8", "backslashreplace").decode(), "classes": list(data.classes),
-        "counts": {"trials": len(trials), **states, "scored": len(best), "train": len(search.train),
-                   "held_out": len(search.held_out), **{name: len(data.part(name)) for name in ("validation", "test")}},
+        "data": str(data.root.resolve()).encode("utf-8", "backslashreplace").decode(),
+        "classes": list(data.classes),
+        "counts": {
+            "trials": len(trials),
+            **states,
+            "scored": len(best),
+            "train": len(search.train),
+            "held_out": len(search.held_out),
+            **{name: len(data.part(name)) for name in ("validation", "test")},
+        },
         "best": best[0] | {"accuracy_interval": wilson(right, len(search.held_out))},
-        "importance": pictures.importance, "explained": pictures.explained,
+        "importance": pictures.importance,
+        "explained": pictures.explained,
         "winner": winner and {"folder": "best", "metrics": winner["metrics"]},
         "workers": dict(Counter(trial["worker"] for trial in trials if trial["state"] != "waiting")),
-        "disk": str(search.disk), "model": {"name": settings.model, "weights": search.model.origin.weights},
-        "seconds": seconds, "versions": versions(), "seed": settings.seed,
-    }  # fmt: skip
+        "disk": str(search.disk),
+        "model": {"name": settings.model, "weights": search.model.origin.weights},
+        "seconds": seconds,
+        "versions": versions(),
+        "seed": settings.seed,
+    }
     write_json(output / "search.json", result)
     page = render(result, trials, pictures.figures)
     write_text(output / "report.html", page)

@@ -106,8 +106,10 @@ class Study:
                 raise UserError(f"The study {name!r} in {self._where} was not begun by `zoo tune`: give another name.")
             for what in known.keys() & asked.keys():
                 if known[what] != asked[what]:
-                    raise UserError(f"The study {name!r} in {self._where} was begun with {_differ(what, known, asked)}: "
-                                    "give the same again, or begin another study.")  # fmt: skip
+                    raise UserError(
+                        f"The study {name!r} in {self._where} was begun with {_differ(what, known, asked)}: "
+                        "give the same again, or begin another study."
+                    )
             if asked.keys() - known.keys():
                 self.optuna.set_user_attr("identity", {**known, **asked})
 
@@ -146,18 +148,23 @@ class Study:
         with self._storage.engine.connect() as connection:
             rows = connection.execute(query).all()
         return [
-            Unfinished(trial_id, state == TrialState.WAITING, json.loads(run),
-                       (now.replace(tzinfo=None) - beat).total_seconds() if beat else math.inf)
+            Unfinished(
+                trial_id,
+                state == TrialState.WAITING,
+                json.loads(run),
+                (now.replace(tzinfo=None) - beat).total_seconds() if beat else math.inf,
+            )
             for trial_id, state, run, beat, now in rows
-        ]  # fmt: skip
+        ]
 
     def add(self, values: Mapping, seed: int, notes: Mapping, distributions: Mapping) -> FrozenTrial:
         """A new row, running for this worker; under the lock. `notes` are what the tuner must remember."""
         row = optuna.create_trial(
-            state=TrialState.WAITING, distributions=distributions,
+            state=TrialState.WAITING,
+            distributions=distributions,
             params={name: _within(values[name], distribution) for name, distribution in distributions.items()},
             user_attrs={"values": dict(values), "seed": seed, "notes": dict(notes), "run": {"count": 0, "deaths": 0}},
-        )  # fmt: skip
+        )
         return self._take(self._storage.create_new_trial(self._id, row), row.user_attrs["run"])
 
     def again(self, unfinished: Sequence[Unfinished]) -> FrozenTrial | None:
@@ -266,11 +273,21 @@ def record(row: FrozenTrial) -> dict:
     run, outcome = row.user_attrs["run"], row.user_attrs.get("outcome", {})
     seconds = (row.datetime_complete - row.datetime_start).total_seconds() if row.datetime_complete else None
     return {
-        "trial": row.number, "state": row.state.name.lower(), "loss": row.value, "seed": row.user_attrs["seed"],
-        "values": row.user_attrs["values"], "result": outcome.get("result", {}), "history": outcome.get("history", []),
-        "message": outcome.get("message", ""), "began": row.datetime_start, "seconds": seconds,
-        "host": run.get("host"), "pid": run.get("pid"), "runs": run["count"], "deaths": run["deaths"],
-    }  # fmt: skip
+        "trial": row.number,
+        "state": row.state.name.lower(),
+        "loss": row.value,
+        "seed": row.user_attrs["seed"],
+        "values": row.user_attrs["values"],
+        "result": outcome.get("result", {}),
+        "history": outcome.get("history", []),
+        "message": outcome.get("message", ""),
+        "began": row.datetime_start,
+        "seconds": seconds,
+        "host": run.get("host"),
+        "pid": run.get("pid"),
+        "runs": run["count"],
+        "deaths": run["deaths"],
+    }
 
 
 @contextlib.contextmanager
@@ -313,7 +330,11 @@ def _place(storage: str | Path) -> tuple[str, str, Callable[[str], AbstractConte
     if not _is_address(storage):
         path = Path(os.path.abspath(storage))
         path.parent.mkdir(parents=True, exist_ok=True)
-        return f"sqlite:///file:{quote(str(path))}?uri=true", shown(path), lambda name: lock(path.with_name(f"{path.name}.lock"))
+        return (
+            f"sqlite:///file:{quote(str(path))}?uri=true",
+            shown(path),
+            lambda name: lock(path.with_name(f"{path.name}.lock")),
+        )
     if not storage.startswith("postgresql://"):
         raise UserError(f"--storage takes a file or postgresql://user:password@host/database, found {shown(storage)!r}.")
     url = sqlalchemy.make_url(storage)  # shown without its password
@@ -348,6 +369,7 @@ def _quick(engine: sqlalchemy.Engine) -> None:
     """Spare SQLite the wait for the disk after each change: what a kill leaves is whole, and a power cut loses no more than
     the last changes."""
     if engine.name == "sqlite":
+
         @sqlalchemy.event.listens_for(engine, "connect")
         def _(connection, _):
             connection.execute("pragma journal_mode=wal")

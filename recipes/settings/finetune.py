@@ -102,8 +102,13 @@ class Recipe:
             raise UserError("--head cosine tells classes apart that exclude each other: with --labels choose another head.")
         if self.labels and self.balance != "none":
             raise UserError("--balance is for pictures with one label: with --labels each class is learnt by itself.")
-        others = {"strategy": "tuned" if self.fine_tuning else "small", "head": "linear", "pooling": "average",
-                  "balance": "none", "labels": None}  # fmt: skip
+        others = {
+            "strategy": "tuned" if self.fine_tuning else "small",
+            "head": "linear",
+            "pooling": "average",
+            "balance": "none",
+            "labels": None,
+        }
         for name in others if self.tuned else ():
             if getattr(self, name) != others[name]:
                 raise UserError(
@@ -141,27 +146,3 @@ class Recipe:
             return cls.from_dict(json.loads(Path(path).read_text()))
         except (OSError, ValueError, TypeError, AttributeError) as error:
             raise UserError(f"--recipe {path} cannot be read as a recipe.json: {error}.") from error
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-

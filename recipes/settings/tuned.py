@@ -18,7 +18,7 @@ class FineTuneSettings:
 
 @dataclass(frozen=True)
 class HeadSettings:
-    """A head and how it is trained by `recipes.transfer.head_trainer`, as a search chooses it; nothing that is typed as flags."""
+    """A head and how it is trained by `recipes.transfer.head_trainer`, as a search chooses it."""
 
     cut: str = "pre_logits"  # the stage whose output the head sees, averaged over the pixels if it is a map
     kind: Literal["linear", "hidden"] = "linear"
@@ -42,8 +42,10 @@ class HeadSettings:
             "dropout": 0 <= self.dropout < 1,
             "label_smoothing": 0 <= self.label_smoothing < 1,
             "learning_rate": self.learning_rate > 0,
-        } | {name: getattr(self, name) >= low for name, low in
-             {"l2": 0, "patience": 0, "views": 0, "units": 1, "epochs": 1}.items()}  # fmt: skip
+        } | {
+            name: getattr(self, name) >= low
+            for name, low in {"l2": 0, "patience": 0, "views": 0, "units": 1, "epochs": 1}.items()
+        }
         for name, fits in right.items():
             if not fits:
                 raise UserError(f"A tuned head cannot have {name} {getattr(self, name)!r}.")

@@ -31,8 +31,11 @@ def auto(stages: Sequence[str], facts: Evidence, from_images: bool = False) -> S
         name, why = "small", f"{facts.budget:.0f} s are too short to train more than the head"
     else:
         name = "medium" if from_images or facts.images >= ENOUGH else "small"
-        why = f"nothing could be tried, and {ENOUGH:,} training images are the least for medium" if not from_images else (
-            "nothing could be tried, and the head alone does not see augmented pictures")
+        why = (
+            f"nothing could be tried, and {ENOUGH:,} training images are the least for medium"
+            if not from_images
+            else ("nothing could be tried, and the head alone does not see augmented pictures")
+        )
     return STRATEGIES[name](stages, facts, f"{why}; {_said(facts)}")
 
 
@@ -84,8 +87,9 @@ def _said(facts: Evidence) -> str:
     """The other numbers, in plain words."""
     parts = [f"{facts.images:,} training images, {facts.fewest:,} or more a class"]
     if facts.probes:
-        scores = ", ".join(f"{name} {probe.accuracy:.1%} ({probe.low:.1%} to {probe.high:.1%})"
-                           for name, probe in facts.probes.items())  # fmt: skip
+        scores = ", ".join(
+            f"{name} {probe.accuracy:.1%} ({probe.low:.1%} to {probe.high:.1%})" for name, probe in facts.probes.items()
+        )
         parts.append(f"linear probes: {scores}")
         parts.append("an earlier stage serves better: another domain" if facts.differs else "the last stage serves best")
     if facts.transferability is not None:

@@ -24,26 +24,24 @@ from zoo.progress import Progress
 SHARD_BYTES = 64e6
 
 
-
 POOLED = " pooled"  # behind the name of a stage: its output averaged over the pixels, of which only vectors are kept
 
 
-
-
 def extract(
-    model: keras.Model, cuts: Sequence[str], data: Dataset, views: Sequence[tuple[int, str]], batch_size: int,
+    model: keras.Model,
+    cuts: Sequence[str],
+    data: Dataset,
+    views: Sequence[tuple[int, str]],
+    batch_size: int,
     rates: list[float] | None = None,
-) -> dict[str, Rows]:  # fmt: skip
+) -> dict[str, Rows]:
     """The outputs of the stages `cuts`, float32, for each `(index of a picture, view)`, in one pass.
 
     `rates` gets the images per second of each batch that was computed.
     """
     outputs = [_output(model, cut) for cut in cuts]
     shapes = [tuple(output.shape[1:]) for output in outputs]
-    stores = [
-        Store(folder(model, cut, data), shape, "float32")
-        for cut, shape in zip(cuts, shapes, strict=True)
-    ]
+    stores = [Store(folder(model, cut, data), shape, "float32") for cut, shape in zip(cuts, shapes, strict=True)]
     keys = [f"{data.digests[index]} {view}" for index, view in views]
     todo = {key: view for key, view in zip(keys, views, strict=True) if any(key not in store for store in stores)}
     if not todo:
@@ -70,12 +68,14 @@ def _output(model: keras.Model, cut: str) -> keras.KerasTensor:
     return keras.ops.mean(output, axis=tuple(range(1, output.ndim - 1))) if cut.endswith(POOLED) else output
 
 
-
-
 def forward(
-    body: keras.Model, data: Dataset, views: Sequence[tuple[int, str]], batch_size: int, progress: Progress,
+    body: keras.Model,
+    data: Dataset,
+    views: Sequence[tuple[int, str]],
+    batch_size: int,
+    progress: Progress,
     rates: list[float] | None = None,
-) -> list[np.ndarray]:  # fmt: skip
+) -> list[np.ndarray]:
     """The outputs of `body` for each `(index of a picture, view)`, in memory."""
     results = []
     for start in range(0, len(views), batch_size):
@@ -94,8 +94,17 @@ def folder(model: keras.Model, cut: str, data: Dataset) -> Path:
     """Where the features of a cut lie, by everything that they depend on besides the picture."""
     body = zoo.split(model, cut.removesuffix(POOLED))[0]
     kinds = [type(layer).__name__ for layer in body.layers]  # the same weights may be followed by another pooling
-    parts = (DECODER_VERSION, data.framing, model.origin.name, model.origin.variant, model.input_shape, cut, kinds,
-             keras.backend.backend(), keras.config.floatx())  # fmt: skip
+    parts = (
+        DECODER_VERSION,
+        data.framing,
+        model.origin.name,
+        model.origin.variant,
+        model.input_shape,
+        cut,
+        kinds,
+        keras.backend.backend(),
+        keras.config.floatx(),
+    )
     return cache_folder("features") / fingerprint(body, *parts)
 
 

@@ -64,8 +64,16 @@ def rule(optimizer: str, rates: np.ndarray, l2: np.ndarray | float = 0.0) -> Rul
     """The optimiser of that name in callbacks.optimizers, with a learning rate for each step."""
     plain = dict.fromkeys(Rule._fields, 0.0) | {"inside": 1.0, "l2": 2 * l2}
     time = np.arange(1, len(rates) + 1)
-    adam = {"keep_m": 0.9, "add_m": 0.1, "keep_v": 0.999, "add_v": 0.001, "scaled": 1.0, "inside": 0.0, "outside": 1e-7,
-            "use_m": rates * np.sqrt(1 - 0.999**time) / (1 - 0.9**time)}  # fmt: skip
+    adam = {
+        "keep_m": 0.9,
+        "add_m": 0.1,
+        "keep_v": 0.999,
+        "add_v": 0.001,
+        "scaled": 1.0,
+        "inside": 0.0,
+        "outside": 1e-7,
+        "use_m": rates * np.sqrt(1 - 0.999**time) / (1 - 0.9**time),
+    }
     own = {
         "sgd": {"use_g": rates},
         "momentum": {"keep_m": 0.9, "add_m": rates, "use_m": 1.0},
@@ -195,9 +203,12 @@ class HeadTrainer:
         self._classes, self._resident = classes, {}
 
     def train(
-        self, settings: HeadSettings, seed: int, report: Callable[[int, float], None] = lambda epoch, loss: None,
+        self,
+        settings: HeadSettings,
+        seed: int,
+        report: Callable[[int, float], None] = lambda epoch, loss: None,
         last: int | None = None,
-    ) -> Result:  # fmt: skip
+    ) -> Result:
         """Train one head from a random start.
 
         Args:
@@ -228,20 +239,35 @@ class HeadTrainer:
             )
             loss, right, held_out_loss, held_out_right = map(float, measured)
             if not math.isfinite(loss + held_out_loss):
-                raise FloatingPointError(f"the loss became {loss + held_out_loss} in epoch {epoch}, with "
-                                         f"{settings.optimizer} at a learning rate of {settings.learning_rate:g}")  # fmt: skip
+                raise FloatingPointError(
+                    f"the loss became {loss + held_out_loss} in epoch {epoch}, with "
+                    f"{settings.optimizer} at a learning rate of {settings.learning_rate:g}"
+                )
             held = (held_out_loss, held_out_right / len(self._held_out)) if len(self._held_out) else (None, None)
-            history.append({"epoch": epoch, "learning_rate": float(rates[epoch * steps - 1]), "loss": loss,
-                            "accuracy": right / len(self._train), "validation_loss": held[0], "validation_accuracy": held[1],
-                            "seconds": time.monotonic() - began})  # fmt: skip
+            history.append(
+                {
+                    "epoch": epoch,
+                    "learning_rate": float(rates[epoch * steps - 1]),
+                    "loss": loss,
+                    "accuracy": right / len(self._train),
+                    "validation_loss": held[0],
+                    "validation_accuracy": held[1],
+                    "seconds": time.monotonic() - began,
+                }
+            )
             if epoch == 1 or not stopping or held_out_loss < history[best]["validation_loss"]:
                 best, kept = epoch - 1, layers
             report(epoch, held[0])
             if stopping and epoch - 1 - best >= settings.patience:
                 break
         found = history[best]
-        return Result(found["validation_loss"], found["validation_accuracy"], found["epoch"], history,
-                      [part for layer in map(ops.convert_to_numpy, kept) for part in (layer[:-1], layer[-1])])  # fmt: skip
+        return Result(
+            found["validation_loss"],
+            found["validation_accuracy"],
+            found["epoch"],
+            history,
+            [part for layer in map(ops.convert_to_numpy, kept) for part in (layer[:-1], layer[-1])],
+        )
 
     def standard(self, cut: str) -> tuple[np.ndarray, float]:
         """What is taken off the features, and what they are divided by, before the head sees them."""
@@ -250,12 +276,16 @@ class HeadTrainer:
     def _on_device(self, cut: str) -> tuple:
         """Views, features, and for training and evaluation the standardised samples and their labels."""
         if cut not in self._resident:
-            centre, scale = self.standard(cut)
+            center, scale = self.standard(cut)
             # Something must be looked at: where nothing is held out, the first picture, and nobody sees it.
             held_out = self._held_out if len(self._held_out) else self._train[:1]
-            train = np.stack([(view[self._train] - centre) / scale for view in self._features[cut]])
-            arrays = (train.reshape(-1, train.shape[-1]), np.tile(self._labels[self._train], len(train)),
-                      (self._features[cut][0][held_out] - centre) / scale, self._labels[held_out])  # fmt: skip
+            train = np.stack([(view[self._train] - center) / scale for view in self._features[cut]])
+            arrays = (
+                train.reshape(-1, train.shape[-1]),
+                np.tile(self._labels[self._train], len(train)),
+                (self._features[cut][0][held_out] - center) / scale,
+                self._labels[held_out],
+            )
             *samples, held_x, held_labels = map(ops.convert_to_tensor, arrays)
             self._resident[cut] = len(train), train.shape[-1], *samples, (held_x, held_labels)
         return self._resident[cut]

@@ -47,15 +47,22 @@ class Fitted:
 
 
 def fit(
-    model: keras.Model, kind: str, views: np.ndarray, mirrored: Sequence[bool], labels: np.ndarray, seed: int,
-    choose_mirror: bool = True, weights: np.ndarray | None = None, tick: Callable[[], None] = lambda: None,
-) -> Fitted:  # fmt: skip
+    model: keras.Model,
+    kind: str,
+    views: np.ndarray,
+    mirrored: Sequence[bool],
+    labels: np.ndarray,
+    seed: int,
+    choose_mirror: bool = True,
+    weights: np.ndarray | None = None,
+    tick: Callable[[], None] = lambda: None,
+) -> Fitted:
     """Give the model's head of that kind its weights; the arguments are those of `heads.fit`."""
     weights, mirrored = np.ones(len(labels)) if weights is None else weights, np.asarray(mirrored)
-    centre, scale = logistic.standard(views[0])
-    standardize(model, centre, scale)
+    center, scale = logistic.standard(views[0])
+    standardize(model, center, scale)
     if kind == "cosine":
-        return _cosine(model, (views - centre) / scale, mirrored, labels, seed, choose_mirror, weights)
+        return _cosine(model, (views - center) / scale, mirrored, labels, seed, choose_mirror, weights)
     solved = logistic.fit(views, mirrored, labels, seed, choose_mirror, tick, weights)
     if kind == "linear":
         model.get_layer(CLASSIFIER).set_weights([solved.kernel, solved.bias])
@@ -67,7 +74,7 @@ def fit(
 
 def fit_tuned(
     model: keras.Model, settings: HeadSettings, views: np.ndarray, mirrored: Sequence[bool], labels: np.ndarray, seed: int
-) -> Fitted:  # fmt: skip
+) -> Fitted:
     """Give the model's head its weights as a search trains them. When to stop, a fold says; then it is trained on all."""
     used, cut = 1 + settings.views, {settings.cut: views}
     train, test = logistic._folds(labels, seed)[0]
@@ -124,11 +131,15 @@ def _stepped(model, kind, views, labels, seed, with_mirrored, weights) -> Fitted
         part.set_weights(start)
         batches = Batches(
             lambda samples, generator: views[generator.integers(0, len(views), len(samples)), images[samples]],
-            labels[images], BATCH, seed, weights=weights[images],
-        )  # fmt: skip
+            labels[images],
+            BATCH,
+            seed,
+            weights=weights[images],
+        )
         schedule = warmup_cosine(RATE, len(batches) * epochs)
-        part.compile(get_optimizer("adam", schedule), training.loss(part, labels), metrics=[training.accuracy(part)],
-                     jit_compile=False)  # fmt: skip
+        part.compile(
+            get_optimizer("adam", schedule), training.loss(part, labels), metrics=[training.accuracy(part)], jit_compile=False
+        )
         recorder = training.History(Phase("head", epochs, RATE, "pre_logits", augment=False), len(batches))
         part.fit(batches, epochs=epochs, verbose=0, shuffle=False, callbacks=[recorder])
         return recorder.rows

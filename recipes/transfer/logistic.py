@@ -35,9 +35,14 @@ class Head:
 
 
 def fit(
-    views: np.ndarray, mirrored: Sequence[bool], labels: np.ndarray, seed: int, choose_mirror: bool = True,
-    tick: Callable[[], None] = lambda: None, weights: np.ndarray | None = None,
-) -> Head:  # fmt: skip
+    views: np.ndarray,
+    mirrored: Sequence[bool],
+    labels: np.ndarray,
+    seed: int,
+    choose_mirror: bool = True,
+    tick: Callable[[], None] = lambda: None,
+    weights: np.ndarray | None = None,
+) -> Head:
     """Choose penalty and views by cross-validated log-loss, then fit on everything.
 
     Args:
@@ -48,8 +53,8 @@ def fit(
         tick: called after each step of the optimiser.
         weights: `(images,)`, how much each picture counts, also in the cross-validation; the same if not given.
     """
-    centre, scale = standard(views[0])
-    views, mirrored = (views - centre) / scale, np.asarray(mirrored)
+    center, scale = standard(views[0])
+    views, mirrored = (views - center) / scale, np.asarray(mirrored)
     weights = np.ones(len(labels)) if weights is None else weights
     folds = _folds(labels, seed)
     path = []
@@ -61,7 +66,7 @@ def fit(
     chosen = views if best["mirrored"] else views[~mirrored]
     everything = np.ones((1, len(labels)), bool)
     kernel, bias = _solve(chosen, labels, everything, np.array([best["penalty"]]), tick, weights)
-    kernel, bias = kernel[0] / scale, bias[0] - centre @ kernel[0] / scale
+    kernel, bias = kernel[0] / scale, bias[0] - center @ kernel[0] / scale
     return Head(kernel, bias, best["penalty"], best["penalty"] * float(scale) ** 2, best["mirrored"], len(folds), path)
 
 

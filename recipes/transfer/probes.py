@@ -13,7 +13,7 @@ import numpy as np
 
 import zoo
 from recipes.data.dataset import Dataset
-from recipes.data.images import centre
+from recipes.data.images import center
 from recipes.evaluation.intervals import wilson
 from recipes.transfer import features
 from recipes.transfer.evidence import Evidence, Probe
@@ -51,10 +51,15 @@ def measure(
     probes = {name: probe(rows[cut][:], labels) for name, cut in cuts.items()}
     counts = np.bincount(data.labels[train], minlength=len(data.classes))
     return Evidence(
-        images=len(train), classes=len(data.classes), fewest=int(counts.min()), probes=probes,
-        transferability=logme(rows["pre_logits"][:], labels), forward=forward,
-        training=training_rate(model, data, train, batch_size) if budget else forward / 4, budget=budget,
-    )  # fmt: skip
+        images=len(train),
+        classes=len(data.classes),
+        fewest=int(counts.min()),
+        probes=probes,
+        transferability=logme(rows["pre_logits"][:], labels),
+        forward=forward,
+        training=training_rate(model, data, train, batch_size) if budget else forward / 4,
+        budget=budget,
+    )
 
 
 def sample(labels: np.ndarray, most: int, seed: int) -> np.ndarray:
@@ -86,7 +91,7 @@ def forward_rates(model: keras.Model, data: Dataset, images: np.ndarray, batch_s
 def training_rate(model: keras.Model, data: Dataset, images: np.ndarray, batch_size: int) -> float:
     """Images per second of training all layers of a copy."""
     chosen = np.resize(images, batch_size)
-    pixels, labels = centre(data.pixels[chosen], data.framing), data.labels[chosen]
+    pixels, labels = center(data.pixels[chosen], data.framing), data.labels[chosen]
     copy, seconds = keras.models.clone_model(model), []
     copy.compile("adam", "sparse_categorical_crossentropy", jit_compile=False)
     with Progress("speed of training", (1 + BATCHES) * batch_size, "images") as progress:

@@ -47,10 +47,12 @@ def measure(run, again: Callable[[Dataset, int], np.ndarray]) -> dict | None:
     scores += [_scores(other, part, seed, again(other, seed), names) for seed, other in repeats]
     means = {name: mean_interval([row[name] for row in scores]) for name in names}
     return {
-        "what": what, "part": shown_part, "scores": scores,
+        "what": what,
+        "part": shown_part,
+        "scores": scores,
         "mean": {name: mean for name, (mean, _, _) in means.items()},
         "interval": {name: [max(low, 0.0), min(high, 1.0)] for name, (_, low, high) in means.items()},
-    }  # fmt: skip
+    }
 
 
 def _scores(data: Dataset, part: str, seed: int, probabilities: np.ndarray, names) -> dict:

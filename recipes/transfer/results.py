@@ -11,7 +11,7 @@ import numpy as np
 
 from recipes.compute.versions import versions
 from recipes.data.dataset import SPLITS
-from recipes.data.images import centre
+from recipes.data.images import center
 from recipes.data.sources.labels import SEPARATOR
 from recipes.errors import UserError, shown
 from recipes.evaluation.metrics import LABEL_MEASURES, MEASURES, measures, metrics
@@ -54,8 +54,7 @@ def write(run, folder: Path, start: float, stranger: model_file.Stranger) -> Non
         run.recipe.save(folder / "recipe.json")
         result = as_dict(run, start)
         numbers = {path: i for i, path in enumerate(run.data.paths)}
-        page = render(result, run.history, rows, lambda path: _picture(run, numbers.get(path)),
-                             _augmented(run))  # fmt: skip
+        page = render(result, run.history, rows, lambda path: _picture(run, numbers.get(path)), _augmented(run))
         write_text(folder / "report.html", page)
     result["seconds"] = {"total": time.monotonic() - start} | run.seconds  # the report's too
     write_json(folder / "result.json", result)
@@ -77,32 +76,42 @@ def as_dict(run, start: float) -> dict:
         "counts": {name: len(part) for name, part in parts.items()} | {"left_out": len(data.left_out)},
         "class_counts": {name: data.counts(name) for name, part in parts.items() if len(part)},
         "strategy": {
-            "name": strategy.name, "reason": strategy.reason, "freeze_until": strategy.freeze_until,
+            "name": strategy.name,
+            "reason": strategy.reason,
+            "freeze_until": strategy.freeze_until,
             "frozen": [layer.name for layer in model.layers if layer.weights and not layer.trainable],
-            "phases": [asdict(phase) for phase in strategy.phases], "augment": run.augment, "facts": asdict(run.facts),
+            "phases": [asdict(phase) for phase in strategy.phases],
+            "augment": run.augment,
+            "facts": asdict(run.facts),
         },
         "head": run.head and run.head.as_dict() | {"pooling": run.recipe.pooling, "balance": run.recipe.balance},
-        "measures": list(named), "measures_reason": reason,
+        "measures": list(named),
+        "measures_reason": reason,
         "metrics": {
-            name: metrics(data.labels[part], run.probabilities[part], data.classes)
-            for name, part in parts.items() if len(part)
+            name: metrics(data.labels[part], run.probabilities[part], data.classes) for name, part in parts.items() if len(part)
         },
-        "metrics_ten_crop": None if run.ten_crop is None else {
+        "metrics_ten_crop": None
+        if run.ten_crop is None
+        else {
             name: metrics(data.labels[part], run.ten_crop[part], data.classes)
-            for name, part in parts.items() if len(part) and name != "train"
+            for name, part in parts.items()
+            if len(part) and name != "train"
         },
         "repeats": run.repeats,
         "seconds": {"total": time.monotonic() - start} | run.seconds,
         "model": {
-            "name": model.origin.name, "variant": model.origin.variant, "parameters": model.count_params(),
-            "trainable": trainable, "weights": weights,
+            "name": model.origin.name,
+            "variant": model.origin.variant,
+            "parameters": model.count_params(),
+            "trainable": trainable,
+            "weights": weights,
             "weights_sha256": sha256(Path(weights)) if weights else None,
         },
         "input": asdict(data.framing),
         "findings": data.findings,
         "versions": versions(),
         "seed": run.recipe.seed,
-    }  # fmt: skip
+    }
 
 
 def command(recipe: Recipe) -> str:
@@ -126,16 +135,18 @@ def summary(folder: Path) -> str:
     kinds = {"": result["metrics"], ", mean over crops,": result["metrics_ten_crop"] or {}}
     lines = [
         f"{name}{kind} {_numbers(measured, result['measures'])}, {measured['images']:,} images"
-        for kind, scores in kinds.items() for name, measured in scores.items()
+        for kind, scores in kinds.items()
+        for name, measured in scores.items()
         if name != "train" or len(result["metrics"]) == 1
-    ]  # fmt: skip
+    ]
     if "accuracy" != result["measures"][0]:
         lines.append(f"These are reported, because {result['measures_reason']}.")
     if repeats := result["repeats"]:
         means = [
             f"{(MEASURES | LABEL_MEASURES)[name]} {repeats['mean'][name]:.1%} (95 % interval {low:.1%} to {high:.1%})"
-            for name in result["measures"] for low, high in [repeats["interval"][name]]
-        ]  # fmt: skip
+            for name in result["measures"]
+            for low, high in [repeats["interval"][name]]
+        ]
         lines.append(f"{repeats['part']}, mean over {repeats['what']}: {', '.join(means)}")
     lines.append(f"{result['seconds']['total']:.0f} s; report: {shown(folder / 'report.html')}")
     return "\n".join(lines)
@@ -159,15 +170,19 @@ def _head_row(run) -> dict:
     """History of a run without epochs: its head was solved, not stepped."""
     labels, parts = run.data.labels, {name: run.data.part(name) for name in ("train", "validation")}
     scores = {
-        name: metrics(labels[part], run.probabilities[part], run.data.classes)
-        for name, part in parts.items() if len(part)
-    }  # fmt: skip
+        name: metrics(labels[part], run.probabilities[part], run.data.classes) for name, part in parts.items() if len(part)
+    }
     validation = scores.get("validation", {})
     return {
-        "phase": "head", "epoch": 1, "learning_rate": None, "loss": scores["train"]["loss"],
-        "accuracy": scores["train"]["accuracy"], "validation_loss": validation.get("loss"),
-        "validation_accuracy": validation.get("accuracy"), "seconds": run.seconds["head"],
-    }  # fmt: skip
+        "phase": "head",
+        "epoch": 1,
+        "learning_rate": None,
+        "loss": scores["train"]["loss"],
+        "accuracy": scores["train"]["accuracy"],
+        "validation_loss": validation.get("loss"),
+        "validation_accuracy": validation.get("accuracy"),
+        "seconds": run.seconds["head"],
+    }
 
 
 def _file_rows(run) -> Iterator[dict]:
@@ -177,14 +192,20 @@ def _file_rows(run) -> Iterator[dict]:
         chosen = guess > 0.5 if data.labels.ndim > 1 else np.arange(len(guess)) == guess.argmax()
         # Of several labels the probability of the one that is least sure, there or not.
         sure = np.abs(guess - ~chosen).min() if data.labels.ndim > 1 else guess.max()
-        yield {"path": path, "split": str(split), "label": _label(label, data.classes),
-               "prediction": _label(chosen, data.classes), "probability": round(float(sure), 6), "reason": ""}  # fmt: skip
+        yield {
+            "path": path,
+            "split": str(split),
+            "label": _label(label, data.classes),
+            "prediction": _label(chosen, data.classes),
+            "probability": round(float(sure), 6),
+            "reason": "",
+        }
     for path, reason in data.left_out:
         yield {"path": path, "split": "", "label": "", "prediction": "", "probability": "", "reason": reason}
 
 
 def _picture(run, index: int | None) -> np.ndarray | None:
-    return None if index is None else centre(run.data.pixels[[index]], run.data.framing)[0]
+    return None if index is None else center(run.data.pixels[[index]], run.data.framing)[0]
 
 
 def _augmented(run) -> list[dict]:
@@ -196,14 +217,15 @@ def _augmented(run) -> list[dict]:
     drawn = [run.augmented.draw(chosen, np.random.default_rng((run.recipe.seed, i))) for i in range(VERSIONS)]
     return [
         {
-            "picture": _picture(run, train[sample]), "label": _label(data.labels[train[sample]], data.classes),
+            "picture": _picture(run, train[sample]),
+            "label": _label(data.labels[train[sample]], data.classes),
             "versions": [
                 {"picture": np.rint(pictures[i]).clip(0, 255).astype("uint8"), "label": _mixed(labels[i], data.classes)}
                 for pictures, labels in drawn
             ],
         }
         for i, sample in enumerate(chosen)
-    ]  # fmt: skip
+    ]
 
 
 def _label(label: np.ndarray, classes: Sequence[str]) -> str:
@@ -222,7 +244,7 @@ def _check_reload(run, path: Path, stranger: model_file.Stranger) -> None:
     """A model that answers otherwise after loading is worse than none; so is one that does not answer as was reported."""
     data = run.data
     chosen = np.linspace(0, len(data.paths) - 1, min(CHECKED, len(data.paths))).astype(int)
-    pixels = centre(data.pixels[chosen], data.framing)
+    pixels = center(data.pixels[chosen], data.framing)
     before = keras.ops.convert_to_numpy(run.model(pixels, training=False))  # called, since `predict` would be traced for it
     after, reported = stranger.answers(path, pixels), run.probabilities[chosen]
     for what, one, other, limit in (("saved", before, after, AGREEMENT), ("evaluated", before, reported, ACROSS_BATCHES)):

@@ -72,8 +72,7 @@ def medium(stages: Sequence[str], facts: Evidence, reason: str) -> Strategy:
 
 def large(stages: Sequence[str], facts: Evidence, reason: str) -> Strategy:
     """Everything, the earlier the more slowly, and three quarters of the way."""
-    phase = Phase("fine-tune", facts.epochs(STEPS, 5), 1e-3, None, augment=True, layer_decay=0.7, average=3,
-                  interpolation=0.75)  # fmt: skip
+    phase = Phase("fine-tune", facts.epochs(STEPS, 5), 1e-3, None, augment=True, layer_decay=0.7, average=3, interpolation=0.75)
     return Strategy("large", reason, None, True, (phase,), "modern" if facts.images >= MIXED else "crops")
 
 
@@ -105,26 +104,19 @@ def scratch(stages: Sequence[str], facts: Evidence, reason: str) -> Strategy:
 
 def tuned(stages: Sequence[str], facts: Evidence, reason: str, found: FineTuneSettings, augment: bool) -> Strategy:
     """The head, then what the search found; from cached activations where nothing changes before the cut."""
-    phase = Phase("fine-tune", facts.epochs(STEPS), 1e-4, found.freeze_until, augment or found.freeze_until is None,
-                  layer_decay=found.layer_decay, weight_decay=found.weight_decay)  # fmt: skip
+    phase = Phase(
+        "fine-tune",
+        facts.epochs(STEPS),
+        1e-4,
+        found.freeze_until,
+        augment or found.freeze_until is None,
+        layer_decay=found.layer_decay,
+        weight_decay=found.weight_decay,
+    )
     return Strategy("tuned", reason, found.freeze_until, True, (phase,))
 
 
 STRATEGIES = {function.__name__: function for function in (small, medium, large, full, lp_ft, gradual, scratch)}
-
-
-
-
-
-
-
-
-
-
-
-
-
-
 
 
 def probed(stages: Sequence[str]) -> list[str]:

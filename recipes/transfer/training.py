@@ -27,10 +27,6 @@ from zoo.progress import Progress
 LOOKS = 20  # at the validation part, and states kept, in one phase
 
 
-
-
-
-
 def prepare(model: keras.Model, phase: Phase, steps: int) -> keras.Model:
     """Freeze for a phase of so many steps an epoch; what to compile: the model, or the part behind the cut if activations
     are cached.
@@ -41,9 +37,15 @@ def prepare(model: keras.Model, phase: Phase, steps: int) -> keras.Model:
 
 
 def train(
-    part: keras.Model, phase: Phase, batches: Batches, validation: Batches | None, folder: Path, deadline: float = math.inf,
-    report: Callable[[dict], None] = lambda row: None, whole: keras.Model | None = None,
-) -> list[dict]:  # fmt: skip
+    part: keras.Model,
+    phase: Phase,
+    batches: Batches,
+    validation: Batches | None,
+    folder: Path,
+    deadline: float = math.inf,
+    report: Callable[[dict], None] = lambda row: None,
+    whole: keras.Model | None = None,
+) -> list[dict]:
     """Fit a prepared part of the `whole` model, or all of it, to the `deadline` of time.monotonic() at the longest; one row of
     history an epoch, which `report` gets as well. A state is left in the folder about every twentieth of the way, from where
     a later call with the same arguments goes on to the same result; it reports the earlier rows again.
@@ -65,9 +67,16 @@ def train(
         raise UserError(str(error)) from error
     batches.begin(state.initial_epoch)
     try:
-        part.fit(batches, validation_data=validation, validation_freq=list(range(phase.epochs, 0, -every)),
-                 epochs=phase.epochs, verbose=0, shuffle=False, initial_epoch=state.initial_epoch,
-                 callbacks=state.callbacks)  # fmt: skip
+        part.fit(
+            batches,
+            validation_data=validation,
+            validation_freq=list(range(phase.epochs, 0, -every)),
+            epochs=phase.epochs,
+            verbose=0,
+            shuffle=False,
+            initial_epoch=state.initial_epoch,
+            callbacks=state.callbacks,
+        )
     except OSError as error:
         raise UserError(f"The state of the training cannot be written to {shown(folder)} ({error.strerror}).") from error
     return recorder.rows
@@ -95,9 +104,7 @@ class History(Stateful):
 
     STATE = ("rows",)
 
-    def __init__(
-        self, phase: Phase, steps: int, deadline: float = math.inf, report: Callable[[dict], None] = lambda row: None
-    ):  # fmt: skip
+    def __init__(self, phase: Phase, steps: int, deadline: float = math.inf, report: Callable[[dict], None] = lambda row: None):
         super().__init__()
         self.rows: list[dict] = []
         self._phase, self._steps, self._deadline, self._report = phase, steps, deadline, report
@@ -121,9 +128,12 @@ class History(Stateful):
     def on_epoch_end(self, epoch, logs=None):
         values = {
             "learning_rate": float(self.model.optimizer.learning_rate),
-            "loss": logs["loss"], "accuracy": logs["accuracy"], "validation_loss": logs.get("val_loss"),
-            "validation_accuracy": logs.get("val_accuracy"), "seconds": time.monotonic() - self._start,
-        }  # fmt: skip
+            "loss": logs["loss"],
+            "accuracy": logs["accuracy"],
+            "validation_loss": logs.get("val_loss"),
+            "validation_accuracy": logs.get("val_accuracy"),
+            "seconds": time.monotonic() - self._start,
+        }
         rounded = {name: value if value is None else float(f"{value:.6g}") for name, value in values.items()}
         row = {"phase": self._phase.name, "epoch": epoch + 1} | rounded
         if not math.isfinite(row["loss"]):

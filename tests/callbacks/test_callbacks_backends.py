@@ -20,7 +20,13 @@ def test_the_same_tests(backend):
     assert keras.backend.backend() != backend
     files = sorted(map(str, set((ROOT / "tests" / "callbacks").glob("test_callbacks_*.py")) - {Path(__file__)}))
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "not slow", *files]
-    done = subprocess.run(command, cwd=ROOT, env={**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": str(ROOT)},
-                          capture_output=True, text=True, timeout=900)  # fmt: skip
+    done = subprocess.run(
+        command,
+        cwd=ROOT,
+        env={**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=900,
+    )
     assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]
     assert " passed" in done.stdout

@@ -92,8 +92,15 @@ def test_a_stopped_run_stays_stopped(tmp_path):
         stop = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: setattr(model, "stop_training", epoch == 1))
         state = TrainingState(tmp_path)
         data = resumable.Batches(0)
-        return model.fit(data.x, data.y, epochs=9, verbose=0, shuffle=False, initial_epoch=state.initial_epoch,
-                         callbacks=[*state.callbacks, stop])  # fmt: skip
+        return model.fit(
+            data.x,
+            data.y,
+            epochs=9,
+            verbose=0,
+            shuffle=False,
+            initial_epoch=state.initial_epoch,
+            callbacks=[*state.callbacks, stop],
+        )
 
     first = run()
     assert first.epoch == [0, 1]

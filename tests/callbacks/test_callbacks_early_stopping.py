@@ -71,7 +71,7 @@ def test_higher_is_better_for_an_accuracy():
     values = [0, 0.5, 0, 0.7, 0, 0.6]
     assert run(stopper(monitor="val_accuracy"), values, "val_accuracy") == (6, 3)
     assert run(stopper(monitor="val_dice", mode="max"), values, "val_dice") == (6, 3)
-    with pytest.raises(ValueError, match='Is \'val_dice\' better lower or higher'):
+    with pytest.raises(ValueError, match="Is 'val_dice' better lower or higher"):
         stopper(monitor="val_dice")
 
 

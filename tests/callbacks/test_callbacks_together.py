@@ -29,8 +29,9 @@ MAKE = {
 def fit(names, folder=None):
     keras.utils.set_random_seed(0)
     model = resumable.network()
-    model.compile(LayerwiseRates(keras.optimizers.Adam(0.01), {}), "binary_crossentropy", metrics=["accuracy"],
-                  jit_compile=False)  # fmt: skip
+    model.compile(
+        LayerwiseRates(keras.optimizers.Adam(0.01), {}), "binary_crossentropy", metrics=["accuracy"], jit_compile=False
+    )
     before = repr(model.get_config())
     data = resumable.Batches(0)
     callbacks = [MAKE[name]() for name in names]

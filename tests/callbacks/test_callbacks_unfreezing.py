@@ -32,8 +32,9 @@ class Moves(keras.callbacks.Callback):
 
 def lenet(inner=None, rates=None):
     model = zoo.lenet5(weights=None)
-    model.compile(LayerwiseRates(inner or keras.optimizers.Adam(1e-3), rates or {}), "sparse_categorical_crossentropy",
-                  jit_compile=False)  # fmt: skip
+    model.compile(
+        LayerwiseRates(inner or keras.optimizers.Adam(1e-3), rates or {}), "sparse_categorical_crossentropy", jit_compile=False
+    )
     return model
 
 
@@ -71,8 +72,7 @@ def test_the_first_step_after_a_thaw_is_of_ordinary_length():
     inputs = keras.Input((1,))
     x = keras.layers.Identity(name="cut")(keras.layers.Dense(1, use_bias=False, kernel_initializer="ones", name="a")(inputs))
     model = keras.Model(inputs, keras.layers.Dense(1, use_bias=False, kernel_initializer="ones", name="b")(x))
-    model.compile(LayerwiseRates(keras.optimizers.Adam(1e-3), {}), lambda y, p: keras.ops.mean(p, axis=-1),
-                  jit_compile=False)  # fmt: skip
+    model.compile(LayerwiseRates(keras.optimizers.Adam(1e-3), {}), lambda y, p: keras.ops.mean(p, axis=-1), jit_compile=False)
     steps = []
 
     class Steps(keras.callbacks.Callback):
@@ -141,7 +141,7 @@ def test_what_cannot_be_is_refused():
         GradualUnfreezing({1: None})
     with pytest.raises(ValueError, match='batch_norm must be "inference" or "train"'):
         GradualUnfreezing(PLAN, "frozen")
-    with pytest.raises(ValueError, match='Batch norm of frozen stages would train: bn. Make it untrainable before compile'):
+    with pytest.raises(ValueError, match="Batch norm of frozen stages would train: bn. Make it untrainable before compile"):
         x = np.zeros((4, 8), "float32")
         with_batch_norm(True).fit(x, x[:, :1], verbose=0, callbacks=[GradualUnfreezing({0: "cut"})])
     model = zoo.lenet5(weights=None)

@@ -120,14 +120,15 @@ print(json.dumps([classes, float(np.mean([classes[g] == r["label"] for g, r in z
 def test_only_stock_layers_are_saved(finished):
     with zipfile.ZipFile(finished[0] / "model.keras") as archive:
         config = archive.read("config.json").decode()
-    assert '"module": "zoo' not in config and "registered_name\": \"zoo" not in config
+    assert '"module": "zoo' not in config and 'registered_name": "zoo' not in config
 
 
 @pytest.mark.slow
 def test_the_same_command_twice_gives_the_same_predictions(finished, digits, tmp_path):
     output, result = finished
-    finetune.run(Recipe.load(output / "recipe.json").__class__(data=digits, output=tmp_path / "again",
-                                                             model="lenet5", strategy="small"))  # fmt: skip
+    finetune.run(
+        Recipe.load(output / "recipe.json").__class__(data=digits, output=tmp_path / "again", model="lenet5", strategy="small")
+    )
     assert (tmp_path / "again" / "files.csv").read_bytes() == (output / "files.csv").read_bytes()
 
 
@@ -180,8 +181,12 @@ def test_auto_says_what_it_measured_and_tried_and_leaves_no_trace_of_the_trials(
     finetune.run(Recipe(data=data, output=tmp_path / "run", model="lenet5", epochs=1))
     result = json.loads((tmp_path / "run" / "result.json").read_text())
     strategy, facts = result["strategy"], result["strategy"]["facts"]
-    assert facts["images"] == 80 and facts["classes"] == 10 and facts["fewest"] == 8 and set(facts["probes"]) == {
-        "stage1", "pre_logits"}  # fmt: skip
+    assert (
+        facts["images"] == 80
+        and facts["classes"] == 10
+        and facts["fewest"] == 8
+        and set(facts["probes"]) == {"stage1", "pre_logits"}
+    )
     trials = facts["rehearsals"]
     assert {trial["strategy"] for trial in trials} >= {"small", "medium"}
     assert all(trial["images"] == 3 * 20 for trial in trials)  # fewer than 50 in one division: three judge
@@ -284,8 +289,18 @@ def test_weights_of_another_architecture(digits, tmp_path, capsys):
     import zoo
 
     zoo.architectures.mobilenet(alpha=0.25, num_classes=10).save_weights(tmp_path / "other.weights.h5")
-    code = cli.main(["finetune", str(digits), "--model", "lenet5", "--weights", str(tmp_path / "other.weights.h5"),
-                     "--output", str(tmp_path / "run")])  # fmt: skip
+    code = cli.main(
+        [
+            "finetune",
+            str(digits),
+            "--model",
+            "lenet5",
+            "--weights",
+            str(tmp_path / "other.weights.h5"),
+            "--output",
+            str(tmp_path / "run"),
+        ]
+    )
     assert code == 2
     assert "other.weights.h5 does not fit lenet5: it lacks 8 of the model's variables" in capsys.readouterr().err
 
@@ -305,10 +320,21 @@ def test_ctrl_c_leaves_the_old_run_and_one_line(finished, digits, tmp_path):
     output = tmp_path / "run"
     shutil.copytree(finished[0], output)
     before = {path.name: path.read_bytes() for path in output.iterdir()}
-    command = [sys.executable, "-m", "recipes.finetune", str(digits), "--model", "lenet5", "--strategy", "scratch",
-               "--epochs", "5000", "--output", str(output)]  # fmt: skip
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-                               cwd=ROOT)  # fmt: skip
+    command = [
+        sys.executable,
+        "-m",
+        "recipes.finetune",
+        str(digits),
+        "--model",
+        "lenet5",
+        "--strategy",
+        "scratch",
+        "--epochs",
+        "5000",
+        "--output",
+        str(output),
+    ]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT)
     for line in process.stdout:
         if "strategy scratch" in line:
             break
@@ -343,8 +369,7 @@ def test_help_imports_nothing_heavy():
         "print([m for m in ('keras', 'tensorflow', 'numpy', 'sklearn', 'PIL', 'matplotlib') if m in sys.modules])"
     )
     for arguments in (["--help"], ["finetune", "--help"], ["predict", "--help"]):
-        done = subprocess.run([sys.executable, "-c", script, *arguments], capture_output=True, text=True, check=True,
-                              cwd=ROOT)  # fmt: skip
+        done = subprocess.run([sys.executable, "-c", script, *arguments], capture_output=True, text=True, check=True, cwd=ROOT)
         assert "usage: zoo" in done.stdout and done.stdout.splitlines()[-1] == "[]"
 
 

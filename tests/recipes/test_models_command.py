@@ -32,14 +32,40 @@ def test_a_row_for_each_set_of_weights(zoo_command):
     status, out, _ = zoo_command("models")
     header, *lines = out.splitlines()
     assert status == 0
-    assert header.split() == ["model", "variant", "weights", "parameters", "multiply-adds", "input", "top-1", "stages",
-                              "(stride:channels)"]  # fmt: skip
+    assert header.split() == [
+        "model",
+        "variant",
+        "weights",
+        "parameters",
+        "multiply-adds",
+        "input",
+        "top-1",
+        "stages",
+        "(stride:channels)",
+    ]
     named = [entry.tag for model in zoo.MODELS for entry in catalog.entries(model)]
     assert [line.split()[2] for line in lines if line.split()[2] != "-"] == named
     assert {line.split()[0] for line in lines} == set(zoo.MODELS)
     row = next(line for line in lines if line.startswith("resnet50 ") and "imagenet_torchvision " in line)
-    assert row.split() == ["resnet50", "torch", "imagenet_torchvision", "25,610,152", "4.09", "G", "224", "×", "224", "×", "3",
-                           "76.13", "4:256", "8:512", "16:1024", "32:2048", "2048"]  # fmt: skip
+    assert row.split() == [
+        "resnet50",
+        "torch",
+        "imagenet_torchvision",
+        "25,610,152",
+        "4.09",
+        "G",
+        "224",
+        "×",
+        "224",
+        "×",
+        "3",
+        "76.13",
+        "4:256",
+        "8:512",
+        "16:1024",
+        "32:2048",
+        "2048",
+    ]
     assert "?" not in out, "run `python -m zoo.facts`"
     assert len({line.index(" × ") for line in lines if "224 × 224" in line}) == 1  # aligned
 
@@ -100,8 +126,9 @@ def test_describe_prints_layers_stages_and_weights(zoo_command):
     assert out.splitlines()[0] == "lenet5, variant keras of keras, input 32 × 32 × 1"
     assert layers.splitlines() == analysis.table(zoo.lenet5())
     assert [line.split() for line in stages.splitlines()[1:3]] == [
-        ["stage1", *"14 × 14 × 6".split(), "6", "2", "2.5"], ["stage2", *"5 × 5 × 16".split(), "16", "4", "7.5"],
-    ]  # fmt: skip
+        ["stage1", *"14 × 14 × 6".split(), "6", "2", "2.5"],
+        ["stage2", *"5 × 5 × 16".split(), "16", "4", "7.5"],
+    ]
     assert weights.splitlines()[1].split()[:3] == ["lenet5", "keras", "mnist"]
 
 
@@ -147,7 +174,10 @@ assert not {{"zoo", "keras", "numpy", "tensorflow"}} & set(sys.modules)
 @pytest.mark.slow
 def test_nobody_reads_on():
     """`zoo models | head` ends without a word."""
-    code = "from recipes import cli; from recipes.compute import runtime; runtime.start = lambda seed: None; raise SystemExit(cli.main(['models']))"
+    code = (
+        "from recipes import cli; from recipes.compute import runtime; "
+        "runtime.start = lambda seed: None; raise SystemExit(cli.main(['models']))"
+    )
     with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         process.stdout.close()
         errors = [line for line in process.stderr.read().decode().splitlines() if "Traceback" in line or "Broken" in line]

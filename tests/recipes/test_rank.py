@@ -27,8 +27,12 @@ def digits(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def finished(digits, tmp_path_factory) -> Ranking:
     """Of the LeNet-5 that is shipped, a file that is not there, and one of another model."""
-    settings = Ranking(digits, tmp_path_factory.mktemp("runs") / "rank", weights=(
-        "mobilenet:0.25=nowhere.h5", f"resnet20={SHIPPED}"), images=60)  # fmt: skip
+    settings = Ranking(
+        digits,
+        tmp_path_factory.mktemp("runs") / "rank",
+        weights=("mobilenet:0.25=nowhere.h5", f"resnet20={SHIPPED}"),
+        images=60,
+    )
     rank.run(settings)
     return settings
 
@@ -130,8 +134,9 @@ def test_the_answer_keeps_to_the_intervals():
         {"candidate": name, "accuracy": a, "low": a - 0.04, "high": a + 0.04, "images/s": s}
         for name, a, s in (("deep", 0.95, 10), ("middle", 0.9, 40), ("flat", 0.8, 90))
     ]
-    assert rank.answer(rows).endswith("but 1 more cannot be told from it by these pictures; the fastest of them all is middle, "
-                                      "40 images/s.")  # fmt: skip
+    assert rank.answer(rows).endswith(
+        "but 1 more cannot be told from it by these pictures; the fastest of them all is middle, 40 images/s."
+    )
     assert rank.answer([rows[0], rows[2]]).endswith("and no other interval reaches it.")
 
 

@@ -35,9 +35,20 @@ def digits(tmp_path_factory) -> Path:
 
 def record(trial: int, loss: float | None, **values) -> dict:
     state = "failed" if loss is None else "done"
-    return {"trial": trial, "state": state, "loss": loss, "accuracy": loss and 1 - loss, "epoch": 3, "values": values,
-            "seed": trial, "worker": "host:1", "seconds": 0.5, "runs": 1, "started": None,
-            "message": "" if loss else "FloatingPointError: <b>"}  # fmt: skip
+    return {
+        "trial": trial,
+        "state": state,
+        "loss": loss,
+        "accuracy": loss and 1 - loss,
+        "epoch": 3,
+        "values": values,
+        "seed": trial,
+        "worker": "host:1",
+        "seconds": 0.5,
+        "runs": 1,
+        "started": None,
+        "message": "" if loss else "FloatingPointError: <b>",
+    }
 
 
 @pytest.fixture(scope="module")
@@ -151,7 +162,7 @@ def test_a_rerun_tries_nothing_and_computes_nothing_again(finished, monkeypatch,
         ({"epochs": 5}, "was begun with epochs 4, not 5"),
         ({"test": 0.3}, "was begun with pictures 120 of "),
     ],
-)  # fmt: skip
+)
 def test_another_search_in_the_folder_is_refused(finished, change, sentence):
     rows = table(finished)
     with pytest.raises(UserError, match=sentence):
@@ -243,9 +254,11 @@ def test_results_belong_to_the_folder_in_which_the_study_was_begun(digits, tmp_p
 
 def test_workers_divide_the_cores_and_the_gpus(tmp_path, monkeypatch, capsys):
     program = tmp_path / "python"
-    program.write_text(f"#!{sys.executable}\nimport os, sys\n"
-                       "print(sorted(os.sched_getaffinity(0)), os.environ['CUDA_VISIBLE_DEVICES'], *sys.argv[1:4])\n"
-                       "sys.exit('zoo: no room')")  # fmt: skip
+    program.write_text(
+        f"#!{sys.executable}\nimport os, sys\n"
+        "print(sorted(os.sched_getaffinity(0)), os.environ['CUDA_VISIBLE_DEVICES'], *sys.argv[1:4])\n"
+        "sys.exit('zoo: no room')"
+    )
     program.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(program))
     cores = os.sched_getaffinity(0)
@@ -335,19 +348,32 @@ def test_hyper_parameters_in_a_few_words():
 def test_the_report_escapes_what_comes_from_elsewhere():
     rows = [record(0, 0.5, cut="<i>"), record(1, None, cut="b")]
     result = {
-        "settings": {"scope": "heads", "tuner": "tpe", "seed": 0, "epochs": 4}, "data": "/<script>", "importance": {},
-        "counts": {"trials": 2, "scored": 1, "failed": 1, "train": 8, "held_out": 2}, "model": {"name": "lenet5"},
-        "best": rows[0] | {"accuracy_interval": [0.1, 0.9]}, "winner": None, "command": "zoo tune", "repeat": "zoo finetune",
-        "explained": 0.0, "workers": {}, "versions": {}, "seconds": {}, "disk": "", "seed": 0,
-    }  # fmt: skip
+        "settings": {"scope": "heads", "tuner": "tpe", "seed": 0, "epochs": 4},
+        "data": "/<script>",
+        "importance": {},
+        "counts": {"trials": 2, "scored": 1, "failed": 1, "train": 8, "held_out": 2},
+        "model": {"name": "lenet5"},
+        "best": rows[0] | {"accuracy_interval": [0.1, 0.9]},
+        "winner": None,
+        "command": "zoo tune",
+        "repeat": "zoo finetune",
+        "explained": 0.0,
+        "workers": {},
+        "versions": {},
+        "seconds": {},
+        "disk": "",
+        "seed": 0,
+    }
     text = report.render(result, rows, {})
     assert "<script>" not in text and "<b>" not in text.split("Failures</h2>")[1] and "<i>" not in text
     assert "has not been trained anew yet" in text and "1 of 2 trials failed" in text
 
 
 def test_help_imports_nothing_heavy():
-    code = ("import sys; from recipes import cli\ntry:\n cli.main(['tune', '--help'])\nexcept SystemExit: pass\n"
-            "print(sorted({'keras', 'optuna', 'keras_tuner', 'numpy'} & set(sys.modules)))")  # fmt: skip
+    code = (
+        "import sys; from recipes import cli\ntry:\n cli.main(['tune', '--help'])\nexcept SystemExit: pass\n"
+        "print(sorted({'keras', 'optuna', 'keras_tuner', 'numpy'} & set(sys.modules)))"
+    )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert done.stdout.endswith("[]\n") and "--tuner" in done.stdout
 

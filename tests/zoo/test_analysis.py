@@ -10,21 +10,21 @@ from keras import layers, ops
 
 import zoo
 from zoo import analysis, facts
-from zoo.analysis import analyse, blueprint, total
+from zoo.analysis import analyze, blueprint, total
 from zoo.weights import catalog
 
 slow = pytest.mark.slow
 
 
 def fact(model, name):
-    return next(fact for fact in analyse(model) if fact.name == name)
+    return next(fact for fact in analyze(model) if fact.name == name)
 
 
 # ---------------------------------------------------------------------------------------------- the lecture
 def test_lenet_is_the_lectures():
     model = zoo.lenet5()
-    assert [fact.parameters for fact in analyse(model) if fact.parameters] == [156, 2_416, 48_120, 10_164, 850]
-    assert [fact.multiply_adds for fact in analyse(model) if fact.multiply_adds] == [117_600, 240_000, 48_000, 10_080, 840]
+    assert [fact.parameters for fact in analyze(model) if fact.parameters] == [156, 2_416, 48_120, 10_164, 850]
+    assert [fact.multiply_adds for fact in analyze(model) if fact.multiply_adds] == [117_600, 240_000, 48_000, 10_080, 840]
     assert [fact(model, name).receptive_field[0].size for name in ("c1", "s2", "c3", "s4")] == [5, 6, 14, 16]
     assert fact(model, "c5").receptive_field[0].size == math.inf
 
@@ -38,8 +38,8 @@ def test_three_small_convolutions_see_what_a_large_one_does_for_fewer_weights():
 
     for kernels, weights in (((3, 3, 3), 27 * 8**2), ((7,), 49 * 8**2)):
         model = network(*kernels)
-        assert [axis.size for axis in analyse(model)[-1].receptive_field] == [7, 7]
-        assert total(analyse(model))[0] == weights
+        assert [axis.size for axis in analyze(model)[-1].receptive_field] == [7, 7]
+        assert total(analyze(model))[0] == weights
 
 
 # ---------------------------------------------------------------------------------------------- multiply-adds
@@ -63,7 +63,7 @@ def test_three_small_convolutions_see_what_a_large_one_does_for_fewer_weights():
 def test_multiply_adds_are_the_published(name, options, giga):
     if name not in zoo.MODELS:
         pytest.skip(f"the zoo has no {name} yet")
-    assert total(analyse(blueprint(zoo.MODELS[name], **options)))[1] == pytest.approx(giga * 1e9, rel=0.01)
+    assert total(analyze(blueprint(zoo.MODELS[name], **options)))[1] == pytest.approx(giga * 1e9, rel=0.01)
 
 
 def convolved(layer, shape=(9, 9, 8)):
@@ -91,7 +91,7 @@ def convolved(layer, shape=(9, 9, 8)):
 def test_multiply_adds_by_hand(layer, shape, count):
     # A layer of a parameter list belongs to one model only.
     model = convolved(type(layer).from_config(layer.get_config()), shape)
-    assert total(analyse(model)) == (model.count_params(), count)
+    assert total(analyze(model)) == (model.count_params(), count)
 
 
 def test_attention_as_a_layer_and_as_operations():
@@ -102,18 +102,18 @@ def test_attention_as_a_layer_and_as_operations():
     assert fact(keras.Model(inputs, layer(inputs, inputs)), "attention").multiply_adds == 4 * tokens * width**2 + products
 
     q = layers.Reshape((tokens, heads, head))(inputs)
-    assert total(analyse(keras.Model(inputs, ops.dot_product_attention(q, q, q))))[1] == products
+    assert total(analyze(keras.Model(inputs, ops.dot_product_attention(q, q, q))))[1] == products
     turned = ops.transpose(q, (0, 2, 1, 3))
     scores = ops.softmax(ops.matmul(turned, ops.transpose(turned, (0, 1, 3, 2))))
-    assert total(analyse(keras.Model(inputs, ops.matmul(scores, turned))))[1] == products
+    assert total(analyze(keras.Model(inputs, ops.matmul(scores, turned))))[1] == products
     scores = ops.einsum("bqhd,bkhd->bhqk", q, q)
-    assert total(analyse(keras.Model(inputs, ops.einsum("bhqk,bkhd->bqhd", scores, q))))[1] == products
+    assert total(analyze(keras.Model(inputs, ops.einsum("bhqk,bkhd->bqhd", scores, q))))[1] == products
 
 
 def test_what_is_shared_costs_each_time_and_is_counted_once():
     inputs = keras.Input((9, 9, 4))
     layer = layers.Conv2D(4, 3, padding="same", use_bias=False)
-    assert total(analyse(keras.Model(inputs, layer(layer(inputs))))) == (144, 2 * 81 * 144)
+    assert total(analyze(keras.Model(inputs, layer(layer(inputs))))) == (144, 2 * 81 * 144)
 
 
 # ---------------------------------------------------------------------------------------------- receptive fields
@@ -190,7 +190,7 @@ def test_a_unit_sees_its_field_and_nothing_else(name, size):
     model = keras.Model(inputs, NETWORKS[name](inputs))
     for variable in model.weights:
         variable.assign(ops.abs(variable) + 0.1)
-    known = analyse(model)[-1]
+    known = analyze(model)[-1]
     units = known.output_shape[1:-1]
     middle = tuple(n // 2 for n in units)
     for unit in (tuple(0 for _ in units), middle):
@@ -199,8 +199,8 @@ def test_a_unit_sees_its_field_and_nothing_else(name, size):
         for axis, place, mask in zip(known.receptive_field, at, (seen.any(axis=1), seen.any(axis=0)), strict=True):
             first, last = (max(axis.first + place * axis.stride, 0), min(axis.last + place * axis.stride, size - 1))
             assert (np.flatnonzero(mask)[[0, -1]] == (first, last)).all(), (unit, axis)
-            if axis.centre is not None:
-                assert axis.centre == (axis.first + axis.last) / 2
+            if axis.center is not None:
+                assert axis.center == (axis.first + axis.last) / 2
         if name not in ("dilation", "branches", "crooked"):  # whose boxes have holes and corners
             rows, columns = np.flatnonzero(seen.any(axis=1)), np.flatnonzero(seen.any(axis=0))
             assert seen[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].all()
@@ -215,7 +215,7 @@ def test_attention_sees_all_but_moves_in_patches():
     model = keras.Model(inputs, layers.Reshape((37, 6), name="attended")(y)[:, 0])
     assert [(axis.size, axis.stride) for axis in fact(model, "tokens").receptive_field] == [(4, 4)] * 2
     assert [(axis.size, axis.stride) for axis in fact(model, "attended").receptive_field] == [(math.inf, 4)] * 2
-    assert [(axis.size, axis.stride) for axis in analyse(model)[-1].receptive_field] == [(math.inf, 0)] * 2
+    assert [(axis.size, axis.stride) for axis in analyze(model)[-1].receptive_field] == [(math.inf, 0)] * 2
 
 
 @pytest.mark.parametrize("size", [24, None])
@@ -232,7 +232,9 @@ def test_what_cannot_be_said_is_not(size):
 # ---------------------------------------------------------------------------------------------- models of other kinds
 @pytest.mark.slow
 def test_open_sizes():
-    fixed, free = (analyse(zoo.architectures.mobilenet(0.25, input_shape=(size, size, 3), num_classes=0)) for size in (64, None))
+    fixed, free = (
+        analyze(zoo.architectures.mobilenet(0.25, input_shape=(size, size, 3), num_classes=0)) for size in (64, None)
+    )
     assert [f.receptive_field for f in free] == [f.receptive_field for f in fixed]
     assert [f.parameters for f in free] == [f.parameters for f in fixed]
     assert total(free)[1] is None and total(fixed)[1] > 0
@@ -243,10 +245,10 @@ def test_open_sizes():
 
 def test_sequential_models_heads_and_pieces():
     model = keras.Sequential([keras.Input((9, 9, 1)), layers.Conv2D(4, 3), layers.Flatten(), layers.Dense(2)])
-    assert total(analyse(model)) == (40 + 394, 49 * 36 + 392)
+    assert total(analyze(model)) == (40 + 394, 49 * 36 + 392)
     body, head = zoo.split(zoo.lenet5(), "stage2")
-    assert total(analyse(body))[0] + total(analyse(head))[0] == 61_706
-    vectors = analyse(zoo.split(zoo.lenet5(), "pre_logits")[1])
+    assert total(analyze(body))[0] + total(analyze(head))[0] == 61_706
+    vectors = analyze(zoo.split(zoo.lenet5(), "pre_logits")[1])
     assert vectors[-1].parameters == 850 and vectors[-1].receptive_field is None
 
 
@@ -280,13 +282,13 @@ def channels_first():
 )
 def test_other_models_are_refused_in_one_sentence(build, message):
     with pytest.raises(ValueError, match=message) as caught:
-        analyse(build())
+        analyze(build())
     assert "\n" not in str(caught.value)
 
 
 def test_a_blueprint_has_no_values_and_the_same_facts():
     model = blueprint(zoo.lenet5)
-    assert analyse(model) == analyse(zoo.lenet5())
+    assert analyze(model) == analyze(zoo.lenet5())
     assert all(variable._value is None for variable in model.weights)
     later = zoo.lenet5()  # what is built afterwards has values
     assert np.isfinite(array(later(np.zeros((1, 32, 32, 1))))).all()
@@ -309,8 +311,9 @@ def cases():
 @pytest.mark.parametrize("known", list(cases()))
 def test_facts_are_those_of_what_is_built(known):
     assert isinstance(known.multiply_adds, int)
-    built = facts.measure(known.model, known.variant, known.options, input_shape=known.input_shape,
-                          num_classes=known.num_classes)  # fmt: skip
+    built = facts.measure(
+        known.model, known.variant, known.options, input_shape=known.input_shape, num_classes=known.num_classes
+    )
     assert built == known
 
 

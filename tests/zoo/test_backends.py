@@ -22,7 +22,9 @@ MEMBERS = {
     "vit_ti_16": {"input_shape": (32, 48, 3)},
 }
 
-SCRIPT = WITHOUT_TENSORFLOW + """
+SCRIPT = (
+    WITHOUT_TENSORFLOW
+    + """
 import keras, numpy as np
 import zoo
 folder, members = sys.argv[1], json.loads(sys.argv[2])
@@ -43,6 +45,7 @@ for name, options in members.items():
 np.savez(f"{folder}/answers.npz", **answers)
 print(keras.backend.backend(), "tensorflow" in sys.modules)
 """
+)
 
 
 @pytest.fixture(scope="module")
@@ -66,8 +69,15 @@ def test_the_same_answers(backend, here):
         pytest.skip(f"{backend} is not installed: the zoo cannot be run on it")
     assert keras.backend.backend() != backend
     folder, answers = here
-    out = python(SCRIPT, folder, json.dumps(MEMBERS), cwd=folder, KERAS_BACKEND=backend, PYTHONPATH=str(ROOT),
-                 JAX_DISABLE_MOST_OPTIMIZATIONS="1")  # fmt: skip
+    out = python(
+        SCRIPT,
+        folder,
+        json.dumps(MEMBERS),
+        cwd=folder,
+        KERAS_BACKEND=backend,
+        PYTHONPATH=str(ROOT),
+        JAX_DISABLE_MOST_OPTIMIZATIONS="1",
+    )
     assert out.split()[-2:] == [backend, "False"]
     with np.load(folder / "answers.npz") as there:
         for name, answer in answers.items():

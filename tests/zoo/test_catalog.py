@@ -66,8 +66,11 @@ def test_tags_say_who_published():
     ):
         assert [entry.tag for entry in entries if not re.fullmatch(tags, entry.tag)] == []
     assert [entry.tag for entry in catalog.entries("resnet50")][:4] == [
-        "imagenet", "imagenet_torchvision", "imagenet_torchvision_v2", "imagenet_timm_a1",
-    ]  # fmt: skip
+        "imagenet",
+        "imagenet_torchvision",
+        "imagenet_torchvision_v2",
+        "imagenet_timm_a1",
+    ]
 
 
 @pytest.mark.parametrize("name", zoo.MODELS)
@@ -117,7 +120,7 @@ def metas():
 def test_all_of_torchvision_is_there():
     assert set(metas()) - {entry.url for entry in TORCHVISION} == {  # the first has no classifier
         "https://download.pytorch.org/models/vgg16_features-amdegroot-88682ab5.pth",
-    }  # fmt: skip
+    }
 
 
 @each(TORCHVISION)
@@ -128,10 +131,16 @@ def test_torchvision_says_the_same(entry):
     assert (entry.top1, entry.top5) == (accuracies["acc@1"], accuracies["acc@5"])
     assert ([entry.input_shape[0]], [entry.resize]) == (transforms.crop_size, transforms.resize_size)
     assert entry.interpolation == transforms.interpolation.value
-    assert entry.tag == "imagenet_torchvision" + {
-        "IMAGENET1K_V1": "", "IMAGENET1K_V2": "_v2", "IMAGENET1K_SWAG_E2E_V1": "_swag",
-        "IMAGENET1K_SWAG_LINEAR_V1": "_swag_linear",
-    }[weights.name]  # fmt: skip
+    assert (
+        entry.tag
+        == "imagenet_torchvision"
+        + {
+            "IMAGENET1K_V1": "",
+            "IMAGENET1K_V2": "_v2",
+            "IMAGENET1K_SWAG_E2E_V1": "_swag",
+            "IMAGENET1K_SWAG_LINEAR_V1": "_swag_linear",
+        }[weights.name]
+    )
     if entry.model not in ("googlenet", "inception_v3"):  # which convert the pixels once more, inside
         same_statistics(entry, transforms.mean, transforms.std)
     assert ("SWAG" in meta.get("license", "")) == ("swag" in entry.tag) == (entry.license != "BSD-3-Clause")

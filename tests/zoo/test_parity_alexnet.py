@@ -77,12 +77,23 @@ def test_alexnet_of_the_paper():
 
     norm = nn.LocalResponseNorm(5, alpha=5e-4, beta=0.75, k=2.0)
     graph = nn.Sequential(
-        *conv("conv1", 3, 96, 11, stride=4), norm, nn.MaxPool2d(3, 2),
-        *conv("conv2", 96, 256, 5, 2, padding=2), norm, nn.MaxPool2d(3, 2),
-        *conv("conv3", 256, 384, 3, padding=1), *conv("conv4", 384, 384, 3, 2, padding=1),
-        *conv("conv5", 384, 256, 3, 2, padding=1), nn.MaxPool2d(3, 2), nn.Flatten(),
-        dense("fc6", 9216, 4096), nn.ReLU(), dense("fc7", 4096, 4096), nn.ReLU(), dense("predictions", 4096, CLASSES),
-    )  # fmt: skip
+        *conv("conv1", 3, 96, 11, stride=4),
+        norm,
+        nn.MaxPool2d(3, 2),
+        *conv("conv2", 96, 256, 5, 2, padding=2),
+        norm,
+        nn.MaxPool2d(3, 2),
+        *conv("conv3", 256, 384, 3, padding=1),
+        *conv("conv4", 384, 384, 3, 2, padding=1),
+        *conv("conv5", 384, 256, 3, 2, padding=1),
+        nn.MaxPool2d(3, 2),
+        nn.Flatten(),
+        dense("fc6", 9216, 4096),
+        nn.ReLU(),
+        dense("fc7", 4096, 4096),
+        nn.ReLU(),
+        dense("predictions", 4096, CLASSES),
+    )
     ours = randomize(zoo.architectures.alexnet(**OURS))
     weights = named(ours)
     with torch.no_grad():

@@ -9,8 +9,13 @@ from parity import CLASSES, OURS, close, torchvision, with_keras, with_torch
 import zoo
 
 slow = pytest.mark.slow
-KERAS = {"convnext_tiny": "ConvNeXtTiny", "convnext_small": "ConvNeXtSmall", "convnext_base": "ConvNeXtBase",
-         "convnext_large": "ConvNeXtLarge", "convnext_xlarge": "ConvNeXtXLarge"}  # fmt: skip
+KERAS = {
+    "convnext_tiny": "ConvNeXtTiny",
+    "convnext_small": "ConvNeXtSmall",
+    "convnext_base": "ConvNeXtBase",
+    "convnext_large": "ConvNeXtLarge",
+    "convnext_xlarge": "ConvNeXtXLarge",
+}
 
 
 @slow
@@ -39,8 +44,9 @@ def test_timm(tmp_path):  # one of them: the names differ from torchvision's, th
 @pytest.mark.deep
 def test_layer_scale_by_any_name(tmp_path):
     """Keras 2 wrote it as a bare variable, Keras 3 by number."""
-    theirs = randomize(applications.ConvNeXtTiny(weights=None, classes=CLASSES, classifier_activation=None,
-                                                 input_shape=(32, 32, 3)))  # fmt: skip
+    theirs = randomize(
+        applications.ConvNeXtTiny(weights=None, classes=CLASSES, classifier_activation=None, input_shape=(32, 32, 3))
+    )
     x = pixels(2, 32, 32, 3)
     expected = array(theirs(x))
     legacy = write_legacy(theirs, tmp_path / "weights.h5")

@@ -29,8 +29,9 @@ def test_keras(name, function, sizes, tmp_path):
 
 @slow
 def test_the_official_files_have_slashes_in_names(tmp_path):
-    theirs = randomize(applications.DenseNet121(weights=None, classes=CLASSES, classifier_activation=None,
-                                                input_shape=(32, 32, 3)))  # fmt: skip
+    theirs = randomize(
+        applications.DenseNet121(weights=None, classes=CLASSES, classifier_activation=None, input_shape=(32, 32, 3))
+    )
     path = write_legacy(theirs, tmp_path / "weights.h5")
     renamed = {"conv1_conv": "conv1/conv", "conv1_bn": "conv1/bn", "predictions": "fc1000"}
     with h5py.File(path, "r+") as file:

@@ -10,27 +10,36 @@ from safetensors.numpy import save_file
 import zoo
 
 slow = pytest.mark.slow
-TWINS = {"mobilenet": (applications.mobilenet, "MobileNet"), "mobilenet_v2": (applications.mobilenet_v2, "MobileNetV2"),
-         "resnet50": (applications.resnet50, "ResNet50")}  # fmt: skip
+TWINS = {
+    "mobilenet": (applications.mobilenet, "MobileNet"),
+    "mobilenet_v2": (applications.mobilenet_v2, "MobileNetV2"),
+    "resnet50": (applications.resnet50, "ResNet50"),
+}
 
 
 @pytest.mark.parametrize(
     "name, alpha",
-    [("mobilenet", 0.25), pytest.param("mobilenet_v2", 0.35, marks=slow),
-     *[pytest.param(name, 1.0, marks=[slow, pytest.mark.deep]) for name in ("mobilenet", "mobilenet_v2")]],
-)  # fmt: skip
+    [
+        ("mobilenet", 0.25),
+        pytest.param("mobilenet_v2", 0.35, marks=slow),
+        *[pytest.param(name, 1.0, marks=[slow, pytest.mark.deep]) for name in ("mobilenet", "mobilenet_v2")],
+    ],
+)
 @pytest.mark.slow
 def test_mobilenets_at_even_and_odd_sizes(name, alpha, tmp_path):
     with_keras(name, *TWINS[name], tmp_path, sizes=(64, 75, 33), alpha=alpha)  # odd at every, and at some resolutions
 
 
-@pytest.mark.parametrize("name, options, kind", [
-    *[("mobilenet", {"alpha": 0.25}, kind) for kind in KINDS],
-    pytest.param("mobilenet_v2", {"alpha": 0.35}, "current.weights.h5", marks=slow),
-    # Its convolutions have biases: two variables that a file numbers, and an old form of the file names.
-    pytest.param("resnet50", {}, "current.weights.h5", marks=slow),
-    pytest.param("resnet50", {}, "model.keras", marks=[slow, pytest.mark.deep]),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "name, options, kind",
+    [
+        *[("mobilenet", {"alpha": 0.25}, kind) for kind in KINDS],
+        pytest.param("mobilenet_v2", {"alpha": 0.35}, "current.weights.h5", marks=slow),
+        # Its convolutions have biases: two variables that a file numbers, and an old form of the file names.
+        pytest.param("resnet50", {}, "current.weights.h5", marks=slow),
+        pytest.param("resnet50", {}, "model.keras", marks=[slow, pytest.mark.deep]),
+    ],
+)
 def test_every_kind_of_file(name, options, kind, tmp_path):
     module, function = TWINS[name]
     more = dict(weights=None, classes=CLASSES, classifier_activation=None, input_shape=(32, 32, 3))

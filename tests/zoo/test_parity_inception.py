@@ -71,8 +71,10 @@ def test_the_papers_googlenet(lrn):
     from torch.nn import functional as F
 
     ours = randomize(zoo.inception_v1(lrn=lrn, aux=True, **OURS))
-    weights = {name: torch.from_numpy(np.moveaxis(value, (-1, -2), (0, 1)).copy() if value.ndim > 1 else value)
-               for name, value in named(ours).items()}  # fmt: skip
+    weights = {
+        name: torch.from_numpy(np.moveaxis(value, (-1, -2), (0, 1)).copy() if value.ndim > 1 else value)
+        for name, value in named(ours).items()
+    }
 
     def conv(x, name, stride=1):
         kernel = weights[f"{name}/kernel"]
@@ -88,9 +90,12 @@ def test_the_papers_googlenet(lrn):
         return F.max_pool2d(x, 3, 2, ceil_mode=True)
 
     def module(x, name):
-        parts = (conv(x, f"{name}_1x1"), conv(conv(x, f"{name}_3x3_reduce"), f"{name}_3x3"),
-                 conv(conv(x, f"{name}_5x5_reduce"), f"{name}_5x5"),
-                 conv(F.max_pool2d(x, 3, 1, padding=1), f"{name}_pool_proj"))  # fmt: skip
+        parts = (
+            conv(x, f"{name}_1x1"),
+            conv(conv(x, f"{name}_3x3_reduce"), f"{name}_3x3"),
+            conv(conv(x, f"{name}_5x5_reduce"), f"{name}_5x5"),
+            conv(F.max_pool2d(x, 3, 1, padding=1), f"{name}_pool_proj"),
+        )
         return torch.cat(parts, 1)
 
     def auxiliary(x, name):

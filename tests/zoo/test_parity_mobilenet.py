@@ -16,13 +16,16 @@ MODULE = SimpleNamespace(**vars(applications), preprocess_input=lambda x: x)  # 
 V3 = {"mobilenet_v3_small": "MobileNetV3Small", "mobilenet_v3_large": "MobileNetV3Large"}
 
 
-@pytest.mark.parametrize("name, alpha", [
-    ("mobilenet_v3_small", 0.75),
-    pytest.param("mobilenet_v3_small", 1.0, marks=slow),
-    pytest.param("mobilenet_v3_large", 0.75, marks=slow),
-    pytest.param("mobilenet_v3_large", 1.0, marks=slow),
-    pytest.param("mobilenet_v3_large", 1.25, marks=slow),  # the last layer grows too
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "name, alpha",
+    [
+        ("mobilenet_v3_small", 0.75),
+        pytest.param("mobilenet_v3_small", 1.0, marks=slow),
+        pytest.param("mobilenet_v3_large", 0.75, marks=slow),
+        pytest.param("mobilenet_v3_large", 1.0, marks=slow),
+        pytest.param("mobilenet_v3_large", 1.25, marks=slow),  # the last layer grows too
+    ],
+)
 @pytest.mark.slow
 def test_v3_of_keras(name, alpha, tmp_path):
     with_keras(name, MODULE, V3[name], tmp_path, alpha=alpha)
@@ -31,6 +34,7 @@ def test_v3_of_keras(name, alpha, tmp_path):
 @pytest.mark.slow
 def test_v3_files_of_before_keras_3(tmp_path):
     """The official files call the layers `expanded_conv_1/expand/BatchNorm`, which Keras 3 forbids."""
+
     def called(name):
         name = name.replace("bn", "BatchNorm").replace("logits", "Logits")
         name = re.sub(r"^(expanded_conv(?:_\d+)?)_", r"\1/", name)
@@ -39,8 +43,16 @@ def test_v3_files_of_before_keras_3(tmp_path):
 
     theirs = applications.MobileNetV3Small(weights=None, classes=CLASSES, input_shape=(64, 64, 3), classifier_activation=None)
     called_so = {called(layer.name) for layer in theirs.layers if layer.weights}
-    assert {"Conv/BatchNorm", "expanded_conv/depthwise", "expanded_conv_1/expand/BatchNorm", "Logits",
-            "expanded_conv_3/squeeze_excite/Conv_1", "Conv_1", "Conv_1/BatchNorm", "Conv_2"} <= called_so  # fmt: skip
+    assert {
+        "Conv/BatchNorm",
+        "expanded_conv/depthwise",
+        "expanded_conv_1/expand/BatchNorm",
+        "Logits",
+        "expanded_conv_3/squeeze_excite/Conv_1",
+        "Conv_1",
+        "Conv_1/BatchNorm",
+        "Conv_2",
+    } <= called_so
     path = write_legacy(randomize(theirs), tmp_path / "weights.h5", called=called)
     x = pixels(2, 64, 64, 3)
     close(array(zoo.mobilenet_v3_small(weights=path, input_shape=(64, 64, 3), **OURS)(x)), array(theirs(x.astype(np.float32))))
@@ -74,10 +86,13 @@ def test_timm(name, theirs, options, tmp_path):
 
 # The weights that Google trained, with timm's names: the graph is that of keras.applications.
 @slow
-@pytest.mark.parametrize("name, theirs, alpha", [
-    ("mobilenet_v3_small", "tf_mobilenetv3_small_075", 0.75),
-    ("mobilenet_v3_large", "tf_mobilenetv3_large_100", 1.0),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "name, theirs, alpha",
+    [
+        ("mobilenet_v3_small", "tf_mobilenetv3_small_075", 0.75),
+        ("mobilenet_v3_large", "tf_mobilenetv3_large_100", 1.0),
+    ],
+)
 def test_timm_from_tensorflow(name, theirs, alpha, tmp_path):
     torchvision()
     timm = pytest.importorskip("timm", reason="timm is not installed: its graphs cannot be compared")

@@ -5,8 +5,11 @@ from parity import CLASSES, torchvision, with_torch
 
 from zoo.architectures.regnet import draw
 
-SIZES = [pytest.param(f"regnet_{kind}_{size}", marks=pytest.mark.slow)
-         for kind in "xy" for size in ("400mf", "800mf", "1_6gf", "3_2gf", "8gf", "16gf", "32gf")]  # fmt: skip
+SIZES = [
+    pytest.param(f"regnet_{kind}_{size}", marks=pytest.mark.slow)
+    for kind in "xy"
+    for size in ("400mf", "800mf", "1_6gf", "3_2gf", "8gf", "16gf", "32gf")
+]
 
 
 @pytest.mark.parametrize("name", SIZES)

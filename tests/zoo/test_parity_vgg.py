@@ -20,9 +20,17 @@ def test_keras(tmp_path):
 @slow
 @pytest.mark.parametrize(
     "name, sizes",
-    [("vgg11", (75,)), ("vgg13", (64,)), ("vgg16", (64,)), ("vgg19", (64,)),
-     ("vgg11_bn", (64,)), ("vgg13_bn", (64,)), ("vgg16_bn", (64,)), ("vgg19_bn", (64,))],
-)  # fmt: skip
+    [
+        ("vgg11", (75,)),
+        ("vgg13", (64,)),
+        ("vgg16", (64,)),
+        ("vgg19", (64,)),
+        ("vgg11_bn", (64,)),
+        ("vgg13_bn", (64,)),
+        ("vgg16_bn", (64,)),
+        ("vgg19_bn", (64,)),
+    ],
+)
 def test_torchvision(name, sizes, tmp_path):
     with_torch(name, torchvision().models.get_model(name, num_classes=CLASSES, init_weights=False), tmp_path, sizes)
 

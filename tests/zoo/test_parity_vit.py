@@ -11,8 +11,13 @@ from zoo.weights.adapting import adapt_positions
 
 slow = pytest.mark.slow
 HALF = ((0.5,) * 3, (0.5,) * 3)
-TIMM = {"vit_ti_16": "vit_tiny_patch16_224", "vit_s_16": "vit_small_patch16_224", "vit_b_16": "vit_base_patch16_224",
-        "vit_b_32": "vit_base_patch32_224", "vit_l_16": "vit_large_patch16_224"}  # fmt: skip
+TIMM = {
+    "vit_ti_16": "vit_tiny_patch16_224",
+    "vit_s_16": "vit_small_patch16_224",
+    "vit_b_16": "vit_base_patch16_224",
+    "vit_b_32": "vit_base_patch32_224",
+    "vit_l_16": "vit_large_patch16_224",
+}
 
 
 def timm_model(name, size, **options):
@@ -38,8 +43,10 @@ def test_torchvision(name, tmp_path):
 def test_the_older_names_of_torchvisions_files(tmp_path):
     torch = pytest.importorskip("torch")
     theirs = randomize_torch(torchvision().models.vit_b_32(num_classes=CLASSES, image_size=64))
-    state = {name.replace("mlp.0", "mlp.linear_1").replace("mlp.3", "mlp.linear_2"): tensor
-             for name, tensor in theirs.state_dict().items()}  # fmt: skip
+    state = {
+        name.replace("mlp.0", "mlp.linear_1").replace("mlp.3", "mlp.linear_2"): tensor
+        for name, tensor in theirs.state_dict().items()
+    }
     for path, content in ((tmp_path / "new.pth", theirs.state_dict()), (tmp_path / "old.pth", state)):
         torch.save(content, path)
     new, old = (zoo.vit_b_32(weights=tmp_path / f"{kind}.pth", input_shape=(64, 64, 3), **OURS) for kind in ("new", "old"))
@@ -84,7 +91,9 @@ def test_adapt_positions(old, new):
 
 
 def test_sizes_are_multiples_of_the_patch():
-    for shape, message in (((40, 48, 3), "vit_ti_16: height and width must be multiples of 16"),
-                           ((None, 32, 3), "vit_ti_16 needs a fixed height and width")):  # fmt: skip
+    for shape, message in (
+        ((40, 48, 3), "vit_ti_16: height and width must be multiples of 16"),
+        ((None, 32, 3), "vit_ti_16 needs a fixed height and width"),
+    ):
         with pytest.raises(ValueError, match=message):
             zoo.vit_ti_16(input_shape=shape)

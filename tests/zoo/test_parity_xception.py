@@ -17,8 +17,9 @@ def test_keras(tmp_path):
 
 
 def official(**options):
-    return randomize(applications.Xception(weights=None, classes=CLASSES, classifier_activation=None,
-                                           input_shape=(71, 71, 3), **options))  # fmt: skip
+    return randomize(
+        applications.Xception(weights=None, classes=CLASSES, classifier_activation=None, input_shape=(71, 71, 3), **options)
+    )
 
 
 def same(theirs, path):
@@ -38,8 +39,12 @@ def test_every_kind_of_file(kind, tmp_path):
 def test_the_official_file_numbers_its_layers(tmp_path):
     """As Keras 1 wrote it: no layer had a name of its own, and each was numbered when it was built."""
     theirs, counts = official(), {}
-    kinds = {"Conv2D": "convolution2d", "SeparableConv2D": "separableconvolution2d",
-             "BatchNormalization": "batchnormalization", "Dense": "dense"}  # fmt: skip
+    kinds = {
+        "Conv2D": "convolution2d",
+        "SeparableConv2D": "separableconvolution2d",
+        "BatchNormalization": "batchnormalization",
+        "Dense": "dense",
+    }
     variables = {"kernel": "W", "bias": "b", "moving_mean": "running_mean", "moving_variance": "running_std"}
     with h5py.File(tmp_path / "weights.h5", "w") as file:
         layer_names = []
@@ -59,6 +64,7 @@ def test_the_official_file_numbers_its_layers(tmp_path):
 
 def in_order_of_building(model):
     """The layers with weights, the four shortcuts before the blocks that they belong to."""
+
     def rank(layer):
         shortcut = layer.name.startswith(("conv2d", "batch_normalization"))
         if layer.name == "predictions":

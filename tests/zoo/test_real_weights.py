@@ -10,14 +10,28 @@ from helpers import array
 from keras import applications
 
 import zoo
-from recipes.data.images import Framing, centre, read
+from recipes.data.images import Framing, center, read
 
 CASES = [  # file, builder, alpha, size, top-1 measured with keras.applications on the same pictures
     pytest.param("mobilenet_v2_imagenet.h5", "mobilenet_v2", 1.0, 224, 0.887, id="mobilenet_v2"),
-    pytest.param("mobilenet_0.75_192_imagenet_uint8_dequantized.h5", "mobilenet", 0.75, 192, 0.776, id="mobilenet-0.75",
-                 marks=pytest.mark.deep),
-    pytest.param("mobilenet_0.25_128_imagenet_uint8_dequantized.h5", "mobilenet", 0.25, 128, 0.454, id="mobilenet-0.25",
-                 marks=pytest.mark.deep),
+    pytest.param(
+        "mobilenet_0.75_192_imagenet_uint8_dequantized.h5",
+        "mobilenet",
+        0.75,
+        192,
+        0.776,
+        id="mobilenet-0.75",
+        marks=pytest.mark.deep,
+    ),
+    pytest.param(
+        "mobilenet_0.25_128_imagenet_uint8_dequantized.h5",
+        "mobilenet",
+        0.25,
+        128,
+        0.454,
+        id="mobilenet-0.25",
+        marks=pytest.mark.deep,
+    ),
 ]
 
 
@@ -26,7 +40,7 @@ def pictures(folder, size):
     framing = Framing(size, resize=round(size * 256 / 224), channels=3)
     with ThreadPoolExecutor(os.cpu_count()) as pool, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow's, about metadata
-        return np.stack(list(pool.map(lambda path: centre(read(path, framing)[0], framing), sorted(folder.iterdir()))))
+        return np.stack(list(pool.map(lambda path: center(read(path, framing)[0], framing), sorted(folder.iterdir()))))
 
 
 @pytest.mark.slow

@@ -5,7 +5,7 @@ import pytest
 from test_real_weights import pictures
 
 import zoo
-from recipes.data.images import Framing, centre, read
+from recipes.data.images import Framing, center, read
 from recipes.transfer import logistic
 
 
@@ -27,12 +27,27 @@ def test_squeezenet_top1(shared):
 
 
 BODIES = [  # file, builder, options, cut, size, accuracy that the probe reaches
-    pytest.param("googlenet_nolrn_to_inception4c.f16.npz", "inception_v1", {"lrn": False}, "inception_4c", 224, 0.90,
-                 id="inception_v1",
-                 marks=pytest.mark.deep),
-    pytest.param("inception_v3_2015_to_mixed8.f16.weights.h5", "inception_v3", {}, "mixed8", 299, 0.93, id="inception_v3",
-                 marks=pytest.mark.deep),
-]  # fmt: skip
+    pytest.param(
+        "googlenet_nolrn_to_inception4c.f16.npz",
+        "inception_v1",
+        {"lrn": False},
+        "inception_4c",
+        224,
+        0.90,
+        id="inception_v1",
+        marks=pytest.mark.deep,
+    ),
+    pytest.param(
+        "inception_v3_2015_to_mixed8.f16.weights.h5",
+        "inception_v3",
+        {},
+        "mixed8",
+        299,
+        0.93,
+        id="inception_v3",
+        marks=pytest.mark.deep,
+    ),
+]
 
 
 @pytest.mark.slow
@@ -52,5 +67,5 @@ def hymenoptera(shared, part, size):
     """(pictures, labels)."""
     framing = Framing(size, resize=round(size * 256 / 224), channels=3)
     paths = sorted((shared / "data" / "hymenoptera" / part).glob("*/*"))
-    x = np.stack([centre(read(path, framing)[0], framing) for path in paths])
+    x = np.stack([center(read(path, framing)[0], framing) for path in paths])
     return x, np.array([path.parent.name == "bees" for path in paths]).astype(int)

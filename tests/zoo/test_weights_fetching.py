@@ -131,8 +131,9 @@ def test_no_published_hash_keeps_the_first_digest(server, cache):
 
 
 # ---------------------------------------------------------------------------------------------- wrong files
-@pytest.mark.parametrize("hash, kind", [(f"sha256:{SHA256}", "sha256"), (f"md5:{MD5}", "md5"),
-                                        (f"sha256-prefix:{SHA256[:8]}", "sha256-prefix")])  # fmt: skip
+@pytest.mark.parametrize(
+    "hash, kind", [(f"sha256:{SHA256}", "sha256"), (f"md5:{MD5}", "md5"), (f"sha256-prefix:{SHA256[:8]}", "sha256-prefix")]
+)
 def test_wrong_bytes_are_removed_and_told(server, cache, hash, kind):
     wrong = b"X" * len(CONTENT)
     server.files[f"/{NAME}"] = wrong
@@ -185,8 +186,15 @@ def test_a_part_longer_than_the_file_starts_again(server, cache):
 def child(entry, **options):
     """A process that fetches the entry."""
     code = f"from zoo.weights.catalog import Entry; from zoo.weights.fetching import fetch; print(fetch({entry!r}))"
-    return subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)},
-                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)  # fmt: skip
+    return subprocess.Popen(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **options,
+    )
 
 
 @pytest.mark.slow

@@ -118,18 +118,25 @@ def write_torch(path, content, storages, legacy):
 def test_torch_files_without_torch(legacy, tmp_path):
     numbers, halves = np.arange(12, dtype="<f4"), np.array([0.5, 2.0, -1.0], "<f2")
     counts = np.array([7], "<i8")
-    content = torch_dict({
-        "module.a.weight": torch_tensor("FloatStorage", "0", 12, (2, 3), (3, 1), legacy=legacy),
-        "module.transposed.weight": torch_tensor("FloatStorage", "0", 12, (3, 2), (1, 3), legacy=legacy),
-        "module.tail.weight": torch_tensor("FloatStorage", "0", 12, (2, 2), (2, 1), offset=8, legacy=legacy),
-        "module.a.running_mean": torch_tensor("HalfStorage", "1", 3, (3,), (1,), legacy=legacy),
-        "module.a.num_batches_tracked": torch_tensor("LongStorage", "2", 1, (), (), legacy=legacy),
-    })  # fmt: skip
+    content = torch_dict(
+        {
+            "module.a.weight": torch_tensor("FloatStorage", "0", 12, (2, 3), (3, 1), legacy=legacy),
+            "module.transposed.weight": torch_tensor("FloatStorage", "0", 12, (3, 2), (1, 3), legacy=legacy),
+            "module.tail.weight": torch_tensor("FloatStorage", "0", 12, (2, 2), (2, 1), offset=8, legacy=legacy),
+            "module.a.running_mean": torch_tensor("HalfStorage", "1", 3, (3,), (1,), legacy=legacy),
+            "module.a.num_batches_tracked": torch_tensor("LongStorage", "2", 1, (), (), legacy=legacy),
+        }
+    )
     path = write_torch(tmp_path / "x.pth", content, {"0": numbers, "1": halves, "2": counts}, legacy)
-    assert_equal(read(path), {
-        "a.weight": [[0, 1, 2], [3, 4, 5]], "transposed.weight": [[0, 3], [1, 4], [2, 5]],
-        "tail.weight": [[8, 9], [10, 11]], "a.running_mean": [0.5, 2.0, -1.0],
-    })  # fmt: skip
+    assert_equal(
+        read(path),
+        {
+            "a.weight": [[0, 1, 2], [3, 4, 5]],
+            "transposed.weight": [[0, 3], [1, 4], [2, 5]],
+            "tail.weight": [[8, 9], [10, 11]],
+            "a.running_mean": [0.5, 2.0, -1.0],
+        },
+    )
 
 
 # ---------------------------------------------------------------------------------------------- damaged
@@ -344,12 +351,15 @@ def test_half_precision_is_widened(lenet, tmp_path):
         assert_equal(named(model), halves)
 
 
-@pytest.mark.parametrize("variant, kind", [
-    pytest.param("keras", "current.weights.h5", marks=pytest.mark.slow),
-    pytest.param("keras", "model.keras", marks=pytest.mark.slow),
-    pytest.param("torch", "current.weights.h5"),
-    pytest.param("torch", "model.keras", marks=pytest.mark.slow),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "variant, kind",
+    [
+        pytest.param("keras", "current.weights.h5", marks=pytest.mark.slow),
+        pytest.param("keras", "model.keras", marks=pytest.mark.slow),
+        pytest.param("torch", "current.weights.h5"),
+        pytest.param("torch", "model.keras", marks=pytest.mark.slow),
+    ],
+)
 def test_own_files_load_back(variant, kind, tmp_path):
     options = {"alpha": 0.35, "input_shape": (32, 32, 3), "num_classes": 4, "variant": variant}
     model = randomize(zoo.mobilenet_v2(**options, dropout=0.3, l2=1e-4))
@@ -371,10 +381,10 @@ def test_the_stem_by_hand():
 
 def test_grey_is_what_its_three_equal_channels_were(mobilenet, tmp_path):
     path = write(mobilenet, tmp_path / "keras2.h5")
-    grey = zoo.architectures.mobilenet(alpha=0.25, input_shape=(32, 32, 1), weights=path, activation=None)
+    gray = zoo.architectures.mobilenet(alpha=0.25, input_shape=(32, 32, 1), weights=path, activation=None)
     x = pixels(3, 32, 32, 1)
     expected = array(mobilenet(np.repeat(x, 3, axis=-1)))
-    assert np.abs(array(grey(x)) - expected).max() < 1e-4 * np.ptp(expected)
+    assert np.abs(array(gray(x)) - expected).max() < 1e-4 * np.ptp(expected)
 
 
 @pytest.mark.slow

@@ -261,8 +261,15 @@ def elsewhere(tmp_path_factory):
 
     command = [sys.executable, "-W", "error", "-c", LOAD_ELSEWHERE]
     environment = {**os.environ, "PYTHONPATH": "", "PYTHONWARNINGS": ""}
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment,
-                          cwd=tmp_path_factory.mktemp("elsewhere")) as process:  # fmt: skip
+    with subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment,
+        cwd=tmp_path_factory.mktemp("elsewhere"),
+    ) as process:
+
         def load(path):
             print(path, file=process.stdin, flush=True)
             return json.loads(process.stdout.readline() or '{"classes": "the process died"}')
@@ -302,10 +309,19 @@ PAPER = {  # as published, moving statistics counted where their publisher count
     ("mobilenet_v2", "torch"): 3_504_872 + 34_112,
 }
 TRAINABLE = {  # without moving statistics, as torchvision counts
-    "googlenet": 6_624_904, "resnet18": 11_689_512, "resnet34": 21_797_672, "resnet50": 25_557_032,
-    "resnet101": 44_549_160, "resnet152": 60_192_808, "squeezenet1_0": 1_248_424, "squeezenet1_1": 1_235_496,
-    "densenet121": 7_978_856, "vit_b_16": 86_567_656, "convnext_tiny": 28_589_128, "regnet_y_400mf": 4_344_144,
-}  # fmt: skip
+    "googlenet": 6_624_904,
+    "resnet18": 11_689_512,
+    "resnet34": 21_797_672,
+    "resnet50": 25_557_032,
+    "resnet101": 44_549_160,
+    "resnet152": 60_192_808,
+    "squeezenet1_0": 1_248_424,
+    "squeezenet1_1": 1_235_496,
+    "densenet121": 7_978_856,
+    "vit_b_16": 86_567_656,
+    "convnext_tiny": 28_589_128,
+    "regnet_y_400mf": 4_344_144,
+}
 
 
 def test_declared_parameters_are_the_papers():
@@ -423,15 +439,26 @@ def test_alpha_scales_the_filters():
 
 # ---------------------------------------------------------------------------------------------- the package
 ARXIV = {  # of the paper that a builder's docstring must name, and its first author; LeNet-5 and AlexNet are on no arXiv
-    "lenet5": (None, "LeCun"), "alexnet": (None, "Krizhevsky"), "vgg*": ("1409.1556", "Simonyan"),
-    "inception_v1": ("1409.4842", "Szegedy"), "googlenet": ("1409.4842", "Szegedy"),
-    "inception_v3": ("1512.00567", "Szegedy"), "resnet*v2": ("1603.05027", "He"), "resnet*": ("1512.03385", "He"),
-    "squeezenet*": ("1602.07360", "Iandola"), "densenet*": ("1608.06993", "Huang"), "xception": ("1610.02357", "Chollet"),
-    "mobilenet": ("1704.04861", "Howard"), "mobilenet_v2": ("1801.04381", "Sandler"),
-    "mobilenet_v3*": ("1905.02244", "Howard"), "efficientnet_b*": ("1905.11946", "Tan"),
-    "efficientnet_v2*": ("2104.00298", "Tan"), "regnet*": ("2003.13678", "Radosavovic"),
-    "convnext*": ("2201.03545", "Liu"), "vit*": ("2010.11929", "Dosovitskiy"),
-}  # fmt: skip
+    "lenet5": (None, "LeCun"),
+    "alexnet": (None, "Krizhevsky"),
+    "vgg*": ("1409.1556", "Simonyan"),
+    "inception_v1": ("1409.4842", "Szegedy"),
+    "googlenet": ("1409.4842", "Szegedy"),
+    "inception_v3": ("1512.00567", "Szegedy"),
+    "resnet*v2": ("1603.05027", "He"),
+    "resnet*": ("1512.03385", "He"),
+    "squeezenet*": ("1602.07360", "Iandola"),
+    "densenet*": ("1608.06993", "Huang"),
+    "xception": ("1610.02357", "Chollet"),
+    "mobilenet": ("1704.04861", "Howard"),
+    "mobilenet_v2": ("1801.04381", "Sandler"),
+    "mobilenet_v3*": ("1905.02244", "Howard"),
+    "efficientnet_b*": ("1905.11946", "Tan"),
+    "efficientnet_v2*": ("2104.00298", "Tan"),
+    "regnet*": ("2003.13678", "Radosavovic"),
+    "convnext*": ("2201.03545", "Liu"),
+    "vit*": ("2010.11929", "Dosovitskiy"),
+}
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -452,8 +479,19 @@ def test_models_by_name():
 
 
 def test_all_is_pinned():
-    functions = {"MODELS", "WeightsError", "features", "freeze", "get_model", "list_models", "load_weights", "new_head",
-                 "regularize", "split", "stages"}  # fmt: skip
+    functions = {
+        "MODELS",
+        "WeightsError",
+        "features",
+        "freeze",
+        "get_model",
+        "list_models",
+        "load_weights",
+        "new_head",
+        "regularize",
+        "split",
+        "stages",
+    }
     assert set(zoo.__all__) == functions | set(MODELS) and len(zoo.__all__) == len(set(zoo.__all__))
     assert all(hasattr(zoo, name) for name in zoo.__all__)
 

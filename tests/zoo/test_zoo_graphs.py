@@ -14,9 +14,11 @@ from zoo.weights import loading
 
 # Those whose files name their tensors as ours; of the others the parity tests tell how the names are found.
 KERAS = {k: v for k, v in TWINS.items() if k != "mobilenet" and not k.startswith(("mobilenet_v3", "convnext"))}
-TORCH = [f.model for f in facts.read()
-         if f.variant == "torch" and f.num_classes == 1000 and not f.options.get("alpha")
-         and f.model != "convnext_xlarge"]  # which torchvision lacks  # fmt: skip
+TORCH = [
+    f.model
+    for f in facts.read()
+    if f.variant == "torch" and f.num_classes == 1000 and not f.options.get("alpha") and f.model != "convnext_xlarge"
+]  # which torchvision lacks
 
 
 @pytest.mark.slow

@@ -88,8 +88,12 @@ def test_every_head_loads_where_zoo_cannot_be_imported(tmp_path):
         standardize(model, np.linspace(0, 1, 84).astype("float32"), 0.5)
         model.save(tmp_path / f"{head}.keras")
         np.save(tmp_path / f"{head}.npy", array(model(x)))
-    python("import sys, keras, numpy as np\n"
-           "for head in sys.argv[1:]:\n"
-           "    model = keras.models.load_model(f'{head}.keras')\n"
-           "    np.testing.assert_allclose(np.asarray(model(np.load('x.npy'))), np.load(f'{head}.npy'), atol=1e-6)\n"
-           "assert 'zoo' not in sys.modules", *HEADS, cwd=tmp_path)  # fmt: skip
+    python(
+        "import sys, keras, numpy as np\n"
+        "for head in sys.argv[1:]:\n"
+        "    model = keras.models.load_model(f'{head}.keras')\n"
+        "    np.testing.assert_allclose(np.asarray(model(np.load('x.npy'))), np.load(f'{head}.npy'), atol=1e-6)\n"
+        "assert 'zoo' not in sys.modules",
+        *HEADS,
+        cwd=tmp_path,
+    )

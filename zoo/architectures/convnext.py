@@ -105,8 +105,9 @@ def _block(x: keras.KerasTensor, drop: float, name: str) -> keras.KerasTensor:
     x = layers.Activation("gelu", name=f"{name}_gelu")(x)
     x = layers.Dense(channels, name=f"{name}_pointwise_conv_2")(x)
     # The stock layer that multiplies each channel by a trained number.
-    x = layers.EinsumDense("bhwc,c->bhwc", x.shape[1:], name=f"{name}_layer_scale",
-                           kernel_initializer=keras.initializers.Constant(1e-6))(x)  # fmt: skip
+    x = layers.EinsumDense(
+        "bhwc,c->bhwc", x.shape[1:], name=f"{name}_layer_scale", kernel_initializer=keras.initializers.Constant(1e-6)
+    )(x)
     if drop:
         x = layers.Dropout(drop, noise_shape=(None, 1, 1, 1), name=f"{name}_stochastic_depth")(x)
     return layers.Add(name=f"{name}_add")([shortcut, x])

@@ -206,8 +206,9 @@ def _v1(name: str, size: int, width: float, depth: float, options: Options) -> k
     torch = dict(epsilon=1e-5, momentum=0.9, padding="torch")
     ported = dict(epsilon=1e-3, momentum=0.99, padding="torch")  # torchvision's larger ones come from TensorFlow
     style = {"keras": dict(epsilon=1e-3, momentum=0.99), "torch": ported if size >= 456 else torch, "timm": torch}
-    body = partial(_body, stages=V1, stem=32, width=width, depth=depth, round_filters=divisible, style=style,
-                   depthwise="dwconv")  # fmt: skip
+    body = partial(
+        _body, stages=V1, stem=32, width=width, depth=depth, round_filters=divisible, style=style, depthwise="dwconv"
+    )
     family = _family({"keras": "torch", "torch": "torch", "timm": "torch"}, size, size + 32)
     rows = _parts(V1)
     torch_names = {"torch": names.torchvision(rows), "timm": names.timm(rows)}
@@ -220,8 +221,16 @@ def _v2_base(name: str, size: int, width: float, depth: float, options: Options)
 
 def _v2(name: str, stages: tuple, family: Family, options: Options, stem=32, width=1.0, depth=1.0) -> keras.Model:
     norm = dict(epsilon=1e-3, momentum=0.9)
-    body = partial(_body, stages=stages, stem=stem, width=width, depth=depth, round_filters=partial(divisible, share=0),
-                   style={"keras": norm, "torch": dict(norm, padding="torch")}, depthwise="dwconv2")  # fmt: skip
+    body = partial(
+        _body,
+        stages=stages,
+        stem=stem,
+        width=width,
+        depth=depth,
+        round_filters=partial(divisible, share=0),
+        style={"keras": norm, "torch": dict(norm, padding="torch")},
+        depthwise="dwconv2",
+    )
     rows = _parts(stages)
     maps = {"torch": names.torchvision(rows), "keras": names.timm(rows)}  # timm has only files with TensorFlow's padding
     torch_names = {variant: rename for variant, rename in maps.items() if variant in family.preprocessing}

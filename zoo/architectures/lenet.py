@@ -1,13 +1,13 @@
 """LeNet-5: LeCun, Bottou, Bengio, Haffner 1998, "Gradient-Based Learning Applied to Document Recognition", section II-B.
 
-    input 32 × 32 × 1 (28 × 28 digits padded by 2)          parameters
-    c1  6 kernels 5 × 5             28 × 28 × 6              156
-    s2  pooling 2 × 2               14 × 14 × 6
-    c3  16 kernels 5 × 5            10 × 10 × 16           2,416
-    s4  pooling 2 × 2                5 ×  5 × 16
-    c5  dense                      120                    48,120
-    f6  dense                       84                    10,164
-        classifier                  10                       850
+input 32 × 32 × 1 (28 × 28 digits padded by 2)          parameters
+c1  6 kernels 5 × 5             28 × 28 × 6              156
+s2  pooling 2 × 2               14 × 14 × 6
+c3  16 kernels 5 × 5            10 × 10 × 16           2,416
+s4  pooling 2 × 2                5 ×  5 × 16
+c5  dense                      120                    48,120
+f6  dense                       84                    10,164
+    classifier                  10                       850
 """
 
 from functools import partial

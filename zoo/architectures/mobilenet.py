@@ -63,8 +63,14 @@ def mobilenet_v2(alpha: float = 1.0, **options: Unpack[Options]) -> keras.Model:
     "imagenet_timm_lamb" (0.5).
     """
     _check(alpha)
-    return build("mobilenet_v2", partial(_v2, alpha=alpha), V2, arguments={"alpha": alpha},
-                 torch_names={"torch": names.torchvision_v2, "timm": names.timm_v2}, **options)  # fmt: skip
+    return build(
+        "mobilenet_v2",
+        partial(_v2, alpha=alpha),
+        V2,
+        arguments={"alpha": alpha},
+        torch_names={"torch": names.torchvision_v2, "timm": names.timm_v2},
+        **options,
+    )
 
 
 def _check(alpha: float) -> None:

@@ -34,18 +34,29 @@ LARGE = (
     ((3, 16, 16, False, RE, 1),),
     ((3, 64, 24, False, RE, 2), (3, 72, 24, False, RE, 1)),
     ((5, 72, 40, SE, RE, 2), (5, 120, 40, SE, RE, 1), (5, 120, 40, SE, RE, 1)),
-    ((3, 240, 80, False, HS, 2), (3, 200, 80, False, HS, 1), (3, 184, 80, False, HS, 1), (3, 184, 80, False, HS, 1),
-     (3, 480, 112, SE, HS, 1), (3, 672, 112, SE, HS, 1)),
+    (
+        (3, 240, 80, False, HS, 2),
+        (3, 200, 80, False, HS, 1),
+        (3, 184, 80, False, HS, 1),
+        (3, 184, 80, False, HS, 1),
+        (3, 480, 112, SE, HS, 1),
+        (3, 672, 112, SE, HS, 1),
+    ),
     ((5, 672, 160, SE, HS, 2), (5, 960, 160, SE, HS, 1), (5, 960, 160, SE, HS, 1)),
-)  # fmt: skip
+)
 SMALL = (
     (),  # the stem alone
     ((3, 16, 16, SE, RE, 2),),
     ((3, 72, 24, False, RE, 2), (3, 88, 24, False, RE, 1)),
-    ((5, 96, 40, SE, HS, 2), (5, 240, 40, SE, HS, 1), (5, 240, 40, SE, HS, 1),
-     (5, 120, 48, SE, HS, 1), (5, 144, 48, SE, HS, 1)),
+    (
+        (5, 96, 40, SE, HS, 2),
+        (5, 240, 40, SE, HS, 1),
+        (5, 240, 40, SE, HS, 1),
+        (5, 120, 48, SE, HS, 1),
+        (5, 144, 48, SE, HS, 1),
+    ),
     ((5, 288, 96, SE, HS, 2), (5, 576, 96, SE, HS, 1), (5, 576, 96, SE, HS, 1)),
-)  # fmt: skip
+)
 
 
 def mobilenet_v3_small(alpha: float = 1.0, **options: Unpack[Options]) -> keras.Model:
@@ -69,8 +80,10 @@ def mobilenet_v3_large(alpha: float = 1.0, **options: Unpack[Options]) -> keras.
 def _build(name: str, stages: tuple, last: int, alpha: float, options: Options) -> keras.Model:
     if not alpha > 0:
         raise ValueError(f"alpha, the width multiplier, must be positive, found {alpha!r}.")
-    rows = [[_parts(i, squeeze) for i, (*_, squeeze, _, _) in row]
-            for _, row in groupby(enumerate(chain(*stages)), key=lambda block: block[1][2])]  # fmt: skip
+    rows = [
+        [_parts(i, squeeze) for i, (*_, squeeze, _, _) in row]
+        for _, row in groupby(enumerate(chain(*stages)), key=lambda block: block[1][2])
+    ]
     torch_names = {"torch": names.torchvision_v3(rows), "timm": names.timm_v3(rows)}
     body = partial(_body, stages=stages, last=last, alpha=alpha)
     return build(name, body, FAMILY, torch_names=torch_names, arguments={"alpha": alpha}, **options)
@@ -89,8 +102,16 @@ def _body(x: keras.KerasTensor, variant: str, stages: tuple, last: int, alpha: f
         for kernel_size, expanded, filters, squeeze, activation, strides in rows:
             expanded = divisible(x.shape[-1] * expanded / width) if block else None
             prefix = f"expanded_conv_{block}_" if block else "expanded_conv_"
-            x = _inverted_residual(x, kernel_size, expanded, divisible(filters * alpha), squeeze, strides,
-                                   partial(conv, activation=activation), prefix)  # fmt: skip
+            x = _inverted_residual(
+                x,
+                kernel_size,
+                expanded,
+                divisible(filters * alpha),
+                squeeze,
+                strides,
+                partial(conv, activation=activation),
+                prefix,
+            )
             block, width = block + 1, filters
         if i == len(stages):
             x = conv(x, divisible(6 * x.shape[-1]), 1, names=("conv_1", "conv_1_bn", "conv_1_act"), activation=HS)
@@ -112,8 +133,9 @@ def _inverted_residual(
     x = conv(x, None, kernel_size, strides, names=parts("depthwise"))
     if squeeze:
         kinds = ("avg_pool", "conv", "conv_1", "mul")
-        x = squeeze_excite(x, divisible(x.shape[-1] / 4), names=tuple(f"{prefix}squeeze_excite_{k}" for k in kinds),
-                           gate="hard_sigmoid")  # fmt: skip
+        x = squeeze_excite(
+            x, divisible(x.shape[-1] / 4), names=tuple(f"{prefix}squeeze_excite_{k}" for k in kinds), gate="hard_sigmoid"
+        )
     x = conv(x, filters, 1, names=parts("project"), activation=None)
     if strides == 1 and channels == filters:
         x = layers.Add(name=f"{prefix}add")([shortcut, x])

@@ -167,9 +167,7 @@ def draw(depth: int, w_0: int, w_a: float, w_m: float, g: int) -> list[tuple[int
     return stages
 
 
-def _regnet(
-    name: str, depth: int, w_0: int, w_a: float, w_m: float, g: int, squeeze: bool, options: Options
-) -> keras.Model:
+def _regnet(name: str, depth: int, w_0: int, w_a: float, w_m: float, g: int, squeeze: bool, options: Options) -> keras.Model:
     body = partial(_body, stages=draw(depth, w_0, w_a, w_m, g), squeeze=squeeze)
     return build(name, body, REGNET, torch_names={"torch": names.torchvision}, **options)
 
@@ -198,5 +196,14 @@ def _block(x: keras.KerasTensor, width: int, group: int, strides: int, squeeze: 
 
 
 def _conv(x: keras.KerasTensor, filters: int, kernel_size: int, strides: int = 1, *, name: str, **options):
-    return conv_bn(x, filters, kernel_size, strides, names=(f"{name}_conv", f"{name}_bn", f"{name}_relu"), padding="torch",
-                   epsilon=1e-5, momentum=0.9, **options)  # fmt: skip
+    return conv_bn(
+        x,
+        filters,
+        kernel_size,
+        strides,
+        names=(f"{name}_conv", f"{name}_bn", f"{name}_relu"),
+        padding="torch",
+        epsilon=1e-5,
+        momentum=0.9,
+        **options,
+    )

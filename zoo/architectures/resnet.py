@@ -264,8 +264,16 @@ def _conv(x, filters: int, kernel_size: int, strides: int, form: str, *, name: s
     if strided:
         x = pad_like_torch(x, kernel_size, name=f"{name}_pad")
     parts = (f"{name}_conv", f"{name}_bn", f"{name}_relu")
-    return conv_bn(x, filters, kernel_size, strides, names=parts, padding="valid" if strided else "same",
-                   activation=activation, **FORMS[form])  # fmt: skip
+    return conv_bn(
+        x,
+        filters,
+        kernel_size,
+        strides,
+        names=parts,
+        padding="valid" if strided else "same",
+        activation=activation,
+        **FORMS[form],
+    )
 
 
 def _pool(x: keras.KerasTensor) -> keras.KerasTensor:

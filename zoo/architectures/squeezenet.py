@@ -33,8 +33,13 @@ def squeezenet1_0(**options: Unpack[Options]) -> keras.Model:
     Input `(batch, 224, 224, 3)`, or any size from 32 up, RGB in 0..255. See `zoo.builder.Options`; weights:
     "imagenet_torchvision".
     """
-    return build("squeezenet1_0", partial(_body, stem=(96, 7), depths=(3, 4, 1)), SQUEEZENET,
-                 torch_names={"torch": names.torchvision((4, 8))}, **options)  # fmt: skip
+    return build(
+        "squeezenet1_0",
+        partial(_body, stem=(96, 7), depths=(3, 4, 1)),
+        SQUEEZENET,
+        torch_names={"torch": names.torchvision((4, 8))},
+        **options,
+    )
 
 
 def squeezenet1_1(**options: Unpack[Options]) -> keras.Model:
@@ -45,8 +50,13 @@ def squeezenet1_1(**options: Unpack[Options]) -> keras.Model:
     Input `(batch, 224, 224, 3)`, or any size from 32 up, RGB in 0..255. See `zoo.builder.Options`; weights:
     "imagenet_torchvision".
     """
-    return build("squeezenet1_1", partial(_body, stem=(64, 3), depths=(2, 2, 4)), SQUEEZENET,
-                 torch_names={"torch": names.torchvision((3, 5))}, **options)  # fmt: skip
+    return build(
+        "squeezenet1_1",
+        partial(_body, stem=(64, 3), depths=(2, 2, 4)),
+        SQUEEZENET,
+        torch_names={"torch": names.torchvision((3, 5))},
+        **options,
+    )
 
 
 def _body(x: keras.KerasTensor, variant: str, stem: tuple[int, int], depths: tuple[int, ...]) -> keras.KerasTensor:

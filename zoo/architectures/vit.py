@@ -119,8 +119,10 @@ def _attention(x: keras.KerasTensor, name: str) -> keras.KerasTensor:
     """Attention of heads of width 64; queries, keys and values come from one matrix, as files hold it."""
     tokens, width = x.shape[1:]
     x = layers.Dense(3 * width, name=f"{name}_qkv")(x)
-    q, k, v = (layers.Reshape((tokens, -1, 64), name=f"{name}_{kind}")(part)
-               for kind, part in zip("qkv", ops.split(x, 3, axis=-1), strict=True))  # fmt: skip
+    q, k, v = (
+        layers.Reshape((tokens, -1, 64), name=f"{name}_{kind}")(part)
+        for kind, part in zip("qkv", ops.split(x, 3, axis=-1), strict=True)
+    )
     x = layers.Reshape((tokens, width), name=f"{name}_attention")(ops.dot_product_attention(q, k, v))
     return layers.Dense(width, name=f"{name}_projection")(x)
 

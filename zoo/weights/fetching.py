@@ -21,8 +21,6 @@ from zoo.weights.files import WeightsError, open_tensors
 CHUNK = 1 << 20
 
 
-
-
 def fetch(entry: Entry) -> Path:
     """Path of the entry's verified file: shipped with the package, in the cache, or downloaded now.
 
@@ -60,8 +58,6 @@ def fetch(entry: Entry) -> Path:
 def is_local(entry: Entry) -> bool:
     """Whether `fetch` needs no network: the file is shipped with the package or in the cache."""
     return "://" not in entry.url or (cache_folder("weights") / entry.file).exists()
-
-
 
 
 def _cached(target: Path, entry: Entry) -> bool:

@@ -157,8 +157,13 @@ def _variable(name: str) -> str:
     name = re.sub(r"(_\d+)?(:\d+)?$", "", name).rpartition("/")[2]
     if old := re.search(r"_(W|b|gamma|beta|running_mean|running_std|depthwise_kernel|pointwise_kernel)$", name):
         name = old[1]
-    return {"W": "kernel", "b": "bias", "running_mean": "moving_mean", "running_std": "moving_variance",
-            "depthwise_kernel": "kernel"}.get(name, name)  # fmt: skip
+    return {
+        "W": "kernel",
+        "b": "bias",
+        "running_mean": "moving_mean",
+        "running_std": "moving_variance",
+        "depthwise_kernel": "kernel",
+    }.get(name, name)
 
 
 def _read_npz(path, stack) -> Tensors:
@@ -182,9 +187,16 @@ def _read_safetensors(path, stack) -> Tensors:
 # of tensors consists of, maps them to functions of its own, and refuses every other name, so that nothing in the file
 # is executed and PyTorch (2 GB) is not needed.
 _DTYPES = {
-    "DoubleStorage": "<f8", "FloatStorage": "<f4", "HalfStorage": "<f2", "LongStorage": "<i8", "IntStorage": "<i4",
-    "ShortStorage": "<i2", "CharStorage": "i1", "ByteStorage": "u1", "BoolStorage": "?",
-}  # fmt: skip
+    "DoubleStorage": "<f8",
+    "FloatStorage": "<f4",
+    "HalfStorage": "<f2",
+    "LongStorage": "<i8",
+    "IntStorage": "<i4",
+    "ShortStorage": "<i2",
+    "CharStorage": "i1",
+    "ByteStorage": "u1",
+    "BoolStorage": "?",
+}
 
 
 class _StorageType(str):

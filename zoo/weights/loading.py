@@ -20,9 +20,15 @@ from zoo.weights.names import KERAS_CLASSIFIERS, TORCH_VARIABLES, Rename, TorchN
 
 KERNELS = ("kernel", "depthwise_kernel", "pointwise_kernel")
 AUTOMATIC = (  # Keras' own names, of today and of its first version
-    "conv2d", "batch_normalization", "dense", "depthwise_conv2d", "separable_conv2d",
-    "convolution2d", "batchnormalization", "separableconvolution2d",
-)  # fmt: skip
+    "conv2d",
+    "batch_normalization",
+    "dense",
+    "depthwise_conv2d",
+    "separable_conv2d",
+    "convolution2d",
+    "batchnormalization",
+    "separableconvolution2d",
+)
 
 
 @dataclass(frozen=True)
@@ -149,8 +155,9 @@ def _counted(names: Iterable[str]) -> dict[str, str]:
         kinds.setdefault(kind if kind in AUTOMATIC else name, []).append((int(number), name))
     return {
         name: f"{kind}#{rank}" if kind in AUTOMATIC else name
-        for kind, members in kinds.items() for rank, (_, name) in enumerate(sorted(members))
-    }  # fmt: skip
+        for kind, members in kinds.items()
+        for rank, (_, name) in enumerate(sorted(members))
+    }
 
 
 def _name_in_file(layer, own: dict[str, tuple[str, ...]], index: int, tensors: Tensors, rename: Rename | None) -> str | None:

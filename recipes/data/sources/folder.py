@@ -24,10 +24,6 @@ LAYOUT = "put one folder per class into it, or train/ (and val/, test/) with one
 Identity = tuple[int, int]  # device and inode: the same for everything that is the same file or folder
 
 
-
-
-
-
 @dataclass
 class _Walk:
     """What is collected on the way; paths are relative to the root."""
@@ -113,8 +109,7 @@ def _entries_or_refuse(walk: _Walk, folder: str) -> tuple[dict[str, Identity], d
         return _entries(walk, folder)
     except OSError as error:
         raise UserError(
-            f"The folder {_place(walk, folder)} cannot be read ({error.strerror}): "
-            "correct its permissions or take it away."
+            f"The folder {_place(walk, folder)} cannot be read ({error.strerror}): correct its permissions or take it away."
         ) from error
 
 
@@ -148,9 +143,7 @@ def _split_folders(walk: _Walk, folders: dict[str, Identity]) -> dict[str, str]:
     return {split: found[split] for split in ("train", "validation", "test") if split in found}
 
 
-def _class_folders(
-    walk: _Walk, parent: str, folders: dict[str, Identity], strays: Iterable[str]
-) -> dict[str, str]:
+def _class_folders(walk: _Walk, parent: str, folders: dict[str, Identity], strays: Iterable[str]) -> dict[str, str]:
     """{class: its folder}. Raises UserError for a folder without class folders."""
     labels = {}
     for path, identity in folders.items():
@@ -236,8 +229,7 @@ def _files_of_class(walk: _Walk, label: str, folder: str) -> list[str]:
     if not found:
         why = "; ".join(f"{shown(path)} {reason}" for path, reason in walk.left_out[left_out:][:3])
         raise UserError(
-            f"The class folder {_place(walk, folder)} holds no usable file{f' ({why})' if why else ''}: "
-            "fill it or remove it."
+            f"The class folder {_place(walk, folder)} holds no usable file{f' ({why})' if why else ''}: fill it or remove it."
         )
     return sorted(found)
 

@@ -85,21 +85,21 @@ class TestCrops:
         generator = np.random.default_rng(3)
         for crop in crops:
             left, _, right, _ = augment.rectangle(200, generator)
-            centres = left + (np.arange(32) + 0.5) * (right - left) / 32 - 0.5
-            np.testing.assert_allclose(crop[7, 2:-2, 1], centres[2:-2], atol=1)
+            centers = left + (np.arange(32) + 0.5) * (right - left) / 32 - 0.5
+            np.testing.assert_allclose(crop[7, 2:-2, 1], centers[2:-2], atol=1)
 
 
 class TestColourShift:
-    COLOURS = np.array([[60, 0, 0], [30, 25, 0], [10, 5, 12]])
+    COLORS = np.array([[60, 0, 0], [30, 25, 0], [10, 5, 12]])
 
     def training_pictures(self) -> np.ndarray:
-        drawn = np.random.default_rng(0).normal(0, 1, (6, 40, 40, 3)) @ self.COLOURS.T + 128
+        drawn = np.random.default_rng(0).normal(0, 1, (6, 40, 40, 3)) @ self.COLORS.T + 128
         return drawn.clip(0, 255).astype("uint8")
 
     def test_it_varies_as_the_training_pictures_colours_a_tenth_as_far(self):
         pictures = self.training_pictures()
         covariance = np.cov(pictures[[1, 4, 5]].reshape(-1, 3).T.astype(float), bias=True)
-        shift = augment.colour_shift(pictures, np.array([1, 4, 5]))
+        shift = augment.color_shift(pictures, np.array([1, 4, 5]))
         shifts = shift(np.zeros((40_000, 2, 2, 3), "uint8"), np.random.default_rng(0))
         assert (shifts == shifts[:, :1, :1]).all()  # one colour a picture
         drawn = shifts[:, 0, 0]
@@ -110,20 +110,20 @@ class TestColourShift:
         assert (np.abs(drawn.mean(axis=0)) < 4 * drawn.std(axis=0) / 200).all()
 
     def test_it_is_added_to_the_pixels_and_nothing_is_cut_off(self):
-        shift = augment.colour_shift(self.training_pictures(), np.arange(6))
+        shift = augment.color_shift(self.training_pictures(), np.arange(6))
         batch = pixels(5, 4, 4, 3)
         change = shift(batch, np.random.default_rng(1)) - batch
         np.testing.assert_allclose(change, np.broadcast_to(change[:, :1, :1], change.shape), atol=1e-4)
 
     def test_a_large_picture_is_looked_at_on_a_grid(self):
         pictures = np.random.default_rng(0).integers(0, 256, (3, 256, 256, 3), np.uint8)
-        deviations, _ = augment.principal_colours(pictures, np.arange(3))
+        deviations, _ = augment.principal_colors(pictures, np.arange(3))
         values = np.linalg.eigvalsh(np.cov(pictures.reshape(-1, 3).T.astype(float)))
         np.testing.assert_allclose(deviations, np.sqrt(values), rtol=0.02)
 
     def test_grey_pictures_that_are_stored_in_colour_stay_grey(self):
-        grey = np.repeat(pixels(4, 8, 8, 1), 3, axis=-1)
-        shifted = augment.colour_shift(grey, np.arange(4))(grey, np.random.default_rng(0))
+        gray = np.repeat(pixels(4, 8, 8, 1), 3, axis=-1)
+        shifted = augment.color_shift(gray, np.arange(4))(gray, np.random.default_rng(0))
         np.testing.assert_allclose(shifted[..., 0], shifted[..., 2], atol=1e-3)
 
 
@@ -256,8 +256,14 @@ def test_the_same_seed_gives_the_same_bytes_whatever_the_threads(name):
 def test_training_ends_with_the_same_weights_whatever_the_threads(name, tmp_path):
     def weights(threads):
         keras.utils.set_random_seed(0)
-        model = keras.Sequential([keras.Input((16, 16, 3)), keras.layers.Rescaling(1 / 255), keras.layers.Flatten(),
-                                  keras.layers.Dense(3, "softmax", name="predictions")])  # fmt: skip
+        model = keras.Sequential(
+            [
+                keras.Input((16, 16, 3)),
+                keras.layers.Rescaling(1 / 255),
+                keras.layers.Flatten(),
+                keras.layers.Dense(3, "softmax", name="predictions"),
+            ]
+        )
         phase = Phase("train", 3, 1e-2, None, augment=True, batch_norm="train")
         training.train(model, phase, batches_of(name, threads=threads), None, tmp_path / str(threads))
         return model.layers[-1].get_weights()[0]
@@ -308,8 +314,9 @@ def test_loss_and_accuracy_of_mixed_labels_by_hand(tmp_path):
 
 @pytest.mark.parametrize("mirror, views", [("yes", 10), ("no", 5)])
 def test_ten_crop_is_the_mean_over_the_crops_cut_by_hand(mirror, views):
-    model = keras.Sequential([keras.Input((6, 6, 3)), keras.layers.Rescaling(1 / 255), keras.layers.Flatten(),
-                              keras.layers.Dense(4, "softmax")])  # fmt: skip
+    model = keras.Sequential(
+        [keras.Input((6, 6, 3)), keras.layers.Rescaling(1 / 255), keras.layers.Flatten(), keras.layers.Dense(4, "softmax")]
+    )
     data = dataset(7, size=6, resize=9)
     data.paths, data.classes = list("abcdefg"), list("wxyz")
     data.splits = np.array(["train", "test", "train", "validation", "test", "train", "test"])
@@ -336,8 +343,25 @@ class TestRun:
     @pytest.mark.parametrize("name, strategy", [("alexnet", "medium"), ("modern", "large")])
     def test_ends_and_shows_its_pictures(self, name, strategy, digits, tmp_path, capsys):
         output = tmp_path / "run"
-        assert cli.main(["finetune", str(digits), "--model", "lenet5", "--strategy", strategy, "--epochs", "1",
-                         "--augment", name, "--output", str(output)]) == 0  # fmt: skip
+        assert (
+            cli.main(
+                [
+                    "finetune",
+                    str(digits),
+                    "--model",
+                    "lenet5",
+                    "--strategy",
+                    strategy,
+                    "--epochs",
+                    "1",
+                    "--augment",
+                    name,
+                    "--output",
+                    str(output),
+                ]
+            )
+            == 0
+        )
         result, page = json.loads((output / "result.json").read_text()), Page((output / "report.html").read_text())
         assert [phase["augment"] for phase in result["strategy"]["phases"]] == [True]
         assert f"--augment {name}" in result["command"]
@@ -366,8 +390,20 @@ class TestRun:
         assert strategy["name"] in ("medium", "large") and [phase["augment"] for phase in strategy["phases"]] == [True]
 
     def test_a_strategy_that_trains_on_no_pictures_is_one_sentence(self, digits, tmp_path, capsys):
-        code = cli.main(["finetune", str(digits), "--model", "lenet5", "--strategy", "small", "--augment", "modern",
-                         "--output", str(tmp_path / "run")])  # fmt: skip
+        code = cli.main(
+            [
+                "finetune",
+                str(digits),
+                "--model",
+                "lenet5",
+                "--strategy",
+                "small",
+                "--augment",
+                "modern",
+                "--output",
+                str(tmp_path / "run"),
+            ]
+        )
         assert code == 2 and not (tmp_path / "run").exists()
         assert "--augment modern has nothing to act on: strategy small trains the head alone" in capsys.readouterr().err
 
@@ -387,5 +423,7 @@ t.test_training_ends_with_the_same_weights_whatever_the_threads("modern", pathli
 t.TestMixing().test_mixups_labels_are_the_weights_of_the_pixels()
 print(keras.backend.backend())
 """
-    printed = python(script, tmp_path, cwd=ROOT, KERAS_BACKEND=backend, PYTHONPATH=f"{ROOT}:{ROOT / 'tests'}:{Path(__file__).parent}")
+    printed = python(
+        script, tmp_path, cwd=ROOT, KERAS_BACKEND=backend, PYTHONPATH=f"{ROOT}:{ROOT / 'tests'}:{Path(__file__).parent}"
+    )
     assert printed.split()[-1] == backend

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFile
 
-from recipes.data.images import Framing, ImageError, centre, decode, read, read_bytes
+from recipes.data.images import Framing, ImageError, center, decode, read, read_bytes
 
 SHARED = Path(os.environ.get("ZOO_SHARED", Path(__file__).parents[3] / ".." / "shared"))
-RGB, GREY = Framing(8, 8, 3), Framing(8, 8, 1)
+RGB, GRAY = Framing(8, 8, 3), Framing(8, 8, 1)
 
 
 def encoded(image, kind, **options):
@@ -29,8 +29,8 @@ def picture(width=60, height=40, seed=0):
     return Image.fromarray(np.kron(small, np.ones((4, 4, 1))).astype(np.uint8)[:height, :width])
 
 
-def flat(mode, colour, size=(8, 8)):
-    return Image.new(mode, size, colour)
+def flat(mode, color, size=(8, 8)):
+    return Image.new(mode, size, color)
 
 
 def chunk(kind, data):
@@ -52,7 +52,7 @@ def reason(data):
     return str(caught.value)
 
 
-def the_colour(data, framing=RGB):
+def the_color(data, framing=RGB):
     """The one colour of a picture that has only one."""
     pixels, _ = decode(data, framing)
     assert pixels.dtype == np.uint8 and pixels.shape == (framing.resize, framing.resize, framing.channels)
@@ -74,7 +74,7 @@ def direct(image, framing):
 def test_centre_of_the_square_is_the_centre_of_the_whole_picture(size, framing):
     image = picture(*size)
     pixels, notes = decode(encoded(image, "PNG"), framing)
-    assert np.array_equal(centre(pixels, framing), direct(image, framing)) and not notes
+    assert np.array_equal(center(pixels, framing), direct(image, framing)) and not notes
 
 
 def test_real_photographs_are_cut_exactly():
@@ -85,7 +85,7 @@ def test_real_photographs_are_cut_exactly():
         for path in photographs:
             with Image.open(path) as image:
                 expected = direct(image.convert("RGB"), framing)
-            assert np.array_equal(centre(read(path, framing)[0], framing), expected), path
+            assert np.array_equal(center(read(path, framing)[0], framing), expected), path
 
 
 def test_hand_computed_resize():
@@ -98,9 +98,9 @@ def test_hand_computed_resize():
 def test_centre_takes_batches_and_refuses_other_shapes():
     framing = Framing(2, 5, 1)
     batch = np.arange(2 * 25).reshape(2, 5, 5, 1)
-    assert centre(batch, framing)[1, :, :, 0].tolist() == [[31, 32], [36, 37]]
+    assert center(batch, framing)[1, :, :, 0].tolist() == [[31, 32], [36, 37]]
     with pytest.raises(ValueError, match=r"\(5, 5, 1\).*\(2, 4, 5, 1\)"):
-        centre(batch[:, :4], framing)
+        center(batch[:, :4], framing)
 
 
 @pytest.mark.parametrize("arguments", [(0, 8, 3), (9, 8, 3), (8, 8, 4), (8, 8, 3, "blurry")])
@@ -124,7 +124,7 @@ LOSSES = {
     "GIF": 4,
     "ICO": 0,
 }
-COLOURS = [  # picture, format, how it is written, colour, tolerance
+COLORS = [  # picture, format, how it is written, colour, tolerance
     (flat("RGB", (255, 0, 0)), "PNG", {}, [255, 0, 0], 0),
     (flat("L", 90), "PNG", {}, [90, 90, 90], 0),
     (flat("1", 1), "PNG", {}, WHITE, 0),
@@ -149,12 +149,12 @@ COLOURS = [  # picture, format, how it is written, colour, tolerance
 ]
 
 
-@pytest.mark.parametrize(("image", "kind", "options", "expected", "tolerance"), COLOURS)
+@pytest.mark.parametrize(("image", "kind", "options", "expected", "tolerance"), COLORS)
 def test_every_kind_of_colour(image, kind, options, expected, tolerance):
     data = encoded(image, kind, **options)
-    assert np.allclose(the_colour(data), expected, atol=tolerance)
-    grey = np.dot(expected, [0.299, 0.587, 0.114])
-    assert np.allclose(the_colour(data, GREY), grey, atol=tolerance + 0.5)
+    assert np.allclose(the_color(data), expected, atol=tolerance)
+    gray = np.dot(expected, [0.299, 0.587, 0.114])
+    assert np.allclose(the_color(data, GRAY), gray, atol=tolerance + 0.5)
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
@@ -190,9 +190,9 @@ def test_sixteen_bits_are_scaled():
     """65535 is 255; 257 x n is n; 128 is still 0 and 129 is 1."""
     values = np.tile(np.array([0, 128, 129, 257, 25700, 65000, 65407, 65535], np.uint16), (8, 1))
     for kind in ("PNG", "TIFF"):
-        pixels, notes = decode(encoded(Image.fromarray(values), kind), GREY)
+        pixels, notes = decode(encoded(Image.fromarray(values), kind), GRAY)
         assert pixels[0, :, 0].tolist() == [0, 0, 1, 1, 100, 253, 255, 255] and not notes
-        pixels, notes = decode(encoded(Image.fromarray(values // 16), kind), GREY)
+        pixels, notes = decode(encoded(Image.fromarray(values // 16), kind), GRAY)
         assert pixels.max() == 16 and len(notes) == 1 and "12-bit" in notes[0]
 
 

@@ -279,9 +279,7 @@ def test_what_may_not_be_read(open_path):
         assert "('a/closed.jpg', 'cannot be read (Permission denied)')" in printed
         assert "('a/sub', 'is a folder that cannot be read (Permission denied)')" in printed
         (open_path / "b").chmod(0)
-        assert scan_as_nobody(open_path).startswith(
-            f"The folder {open_path}/b cannot be read (Permission denied)"
-        )
+        assert scan_as_nobody(open_path).startswith(f"The folder {open_path}/b cannot be read (Permission denied)")
         open_path.chmod(0o311)
         assert f"The folder {open_path} cannot be read (Permission denied)" in scan_as_nobody(open_path)
     finally:

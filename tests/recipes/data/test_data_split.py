@@ -31,9 +31,13 @@ def test_shares_hold_in_every_class():
     labels = ["a"] * 100 + ["b"] * 50
     parts = Counter(zip(labels, divide(digests_of(150), labels=labels), strict=True))
     assert parts == {
-        ("a", "test"): 10, ("a", "validation"): 20, ("a", "train"): 70,
-        ("b", "test"): 5, ("b", "validation"): 10, ("b", "train"): 35,
-    }  # fmt: skip
+        ("a", "test"): 10,
+        ("a", "validation"): 20,
+        ("a", "train"): 70,
+        ("b", "test"): 5,
+        ("b", "validation"): 10,
+        ("b", "train"): 35,
+    }
 
 
 def test_order_of_listing_does_not_matter():
@@ -108,9 +112,7 @@ def test_a_copy_of_a_given_picture_goes_with_it():
     assert parts[3] == parts[10] == "test"
 
 
-@pytest.mark.parametrize(
-    "fractions", [{"val": 0.2}, {"test": -0.1}, {"test": 0.5, "validation": 0.5}, {"test": 1}]
-)
+@pytest.mark.parametrize("fractions", [{"val": 0.2}, {"test": -0.1}, {"test": 0.5, "validation": 0.5}, {"test": 1}])
 def test_impossible_shares_are_refused(fractions):
     with pytest.raises(ValueError, match="fractions"):
         divide(digests_of(5), fractions)
@@ -134,9 +136,7 @@ def test_no_copies_no_findings():
 
 
 def test_copies_within_a_class_are_counted():
-    (finding,) = duplicates(
-        ["a/1", "a/2", "a/3", "b/1"], ["a", "a", "a", "b"], [""] * 4, ["x", "x", "x", "y"]
-    )
+    (finding,) = duplicates(["a/1", "a/2", "a/3", "b/1"], ["a", "a", "a", "b"], [""] * 4, ["x", "x", "x", "y"])
     assert finding == "Exact copies of another file of their class: 2."
 
 
@@ -149,10 +149,7 @@ def test_two_labels_of_one_picture_are_named():
 def test_leaks_between_given_splits_are_named():
     paths, labels = ["train/a/1", "val/a/2", "test/a/3", "a/4"], ["a"] * 4
     (finding,) = duplicates(paths, labels, ["train", "validation", "test", ""], ["x", "x", "y", "y"])
-    assert (
-        finding
-        == "Pictures that lie in two splits, so that results on them say nothing: 1 (train/a/1 = val/a/2)."
-    )
+    assert finding == "Pictures that lie in two splits, so that results on them say nothing: 1 (train/a/1 = val/a/2)."
 
 
 def test_names_in_findings_can_be_printed():

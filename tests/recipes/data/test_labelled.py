@@ -32,8 +32,22 @@ def digits(tmp_path_factory):
 
 @pytest.mark.slow
 def test_a_run_predicts_reports_and_says_every_class_over_one_half(digits, tmp_path, capsys):
-    arguments = ["finetune", str(digits), "--labels", str(digits.parent / "labels.csv"), "--model", "lenet5",
-                 "--strategy", "small", "--mirror", "no", "--output", str(tmp_path / "run"), "--folds", "2"]  # fmt: skip
+    arguments = [
+        "finetune",
+        str(digits),
+        "--labels",
+        str(digits.parent / "labels.csv"),
+        "--model",
+        "lenet5",
+        "--strategy",
+        "small",
+        "--mirror",
+        "no",
+        "--output",
+        str(tmp_path / "run"),
+        "--folds",
+        "2",
+    ]
     assert cli.main(arguments) == 0
     out = capsys.readouterr().out
     assert re.search(r"test mean average precision [\d.]+% \(95 % interval .*\), macro F1 .*, micro F1 .*, \d+ images", out)
@@ -42,8 +56,10 @@ def test_a_run_predicts_reports_and_says_every_class_over_one_half(digits, tmp_p
     assert result["metrics"]["test"]["mean_average_precision"] > 0.8
     with open(tmp_path / "run" / "files.csv", newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["split"] == "test"]
-    truth, guess = (np.array([[name in row[key].split(";") for name in result["classes"]] for row in rows])
-                    for key in ("label", "prediction"))  # fmt: skip
+    truth, guess = (
+        np.array([[name in row[key].split(";") for name in result["classes"]] for row in rows])
+        for key in ("label", "prediction")
+    )
     assert result["metrics"]["test"]["micro_f1"] == pytest.approx(reference.f1_score(truth, guess, average="micro"))
     assert result["metrics"]["test"]["accuracy"] == pytest.approx((truth == guess).all(axis=1).mean())
     page = (tmp_path / "run" / "report.html").read_text()
@@ -95,8 +111,21 @@ def test_what_cannot_be_understood_is_one_sentence(text, sentence, digits, tmp_p
     if text is not None:
         text = text.replace("\nA", f"\n{pictures[0]}").replace("\nB", f"\n{pictures[1]}")
         (tmp_path / "labels.csv").write_text(text)
-    assert cli.main(["finetune", str(digits), "--labels", str(tmp_path / "labels.csv"), "--model", "lenet5",
-                     "--output", str(tmp_path / "run")]) == 2  # fmt: skip
+    assert (
+        cli.main(
+            [
+                "finetune",
+                str(digits),
+                "--labels",
+                str(tmp_path / "labels.csv"),
+                "--model",
+                "lenet5",
+                "--output",
+                str(tmp_path / "run"),
+            ]
+        )
+        == 2
+    )
     (line,) = (line for line in capsys.readouterr().err.splitlines() if line.startswith("zoo: "))
     assert re.search(sentence, line.replace(pictures[0], "A"))
 

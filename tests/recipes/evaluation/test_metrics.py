@@ -90,15 +90,29 @@ def test_metrics_match_hand_computed_numbers():
     assert scores["balanced_accuracy"] == 0.75  # recall 1 and 1/2; c has none
     assert scores["confusion"] == [[2, 0, 0], [1, 1, 0], [0, 0, 0]]
     assert scores["classes"] == [
-        {"name": "a", "images": 2, "precision": pytest.approx(2 / 3), "recall": 1.0, "f1": 0.8,
-         "precision_interval": list(wilson(2, 3)), "recall_interval": list(wilson(2, 2)),
-         "f1_interval": [2 * share / (1 + share) for share in wilson(2, 3)]},
-        {"name": "b", "images": 2, "precision": 1.0, "recall": 0.5, "f1": pytest.approx(2 / 3),
-         "precision_interval": list(wilson(1, 1)), "recall_interval": list(wilson(1, 2)),
-         "f1_interval": [2 * share / (1 + share) for share in wilson(1, 2)]},
-        {"name": "c", "images": 0} | dict.fromkeys(
-            [name + end for name in ("precision", "recall", "f1") for end in ("", "_interval")]),
-    ]  # fmt: skip
+        {
+            "name": "a",
+            "images": 2,
+            "precision": pytest.approx(2 / 3),
+            "recall": 1.0,
+            "f1": 0.8,
+            "precision_interval": list(wilson(2, 3)),
+            "recall_interval": list(wilson(2, 2)),
+            "f1_interval": [2 * share / (1 + share) for share in wilson(2, 3)],
+        },
+        {
+            "name": "b",
+            "images": 2,
+            "precision": 1.0,
+            "recall": 0.5,
+            "f1": pytest.approx(2 / 3),
+            "precision_interval": list(wilson(1, 1)),
+            "recall_interval": list(wilson(1, 2)),
+            "f1_interval": [2 * share / (1 + share) for share in wilson(1, 2)],
+        },
+        {"name": "c", "images": 0}
+        | dict.fromkeys([name + end for name in ("precision", "recall", "f1") for end in ("", "_interval")]),
+    ]
     assert scores["macro_f1"] == pytest.approx((0.8 + 2 / 3) / 2)  # c has none
 
 

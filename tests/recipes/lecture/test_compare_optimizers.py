@@ -50,7 +50,6 @@ def finished(some, digits, tmp_path_factory) -> CompareOptimizers:
     return settings
 
 
-
 def test_names_are_the_same_everywhere():
     assert list(OPTIMIZERS) == list(RATES) == list(typing.get_args(Optimizer))
 
@@ -62,9 +61,10 @@ def test_every_optimizer_has_a_row_with_its_interval_and_the_curves_are_drawn(fi
     records = journal(finished.output)
     for row in rows:
         losses = [
-            r["result"]["validation_loss"][-1] for r in records
+            r["result"]["validation_loss"][-1]
+            for r in records
             if r["piece"].startswith(f"{row['optimizer']}, ") and r["piece"].endswith(("seed 0", "seed 1"))
-        ]  # fmt: skip
+        ]
         assert float(row["validation loss"]) == pytest.approx(sum(losses) / 2)
         half = 12.7062 * abs(losses[0] - losses[1]) / 2  # Student's t for one degree of freedom
         assert float(row["validation loss ±"]) == pytest.approx(half, rel=1e-4)
@@ -77,9 +77,10 @@ def test_the_chosen_rate_has_the_lowest_validation_loss_and_neighbours_on_both_s
     records = journal(finished.output)
     for row in table(finished.output):
         tried = {
-            r["result"]["rate"]: r["result"]["validation_loss"][-1] for r in records
+            r["result"]["rate"]: r["result"]["validation_loss"][-1]
+            for r in records
             if r["piece"].startswith(f"{row['optimizer']}, ") and r["piece"].endswith("choice")
-        }  # fmt: skip
+        }
         losses = {rate: np.inf if loss is None else loss for rate, loss in tried.items()}
         best = min(losses, key=losses.get)
         assert float(row["rate"]) == best
@@ -166,15 +167,19 @@ class TestPictures:
     def parts(self, data, **options):
         options = {"images": 100, "held_out": 50, "test": True} | options
         found = comparison.pictures(data, Framing(32, 32, 1), 0, **options)
-        return {part: found.paths if part is None else [found.paths[i] for i in found.part(part)]
-                for part in ("train", "validation", "test")}  # fmt: skip
+        return {
+            part: found.paths if part is None else [found.paths[i] for i in found.part(part)]
+            for part in ("train", "validation", "test")
+        }
 
     def test_the_folders_test_part_is_the_test(self, digits):
         parts = self.parts(digits)
         assert [len(paths) for paths in parts.values()] == [100, 50, 50]
         assert {name: {path.split("/")[0] for path in paths} for name, paths in parts.items()} == {
-            "train": {"train"}, "validation": {"train"}, "test": {"test"}
-        }  # fmt: skip
+            "train": {"train"},
+            "validation": {"train"},
+            "test": {"test"},
+        }
         assert len(self.parts(digits, test=False)["test"]) == 0
 
     def test_a_val_folder_is_the_test_if_there_is_no_other(self, digits, tmp_path):
@@ -207,10 +212,15 @@ def test_the_verdict_keeps_to_the_intervals():
 
 @pytest.mark.slow
 class TestFinetune:
-    @pytest.mark.parametrize("flags, name, rate", [
-        ({}, "adam", 1e-3), ({"optimizer": "sgd"}, "sgd", 1e-1), ({"optimizer": "nesterov"}, "nesterov", 1e-2),
-        ({"optimizer": "momentum", "learning_rate": 0.5}, "momentum", 0.5),
-    ])  # fmt: skip
+    @pytest.mark.parametrize(
+        "flags, name, rate",
+        [
+            ({}, "adam", 1e-3),
+            ({"optimizer": "sgd"}, "sgd", 1e-1),
+            ({"optimizer": "nesterov"}, "nesterov", 1e-2),
+            ({"optimizer": "momentum", "learning_rate": 0.5}, "momentum", 0.5),
+        ],
+    )
     def test_the_default_rate_is_scaled_to_the_optimizer(self, flags, name, rate, digits):
         recipe = Recipe(digits, model="lenet5", strategy="large", **flags)
         model = zoo.new_head(backbone(recipe), 10)
@@ -220,10 +230,25 @@ class TestFinetune:
 
     def test_it_is_what_trains(self, digits, tmp_path, monkeypatch):
         used = []
-        monkeypatch.setattr(finetune.training, "get_optimizer",
-                            lambda name, *rate: used.append(name) or OPTIMIZERS[name](rate[0]))  # fmt: skip
-        code = cli.main(["finetune", str(digits / "train"), "--output", str(tmp_path / "run"), "--model", "lenet5",
-                         "--strategy", "scratch", "--epochs", "1", "--optimizer", "rmsprop"])  # fmt: skip
+        monkeypatch.setattr(
+            finetune.training, "get_optimizer", lambda name, *rate: used.append(name) or OPTIMIZERS[name](rate[0])
+        )
+        code = cli.main(
+            [
+                "finetune",
+                str(digits / "train"),
+                "--output",
+                str(tmp_path / "run"),
+                "--model",
+                "lenet5",
+                "--strategy",
+                "scratch",
+                "--epochs",
+                "1",
+                "--optimizer",
+                "rmsprop",
+            ]
+        )
         assert code == 0 and used == ["rmsprop"]
 
     def test_an_unknown_name_is_refused(self):

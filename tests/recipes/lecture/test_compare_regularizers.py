@@ -37,7 +37,6 @@ def finished(digits, tmp_path_factory):
         yield settings
 
 
-
 @pytest.mark.slow
 @pytest.mark.deep
 def test_every_regularizer_has_a_row_and_the_gap_is_drawn(finished):
@@ -58,9 +57,11 @@ def test_strengths_have_the_lowest_validation_loss_and_the_test_is_for_what_was_
     chosen = json.loads((finished.output / "result.json").read_text())["chosen"]
     for method, values in FEW.items():
         losses = {
-            value: r["result"]["loss"] for value in values for r in records
+            value: r["result"]["loss"]
+            for value in values
+            for r in records
             if r["piece"] == f"{method}: {method} {value:g}; 60 images, seed 0, validation"
-        }  # fmt: skip
+        }
         assert set(losses) == set(values) and chosen[method] == min(losses, key=losses.get)
     assert chosen["L2"] == 1e-4  # 10 keeps all weights at zero
     tested = [r["piece"] for r in records if r["piece"].endswith("test")]
@@ -94,8 +95,13 @@ def test_pictures_are_moved_and_their_border_is_drawn_out(digits):
     images = data.part("train")
     original = data.pixels[images[:1]][0].astype(int)
     rng, first = np.random.default_rng(0), np.zeros(60, int)
-    seen = {(dy, dx) for copy in shifted(data, images, 1)(first, rng) for dy in (-1, 0, 1) for dx in (-1, 0, 1)
-            if (copy == np.roll(original, (dy, dx), (0, 1))).all()}  # fmt: skip  # the frame is black: rolling is moving
+    seen = {
+        (dy, dx)
+        for copy in shifted(data, images, 1)(first, rng)
+        for dy in (-1, 0, 1)
+        for dx in (-1, 0, 1)
+        if (copy == np.roll(original, (dy, dx), (0, 1))).all()
+    }  # the frame is black: rolling is moving
     assert len(seen) == 9
     np.testing.assert_array_equal(shifted(data, images, 0)(first[:1], rng)[0], original)
 

@@ -28,7 +28,7 @@ class Fixed:
         return np.full(count, low + self.share * (high - low))
 
 
-def centre_of_mass(picture):
+def center_of_mass(picture):
     total = picture.sum()
     rows, columns = np.meshgrid(np.arange(SIZE), np.arange(SIZE), indexing="ij")
     return (rows * picture[0, :, :, 0]).sum() / total, (columns * picture[0, :, :, 0]).sum() / total
@@ -49,16 +49,16 @@ def test_a_shift_moves_by_so_many_pixels():
 def test_a_rotation_turns_about_the_centre():
     turned = distort(dot(5, 12), Distortion(rotation=90), Fixed(1.0))
     # What is read at (row, column) comes from (-column, row) of the centre: (5, 12) is seen at (12, 26).
-    assert centre_of_mass(turned) == pytest.approx((12, 26), abs=1e-3)
+    assert center_of_mass(turned) == pytest.approx((12, 26), abs=1e-3)
 
 
 def test_scale_and_shear():
     apart = distort(dot(10, 20), Distortion(scale=np.log(2)), Fixed(0.0))  # read from half as far: twice as large
-    assert centre_of_mass(apart) == pytest.approx((15.5 - 2 * 5.5, 15.5 + 2 * 4.5), abs=1e-3)
+    assert center_of_mass(apart) == pytest.approx((15.5 - 2 * 5.5, 15.5 + 2 * 4.5), abs=1e-3)
     assert apart.sum() == pytest.approx(4 * 200, rel=1e-3)
     sheared = distort(dot(8, 16), Distortion(shear=0.5), Fixed(1.0))
     # Row 8 lies 7.5 above the centre, so it is read 3.75 to the left: the dot is seen 3.75 to the right.
-    assert centre_of_mass(sheared) == pytest.approx((8, 16 + 3.75), abs=1e-3)
+    assert center_of_mass(sheared) == pytest.approx((8, 16 + 3.75), abs=1e-3)
 
 
 def test_an_elastic_field_is_as_strong_and_as_smooth_as_asked():

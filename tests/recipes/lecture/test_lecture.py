@@ -47,9 +47,25 @@ def data(tmp_path_factory):
 
 # ---------------------------------------------------------------------------------------------- the map
 def test_every_idea_has_its_files_and_its_command():
-    ideas = ["Ways to regularise", "Penalised cost", "Dropout", "Early stopping", "Optimisers", "Why convolutions",
-             "Kernel, padding, stride, depth", "Pooling", "LeNet-5", "Transfer learning", "Freeze or fine-tune",
-             "By the amount of data", "Guiding principles", "AlexNet", "VGG-16", "Inception", "ResNet"]  # fmt: skip
+    ideas = [
+        "Ways to regularise",
+        "Penalised cost",
+        "Dropout",
+        "Early stopping",
+        "Optimisers",
+        "Why convolutions",
+        "Kernel, padding, stride, depth",
+        "Pooling",
+        "LeNet-5",
+        "Transfer learning",
+        "Freeze or fine-tune",
+        "By the amount of data",
+        "Guiding principles",
+        "AlexNet",
+        "VGG-16",
+        "Inception",
+        "ResNet",
+    ]
     assert [idea for idea, _, _ in ROWS] == ideas
     lines = [line for line in MAP.read_text(encoding="utf-8").splitlines() if line.startswith("| **")]
     assert len(lines) == len(ROWS)  # no row that the pattern does not read
@@ -85,8 +101,9 @@ def test_commands(command, data, tmp_path, monkeypatch, capsys):
 def test_a_command_as_a_process_of_its_own(tmp_path):
     assert "zoo receptive_fields" in [command for _, _, command in ROWS]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run([sys.executable, "-m", "recipes", "receptive_fields"], cwd=tmp_path, env=environment,
-                          capture_output=True, text=True)  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-m", "recipes", "receptive_fields"], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr
     names = {path.name for path in (tmp_path / "runs" / "receptive_fields").iterdir()}
     assert {"worked_example.png", "stacks.png", "fields.png", "table.csv", "result.json"} <= names
@@ -99,8 +116,9 @@ def test_commands_that_are_tests():
     commands = [shlex.split(command) for _, _, command in ROWS if not command.startswith("zoo ")]
     assert {program for program, *_ in commands} == {"pytest"}
     tests = [test for _, test in commands]
-    done = subprocess.run([sys.executable, "-m", "pytest", "-p", "no:xdist", "-o", "addopts=", *tests], cwd=ROOT,
-                          capture_output=True, text=True)  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "no:xdist", "-o", "addopts=", *tests], cwd=ROOT, capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stdout
     assert f"{len(tests)} passed" in done.stdout
 
@@ -136,9 +154,12 @@ def test_sizes_are_those_of_the_formula():
 def test_counts():
     rows = {row["layer"]: (row["output"], row["weights"]) for row in receptive_fields.counts()}
     assert list(rows.values()) == [
-        ("200 × 200 × 1", 75), ("200 × 200 × 10", 750), ("100 × 100 × 3", 0), ("100 × 100 × 3", 0),
+        ("200 × 200 × 1", 75),
+        ("200 × 200 × 10", 750),
+        ("100 × 100 × 3", 0),
+        ("100 × 100 × 3", 0),
         ("120000", 14_400_000_000),
-    ]  # fmt: skip
+    ]
     assert (200 * 200 * 3) ** 2 == 14_400_000_000
 
 
@@ -148,10 +169,10 @@ def test_stacks_of_small_kernels_cost_less():
 
 
 def test_lenet_has_fewer_weights_than_one_dense_layer():
-    facts = [fact.parameters for fact in analysis.analyse(zoo.lenet5()) if fact.parameters]
+    facts = [fact.parameters for fact in analysis.analyze(zoo.lenet5()) if fact.parameters]
     assert facts == [156, 2_416, 48_120, 10_164, 850]
     assert sum(facts) == 61_706 < 1200 * 1200
-    pooling = [fact for fact in analysis.analyse(zoo.lenet5(modern=True)) if "Pooling" in fact.kind]
+    pooling = [fact for fact in analysis.analyze(zoo.lenet5(modern=True)) if "Pooling" in fact.kind]
     assert [(fact.kind, fact.parameters) for fact in pooling] == [("MaxPooling2D", 0)] * 2
 
 

@@ -54,7 +54,7 @@ def file_row(path, split, label, prediction, probability, reason="") -> dict:
     return dict(zip(keys, (path, split, label, prediction, probability, reason), strict=True))
 
 
-def grey(path: str) -> np.ndarray:
+def gray(path: str) -> np.ndarray:
     return np.full((400, 300, 1), 128, np.uint8)
 
 
@@ -62,16 +62,16 @@ def percent(value: float | None) -> str:
     return "–" if value is None else f"{100 * value:.1f}%"
 
 
-def page_of(run, picture=grey) -> Page:
+def page_of(run, picture=gray) -> Page:
     return Page(render(*run, picture))
 
 
 def test_the_page_is_reproducible_in_order_and_nothing_is_loaded_from_outside():
     run = example()
     run[0]["model"]["weights"] = "https://example.com/weights.h5"  # shown as text, never as a link
-    text = render(*run, grey)
+    text = render(*run, gray)
     page = Page(text)
-    assert text == render(*run, grey)
+    assert text == render(*run, gray)
     assert list(page.texts) == SECTIONS
     assert not {"script", "link", "iframe", "a"} & {tag for tag, _ in page.tags}
     for _, attrs in page.tags:
@@ -139,11 +139,15 @@ def test_classes_without_images_come_last_with_a_dash():
 def test_uneven_classes_and_repeats_are_in_the_headline():
     result, history, files = example(right=1.0)
     result |= {
-        "measures": ["balanced_accuracy", "macro_f1", "accuracy"], "measures_reason": "the classes are uneven",
-        "repeats": {"what": "5 folds of the training part", "part": "cross-validation",
-                    "mean": {"balanced_accuracy": 0.9, "macro_f1": 0.8, "accuracy": 0.7},
-                    "interval": {"balanced_accuracy": [0.85, 0.95], "macro_f1": [0.7, 0.9], "accuracy": [0.6, 0.8]}},
-    }  # fmt: skip
+        "measures": ["balanced_accuracy", "macro_f1", "accuracy"],
+        "measures_reason": "the classes are uneven",
+        "repeats": {
+            "what": "5 folds of the training part",
+            "part": "cross-validation",
+            "mean": {"balanced_accuracy": 0.9, "macro_f1": 0.8, "accuracy": 0.7},
+            "interval": {"balanced_accuracy": [0.85, 0.95], "macro_f1": [0.7, 0.9], "accuracy": [0.6, 0.8]},
+        },
+    }
     text = page_of((result, history, files)).text("headline")
     scores = result["metrics"]["validation"]
     low, high = (f"{100 * edge:.1f}" for edge in scores["balanced_accuracy_interval"])
@@ -171,9 +175,7 @@ def test_thumbnails_are_small_jpegs_of_one_or_three_channels():
     page = page_of((result, history, files), lambda path: np.full(shapes[path], 200, np.uint8))
     jpegs = [uri for uri in page.images("src") if uri.startswith("data:image/jpeg;base64,")]
     decoded = [Image.open(io.BytesIO(base64.b64decode(uri.split(",")[1]))) for uri in jpegs]
-    assert [(image.format, image.mode, max(image.size)) for image in decoded] == [
-        ("JPEG", mode, 160) for mode in ("RGB", "L")
-    ]
+    assert [(image.format, image.mode, max(image.size)) for image in decoded] == [("JPEG", mode, 160) for mode in ("RGB", "L")]
 
 
 def test_no_mistake_is_said_plainly():
@@ -242,7 +244,7 @@ def test_names_that_are_not_utf8_can_be_written(tmp_path):
     result["command"] += " " + name
     for row in files:
         row["path"] += name
-    text = render(result, history, files, grey)
+    text = render(result, history, files, gray)
     (tmp_path / "report.html").write_text(text, encoding="utf-8")
     assert r"caf\udce9" in Page(text).text("reproduce")
 

@@ -1,4 +1,4 @@
-"""What is saved predicts anywhere: every strategy, every head, several labels, and what searches keep, by the documents' lines."""
+"""What is saved predicts anywhere: every strategy, every head, several labels, what searches keep."""
 
 import csv
 import json
@@ -60,8 +60,10 @@ HEADS = {
 @pytest.fixture(scope="module")
 def digits(tmp_path_factory) -> Path:
     folder = digits_folder(tmp_path_factory.mktemp("digits"), 8)
-    lines = [f"{path.relative_to(folder).as_posix()},{'even' if int(path.parent.name) % 2 == 0 else 'odd;large'}"
-             for path in sorted(folder.glob("*/*.png"))]  # fmt: skip
+    lines = [
+        f"{path.relative_to(folder).as_posix()},{'even' if int(path.parent.name) % 2 == 0 else 'odd;large'}"
+        for path in sorted(folder.glob("*/*.png"))
+    ]
     (folder.parent / "labels.csv").write_text("path,labels\n" + "\n".join(lines) + "\n")
     return folder
 

@@ -14,9 +14,17 @@ from recipes.settings.tune import Tuning
 FILES = ROOT / "docs" / "scaling"
 # Of `man sbatch`: those that the script uses.
 SBATCH = {
-    "job-name": r"[\w-]+", "array": r"\d+-\d+", "ntasks": r"1", "cpus-per-task": r"\d+", "mem": r"\d+[MGT]", "gres": r"gpu:\d+",
-    "time": r"\d\d:\d\d:\d\d", "signal": r"TERM@\d+", "requeue": None, "output": r"[\w-]*%A-%a[\w.-]*",
-}  # fmt: skip
+    "job-name": r"[\w-]+",
+    "array": r"\d+-\d+",
+    "ntasks": r"1",
+    "cpus-per-task": r"\d+",
+    "mem": r"\d+[MGT]",
+    "gres": r"gpu:\d+",
+    "time": r"\d\d:\d\d:\d\d",
+    "signal": r"TERM@\d+",
+    "requeue": None,
+    "output": r"[\w-]*%A-%a[\w.-]*",
+}
 
 
 def executable(path, text):

@@ -11,7 +11,9 @@ from recipes.compute import processes
 from recipes.settings.finetune import Recipe
 from recipes.settings.tuned import FineTuneSettings
 
-SCRIPT = WITHOUT_TENSORFLOW + """
+SCRIPT = (
+    WITHOUT_TENSORFLOW
+    + """
 import dataclasses, pathlib
 from recipes.compute import runtime
 runtime.start(0)
@@ -37,6 +39,7 @@ for tuner in ("random", "tpe"):
     assert [record["state"] for record in store.trials(study)] == ["complete"] * 2, store.trials(study)
 print(keras.backend.backend(), "tensorflow" in sys.modules)
 """
+)
 
 
 @pytest.mark.slow
@@ -60,8 +63,16 @@ def test_a_trial_of_fine_tuning_needs_no_tensorflow(backend, tmp_path, monkeypat
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{ROOT}")
     monkeypatch.setenv("KERAS_BACKEND", backend)
     found = FineTuneSettings("stage1", 0.7, 0.01)
-    recipe = Recipe(digits_folder(tmp_path / "digits", 12), model="lenet5", batch_size=16, strategy="tuned", fine_tuning=found,
-                    augment="none", epochs=2, learning_rate=1e-3)  # fmt: skip
+    recipe = Recipe(
+        digits_folder(tmp_path / "digits", 12),
+        model="lenet5",
+        batch_size=16,
+        strategy="tuned",
+        fine_tuning=found,
+        augment="none",
+        epochs=2,
+        learning_rate=1e-3,
+    )
     epochs = []
     job = {"recipe": recipe.as_dict(), "seed": 1, "batch_size": 16, "model": str(tmp_path / "model.keras")}
     result = processes.run("recipes.search.fine_tuning", job, tmp_path / "trial", lambda epoch, loss: epochs.append(epoch))

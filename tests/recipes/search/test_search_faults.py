@@ -175,8 +175,14 @@ def test_kills_between_any_two_steps_of_a_trial(search, undisturbed):
     the start, the result, the end.
     """
     note, state = "set_trial_user_attr", "set_trial_state_values"
-    for method, word in [("create_new_trial", ""), (note, "'run'"), ("record_heartbeat", ""), (state, "RUNNING"),
-                         (note, "'outcome'"), (state, "COMPLETE")]:  # fmt: skip
+    for method, word in [
+        ("create_new_trial", ""),
+        (note, "'run'"),
+        ("record_heartbeat", ""),
+        (state, "RUNNING"),
+        (note, "'outcome'"),
+        (state, "COMPLETE"),
+    ]:
         worker = search.start(sleep=0, dies=(method, word))
         worker.join(300)
         assert worker.exitcode == -signal.SIGKILL, (method, word)
@@ -229,7 +235,9 @@ def test_a_trial_that_kills_its_workers_is_given_up(local):
         local.kill(worker)
     first, *others = local.finish(local.start(3))
     assert (first["state"], first["message"]) == (
-        "fail", f"3 workers died in it, the last one process {worker.pid} on {first['host']}")  # fmt: skip
+        "fail",
+        f"3 workers died in it, the last one process {worker.pid} on {first['host']}",
+    )
     assert [t["state"] for t in others] == ["complete", "complete"]
 
 

@@ -21,7 +21,7 @@ import zoo
 from recipes import cli
 from recipes.compute import processes
 from recipes.data.dataset import prepare
-from recipes.data.images import centre
+from recipes.data.images import center
 from recipes.data.sources.folder import scan_folder
 from recipes.errors import UserError
 from recipes.search import fine_tuning
@@ -69,7 +69,8 @@ def child(tmp_path, monkeypatch):
     def run(job, room=None, report=lambda epoch, loss: None, least=4):
         if room:
             (tmp_path / "modules" / "sitecustomize.py").write_text(
-                f"import resource; resource.setrlimit(resource.RLIMIT_AS, ({room} * 2**20, {room} * 2**20))")  # fmt: skip
+                f"import resource; resource.setrlimit(resource.RLIMIT_AS, ({room} * 2**20, {room} * 2**20))"
+            )
         return processes.run("dummy_trial", job, tmp_path / "trial", report, least)
 
     return run
@@ -116,11 +117,18 @@ def test_a_process_ends_with_whoever_started_it_and_its_states_with_the_trial(ch
 def test_a_process_does_not_outlive_a_parent_that_is_killed(child, tmp_path):
     (tmp_path / "state").mkdir()
     job = {"batch_size": 8, "fails": "long", "state": str(tmp_path / "state")}
-    parent = subprocess.Popen([sys.executable, "-c", f"""
+    parent = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            f"""
 from pathlib import Path
 from recipes.compute import processes
 processes.run("dummy_trial", {job}, Path({str(tmp_path)!r}), lambda epoch, loss: print(epoch, flush=True))
-"""], stdout=subprocess.PIPE)  # fmt: skip
+""",
+        ],
+        stdout=subprocess.PIPE,
+    )
     parent.stdout.readline()
     parent.kill()
     parent.communicate()
@@ -161,8 +169,14 @@ def places(folder):
 def test_the_space_is_what_a_recipe_can_say(tuner, tmp_path, capsys):
     hp = trial(tuner).hyperparameters
     assert {p.name for p in hp.space} == {
-        "freeze_until", "layer_decay", "weight_decay", "learning_rate", "augment", "batch_norm", "epochs",
-    }  # fmt: skip
+        "freeze_until",
+        "layer_decay",
+        "weight_decay",
+        "learning_rate",
+        "augment",
+        "batch_norm",
+        "epochs",
+    }
     best = tuner.winner({"values": hp.values, "result": {"batch_size": 8}})
     assert (best.fine_tuning, best.batch_size) == (FineTuneSettings("stage1", 0.7, 0.01), 8)
     assert tuner.space(trial(tuner, **{"freeze_until": "nothing", "tuner/epochs": 3}).hyperparameters).epochs == 3
@@ -237,7 +251,7 @@ def test_the_command_keeps_the_model_of_its_best_trial(tuner, tmp_path):
         assert json.loads(archive.read("classes.json")) == [str(digit) for digit in range(10)]
     data = prepare(scan_folder(digits), framing(zoo.lenet5(num_classes=0)), 0.2, 0.2, 0).inner(0)
     held_out = data.part("validation")
-    pictures = centre(data.pixels[held_out], data.framing)
+    pictures = center(data.pixels[held_out], data.framing)
     guess = keras.models.load_model(kept, compile=False).predict(pictures, verbose=0)
     loss = -np.log(guess[np.arange(len(held_out)), data.labels[held_out]]).mean()
     np.testing.assert_allclose(loss, float(best["loss"]), rtol=1e-4)

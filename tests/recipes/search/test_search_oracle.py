@@ -35,8 +35,17 @@ def file(tmp_path_factory):
     return tmp_path_factory.mktemp("search") / "trials.db"
 
 
-def search(file, name, trials, tuner="random", hp=None, work=lambda trial: {"loss": bowl(trial.hyperparameters.values)},
-           seed=0, epochs=9, **more) -> list[dict]:  # fmt: skip
+def search(
+    file,
+    name,
+    trials,
+    tuner="random",
+    hp=None,
+    work=lambda trial: {"loss": bowl(trial.hyperparameters.values)},
+    seed=0,
+    epochs=9,
+    **more,
+) -> list[dict]:
     study = open_study(file, name, {"data": "abc"})
     loop.search(oracle(tuner, study, hp or space(), trials, seed, epochs), work, **more)
     return trials(study)
@@ -77,16 +86,22 @@ def test_failures_in_a_row_end_nothing_and_are_told(file):
         if trial.number == 3:
             trial.report(1, 0.5)
             trial.report(2, math.nan)
-        return {"loss": math.inf if trial.number == 4 else 1 - trial.number / 10, "accuracy": np.float32(0.5),
-                "curve": np.arange(2)}  # fmt: skip
+        return {
+            "loss": math.inf if trial.number == 4 else 1 - trial.number / 10,
+            "accuracy": np.float32(0.5),
+            "curve": np.arange(2),
+        }
 
     told = []
     trials = search(file, "failures", 7, work=work, ended=told.append)
     assert told == trials
     assert [t["state"] for t in trials] == ["complete", "fail", "fail", "fail", "fail", "complete", "complete"]
     assert [t["message"] for t in trials[1:5]] == [
-        "ValueError: no such width", "MemoryError", "FloatingPointError: the loss is nan after epoch 2",
-        "FloatingPointError: the loss is inf"]  # fmt: skip
+        "ValueError: no such width",
+        "MemoryError",
+        "FloatingPointError: the loss is nan after epoch 2",
+        "FloatingPointError: the loss is inf",
+    ]
     assert trials[3]["history"][0] == [1, 0.5] and trials[5]["result"] == {"loss": 0.5, "accuracy": 0.5, "curve": [0, 1]}
     made = oracle("random", open_study(file, "failures", {}), space(), 7, 0, 9)
     assert [(t.trial_id, t.score) for t in made.get_best_trials(7)] == [("6", 0.4), ("5", 0.5), ("0", 1.0)]
@@ -119,7 +134,8 @@ def test_hyperband_promotes_the_best_of_each_round(file):
     for promoted, first in zip(trials[9:13], [*best, best[0]], strict=True):
         assert promoted["seed"] == first["seed"]
         assert {n: v for n, v in promoted["values"].items() if n in ("rate", "mix")} == {
-            n: first["values"][n] for n in ("rate", "mix")}  # fmt: skip
+            n: first["values"][n] for n in ("rate", "mix")
+        }
 
 
 @pytest.mark.parametrize("tuner, trials, last", [("bayesian", 5, 2), ("tpe", 20, 4)])
@@ -127,8 +143,17 @@ def test_what_learns_from_trials_beats_what_does_not(file, tuner, trials, last):
     """The mean of the last ones, of which none is random any more."""
     hp = keras_tuner.HyperParameters()
     hp.Float("rate", 1e-3, 1.0, sampling="log")
-    learnt, blind = (search(file, f"line {tuner} {name}", trials, name, hp, lambda trial: {"loss": bowl(
-        {"mix": 0.3, **trial.hyperparameters.values})}) for name in (tuner, "random"))  # fmt: skip
+    learnt, blind = (
+        search(
+            file,
+            f"line {tuner} {name}",
+            trials,
+            name,
+            hp,
+            lambda trial: {"loss": bowl({"mix": 0.3, **trial.hyperparameters.values})},
+        )
+        for name in (tuner, "random")
+    )
     assert np.mean([t["loss"] for t in learnt[-last:]]) < 0.5 * np.mean([t["loss"] for t in blind])
 
 
@@ -183,6 +208,7 @@ def test_a_server_that_is_away_for_a_moment_costs_nothing(tmp_path, monkeypatch,
             if next(calls) % 9 == 0:
                 raise optuna.exceptions.StorageInternalError("the server is starting up")
             return original(*arguments, **named)
+
         return call
 
     for name in ("create_new_trial", "record_heartbeat", "set_trial_user_attr", "set_trial_state_values", "get_trial"):

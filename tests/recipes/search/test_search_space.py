@@ -25,9 +25,15 @@ def draws(count: int, epochs: int = 20) -> list[HeadSettings]:
 def test_everything_that_is_promised_can_be_chosen():
     found = draws(300)
     for name, expected in {
-        "cut": set(CUTS), "kind": {"linear", "hidden"}, "optimizer": set(OPTIMIZERS), "views": {0, 1, 2, 3},
-        "l2_schedule": {"constant", "cosine"}, "class_weights": {False, True}, "epochs": {5, 10, 20}, "patience": {5},
-    }.items():  # fmt: skip
+        "cut": set(CUTS),
+        "kind": {"linear", "hidden"},
+        "optimizer": set(OPTIMIZERS),
+        "views": {0, 1, 2, 3},
+        "l2_schedule": {"constant", "cosine"},
+        "class_weights": {False, True},
+        "epochs": {5, 10, 20},
+        "patience": {5},
+    }.items():
         assert {getattr(head, name) for head in found} == expected, name
     assert {head.units for head in found if head.kind == "hidden"} == set(space.UNITS)
     for name in ("dropout", "l2", "label_smoothing", "learning_rate"):

@@ -88,8 +88,9 @@ def test_gradients_are_those_of_differences(sizes):
     last, logits = head_trainer.outputs(small, x.astype("float32"), keep.astype("float32"))
     each, slope, _ = head_trainer.losses(logits, hot.astype("float32"), smoothing)
     assert float(np.sum(array(each) * share)) == pytest.approx(loss(layers), rel=1e-5)
-    slopes = head_trainer.gradients(small, x.astype("float32"), last, slope * share.astype("float32")[:, None],
-                               keep.astype("float32"))  # fmt: skip
+    slopes = head_trainer.gradients(
+        small, x.astype("float32"), last, slope * share.astype("float32")[:, None], keep.astype("float32")
+    )
     for number, found in enumerate(slopes):
         for place in np.ndindex(layers[number].shape):
             ends = []
@@ -102,17 +103,29 @@ def test_gradients_are_those_of_differences(sizes):
 
 def test_a_whole_training_is_that_of_keras_layers(heads):
     """Hidden layer, L2, class weights and smoothing: the same batches through `train_on_batch`."""
-    settings = HeadSettings(kind="hidden", units=16, l2=3e-3, learning_rate=3e-3, optimizer="adamw", label_smoothing=0.1,
-                            class_weights=True, epochs=6, views=2)  # fmt: skip
+    settings = HeadSettings(
+        kind="hidden",
+        units=16,
+        l2=3e-3,
+        learning_rate=3e-3,
+        optimizer="adamw",
+        label_smoothing=0.1,
+        class_weights=True,
+        epochs=6,
+        views=2,
+    )
     result = heads.train(settings, seed=5)
-    centre, scale = heads.standard("pre_logits")
+    center, scale = heads.standard("pre_logits")
     views, labels = problem()
-    x = (views[:, :TRAIN] - centre) / scale
+    x = (views[:, :TRAIN] - center) / scale
     penalty, smooth = keras.regularizers.L2(settings.l2), keras.losses.CategoricalCrossentropy(label_smoothing=0.1)
-    model = keras.Sequential([
-        keras.Input((FEATURES,)), keras.layers.Dense(16, "relu", kernel_regularizer=penalty),
-        keras.layers.Dense(CLASSES, "softmax", kernel_regularizer=penalty),
-    ])  # fmt: skip
+    model = keras.Sequential(
+        [
+            keras.Input((FEATURES,)),
+            keras.layers.Dense(16, "relu", kernel_regularizer=penalty),
+            keras.layers.Dense(CLASSES, "softmax", kernel_regularizer=penalty),
+        ]
+    )
     first, _ = head_trainer._start(settings, FEATURES, CLASSES, np.random.default_rng(5))
     model.set_weights([part for layer in map(array, first) for part in (layer[:-1], layer[-1])])
     model.compile(get_optimizer("adamw", warmup_cosine(3e-3, 3 * settings.epochs)), smooth)
@@ -126,7 +139,7 @@ def test_a_whole_training_is_that_of_keras_layers(heads):
             model.train_on_batch(x[view[start : start + BATCH], some], np.eye(CLASSES)[labels[some]], weights)
     for found, expected in zip(result.weights, model.get_weights(), strict=True):
         np.testing.assert_allclose(found, expected, atol=2e-5)
-    held_out = array(model((views[0, TRAIN:] - centre) / scale))
+    held_out = array(model((views[0, TRAIN:] - center) / scale))
     assert result.accuracy == (held_out.argmax(axis=1) == labels[TRAIN:]).mean()
     assert result.loss == pytest.approx(-np.log(held_out[np.arange(50), labels[TRAIN:]]).mean(), rel=1e-4)
 
@@ -137,10 +150,10 @@ def test_early_stopping_gives_the_best_epoch_and_its_weights(heads):
     losses = [row["validation_loss"] for row in result.history]
     assert result.epoch == int(np.argmin(losses)) + 1 and len(losses) == result.epoch + 4 < 40
     assert losses[-1] > result.loss == min(losses) and result.history[-1]["loss"] < result.history[0]["loss"]  # overfitted
-    centre, scale = heads.standard("pre_logits")
+    center, scale = heads.standard("pre_logits")
     views, labels = problem()
-    np.testing.assert_allclose(centre, views[0, :TRAIN].mean(axis=0))
-    logits = layers_by_numpy(result.weights, (views[0, TRAIN:] - centre) / scale)
+    np.testing.assert_allclose(center, views[0, :TRAIN].mean(axis=0))
+    logits = layers_by_numpy(result.weights, (views[0, TRAIN:] - center) / scale)
     assert result.loss == pytest.approx(loss_by_numpy(logits, labels[TRAIN:]), rel=1e-4)
     assert heads.train(HeadSettings(kind="hidden", units=16, learning_rate=0.03, epochs=40), seed=0).epoch == 40
 
@@ -151,8 +164,20 @@ def test_the_same_seed_is_the_same_head_and_numbers_compile_nothing(heads):
     if keras.backend.backend() == "tensorflow":
         before = head_trainer.compiled().experimental_get_tracing_count()
     for optimizer in OPTIMIZERS:
-        other = HeadSettings(kind="hidden", units=16, dropout=0.1, epochs=2, optimizer=optimizer, l2=0.01, l2_schedule="cosine",
-                             label_smoothing=0.2, class_weights=True, patience=1, views=1, learning_rate=0.02)  # fmt: skip
+        other = HeadSettings(
+            kind="hidden",
+            units=16,
+            dropout=0.1,
+            epochs=2,
+            optimizer=optimizer,
+            l2=0.01,
+            l2_schedule="cosine",
+            label_smoothing=0.2,
+            class_weights=True,
+            patience=1,
+            views=1,
+            learning_rate=0.02,
+        )
         assert heads.train(other, seed=3).loss != first.loss
     if keras.backend.backend() == "tensorflow":
         assert head_trainer.compiled().experimental_get_tracing_count() == before

@@ -20,9 +20,7 @@ def problem(images=60, classes=3, seed=0):
 def test_cosine_directions_are_the_means_of_unit_vectors():
     x = np.array([[[3.0, 4.0], [0.0, 2.0], [-5.0, 0.0]]])
     mean = np.array([0.6, 1.8]) / 2
-    np.testing.assert_allclose(
-        heads.directions(x, np.array([0, 0, 1])), np.stack([mean / np.linalg.norm(mean), [-1, 0]]).T
-    )
+    np.testing.assert_allclose(heads.directions(x, np.array([0, 0, 1])), np.stack([mean / np.linalg.norm(mean), [-1, 0]]).T)
 
 
 def test_cosine_head_is_fitted_centred_and_its_scale_is_one_of_the_path():
@@ -31,10 +29,10 @@ def test_cosine_head_is_fitted_centred_and_its_scale_is_one_of_the_path():
     fitted = heads.fit(model, "cosine", x[None], [False], labels, seed=0)
     tail = zoo.split(model, "pre_logits")[1]
     assert (array(tail(x)).argmax(axis=1) == labels).mean() > 0.9
-    centred = x - x.mean(axis=0)
-    expected = np.stack([
-        (centred / np.linalg.norm(centred, axis=1, keepdims=True))[labels == label].mean(axis=0) for label in range(3)
-    ]).T  # fmt: skip
+    centered = x - x.mean(axis=0)
+    expected = np.stack(
+        [(centered / np.linalg.norm(centered, axis=1, keepdims=True))[labels == label].mean(axis=0) for label in range(3)]
+    ).T
     expected /= np.linalg.norm(expected, axis=0)
     np.testing.assert_allclose(array(model.get_layer("cosine").kernel), expected, atol=1e-4)
     best = min(fitted.as_dict()["path"], key=lambda row: row["loss"])

@@ -61,9 +61,7 @@ def test_scale_and_offset_of_the_features_do_not_matter():
     one = logistic.fit(x[None], [False], labels, seed=0)
     other = logistic.fit(1000 * x[None] + 50, [False], labels, seed=0)
     assert one.penalty == other.penalty
-    np.testing.assert_allclose(
-        logistic.probabilities(one, x), logistic.probabilities(other, 1000 * x + 50), atol=0.02
-    )
+    np.testing.assert_allclose(logistic.probabilities(one, x), logistic.probabilities(other, 1000 * x + 50), atol=0.02)
 
 
 def test_two_images_of_a_class_are_enough():

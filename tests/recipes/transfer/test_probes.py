@@ -8,7 +8,7 @@ from helpers import array, digits_folder
 
 import zoo
 from recipes.data.dataset import Dataset, prepare, training_files
-from recipes.data.images import centre
+from recipes.data.images import center
 from recipes.data.sources.folder import scan_folder
 from recipes.data.views import crop
 from recipes.errors import UserError
@@ -39,7 +39,7 @@ def facts(model, data):
 def test_facts_are_those_of_the_training_part_and_of_its_features(facts, model, data):
     """Against the network called by itself."""
     train = data.part("train")
-    pixels, labels = centre(data.pixels[train], data.framing), data.labels[train]
+    pixels, labels = center(data.pixels[train], data.framing), data.labels[train]
     assert (facts.images, facts.classes, facts.fewest, facts.budget) == (80, 10, 8, None)
     assert list(facts.probes) == ["stage1", "pre_logits"] and facts.forward > 0 and facts.training > 0
     for stage, probe in facts.probes.items():

@@ -19,8 +19,9 @@ from recipes.transfer import repeats
 
 def dataset(labels, splits, shares=(), digests=None) -> Dataset:
     paths, given = [f"{i}.png" for i in range(len(labels))], [""] * len(labels) if shares else list(splits)
-    return Dataset(None, tuple("ab"), paths, np.array(labels), np.array(splits), digests or paths, None, None, [], [],
-                   given, dict(shares))  # fmt: skip
+    return Dataset(
+        None, tuple("ab"), paths, np.array(labels), np.array(splits), digests or paths, None, None, [], [], given, dict(shares)
+    )
 
 
 def test_folds_hold_every_training_picture_out_once_and_keep_copies_together():

@@ -19,16 +19,27 @@ from recipes.transfer.strategies import Phase
 
 STAGES = ["stage1", "stage2", "stage3", "stage4", "pre_logits"]
 FACTS = Evidence(images=244, classes=2, fewest=121, forward=400.0, training=100.0)
-LIKE = {"stage2": Probe(0.9, 0.60, 0.54, 0.66), "stage3": Probe(0.7, 0.70, 0.64, 0.75),
-        "pre_logits": Probe(0.3, 0.9, 0.86, 0.93)}  # fmt: skip
+LIKE = {
+    "stage2": Probe(0.9, 0.60, 0.54, 0.66),
+    "stage3": Probe(0.7, 0.70, 0.64, 0.75),
+    "pre_logits": Probe(0.3, 0.9, 0.86, 0.93),
+}
 UNLIKE = LIKE | {"stage3": Probe(0.2, 0.95, 0.91, 0.97)}
 
 
 class TestStrategies:
-    @pytest.mark.parametrize("name, cut, head_first", [
-        ("small", "pre_logits", True), ("medium", "stage3", True), ("large", None, True), ("full", None, False),
-        ("lp_ft", None, True), ("gradual", None, True), ("scratch", None, False),
-    ])  # fmt: skip
+    @pytest.mark.parametrize(
+        "name, cut, head_first",
+        [
+            ("small", "pre_logits", True),
+            ("medium", "stage3", True),
+            ("large", None, True),
+            ("full", None, False),
+            ("lp_ft", None, True),
+            ("gradual", None, True),
+            ("scratch", None, False),
+        ],
+    )
     def test_what_is_frozen_at_the_end(self, name, cut, head_first):
         strategy = strategies.STRATEGIES[name](STAGES, FACTS, "")
         assert (strategy.freeze_until, strategy.head_first) == (cut, head_first)
@@ -55,17 +66,20 @@ def tried(**losses) -> tuple[Trial, ...]:
 
 
 class TestAuto:
-    @pytest.mark.parametrize("losses, probes, name, share", [
-        ({"small": 0.40, "medium": 0.45}, LIKE, "small", None),
-        ({"small": 0.40, "medium": 0.30}, LIKE, "medium", 1.0),
-        ({"small": 0.40, "medium": 0.30, "large": 0.25}, LIKE, "large", 1.0),
-        ({"small": 0.40, "medium": 0.39, "large": 0.385}, LIKE, "small", None),  # which none is worth: 0.38 would be
-        ({"small": 0.40, "medium": {0.25: 0.38, 1.0: 0.37}, "large": 0.36}, LIKE, "medium", 1.0),
-        ({"small": 0.40, "medium": 0.36, "large": {0.25: 0.39, 0.5: 0.34, 0.75: 0.37, 1.0: 0.38}}, LIKE, "large", 0.5),
-        ({"small": 0.40, "medium": 0.36, "large": {0.25: 0.39, 0.5: 0.35, 0.75: 0.36, 1.0: 0.38}}, UNLIKE, "large", 0.75),
-        ({"small": 0.40, "medium": 0.39, "large": 0.395}, UNLIKE, "large", 1.0),  # behind by less than the standard error
-        ({"small": 0.40, "medium": 0.39, "large": 0.450}, UNLIKE, "medium", 1.0),
-    ])  # fmt: skip
+    @pytest.mark.parametrize(
+        "losses, probes, name, share",
+        [
+            ({"small": 0.40, "medium": 0.45}, LIKE, "small", None),
+            ({"small": 0.40, "medium": 0.30}, LIKE, "medium", 1.0),
+            ({"small": 0.40, "medium": 0.30, "large": 0.25}, LIKE, "large", 1.0),
+            ({"small": 0.40, "medium": 0.39, "large": 0.385}, LIKE, "small", None),  # which none is worth: 0.38 would be
+            ({"small": 0.40, "medium": {0.25: 0.38, 1.0: 0.37}, "large": 0.36}, LIKE, "medium", 1.0),
+            ({"small": 0.40, "medium": 0.36, "large": {0.25: 0.39, 0.5: 0.34, 0.75: 0.37, 1.0: 0.38}}, LIKE, "large", 0.5),
+            ({"small": 0.40, "medium": 0.36, "large": {0.25: 0.39, 0.5: 0.35, 0.75: 0.36, 1.0: 0.38}}, UNLIKE, "large", 0.75),
+            ({"small": 0.40, "medium": 0.39, "large": 0.395}, UNLIKE, "large", 1.0),  # behind by less than the standard error
+            ({"small": 0.40, "medium": 0.39, "large": 0.450}, UNLIKE, "medium", 1.0),
+        ],
+    )
     def test_what_is_worth_its_cost_wins_and_the_numbers_are_said(self, losses, probes, name, share):
         strategy = auto(STAGES, replace(FACTS, probes=probes, transferability=0.52, rehearsals=tried(**losses)))
         assert strategy.name == name and [phase.interpolation for phase in strategy.phases] == ([share] if share else [])
@@ -141,10 +155,14 @@ X = np.random.default_rng(0).normal(1.0, 2.0, (32, 6, 6, 3)).astype("float32")
 
 
 class TestBatchNorm:
-    @pytest.mark.parametrize("policy, moved", [
-        ("inference", set()), ("affine", {"gamma", "beta"}),
-        ("adapt", {"gamma", "beta", "moving_mean", "moving_variance"}),
-    ])  # fmt: skip
+    @pytest.mark.parametrize(
+        "policy, moved",
+        [
+            ("inference", set()),
+            ("affine", {"gamma", "beta"}),
+            ("adapt", {"gamma", "beta", "moving_mean", "moving_variance"}),
+        ],
+    )
     @pytest.mark.slow
     def test_what_moves_behind_the_cut_and_nothing_before_it_bit_for_bit(self, policy, moved, tmp_path):
         model, phase = network(), Phase("fine-tune", 2, 1e-2, "stage1", augment=True, batch_norm=policy)

@@ -89,8 +89,9 @@ def test_a_diverging_loss_is_a_sentence_not_a_model(tmp_path):
     x, y = np.full((16, 32, 32, 1), 255, np.uint8), np.arange(16) % 10
     model.get_layer("c1").kernel.assign(np.full((5, 5, 1, 6), np.nan))
     with pytest.raises(UserError, match="Training has diverged: the loss became nan in epoch 1"):
-        training.train(training.prepare(model, phase, 2), phase,
-                       Batches(lambda samples, _: x[samples], y, 8, 0), None, tmp_path)  # fmt: skip
+        training.train(
+            training.prepare(model, phase, 2), phase, Batches(lambda samples, _: x[samples], y, 8, 0), None, tmp_path
+        )
 
 
 @pytest.mark.parametrize("threads", [pytest.param(0, marks=pytest.mark.deep), 2])

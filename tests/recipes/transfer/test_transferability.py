@@ -85,8 +85,8 @@ def test_h_score_is_its_formula(sample):
 
     features, labels = sample
     covariance, shrinkage = ledoit_wolf(features)
-    centred = features - features.mean(axis=0)
-    means = np.stack([centred[labels == label].mean(axis=0) for label in labels])  # each picture's class mean
+    centered = features - features.mean(axis=0)
+    means = np.stack([centered[labels == label].mean(axis=0) for label in labels])  # each picture's class mean
     expected = np.trace(np.linalg.inv(covariance) @ (means.T @ means / len(labels))) * (1 - shrinkage)
     assert 0.05 < shrinkage < 0.95 and h_score(features, labels) == pytest.approx(expected)
 

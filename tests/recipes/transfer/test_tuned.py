@@ -81,11 +81,12 @@ def test_the_head_is_trained_on_all_for_the_epochs_that_a_fold_said():
     expected = everything.train(TUNED, 2, last=fitted.chosen["epochs"])
     assert expected.loss is None and len(fitted.history) == expected.epoch == fitted.path[0]["epochs"]
     tail = zoo.split(model, "pre_logits")[1]
-    centre, scale = everything.standard("stage2")
+    center, scale = everything.standard("stage2")
     kernel, bias, last, free = expected.weights
-    logits = np.maximum((views[0] - centre) / scale @ kernel + bias, 0) @ last + free
-    np.testing.assert_allclose(np.log(array(tail(views[0]))), logits - np.log(np.exp(logits).sum(axis=1, keepdims=True)),
-                               atol=1e-3)  # fmt: skip
+    logits = np.maximum((views[0] - center) / scale @ kernel + bias, 0) @ last + free
+    np.testing.assert_allclose(
+        np.log(array(tail(views[0]))), logits - np.log(np.exp(logits).sum(axis=1, keepdims=True)), atol=1e-3
+    )
 
 
 def test_a_shortened_network_gives_the_mean_over_the_pixels():

@@ -7,9 +7,20 @@ REPOSITORY = "github.com/akamaster/pytorch_resnet_cifar10"
 
 def _cifar(model: str, file: str, parameters: int, error: float) -> Entry:
     digest = file.rpartition("-")[2].partition(".")[0]
-    return Entry(model, "cifar10", f"https://{REPOSITORY}/raw/master/pretrained_models/{file}", f"sha256-prefix:{digest}",
-                 "torch", parameters, round(100 - error, 2), REPOSITORY, "BSD-2-Clause",
-                 input_shape=(32, 32, 3), resize=32, num_classes=10)  # fmt: skip
+    return Entry(
+        model,
+        "cifar10",
+        f"https://{REPOSITORY}/raw/master/pretrained_models/{file}",
+        f"sha256-prefix:{digest}",
+        "torch",
+        parameters,
+        round(100 - error, 2),
+        REPOSITORY,
+        "BSD-2-Clause",
+        input_shape=(32, 32, 3),
+        resize=32,
+        num_classes=10,
+    )
 
 
 ENTRIES = (

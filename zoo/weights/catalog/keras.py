@@ -12,11 +12,37 @@ SOURCE = "keras.io/api/applications"
 TENSORFLOW_MODELS = "github.com/tensorflow/models, research/slim/nets"
 
 
-def _keras(model, file, hash, parameters, top1, top5, mode, license="Apache-2.0", size=224, tag="imagenet", source=SOURCE,
-           address=ADDRESS, **more) -> Entry:  # fmt: skip
+def _keras(
+    model,
+    file,
+    hash,
+    parameters,
+    top1,
+    top5,
+    mode,
+    license="Apache-2.0",
+    size=224,
+    tag="imagenet",
+    source=SOURCE,
+    address=ADDRESS,
+    **more,
+) -> Entry:
     more = {"resize": round(size * 8 / 7), **more}
-    return Entry(model, tag, f"{address}/{file}", hash, "keras", parameters, top1, source, license, top5,
-                 preprocessing=mode, input_shape=(size, size, 3), **more)  # fmt: skip
+    return Entry(
+        model,
+        tag,
+        f"{address}/{file}",
+        hash,
+        "keras",
+        parameters,
+        top1,
+        source,
+        license,
+        top5,
+        preprocessing=mode,
+        input_shape=(size, size, 3),
+        **more,
+    )
 
 
 def _kernels(folder, model, md5, *rest, **more) -> Entry:
@@ -25,21 +51,52 @@ def _kernels(folder, model, md5, *rest, **more) -> Entry:
 
 
 def _efficientnet(b, md5, parameters, top1, top5, size) -> Entry:
-    return _keras(f"efficientnet_b{b}", f"efficientnetb{b}.h5", f"md5:{md5}", parameters, top1, top5, "torch", size=size,
-                  resize=size + 32, interpolation="bicubic",
-                  address="https://storage.googleapis.com/keras-applications")  # fmt: skip
+    return _keras(
+        f"efficientnet_b{b}",
+        f"efficientnetb{b}.h5",
+        f"md5:{md5}",
+        parameters,
+        top1,
+        top5,
+        "torch",
+        size=size,
+        resize=size + 32,
+        interpolation="bicubic",
+        address="https://storage.googleapis.com/keras-applications",
+    )
 
 
 def _efficientnet_v2(name, md5, parameters, top1, top5, size) -> Entry:
     base = name.startswith("b")
     file = f"efficientnet_v2/efficientnetv2-{name}.h5"
-    return _keras(f"efficientnet_v2_{name}", file, f"md5:{md5}", parameters, top1, top5, "torch" if base else "inception",
-                  size=size, resize=size + 32 if base else size, interpolation="bicubic")  # fmt: skip
+    return _keras(
+        f"efficientnet_v2_{name}",
+        file,
+        f"md5:{md5}",
+        parameters,
+        top1,
+        top5,
+        "torch" if base else "inception",
+        size=size,
+        resize=size + 32 if base else size,
+        interpolation="bicubic",
+    )
 
 
 def _convnext(name, sha256, parameters, top1) -> Entry:
-    return _keras(f"convnext_{name}", f"convnext/convnext_{name}.h5", f"sha256:{sha256}", parameters, top1, None, "torch",
-                  "MIT", source="github.com/facebookresearch/ConvNeXt", interpolation="bicubic", year=2022)  # fmt: skip
+    return _keras(
+        f"convnext_{name}",
+        f"convnext/convnext_{name}.h5",
+        f"sha256:{sha256}",
+        parameters,
+        top1,
+        None,
+        "torch",
+        "MIT",
+        source="github.com/facebookresearch/ConvNeXt",
+        interpolation="bicubic",
+        year=2022,
+    )
 
 
 def _mobilenets() -> list[Entry]:
@@ -51,10 +108,18 @@ def _mobilenets() -> list[Entry]:
         1.0: ("1_0", 4_253_864, {224: (70.4, 89.5), 192: (70.0, 89.2), 160: (68.0, 87.7), 128: (65.2, 85.8)}),
     }
     return [
-        _keras("mobilenet", f"mobilenet/mobilenet_{text}_{size}_tf.h5", "none", parameters, *accuracies[size], "tf",
-               **_mobile(alpha, size, f"{TENSORFLOW_MODELS}/mobilenet_v1.md"))
-        for size in (224, 192, 160, 128) for alpha, (text, parameters, accuracies) in widths.items()
-    ]  # fmt: skip
+        _keras(
+            "mobilenet",
+            f"mobilenet/mobilenet_{text}_{size}_tf.h5",
+            "none",
+            parameters,
+            *accuracies[size],
+            "tf",
+            **_mobile(alpha, size, f"{TENSORFLOW_MODELS}/mobilenet_v1.md"),
+        )
+        for size in (224, 192, 160, 128)
+        for alpha, (text, parameters, accuracies) in widths.items()
+    ]
 
 
 def _mobilenets_v2() -> list[Entry]:
@@ -69,10 +134,19 @@ def _mobilenets_v2() -> list[Entry]:
     }
     name = "mobilenet_v2/mobilenet_v2_weights_tf_dim_ordering_tf_kernels_{}_{}.h5"
     return [
-        _keras("mobilenet_v2", name.format(alpha, size), "none", parameters, *accuracies[size], "tf",
-               **_mobile(alpha, size, f"{TENSORFLOW_MODELS}/mobilenet/README.md"))
-        for size in (224, 192, 160, 128, 96) for alpha, (parameters, accuracies) in widths.items() if size in accuracies
-    ]  # fmt: skip
+        _keras(
+            "mobilenet_v2",
+            name.format(alpha, size),
+            "none",
+            parameters,
+            *accuracies[size],
+            "tf",
+            **_mobile(alpha, size, f"{TENSORFLOW_MODELS}/mobilenet/README.md"),
+        )
+        for size in (224, 192, 160, 128, 96)
+        for alpha, (parameters, accuracies) in widths.items()
+        if size in accuracies
+    ]
 
 
 def _mobile(alpha: float, size: int, source: str) -> dict:
@@ -83,39 +157,53 @@ def _mobile(alpha: float, size: int, source: str) -> dict:
 
 def _mobilenet_v3(name, alpha, md5, parameters, top1) -> Entry:
     """Its accuracies are in Keras' docstring. The "minimalistic" files are of another graph."""
-    return _keras(f"mobilenet_v3_{name}", f"mobilenet_v3/weights_mobilenet_v3_{name}_224_{alpha}_float.h5", f"md5:{md5}",
-                  parameters, top1, None, "tf", source=f"{SOURCE}/mobilenet", options={"alpha": alpha})  # fmt: skip
+    return _keras(
+        f"mobilenet_v3_{name}",
+        f"mobilenet_v3/weights_mobilenet_v3_{name}_224_{alpha}_float.h5",
+        f"md5:{md5}",
+        parameters,
+        top1,
+        None,
+        "tf",
+        source=f"{SOURCE}/mobilenet",
+        options={"alpha": alpha},
+    )
 
 
 ENTRIES = (
-    Entry("lenet5", "mnist", "lenet5_mnist.safetensors",
-          "sha256:1c0d41fa25e67b6ebfffc4f4360647ba9b31e245a095b824a47882567f40b917", "keras", 61_706, 98.71,
-          "zoo/pretrained/README.md", "Apache-2.0", input_shape=(32, 32, 1), resize=32, num_classes=10),
-
+    Entry(
+        "lenet5",
+        "mnist",
+        "lenet5_mnist.safetensors",
+        "sha256:1c0d41fa25e67b6ebfffc4f4360647ba9b31e245a095b824a47882567f40b917",
+        "keras",
+        61_706,
+        98.71,
+        "zoo/pretrained/README.md",
+        "Apache-2.0",
+        input_shape=(32, 32, 1),
+        resize=32,
+        num_classes=10,
+    ),
     _kernels("vgg16", "vgg16", "64373286793e3c8b2b4e3219cbf3544b", 138_357_544, 71.3, 90.1, "caffe", "CC-BY-4.0"),
     _kernels("vgg19", "vgg19", "cbe5617147190e668d6c5d5026f83318", 143_667_240, 71.3, 90.0, "caffe", "CC-BY-4.0"),
-
     _kernels("inception_v3", "inception_v3", "9a0d58056eeedaa3f26cb7ebd46da564", 23_851_784, 77.9, 93.7, "tf", size=299),
     _kernels("xception", "xception", "0a58e3b7378bc2990ea3b43d5981f1f6", 22_910_480, 79.0, 94.5, "tf", "MIT", size=299),
-
     _kernels("resnet", "resnet50", "2cb95161c43110f7111970584f804107", 25_636_712, 74.9, 92.1, "caffe", "MIT"),
     _kernels("resnet", "resnet101", "f1aeb4b969a6efcfb50fad2f0c20cfc5", 44_707_176, 76.4, 92.8, "caffe", "MIT"),
     _kernels("resnet", "resnet152", "100835be76be38e30d865e96f2aaae62", 60_419_944, 76.6, 93.1, "caffe", "MIT"),
     _kernels("resnet", "resnet50v2", "3ef43a0b657b3be2300d5770ece849e0", 25_613_800, 76.0, 93.0, "tf"),
     _kernels("resnet", "resnet101v2", "6343647c601c52e1368623803854d971", 44_675_560, 77.2, 93.8, "tf"),
     _kernels("resnet", "resnet152v2", "a49b44d1979771252814e80f8ec446f9", 60_380_648, 78.0, 94.2, "tf"),
-
     _kernels("densenet", "densenet121", "9d60b8095a5708f2dcce2bca79d332c7", 8_062_504, 75.0, 92.3, "torch", "BSD-3-Clause"),
     _kernels("densenet", "densenet169", "d699b8f76981ab1b30698df4c175e90b", 14_307_880, 76.2, 93.2, "torch", "BSD-3-Clause"),
     _kernels("densenet", "densenet201", "1ceb130c1ea1b78c3bf6114dbdfd8807", 20_242_984, 77.3, 93.6, "torch", "BSD-3-Clause"),
-
     *_mobilenets(),
     *_mobilenets_v2(),
     _mobilenet_v3("small", 1.0, "8768d4c2e7dee89b9d02b2d03d65d862", 2_554_968, 68.1),
     _mobilenet_v3("small", 0.75, "cb65d4e5be93758266aa0a7f2c6708b7", 2_051_552, 65.4),
     _mobilenet_v3("large", 1.0, "59e551e166be033d707958cf9e29a6a7", 5_507_432, 75.6),
     _mobilenet_v3("large", 0.75, "765b44a33ad4005b3ac83185abf1d0eb", 4_012_616, 73.3),
-
     _efficientnet(0, "902e53a9f72be733fc0bcb005b3ebbac", 5_330_564, 77.1, 93.3, 224),
     _efficientnet(1, "1d254153d4ab51201f1646940f018540", 7_856_232, 79.1, 94.4, 240),
     _efficientnet(2, "b15cce36ff4dcbd00b6dd88e7857a6ad", 9_177_562, 80.1, 94.9, 260),
@@ -131,11 +219,10 @@ ENTRIES = (
     _efficientnet_v2("s", "e1d88a8495beba45748fedd0cecbe016", 21_612_360, 83.9, 96.7, 384),
     _efficientnet_v2("m", "a3bf6aa3276309f4fc6a34aa114c95cd", 54_431_388, 85.3, 97.4, 480),
     _efficientnet_v2("l", "27e6d408b53c7ebc868fefa357689935", 119_027_848, 85.7, 97.5, 480),
-
     _convnext("tiny", "8ae6e78ce2933352b1ef4008e6dd2f17bc40771563877d156bc6426c7cf503ff", 28_589_128, 82.1),
     _convnext("small", "ce1277d8f1ee5a0ef0e171469089c18f5233860ceaf9b168049cb9263fd7483c", 50_223_688, 83.1),
     # The larger ones saw ImageNet-22k first.
     _convnext("base", "52cbb006d3dadd03f6e095a8ca1aca47aecdd75acb4bc74bce1f5c695d0086e6", 88_591_464, 85.8),
     _convnext("large", "070c5ed9ed289581e477741d3b34beffa920db8cf590899d6d2c67fba2a198a6", 197_767_336, 86.6),
     _convnext("xlarge", "c1f5ccab661354fc3a79a10fa99af82f0fbf10ec65cb894a3ae0815f17a889ee", 350_196_968, 87.0),
-)  # fmt: skip
+)

@@ -58,16 +58,41 @@ NETWORKS = {
 }
 
 
-def _timm(name, top1, top5, size=224, crop=0.875, mode="torch", interpolation="bicubic", license="Apache-2.0",
-          source=SOURCE, year=None) -> Entry:  # fmt: skip
+def _timm(
+    name,
+    top1,
+    top5,
+    size=224,
+    crop=0.875,
+    mode="torch",
+    interpolation="bicubic",
+    license="Apache-2.0",
+    source=SOURCE,
+    year=None,
+) -> Entry:
     network, _, recipe = name.partition(".")
     model, variant, parameters, options = NETWORKS[network]
     tag = "deit" if network.startswith("deit") else recipe.replace("_in1k", "")
     if network.endswith("_384"):  # vision transformers have the size there, the others at the end of the recipe
         tag += "_384"
-    return Entry(model, f"imagenet_timm_{tag}", f"{ADDRESS}/{name}/resolve/main/model.safetensors", "none", variant,
-                 parameters, top1, source, license, top5, year, mode, (size, size, 3), int(size / crop), interpolation,
-                 options=options)  # fmt: skip
+    return Entry(
+        model,
+        f"imagenet_timm_{tag}",
+        f"{ADDRESS}/{name}/resolve/main/model.safetensors",
+        "none",
+        variant,
+        parameters,
+        top1,
+        source,
+        license,
+        top5,
+        year,
+        mode,
+        (size, size, 3),
+        int(size / crop),
+        interpolation,
+        options=options,
+    )
 
 
 # Pretrained on pictures of Instagram and Flickr (arXiv:1905.00546)
@@ -77,7 +102,6 @@ ENTRIES = (
     _timm("inception_v3.gluon_in1k", 78.804, 94.374, 299),
     _timm("inception_v3.tf_in1k", 77.866, 93.640, 299, mode="tf"),
     _timm("inception_v3.tf_adv_in1k", 77.596, 93.726, 299, mode="tf"),
-
     # "a" to "d": "ResNet strikes back" (arXiv:2110.00476)
     _timm("resnet18.a1_in1k", 71.488, 90.076, crop=0.95, year=2021),
     _timm("resnet18.a2_in1k", 70.634, 89.486, crop=0.95, year=2021),
@@ -117,9 +141,7 @@ ENTRIES = (
     _timm("resnet152.a2_in1k", 81.764, 95.270, crop=0.95, year=2021),
     _timm("resnet152.a3_in1k", 78.896, 94.124, 160, 0.95, year=2021),
     _timm("resnet152.gluon_in1k", 79.712, 94.720),
-
     _timm("densenet121.ra_in1k", 75.576, 92.648),
-
     _timm("mobilenetv2_050.lamb_in1k", 65.930, 86.102),
     _timm("mobilenetv2_100.ra_in1k", 72.936, 91.002, year=2020),
     _timm("mobilenetv2_140.ra_in1k", 76.528, 93.008, year=2020),
@@ -128,9 +150,15 @@ ENTRIES = (
     _timm("mobilenetv3_small_100.lamb_in1k", 67.638, 87.650),
     _timm("mobilenetv3_large_100.ra_in1k", 75.786, 92.528, year=2020),
     _timm("mobilenetv3_large_100.miil_in21k_ft_in1k", 77.910, 92.884, mode="unit", interpolation="bilinear"),
-    _timm("mobilenetv3_large_100.ra4_e3600_r224_in1k", 76.310, None, crop=0.95, mode="tf", year=2024,
-          source="github.com/huggingface/pytorch-image-models, README.md"),
-
+    _timm(
+        "mobilenetv3_large_100.ra4_e3600_r224_in1k",
+        76.310,
+        None,
+        crop=0.95,
+        mode="tf",
+        year=2024,
+        source="github.com/huggingface/pytorch-image-models, README.md",
+    ),
     _timm("efficientnet_b0.ra_in1k", 77.696, 93.540, year=2020),
     _timm("efficientnet_b0.ra4_e3600_r224_in1k", 78.572, 94.338, crop=0.9, mode="tf", year=2024),
     _timm("efficientnet_b1.ft_in1k", 77.594, 93.630),
@@ -139,7 +167,6 @@ ENTRIES = (
     _timm("efficientnet_b3.ra2_in1k", 81.474, 95.712, 288, year=2020),
     _timm("efficientnet_b4.ra2_in1k", 82.654, 96.136, 320),
     _timm("efficientnet_b5.sw_in12k_ft_in1k", 85.892, 97.742, 448, 1.0),
-
     _timm("convnext_tiny.fb_in1k", 82.066, 95.854, year=2022),
     _timm("convnext_tiny.fb_in22k_ft_in1k", 82.888, 96.628, year=2022),
     _timm("convnext_tiny.fb_in22k_ft_in1k_384", 84.098, 97.138, 384, 1.0, year=2022),
@@ -162,7 +189,6 @@ ENTRIES = (
     _timm("convnext_large.fb_in22k_ft_in1k_384", 87.456, 98.380, 384, 1.0, year=2022),
     _timm("convnext_xlarge.fb_in22k_ft_in1k", 86.970, 98.204, year=2022),
     _timm("convnext_xlarge.fb_in22k_ft_in1k_384", 87.766, 98.554, 384, 1.0, year=2022),
-
     # "augreg": "How to train your ViT?" (arXiv:2106.10270)
     _timm("vit_tiny_patch16_224.augreg_in21k_ft_in1k", 75.452, 92.854, crop=0.9, mode="tf", year=2021),
     _timm("vit_tiny_patch16_384.augreg_in21k_ft_in1k", 78.446, 94.552, 384, 1.0, mode="tf", year=2021),
@@ -189,4 +215,4 @@ ENTRIES = (
     _timm("deit_small_patch16_224.fb_in1k", 79.862, 95.056, crop=0.9),
     _timm("deit_base_patch16_224.fb_in1k", 81.980, 95.742, crop=0.9),
     _timm("deit_base_patch16_384.fb_in1k", 83.116, 96.366, 384, 1.0),
-)  # fmt: skip
+)

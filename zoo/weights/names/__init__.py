@@ -14,8 +14,7 @@ Rename = Callable[[str], str | tuple[str, ...] | dict[str, str]]
 TorchNames = Mapping[str, Rename]  # variant of the graph ("torch", "timm") -> the map for its files
 
 # What official Keras files call the classifier, and SqueezeNet's paper.
-KERAS_CLASSIFIERS = ("predictions", "Logits", "logits", "probs", "fc1000", "conv_preds", "conv10",
-                     *convnext.KERAS_CLASSIFIERS)  # fmt: skip
+KERAS_CLASSIFIERS = ("predictions", "Logits", "logits", "probs", "fc1000", "conv_preds", "conv10", *convnext.KERAS_CLASSIFIERS)
 
 TORCH_VARIABLES = {
     "kernel": "weight",

@@ -7,8 +7,12 @@ KERAS_CLASSIFIERS = tuple(f"convnext_{size}_head_dense" for size in ("tiny", "sm
 
 def torchvision(layer: str) -> str | dict[str, str]:
     """`…_stage_0_block_1_layernorm` -> `features.1.1.block.2`: stages at odd numbers, what leads to them at even ones."""
-    ends = {"stem_conv": "features.0.0", "stem_layernorm": "features.0.1", "head_layernorm": "classifier.0",
-            "predictions": "classifier.2"}  # fmt: skip
+    ends = {
+        "stem_conv": "features.0.0",
+        "stem_layernorm": "features.0.1",
+        "head_layernorm": "classifier.0",
+        "predictions": "classifier.2",
+    }
     parts = {"depthwise_conv": 0, "layernorm": 2, "pointwise_conv_1": 3, "pointwise_conv_2": 5}
     stage, block, part = _place(layer)
     if stage is None:
@@ -22,8 +26,7 @@ def torchvision(layer: str) -> str | dict[str, str]:
 def timm(layer: str) -> str | dict[str, str]:
     """`…_stage_0_block_1_layernorm` -> `stages.0.blocks.1.norm`."""
     ends = {"stem_conv": "stem.0", "stem_layernorm": "stem.1", "head_layernorm": "head.norm", "predictions": "head.fc"}
-    parts = {"depthwise_conv": "conv_dw", "layernorm": "norm", "pointwise_conv_1": "mlp.fc1",
-             "pointwise_conv_2": "mlp.fc2"}  # fmt: skip
+    parts = {"depthwise_conv": "conv_dw", "layernorm": "norm", "pointwise_conv_1": "mlp.fc1", "pointwise_conv_2": "mlp.fc2"}
     stage, block, part = _place(layer)
     if stage is None:
         return ends[part]

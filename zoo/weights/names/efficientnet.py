@@ -7,15 +7,29 @@ from zoo.weights.names import inverted
 
 Rows = Sequence[tuple[str, ...]]  # the parts of the blocks of each row
 
-PARTS = {"expand_conv": "expand", "expand_bn": "expand", "dwconv": "depthwise", "dwconv2": "depthwise", "bn": "depthwise",
-         "se_reduce": "squeeze", "se_expand": "excite", "project_conv": "project", "project_bn": "project"}  # fmt: skip
+PARTS = {
+    "expand_conv": "expand",
+    "expand_bn": "expand",
+    "dwconv": "depthwise",
+    "dwconv2": "depthwise",
+    "bn": "depthwise",
+    "se_reduce": "squeeze",
+    "se_expand": "excite",
+    "project_conv": "project",
+    "project_bn": "project",
+}
 
 
 def torchvision(rows: Rows):
     """`block2a_dwconv` -> `features.2.0.block.1.0`."""
     top = f"features.{len(rows) + 1}"
-    ends = {"stem_conv": "features.0.0", "stem_bn": "features.0.1", "top_conv": f"{top}.0", "top_bn": f"{top}.1",
-            "predictions": "classifier.1"}  # fmt: skip
+    ends = {
+        "stem_conv": "features.0.0",
+        "stem_bn": "features.0.1",
+        "top_conv": f"{top}.0",
+        "top_bn": f"{top}.1",
+        "predictions": "classifier.1",
+    }
 
     def rename(layer: str) -> str:
         if layer in ends:
@@ -28,8 +42,7 @@ def torchvision(rows: Rows):
 
 def timm(rows: Rows):
     """`block2a_dwconv` -> `blocks.1.0.conv_dw`."""
-    ends = {"stem_conv": "conv_stem", "stem_bn": "bn1", "top_conv": "conv_head", "top_bn": "bn2",
-            "predictions": "classifier"}  # fmt: skip
+    ends = {"stem_conv": "conv_stem", "stem_bn": "bn1", "top_conv": "conv_head", "top_bn": "bn2", "predictions": "classifier"}
 
     def rename(layer: str) -> str:
         if layer in ends:

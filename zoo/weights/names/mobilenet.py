@@ -12,8 +12,13 @@ V2_BLOCKS = (1, 2, 3, 4, 3, 3, 1)  # of each row of V2's table 2
 
 def torchvision_v2(layer: str) -> str:
     """`block_3_depthwise_BN` -> `features.4.conv.1.1`; the first block has no expansion: its parts move up by one."""
-    stem = {"Conv1": "features.0.0", "bn_Conv1": "features.0.1", "Conv_1": "features.18.0",
-            "Conv_1_bn": "features.18.1", "predictions": "classifier.1"}  # fmt: skip
+    stem = {
+        "Conv1": "features.0.0",
+        "bn_Conv1": "features.0.1",
+        "Conv_1": "features.18.0",
+        "Conv_1_bn": "features.18.1",
+        "predictions": "classifier.1",
+    }
     if layer in stem:
         return stem[layer]
     block, part, norm = _v2_block(layer)
@@ -26,8 +31,7 @@ def torchvision_v2(layer: str) -> str:
 
 def timm_v2(layer: str) -> str:
     """`block_3_depthwise_BN` -> `blocks.2.0.bn2`."""
-    ends = {"Conv1": "conv_stem", "bn_Conv1": "bn1", "Conv_1": "conv_head", "Conv_1_bn": "bn2",
-            "predictions": "classifier"}  # fmt: skip
+    ends = {"Conv1": "conv_stem", "bn_Conv1": "bn1", "Conv_1": "conv_head", "Conv_1_bn": "bn2", "predictions": "classifier"}
     if layer in ends:
         return ends[layer]
     block, part, norm = _v2_block(layer)
@@ -39,8 +43,14 @@ def torchvision_v3(rows: Rows):
     """`expanded_conv_3_depthwise_bn` -> `features.4.block.1.1`."""
     blocks = list(chain(*rows))
     last = f"features.{len(blocks) + 1}"
-    ends = {"conv": "features.0.0", "conv_bn": "features.0.1", "conv_1": f"{last}.0", "conv_1_bn": f"{last}.1",
-            "conv_2": "classifier.0", "predictions": "classifier.3"}  # fmt: skip
+    ends = {
+        "conv": "features.0.0",
+        "conv_bn": "features.0.1",
+        "conv_1": f"{last}.0",
+        "conv_1_bn": f"{last}.1",
+        "conv_2": "classifier.0",
+        "predictions": "classifier.3",
+    }
 
     def rename(layer: str) -> str:
         if layer in ends:
@@ -55,8 +65,14 @@ def timm_v3(rows: Rows):
     """`expanded_conv_3_depthwise_bn` -> `blocks.2.0.bn2`."""
     blocks = list(chain(*rows))
     last = f"blocks.{len(rows)}.0"
-    ends = {"conv": "conv_stem", "conv_bn": "bn1", "conv_1": f"{last}.conv", "conv_1_bn": f"{last}.bn1",
-            "conv_2": "conv_head", "predictions": "classifier"}  # fmt: skip
+    ends = {
+        "conv": "conv_stem",
+        "conv_bn": "bn1",
+        "conv_1": f"{last}.conv",
+        "conv_1_bn": f"{last}.bn1",
+        "conv_2": "conv_head",
+        "predictions": "classifier",
+    }
 
     def rename(layer: str) -> str:
         if layer in ends:
