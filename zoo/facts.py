@@ -10,7 +10,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
-from zoo.files import write_text
 
 FILE = Path(__file__).with_name("facts.json")
 
@@ -118,6 +117,8 @@ def write(all_facts: Iterable[Facts]) -> None:
     """A line for each, so that changes can be read."""
     names = [field.name for field in fields(Facts)]
     lines = (json.dumps(dict(zip(names, astuple(facts), strict=True))) for facts in all_facts)
+    from zoo.files import write_text  # the file is read where there is no Keras, too
+
     write_text(FILE, "[\n" + ",\n".join(lines) + "\n]\n")
 
 

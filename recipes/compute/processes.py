@@ -18,7 +18,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from recipes.errors import UserError, shown
-from zoo.files import write_json
 
 LEAST = 4  # images in a batch: halving ends there
 MEMORY = re.compile(
@@ -53,6 +52,8 @@ def run(module: str, job: dict, folder: Path, report: Callable[[int, float], Non
 
 def _attempt(module: str, job: dict, folder: Path, report: Callable[[int, float], None]) -> dict:
     path, log = folder / "job.json", folder / "log.txt"
+    from zoo.files import write_json  # which brings Keras with it, that only this side needs
+
     write_json(path, job)
     states, last = set(), {}
     with open(log, "wb") as errors:

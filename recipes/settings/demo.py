@@ -3,14 +3,23 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from recipes.settings.shared import FolderCommand
+
 
 @dataclass(frozen=True)
-class Demo:
+class Demo(FolderCommand):
     """Fine-tune the LeNet-5 that ships with the zoo on a few of scikit-learn's handwritten digits, and compare."""
 
-    output: Path = Path("runs/demo")
-    """Folder for the pictures and the two runs."""
-    images: int = 10
+    COMMAND = "demo"
+
+    output: Path | None = None
+    """Folder for the pictures and the two runs; runs/demo/digits if not given."""
+    images_per_class: int = 10
     """Training pictures of each digit."""
     seed: int = 0
-    """Of the choice of pictures and of the training."""
+    """Of everything that is drawn at random."""
+
+    @property
+    def subject(self) -> str:
+        """What the demonstration is about."""
+        return "digits"

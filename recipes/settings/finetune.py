@@ -1,7 +1,4 @@
-"""Every setting of every command, once: the flags, their help, `recipe.json` and the functions all read it here.
-
-Nothing heavy is imported, so that `--help` answers at once.
-"""
+"""Settings of `zoo finetune`, which `recipe.json` holds as well."""
 
 import dataclasses
 import json
@@ -9,31 +6,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from tyro.conf import Fixed, Positional, Suppress
+from tyro.conf import Fixed, Suppress
 
 from recipes.errors import UserError
-from recipes.settings.shared import Optimizer, check_positive, check_shares, seconds
+from recipes.settings.shared import Optimizer, TransferCommand, check_positive, seconds
 from recipes.settings.tuned import FineTuneSettings, HeadSettings
 
 
 @dataclass(frozen=True)
-class Recipe:
+class Recipe(TransferCommand):
     """From a folder of images to a classifier: choose what to train, train it, measure it, and save it with a report.
 
     DATA holds a folder per class, or train/ with val/ and test/ that do. What is missing is split off: stratified, by
     content, with the seed. `--recipe FILE` repeats the run of a recipe.json; other flags change it.
     """
 
-    data: Positional[Path]
-    """Folder of images."""
-    output: Path | None = None
-    """Folder for the model, the report and the numbers; runs/NAME-OF-DATA if not given."""
-    model: str = "mobilenet_v2"
-    """Architecture, a name of zoo.list_models()."""
-    weights: str | None = None
-    """A tag of the catalog, a file, or "none" for a random start; the model's first tag if not given."""
-    alpha: float | None = None
-    """Width multiplier, for the MobileNets."""
+    COMMAND = "finetune"
+
     strategy: Literal["auto", "small", "medium", "large", "full", "lp_ft", "gradual", "scratch", "tuned"] = "auto"
     """How much to train: small, the head alone; medium, the last stage too; large, everything, the earlier the more slowly;
     full, everything at one rate; lp_ft, the head, then everything at a low rate; gradual, stage by stage; scratch, from a
@@ -44,14 +33,6 @@ class Recipe:
     statistics follow the data."""
     budget: str | None = None
     """Time for the whole run, such as 90s, 10m or 1h."""
-    validation: float = 0.2
-    """Share of each class to hold out for validation, if DATA has no val/."""
-    test: float = 0.2
-    """Share of each class to hold out for the test, if DATA has neither val/ nor test/."""
-    image_size: int | None = None
-    """Height and width that the model sees; those of its weights if not given."""
-    mirror: Literal["auto", "yes", "no"] = "auto"
-    """Whether mirrored pictures are of the same class and may be shown, too; auto measures it inside the training part."""
     augment: Literal["auto", "none", "crops", "alexnet", "modern"] = "auto"
     """What training pictures go through: auto, by the strategy; none, the central crop alone, as strategy small does; crops,
     random crops and mirrored ones, or, for a head alone, four fixed views; alexnet, its paper's, and ten test crops beside;
@@ -63,10 +44,6 @@ class Recipe:
     times as high for momentum, nesterov and adagrad, a hundred times for sgd."""
     optimizer: Optimizer = "adam"
     """Optimiser of fine-tuning."""
-    batch_size: int = 32
-    """Images per step."""
-    seed: int = 0
-    """Of the split, the folds, the order and the augmentation."""
     head: Literal["linear", "dropout", "hidden", "cosine"] = "linear"
     """The classifier: linear, a logistic regression; dropout, the same trained with dropout; hidden, with a layer of 256
     units before it; cosine, directions of class means, for a few images a class."""
@@ -89,7 +66,8 @@ class Recipe:
     """How a search has found to fine-tune; strategy tuned does it."""
 
     def __post_init__(self):
-        check_positive(self, "image_size", "epochs", "learning_rate", "batch_size", "alpha", "seeds")
+        super().__post_init__()
+        check_positive(self, "epochs", "learning_rate", "seeds")
         if self.budget:
             seconds(self.budget)
         if self.folds is not None and self.folds < 2:
@@ -115,12 +93,6 @@ class Recipe:
                     f"--{name} {getattr(self, name)} cannot be had with the tuned head of a recipe.json: leave it out, "
                     f'or "tuned" out of the file.'
                 )
-        check_shares(self)
-
-    @property
-    def folder(self) -> Path:
-        """Of the run."""
-        return self.output or Path("runs") / self.data.resolve().name
 
     def as_dict(self) -> dict:
         """Values for JSON; `from_dict` reads them."""

@@ -1,23 +1,24 @@
 """Settings of the lecture's experiments."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from tyro.conf import Positional
 
 from recipes.errors import UserError
-from recipes.settings.shared import Optimizer, check_positive
+from recipes.settings.shared import Architecture, BatchCommand, DataCommand, FolderCommand, ImageSize, Optimizer, check_positive
 
 
 @dataclass(frozen=True)
-class LenetMnist:
-    """LeNet-5 on MNIST from a random start, plain and with distorted digits, several seeds: a table, and the weights."""
+class LenetMnist(DataCommand):
+    """LeNet-5 on MNIST from a random start, plain and with distorted digits, several seeds: a table, and the weights.
 
-    data: Positional[Path]
-    """Folder with train/0 … train/9 and test/0 … test/9, pictures of 28 × 28."""
-    output: Path = Path("runs/lenet_mnist")
-    """Folder for the table, the picture and the weights; the same command goes on where one was cut off."""
+    DATA holds train/0 … train/9 and test/0 … test/9, pictures of 28 × 28.
+    """
+
+    COMMAND = "lenet_mnist"
+
     forms: tuple[Literal["1998", "plain", "distorted"], ...] = ("plain", "distorted")
     """Which networks to train: 1998 has tanh and average pooling, as the weights in zoo/pretrained; the others ReLU and
     maximum pooling, without and with distortions."""
@@ -39,44 +40,55 @@ class LenetMnist:
 
 
 @dataclass(frozen=True)
-class ReceptiveFields:
-    """The arithmetic of convolutions in numbers and pictures, and what the stages of a network see: computed and measured."""
+class ModelCommand(FolderCommand):
+    """A command that looks at an architecture."""
 
-    model: Positional[str] = "lenet5"
-    """Architecture, a name that `zoo models` lists."""
-    input_size: int | None = None
-    """Height and width in pixels; the model's own if not given."""
-    output: Path = Path("runs/receptive_fields")
-    """Folder for pictures, table and numbers."""
+    model: Positional[Architecture] = "lenet5"
+    output: Path | None = field(default=None, kw_only=True)
+    """Folder for everything that the command writes; runs/COMMAND/MODEL if not given."""
+
+    @property
+    def subject(self) -> str:
+        """Name of the architecture."""
+        return self.model
 
 
 @dataclass(frozen=True)
-class InspectKernels:
+class ReceptiveFields(ModelCommand):
+    """The arithmetic of convolutions in numbers and pictures, and what the stages of a network see: computed and measured."""
+
+    COMMAND = "receptive_fields"
+
+    image_size: ImageSize = None
+
+
+@dataclass(frozen=True)
+class InspectKernels(ModelCommand):
     """The learned kernels of a network, and a picture's feature maps on its way through the stages."""
 
-    model: Positional[str] = "lenet5"
-    """Architecture, a name that `zoo models` lists."""
+    COMMAND = "inspect_kernels"
+
     image: Positional[Path | None] = None
     """Picture to look at; one that comes with scikit-learn if not given."""
     weights: str | None = None
     """A tag of the catalog or a file; the model's first tag if not given."""
-    output: Path = Path("runs/inspect_kernels")
-    """Folder for pictures, table and numbers."""
+
+    @property
+    def subject(self) -> str:
+        """Names of the architecture and of the picture, if one is given."""
+        return f"{self.model}-{self.image.stem}" if self.image else self.model
 
 
 @dataclass(frozen=True)
-class CompareOptimizers:
+class CompareOptimizers(BatchCommand):
     """Which optimiser is best on your data: all of the lecture's, each with a learning rate tuned at the same cost.
 
     DATA holds a folder per class, or train/ and val/ that do; of train/ a third is held out if there is no val/.
     """
 
-    data: Positional[Path]
-    """Folder of images."""
-    output: Path = Path("runs/compare_optimizers")
-    """Folder for the table, the curves and the journal, from which the same command goes on."""
-    model: str = "lenet5"
-    """Architecture, a name that `zoo models` lists."""
+    COMMAND = "compare_optimizers"
+
+    model: Architecture = "lenet5"
     weights: str | None = None
     """A tag of the catalog or a file to start from; a random start if not given."""
     images: int = 1500
@@ -85,29 +97,22 @@ class CompareOptimizers:
     """Passes over the training part; those that choose the learning rate take a quarter."""
     seeds: int = 5
     """Runs of each optimiser at its rate: start and order differ."""
-    batch_size: int = 32
-    """Images per step."""
-    seed: int = 0
-    """First of the seeds; chooses the pictures."""
 
     def __post_init__(self):
         check_positive(self, "images", "epochs", "seeds", "batch_size")
 
 
 @dataclass(frozen=True)
-class CompareRegularizers:
+class CompareRegularizers(BatchCommand):
     """What closes the gap between training and test: L2, dropout, early stopping, augmentation, and combinations.
 
     DATA holds a folder per class, or train/ (and val/, test/) that do. Strengths are chosen on a validation part, the
     numbers are those of a test part that no choice has seen.
     """
 
-    data: Positional[Path]
-    """Folder of images."""
-    output: Path = Path("runs/compare_regularizers")
-    """Folder for the table, the plots and the journal, from which the same command goes on."""
-    model: str = "lenet5"
-    """Architecture, a name that `zoo models` lists."""
+    COMMAND = "compare_regularizers"
+
+    model: Architecture = "lenet5"
     sizes: tuple[int, ...] = (100, 300, 1000)
     """Training-set sizes; the strengths are chosen at the middle one."""
     held_out: int = 1000
@@ -118,10 +123,8 @@ class CompareRegularizers:
     """Runs of each: the training set, the start and the order differ."""
     optimizer: Optimizer = "adam"
     """Optimiser, at its usual learning rate."""
-    batch_size: int = 16
+    batch_size: int = field(default=16, kw_only=True)
     """Images per step."""
-    seed: int = 0
-    """First of the seeds; divides the pictures."""
 
     def __post_init__(self):
         check_positive(self, "held_out", "epochs", "seeds", "batch_size")

@@ -1,28 +1,103 @@
-"""What the settings of several commands share."""
+"""What the settings of several commands share: bases, types with their help, and checks.
+
+A command's settings are a frozen dataclass, the only source of its flags, their help and what its functions read. Nothing
+heavy is imported here, so that `--help` answers at once.
+"""
 
 import re
-from typing import Literal
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal
+
+from tyro.conf import Positional, arg
 
 from recipes.errors import UserError
 
 Optimizer = Literal["sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "adamw"]
+Architecture = Annotated[str, arg(help="Architecture, a name that `zoo models` lists.")]
+Alpha = Annotated[float | None, arg(help="Width multiplier, for the MobileNets.")]
+ImageSize = Annotated[int | None, arg(help="Height and width in pixels that the model sees; its own if not given.")]
 
 
-def check_positive(settings, *names: str) -> None:
+@dataclass(frozen=True)
+class FolderCommand:
+    """A command that writes into a folder."""
+
+    COMMAND: ClassVar[str]
+
+    @property
+    def subject(self) -> str:
+        """Name of what the command is about, for the folder's."""
+        raise NotImplementedError
+
+    @property
+    def folder(self) -> Path:
+        """Where the command writes: --output, or runs/COMMAND/SUBJECT, so that two subjects have two folders."""
+        return self.output or Path("runs") / self.COMMAND / self.subject
+
+
+@dataclass(frozen=True)
+class DataCommand(FolderCommand):
+    """A command on a folder of images."""
+
+    data: Positional[Path]
+    """Folder of images."""
+    output: Path | None = None
+    """Folder for everything that the command writes; runs/COMMAND/NAME-OF-DATA if not given."""
+
+    @property
+    def subject(self) -> str:
+        """Name of the folder of images."""
+        return self.data.resolve().name or "root"
+
+
+@dataclass(frozen=True)
+class BatchCommand(DataCommand):
+    """A command that passes pictures through a network in batches."""
+
+    batch_size: int = field(default=32, kw_only=True)
+    """Images per step."""
+    seed: int = field(default=0, kw_only=True)
+    """Of everything that is drawn at random; where several seeds are asked for, the first of them."""
+
+
+@dataclass(frozen=True)
+class TransferCommand(BatchCommand):
+    """A command that takes a pretrained network to new pictures."""
+
+    model: Architecture = "mobilenet_v2"
+    weights: str | None = None
+    """A tag of the catalog, a file, or "none" for a random start; the model's first tag if not given."""
+    alpha: Alpha = None
+    image_size: ImageSize = None
+    validation: float = 0.2
+    """Share of each class to hold out for validation, if DATA has no val/."""
+    test: float = 0.2
+    """Share of each class to hold out for the test, if DATA has neither val/ nor test/."""
+    mirror: Literal["auto", "yes", "no"] = "auto"
+    """Whether mirrored pictures are of the same class and may be shown, too; auto measures it inside the training part."""
+
+    def __post_init__(self):
+        check_positive(self, "image_size", "alpha", "batch_size")
+        shares = (self.validation, self.test)
+        if not (all(0 <= share < 1 for share in shares) and sum(shares) < 1):
+            raise UserError(f"--validation and --test must be shares that leave something to train on, found {shares}.")
+
+
+def check_positive(settings: object, *names: str) -> None:
+    """Refuse settings that are given and not above zero.
+
+    Raises:
+        UserError: naming the flag and what was found.
+    """
     for name in names:
         value = getattr(settings, name)
         if value is not None and not value > 0:
             raise UserError(f"--{name.replace('_', '-')} must be positive, found {value}.")
 
 
-def check_shares(settings) -> None:
-    shares = (settings.validation, settings.test)
-    if not (all(0 <= share < 1 for share in shares) and sum(shares) < 1):
-        raise UserError(f"--validation and --test must be shares that leave something to train on, found {shares}.")
-
-
 def seconds(budget: str) -> float:
-    """ "90", "90s", "10m" and "1.5h" in seconds.
+    """Read "90", "90s", "10m" or "1.5h" as seconds.
 
     Raises:
         UserError: it is no such time, or none at all.
@@ -35,7 +110,7 @@ def seconds(budget: str) -> float:
 
 
 def size(text: str) -> float:
-    """ "500MB" and "2GB" in bytes.
+    """Read "500MB" or "2GB" as bytes.
 
     Raises:
         UserError: it is no such size, or none at all.

@@ -288,7 +288,7 @@ def test_bad_input_is_one_sentence_and_status_2(kind, arguments, sentence, digit
 def test_weights_of_another_architecture(digits, tmp_path, capsys):
     import zoo
 
-    zoo.architectures.mobilenet(alpha=0.25, num_classes=10).save_weights(tmp_path / "other.weights.h5")
+    zoo.mobilenet(alpha=0.25, num_classes=10).save_weights(tmp_path / "other.weights.h5")
     code = cli.main(
         [
             "finetune",

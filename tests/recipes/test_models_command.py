@@ -19,7 +19,7 @@ from zoo.weights.catalog.entry import Entry
 
 @pytest.fixture
 def zoo_command(capsys, monkeypatch):
-    monkeypatch.setattr("recipes.runtime.start", lambda seed: None)  # no test process becomes deterministic by the way
+    monkeypatch.setattr("recipes.compute.runtime.start", lambda seed: None)  # no test process becomes deterministic by the way
 
     def command(*arguments):
         status = cli.main(arguments)

@@ -94,7 +94,7 @@ def test_alexnet_of_the_paper():
         nn.ReLU(),
         dense("predictions", 4096, CLASSES),
     )
-    ours = randomize(zoo.architectures.alexnet(**OURS))
+    ours = randomize(zoo.alexnet(**OURS))
     weights = named(ours)
     with torch.no_grad():
         for name, layer in theirs.items():

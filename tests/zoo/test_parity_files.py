@@ -54,7 +54,7 @@ def test_every_kind_of_file(name, options, kind, tmp_path):
 def test_notop_files_of_keras_applications(tmp_path):
     theirs = applications.MobileNet(alpha=0.25, weights=None, include_top=False, input_shape=(64, 64, 3), pooling="avg")
     path = write_legacy(randomize(theirs), tmp_path / "notop.h5")
-    ours = zoo.architectures.mobilenet(alpha=0.25, weights=path, num_classes=0, input_shape=(64, 64, 3))
+    ours = zoo.mobilenet(alpha=0.25, weights=path, num_classes=0, input_shape=(64, 64, 3))
     x = pixels(2, 64, 64, 3)
     close(array(ours(x)), array(theirs(applications.mobilenet.preprocess_input(x.astype(np.float32)))))
 

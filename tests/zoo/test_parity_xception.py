@@ -25,7 +25,7 @@ def official(**options):
 def same(theirs, path):
     x = pixels(2, 71, 71, 3)
     expected = array(theirs(applications.xception.preprocess_input(x.astype(np.float32))))
-    close(array(zoo.architectures.xception(weights=path, input_shape=(71, 71, 3), **OURS)(x)), expected)
+    close(array(zoo.xception(weights=path, input_shape=(71, 71, 3), **OURS)(x)), expected)
 
 
 @pytest.mark.parametrize("kind", ["current.weights.h5", "arrays.safetensors"])

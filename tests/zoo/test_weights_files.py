@@ -28,7 +28,7 @@ def lenet():
 
 @pytest.fixture(scope="module")
 def mobilenet():
-    return randomize(zoo.architectures.mobilenet(**SMALL, activation=None))
+    return randomize(zoo.mobilenet(**SMALL, activation=None))
 
 
 def read(path):
@@ -302,7 +302,7 @@ def test_hdf5_links_inside_a_keras_archive_are_refused(lenet, tmp_path):
 # ---------------------------------------------------------------------------------------------- what fits
 def test_another_architecture_is_told_in_one_sentence(lenet, mobilenet, tmp_path):
     path = write(lenet, tmp_path / "arrays.npz")
-    message = refused(path, "does not fit mobilenet", lambda path: zoo.architectures.mobilenet(**SMALL, weights=path))
+    message = refused(path, "does not fit mobilenet", lambda path: zoo.mobilenet(**SMALL, weights=path))
     assert f"it lacks {len(mobilenet.weights) - 2} of the model's variables (conv1/kernel, conv1_bn/gamma" in message
     assert "1 shapes differ" not in message and "predictions/kernel is 256 × 1000, in the file 84 × 10" in message
     assert "8 of its tensors have no place in the model (c1/bias, c1/kernel, c3/bias" in message
@@ -312,7 +312,7 @@ def test_another_architecture_is_told_in_one_sentence(lenet, mobilenet, tmp_path
 @pytest.mark.slow
 def test_classifier_is_the_only_exception(mobilenet, tmp_path):
     def load(path, **options):
-        return zoo.architectures.mobilenet(**SMALL, weights=path, **options)
+        return zoo.mobilenet(**SMALL, weights=path, **options)
 
     whole = write(mobilenet, tmp_path / "arrays.npz")
     body = {name: value for name, value in named(mobilenet).items() if not name.startswith("predictions/")}
@@ -381,7 +381,7 @@ def test_the_stem_by_hand():
 
 def test_grey_is_what_its_three_equal_channels_were(mobilenet, tmp_path):
     path = write(mobilenet, tmp_path / "keras2.h5")
-    gray = zoo.architectures.mobilenet(alpha=0.25, input_shape=(32, 32, 1), weights=path, activation=None)
+    gray = zoo.mobilenet(alpha=0.25, input_shape=(32, 32, 1), weights=path, activation=None)
     x = pixels(3, 32, 32, 1)
     expected = array(mobilenet(np.repeat(x, 3, axis=-1)))
     assert np.abs(array(gray(x)) - expected).max() < 1e-4 * np.ptp(expected)

@@ -11,7 +11,7 @@ from zoo.heads import HEADS, standardize
 
 @pytest.fixture(scope="module")
 def body():
-    return randomize(zoo.architectures.mobilenet(alpha=0.25, num_classes=0, input_shape=(64, 64, 3)))
+    return randomize(zoo.mobilenet(alpha=0.25, num_classes=0, input_shape=(64, 64, 3)))
 
 
 def features(model, x):

@@ -13,7 +13,7 @@ import pytest
 from recipes.errors import UserError
 from recipes.search import loop, study
 from recipes.search.oracle import distribution, oracle
-from recipes.search.study import open_study, time, trials
+from recipes.search.study import open_study, time, trials as trials_of
 
 
 def space(**more) -> keras_tuner.HyperParameters:
@@ -48,7 +48,7 @@ def search(
 ) -> list[dict]:
     study = open_study(file, name, {"data": "abc"})
     loop.search(oracle(tuner, study, hp or space(), trials, seed, epochs), work, **more)
-    return trials(study)
+    return trials_of(study)
 
 
 def test_a_search_in_two_parts_is_the_search_in_one(file, tmp_path, monkeypatch):
@@ -188,7 +188,7 @@ def test_a_changed_search_is_refused(file, changed, sentence):
         search(file, "settled", 3, **changed)
     with pytest.raises(UserError, match="'settled' in .*trials.db was begun with data abc, not xyz"):
         open_study(file, "settled", {"data": "xyz"})
-    assert trials(open_study(file, "settled", {"data": "abc"})) == before
+    assert trials_of(open_study(file, "settled", {"data": "abc"})) == before
 
 
 def test_a_study_of_others_is_left_alone(tmp_path):
