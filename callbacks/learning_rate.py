@@ -4,6 +4,7 @@ import math
 import os
 
 import keras
+import numpy as np
 
 from callbacks.state import Stateful, snapshot
 from zoo.files import write_csv
@@ -13,6 +14,13 @@ def warmup_cosine(peak: float, steps: int) -> keras.optimizers.schedules.CosineD
     """From 0 to `peak` over the first tenth of `steps`, then along a cosine back to 0: Keras' own schedule."""
     warm_up = max(1, steps // 10)
     return keras.optimizers.schedules.CosineDecay(0.0, max(1, steps - warm_up), warmup_target=peak, warmup_steps=warm_up)
+
+
+def warmup_cosine_rates(peak: float, steps: int) -> np.ndarray:
+    """The learning rate of each step under `warmup_cosine`, `(steps,)`, for those who need all of them at once."""
+    rise, step = max(1, steps // 10), np.arange(steps)
+    fall = peak * (1 + np.cos(np.pi * (step - rise) / max(1, steps - rise))) / 2
+    return np.where(step < rise, peak * step / rise, fall)
 
 
 class LearningRateFinder(Stateful):

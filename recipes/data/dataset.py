@@ -16,6 +16,7 @@ from recipes.data import split
 from recipes.data.images import DECODER_VERSION, Framing, ImageError, decode, read_bytes
 from recipes.data.sources.listing import File, Listing
 from recipes.data.store import Rows, Store
+from recipes.data.tasks import MULTI_CLASS, Task
 from recipes.errors import UserError, shown
 from zoo.files import cache_folder
 from zoo.progress import Progress
@@ -32,7 +33,7 @@ class Dataset:
     root: Path
     classes: tuple[str, ...]
     paths: list[str]
-    labels: np.ndarray  # (images,) class numbers
+    labels: np.ndarray  # as `task` has them
     splits: np.ndarray  # (images,) "train", "validation" or "test"
     digests: list[str]  # sha256 of each file
     pixels: Rows  # (images, resize, resize, channels), uint8
@@ -41,19 +42,19 @@ class Dataset:
     findings: list[str]
     given: list[str] = field(default_factory=list, repr=False)  # (images,) a part that the folder gave, or "" for none
     shares: dict[str, float] = field(default_factory=dict)  # of the parts that are split off
+    task: Task = MULTI_CLASS
 
     def part(self, name: str) -> np.ndarray:
         """Indices of a split's pictures."""
         return np.flatnonzero(self.splits == name)
 
     def counts(self, name: str) -> dict[str, int]:
-        labels = self.labels[self.part(name)]
-        numbers = labels.sum(axis=0).astype(int) if labels.ndim > 1 else np.bincount(labels, minlength=len(self.classes))
-        return dict(zip(self.classes, numbers.tolist(), strict=True))
+        """Number of a split's pictures in each class."""
+        return dict(zip(self.classes, self.task.count(self.labels[self.part(name)], len(self.classes)), strict=True))
 
     def divided(self, seed: int) -> "Dataset":
         """The same pictures, with the parts that are split off drawn by another seed."""
-        splits = split.assign(strata(self.labels), self.digests, self.given, self.shares, seed)
+        splits = split.assign(self.task.strata(self.labels), self.digests, self.given, self.shares, seed)
         return replace(self, splits=np.array(splits))
 
     def inner(self, seed: int, name: str = "validation") -> "Dataset":
@@ -61,9 +62,8 @@ class Dataset:
         picture stay together; of two pictures that a class has, none is held out.
         """
         train = self.part("train")
-        digests = [self.digests[i] for i in train]
-        shares = {name: HELD_OUT}
-        return self.training(np.array(split.assign(strata(self.labels[train]), digests, [""] * len(train), shares, seed)))
+        digests, strata = [self.digests[i] for i in train], self.task.strata(self.labels[train])
+        return self.training(np.array(split.assign(strata, digests, [""] * len(train), {name: HELD_OUT}, seed)))
 
     def training(self, splits: np.ndarray) -> "Dataset":
         """The training part alone, divided anew."""
@@ -76,14 +76,6 @@ class Dataset:
             paths=[self.paths[i] for i in train],
             pixels=self.pixels.take(train),
         )
-
-
-def strata(labels: np.ndarray) -> list[int]:
-    """What a division keeps in proportion: the class; of a picture's labels the rarest, and for none of them -1."""
-    if labels.ndim == 1:
-        return labels.tolist()
-    rarity = np.where(labels > 0, labels.sum(axis=0), np.inf)
-    return np.where(labels.any(axis=1), rarity.argmin(axis=1), -1).tolist()
 
 
 def prepare(folder: Listing, framing: Framing, validation: float, test: float, seed: int) -> Dataset:
@@ -106,7 +98,7 @@ def prepare(folder: Listing, framing: Framing, validation: float, test: float, s
         folder.root,
         folder.classes,
         paths,
-        _numbers(labels, folder.classes),
+        folder.task.encode(labels, folder.classes),
         np.array(divided),
         keys,
         store.rows(keys),
@@ -115,19 +107,9 @@ def prepare(folder: Listing, framing: Framing, validation: float, test: float, s
         findings,
         divided,
         fractions,
+        folder.task,
     )
     return undivided.divided(seed)
-
-
-def _numbers(labels: list[str] | list[tuple[str, ...]], classes: Sequence[str]) -> np.ndarray:
-    """Class numbers `(images,)`; `(images, classes)`, 0 and 1, where a picture has any number of labels."""
-    number = {name: i for i, name in enumerate(classes)}
-    if isinstance(labels[0], str):
-        return np.array([number[label] for label in labels])
-    matrix = np.zeros((len(labels), len(classes)), "float32")
-    for row, names in zip(matrix, labels, strict=True):
-        row[[number[name] for name in names]] = 1
-    return matrix
 
 
 def training_files(folder: Listing, validation: float, test: float, seed: int) -> list[File]:

@@ -1,41 +1,53 @@
 """Views: the crops of a picture that a network is shown."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from PIL import Image
 
 from recipes.data.dataset import Dataset
 from recipes.data.images import Framing, center
 
-# What a head is shown of a training picture: the part that evaluation sees and the whole, each as it is and mirrored.
-# Chosen by cross-validation inside hymenoptera's train/ (docs/decisions.md); evaluation sees "centre" alone.
-VIEWS = ("centre", "wide", "centre mirrored", "wide mirrored")
-
-
-# Where a crop begins, in shares of the room there is: Krizhevsky et al. 2012, section 4.1, average over these five and
-# their mirror images.
+# Where a crop begins, in shares of the room there is: Krizhevsky et al. 2012, section 4.1.
 CORNERS = {"top left": (0, 0), "top right": (0, 1), "bottom left": (1, 0), "bottom right": (1, 1)}
 
 
-TEN_CROP = tuple(place + side for side in ("", " mirrored") for place in (*CORNERS, "centre"))
+@dataclass(frozen=True)
+class View:
+    """A crop of a picture, as it is or mirrored; its text is part of the keys of cached features."""
+
+    place: str  # "centre", "wide" (the whole square), or a key of CORNERS
+    mirrored: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.place} mirrored" if self.mirrored else self.place
 
 
-def visible(framing: Framing, mirrored: bool) -> list[str]:
-    """The views that a head may be shown of pictures with this framing."""
-    views = [view for view in VIEWS if mirrored or not view.endswith("mirrored")]
-    if framing.resize == framing.size:  # there is nothing outside the crop to see
-        views = [view for view in views if not view.startswith("wide")]
-    return views
+CENTER = View("centre")  # what evaluation sees
+
+# What a head is shown of a training picture: the part that evaluation sees and the whole, each as it is and mirrored.
+# Chosen by cross-validation inside hymenoptera's train/ (docs/decisions.md).
+VIEWS = (CENTER, View("wide"), View("centre", True), View("wide", True))
+
+# Krizhevsky et al. 2012, section 4.1, average over these five and their mirror images.
+TEN_CROP = tuple(View(place, mirrored) for mirrored in (False, True) for place in (*CORNERS, "centre"))
 
 
-def crop(data: Dataset, index: int, view: str) -> np.ndarray:
-    """Pixels `(size, size, channels)` of one view of a picture."""
-    pixels, size, place = data.pixels[[index]][0], data.framing.size, view.removesuffix(" mirrored")
-    if place == "wide":
+def visible(framing: Framing, mirrored: bool) -> list[View]:
+    """Choose the views that a head may be shown of pictures with this framing."""
+    has_border = framing.resize > framing.size  # otherwise there is nothing outside the crop to see
+    return [view for view in VIEWS if (mirrored or not view.mirrored) and (has_border or view.place != "wide")]
+
+
+def crop(data: Dataset, index: int, view: View) -> np.ndarray:
+    """Cut one view of a picture: pixels `(size, size, channels)`."""
+    pixels, size = data.pixels[[index]][0], data.framing.size
+    if view.place == "wide":
         bands = [Image.fromarray(pixels[..., c]).resize((size, size), Image.BILINEAR) for c in range(pixels.shape[-1])]
         pixels = np.stack(bands, axis=-1)
-    elif place in CORNERS:
-        y, x = ((data.framing.resize - size) * share for share in CORNERS[place])
+    elif view.place in CORNERS:
+        y, x = ((data.framing.resize - size) * share for share in CORNERS[view.place])
         pixels = pixels[y : y + size, x : x + size]
     else:
         pixels = center(pixels, data.framing)
-    return pixels[:, ::-1] if view.endswith("mirrored") else pixels
+    return pixels[:, ::-1] if view.mirrored else pixels

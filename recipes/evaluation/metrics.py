@@ -19,10 +19,8 @@ MEASURES = {"accuracy": "accuracy", "balanced_accuracy": "balanced accuracy", "m
 LABEL_MEASURES = {"mean_average_precision": "mean average precision", "macro_f1": "macro F1", "micro_f1": "micro F1"}
 
 
-def measures(counts: Sequence[int], many_labels: bool) -> tuple[dict[str, str], str]:
-    """What to report, keys of `metrics` with their names, the most telling first; and why. `counts`: pictures of each class."""
-    if many_labels:
-        return LABEL_MEASURES, "pictures may have several labels"
+def measures(counts: Sequence[int]) -> tuple[dict[str, str], str]:
+    """Choose what to report, keys of `metrics` with their names, the most telling first, by each class's pictures; and why."""
     ratio = max(counts) / max(min(counts), 1)
     if ratio < UNEVEN:
         return {"accuracy": "accuracy"}, "the classes are about equally large"
@@ -52,12 +50,12 @@ def tempered(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
 
 
 def metrics(labels: np.ndarray, probabilities: np.ndarray, classes: Sequence[str]) -> dict:
-    """All measures of one split, from integer labels (n,) and probabilities (n, classes); labels of 0 and 1 (n, classes)
-    where a picture has any number of them.
+    """Measure one part, from integer labels (n,) and probabilities (n, classes).
+
+    Raises:
+        ValueError: there are no images, shapes differ, or a probability is no finite number.
     """
     probabilities = np.asarray(probabilities, dtype=np.float64)
-    if np.ndim(labels) == 2:
-        return _label_metrics(np.asarray(labels) > 0.5, probabilities, classes)
     labels = np.asarray(labels, dtype=np.int64)
     _check(labels, probabilities, len(classes))
     predictions = probabilities.argmax(axis=1)
@@ -125,8 +123,16 @@ def _macro_f1(labels: np.ndarray, predictions: np.ndarray, classes: int) -> floa
     return float((2 * right[there] / (actual + predicted)[there]).mean())
 
 
-def _label_metrics(labels: np.ndarray, probabilities: np.ndarray, classes: Sequence[str]) -> dict:
-    """All measures where each class has a probability of its own, and is predicted above one half."""
+def label_metrics(labels: np.ndarray, probabilities: np.ndarray, classes: Sequence[str]) -> dict:
+    """Measure one part where each class has a probability of its own, and is predicted above one half.
+
+    Args:
+        labels: 0 and 1, `(n, classes)`.
+
+    Raises:
+        ValueError: there are no images, shapes differ, or a probability is no finite number.
+    """
+    labels, probabilities = np.asarray(labels) > 0.5, np.asarray(probabilities, dtype=np.float64)
     if labels.shape != probabilities.shape or not len(labels):
         raise ValueError(f"labels are {labels.shape}, probabilities {probabilities.shape}")
     if not np.isfinite(probabilities).all():

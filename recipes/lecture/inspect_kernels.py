@@ -39,7 +39,7 @@ from recipes.lecture.receptive_fields import SETTINGS, convolve, picture
 from recipes.runs.journal import Experiment
 from recipes.settings.lecture import InspectKernels
 from recipes.transfer.backbone import builder_options
-from recipes.transfer.strategies import backbone
+from recipes.transfer.strategies import feature_stages
 from zoo import analysis
 from zoo.layers import kernels
 from zoo.weights import catalog
@@ -96,7 +96,7 @@ def widest(model: keras.Model) -> Iterator[tuple[str, keras.layers.Layer, np.nda
 
 def feature_maps(model: keras.Model, pixels: np.ndarray) -> dict[str, np.ndarray]:
     """`(height, width, channels)` of each stage: a transformer's tokens as the patches they stand for."""
-    names, maps = backbone(zoo.stages(model)), {}
+    names, maps = feature_stages(zoo.stages(model)), {}
     outputs = keras.tree.flatten(zoo.features(model, names).predict_on_batch(pixels[None]))
     for name, output in zip(names, outputs, strict=True):
         values = np.asarray(output)[0]

@@ -45,7 +45,7 @@ from recipes.errors import UserError, shown
 from recipes.runs.journal import Experiment
 from recipes.settings.lecture import ReceptiveFields
 from recipes.transfer.backbone import builder_options, framing
-from recipes.transfer.strategies import backbone
+from recipes.transfer.strategies import feature_stages
 from zoo import analysis
 from zoo.layers import kernels
 from zoo.progress import Progress
@@ -162,7 +162,7 @@ def stacks() -> list[dict]:
 # ---------------------------------------------------------------------------------------------- what a stage sees
 def limited(model: keras.Model) -> list[analysis.LayerFacts]:
     """The stages whose units see a part of the picture: those before global pooling, attention, squeeze and excitation."""
-    names = backbone(zoo.stages(model))
+    names = feature_stages(zoo.stages(model))
     facts = [fact for fact in analysis.analyze(model) if fact.name in names and fact.receptive_field]
     return [fact for fact in facts if all(math.isfinite(axis.size) for axis in fact.receptive_field)]
 

@@ -9,6 +9,7 @@ import contextlib
 import dataclasses
 import glob
 import hashlib
+import json
 import os
 import shutil
 import time
@@ -16,6 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from recipes.errors import UserError, shown
+from recipes.settings.shared import DataCommand
 from zoo.files import Process, flush, this_process
 
 FILES = {"model.keras", "result.json", "report.html", "recipe.json", "files.csv", "history.csv"}
@@ -52,6 +54,25 @@ def writing(folder: Path) -> Iterator[Path]:
         shutil.rmtree(_previous(folder), ignore_errors=True)
     finally:
         shutil.rmtree(new, ignore_errors=True)
+
+
+def check_default(settings: DataCommand) -> None:
+    """Refuse to write over what was written for another folder of images of the same name, where no --output was given.
+
+    Raises:
+        UserError: naming both folders of images.
+    """
+    if settings.output is not None:
+        return
+    try:
+        result = json.loads((settings.folder / "result.json").read_text("utf-8"))
+        earlier = Path(result.get("data") or result["settings"]["data"])
+    except (OSError, ValueError, KeyError, AttributeError):
+        return
+    if earlier.resolve() != settings.data.resolve():
+        raise UserError(
+            f"{shown(settings.folder)} holds results on {shown(earlier)}, not on {shown(settings.data)}: give --output."
+        )
 
 
 def recover(folder: Path) -> None:

@@ -53,6 +53,10 @@ def read(folder: Path):
         raise UserError(f"{shown(path)} is damaged or was not written by `zoo finetune` ({error}).") from error
 
 
+MAX_RELOAD_DIFFERENCE = 1e-3  # of a probability, between the saved and the trained model on one batch
+MAX_BATCH_DIFFERENCE = 0.05  # the same in another batch: a GPU takes other kernels for it, seen to differ by 0.007 (TF32)
+
+
 class Stranger:
     """A process that cannot import this project, and answers with what a saved model gives there.
 
@@ -112,3 +116,26 @@ def stranger() -> Iterator[Stranger]:
             yield process
         finally:
             process.close()
+
+
+def check_saved(model, path: Path, pixels: np.ndarray, reported: np.ndarray, stranger: Stranger) -> None:
+    """Compare the saved model with the trained one, and that with what was reported, on some pixels.
+
+    A model that answers otherwise after loading is worse than none; so is one that does not answer as was reported.
+
+    Raises:
+        UserError: they differ, or the saved model cannot be loaded where this project is not.
+    """
+    import keras
+
+    before = keras.ops.convert_to_numpy(model(pixels, training=False))  # called, since `predict` would be traced for it
+    compared = {
+        "saved": (stranger.answers(path, pixels), MAX_RELOAD_DIFFERENCE),
+        "evaluated": (reported, MAX_BATCH_DIFFERENCE),
+    }
+    for what, (other, limit) in compared.items():
+        difference = float(np.abs(before - other).max())
+        if not difference < limit:
+            raise UserError(
+                f"The {what} model differs from the trained one by {difference:.2g} in its probabilities: not kept."
+            )

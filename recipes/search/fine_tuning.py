@@ -105,31 +105,34 @@ def choices(model, images: int, batch_size: int) -> tuple[list[str], list[str]]:
 
 
 def train(job: dict, tell: Callable[[dict], None]) -> dict:
-    """The trial itself."""
+    """Do the trial itself: on three quarters of the training part, divided by the recipe's seed; the rest by the trial's.
+
+    Raises:
+        UserError: it has failed, in a sentence.
+    """
     from recipes.compute import runtime
 
     runtime.start(job["seed"])
-    from recipes import finetune
-    from recipes.evaluation.metrics import metrics
     from recipes.runs import model_file
+    from recipes.transfer.choice import chosen_strategy
+    from recipes.transfer.run import fit, prepare, probabilities
+    from recipes.transfer.trials import known_evidence
 
     recipe = dataclasses.replace(Recipe.from_dict(job["recipe"]), batch_size=job["batch_size"])
-    run = finetune.begin(recipe)
-    run.data = run.data.inner(recipe.seed)
-    run.recipe = dataclasses.replace(recipe, seed=job["seed"])
+    prepared = prepare(recipe)
+    own = dataclasses.replace(recipe, seed=job["seed"])
+    prepared = dataclasses.replace(prepared, recipe=own, data=prepared.data.inner(recipe.seed))
+    data, model = prepared.data, prepared.model
 
-    def report(row: dict) -> None:
-        states = [str(folder) for folder in run.states]
+    def report(row: dict, states: Sequence[Path]) -> None:
         if row["validation_loss"] is not None:
-            tell({"epoch": row["epoch"], "loss": row["validation_loss"], "states": states})
+            tell({"epoch": row["epoch"], "loss": row["validation_loss"], "states": [str(state) for state in states]})
 
-    run.report = report
-    run.facts = finetune.known_facts(run.recipe, run.model, run.data, 0.0)
-    run.strategy = finetune.chosen_strategy(run.recipe, run.model, run.data, run.facts)
-    finetune.learn(run)
-    data, held_out = run.data, run.data.part("validation")
-    scores = metrics(data.labels[held_out], finetune.predict(run)[held_out], data.classes)
-    model_file.save(run.model, Path(job["model"]), data.classes, dataclasses.asdict(data.framing))
+    strategy = chosen_strategy(own, model, data, known_evidence(own, model, data, 0.0))
+    fit(prepared, strategy, report=report)
+    held_out = data.part("validation")
+    scores = data.task.metrics(data.labels[held_out], probabilities(prepared, strategy)[held_out], data.classes)
+    model_file.save(model, Path(job["model"]), data.classes, dataclasses.asdict(data.framing))
     return {"loss": scores["loss"], "accuracy": scores["accuracy"], "epoch": recipe.epochs}
 
 

@@ -38,7 +38,7 @@ def new_head(recipe: Recipe, body: keras.Model, data: Dataset, pooling: str | No
     Raises:
         UserError: the network has nothing to pool, or no such stage.
     """
-    activation, tuned = "sigmoid" if data.labels.ndim > 1 else "softmax", recipe.tuned
+    activation, tuned = data.task.activation, recipe.tuned
     if tuned:
         try:
             body = shorten(body, tuned.cut) if tuned.cut != "pre_logits" else body

@@ -3,114 +3,179 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+import keras
+import numpy as np
+
+import zoo
+from callbacks.optimizers import RATES
+from recipes.data.dataset import Dataset
+from recipes.data.views import VIEWS
+from recipes.errors import UserError
+from recipes.settings.finetune import Recipe
 from recipes.transfer.evidence import Evidence, Trial
-from recipes.transfer.strategies import STEPS, STRATEGIES, Strategy, scratch
+from recipes.transfer.strategies import STEPS, STRATEGIES, Phase, Strategy, scratch, tuned
 
-WORTH = 0.05  # by so much of the loss a costlier strategy must be better than a cheaper one
-
-
+MIN_GAIN = 0.05  # by which share of the loss a costlier strategy must be better than a cheaper one
 SHARES = (0.25, 0.5, 0.75, 1.0)  # of the way to the trained weights, which a trial compares
+LARGE_IMAGES = 10_000  # training images from which `auto` takes large without a trial
+MEDIUM_IMAGES = 1_000  # training images from which `auto` takes medium, if nothing could be tried
+MIN_CLASS_IMAGES = 4  # of the smallest class, for it to be divided for a trial
+MAX_CACHED_BYTES = 8e9  # activations beyond that are computed in every epoch instead of being kept on the disk
 
 
-MUCH, ENOUGH = 10_000, 1_000  # training images from which `auto` takes large without a trial; and medium, if it has none
+def chosen_strategy(recipe: Recipe, model: keras.Model, data: Dataset, evidence: Evidence) -> Strategy:
+    """Choose the strategy, with the recipe's own epochs, learning rate and batch norm, if it gives any.
 
+    Raises:
+        UserError: what the recipe asks of training cannot be had, or the strategy trains nothing.
+    """
+    strategy = _asked_strategy(recipe, zoo.stages(model), evidence)
+    asked = {"augment": recipe.augment in ("alexnet", "modern"), "batch-norm": recipe.batch_norm != "inference"}
+    for flag in asked:
+        if asked[flag] and not strategy.phases:
+            raise UserError(
+                f"--{flag} {getattr(recipe, flag.replace('-', '_'))} has nothing to act on: strategy {strategy.name} trains "
+                f"the head alone, on features that are computed once. Choose --strategy auto, medium or large, or leave it out."
+            )
+    scale = RATES[recipe.optimizer] / RATES["adam"]
 
-FEWEST = 4  # images of a class that can be divided for a trial
-
-
-def auto(stages: Sequence[str], facts: Evidence, from_images: bool = False) -> Strategy:
-    """The strategy that the facts speak for; `from_images`: it must be able to train on augmented pictures."""
-    if not facts.pretrained:
-        return scratch(stages, facts, "there are no pretrained weights to start from")
-    if facts.images >= MUCH and facts.fits(STEPS / 4):
-        name, why = "large", f"{facts.images:,} training images are {MUCH:,} or more, enough to train every layer"
-    elif facts.rehearsals:
-        taken, why = _by_trials(facts)
-        return interpolated(STRATEGIES[taken.strategy](stages, facts, f"{why}; {_said(facts)}"), taken.interpolation)
-    elif not facts.fits(STEPS / 4) and not from_images:
-        name, why = "small", f"{facts.budget:.0f} s are too short to train more than the head"
-    else:
-        name = "medium" if from_images or facts.images >= ENOUGH else "small"
-        why = (
-            f"nothing could be tried, and {ENOUGH:,} training images are the least for medium"
-            if not from_images
-            else ("nothing could be tried, and the head alone does not see augmented pictures")
+    def with_settings(phase: Phase) -> Phase:
+        uncached = asked["augment"] or _cached_bytes(model, phase.freeze_until, data) > MAX_CACHED_BYTES
+        return replace(
+            phase,
+            epochs=recipe.epochs or phase.epochs,
+            optimizer=recipe.optimizer,
+            learning_rate=recipe.learning_rate or phase.learning_rate * scale,
+            batch_norm=recipe.batch_norm if strategy.name != "scratch" else phase.batch_norm,
+            augment=phase.augment or uncached,
         )
-    return STRATEGIES[name](stages, facts, f"{why}; {_said(facts)}")
+
+    try:
+        return within_budget(replace(strategy, phases=tuple(map(with_settings, strategy.phases))), evidence)
+    except ValueError as error:
+        raise UserError(f"{error}: give a longer --budget than {recipe.budget}, or a cheaper --strategy.") from error
+
+
+def needs_images(recipe: Recipe) -> bool:
+    """Whether the recipe asks for what activations that are kept cannot give: augmented pictures, or another batch norm."""
+    return recipe.augment in ("alexnet", "modern") or recipe.batch_norm != "inference"
+
+
+def _asked_strategy(recipe: Recipe, stages: Sequence[str], evidence: Evidence) -> Strategy:
+    if recipe.strategy == "auto":
+        return auto(stages, evidence, needs_images(recipe))
+    if recipe.strategy == "tuned":
+        return tuned(stages, evidence, "a search found it", recipe.fine_tuning, recipe.augment != "none")
+    return STRATEGIES[recipe.strategy](stages, evidence, "it was asked for")
+
+
+def _cached_bytes(model: keras.Model, cut: str | None, data: Dataset) -> int:
+    if cut is None:
+        return 0
+    row = 4 * int(np.prod(model.get_layer(cut).output.shape[1:]))
+    return row * (len(VIEWS) * len(data.part("train")) + len(data.paths))
+
+
+def auto(stages: Sequence[str], evidence: Evidence, from_images: bool = False) -> Strategy:
+    """Choose the strategy that the evidence speaks for.
+
+    Args:
+        from_images: it must be able to train on augmented pictures.
+    """
+    if not evidence.pretrained:
+        return scratch(stages, evidence, "there are no pretrained weights to start from")
+    if evidence.images >= LARGE_IMAGES and evidence.fits(STEPS / 4):
+        name = "large"
+        why = f"{evidence.images:,} training images are {LARGE_IMAGES:,} or more, enough to train every layer"
+    elif evidence.trials:
+        taken, why = _by_trials(evidence)
+        strategy = STRATEGIES[taken.strategy](stages, evidence, f"{why}; {_in_words(evidence)}")
+        return interpolated(strategy, taken.interpolation)
+    elif not evidence.fits(STEPS / 4) and not from_images:
+        name, why = "small", f"{evidence.budget:.0f} s are too short to train more than the head"
+    elif from_images:
+        name, why = "medium", "nothing could be tried, and the head alone does not see augmented pictures"
+    else:
+        name = "medium" if evidence.images >= MEDIUM_IMAGES else "small"
+        why = f"nothing could be tried, and {MEDIUM_IMAGES:,} training images are the least for medium"
+    return STRATEGIES[name](stages, evidence, f"{why}; {_in_words(evidence)}")
 
 
 def interpolated(strategy: Strategy, share: float) -> Strategy:
-    """The strategy, with every phase going that share of its way."""
+    """Let every phase of a strategy go only that share of its way."""
     return replace(strategy, phases=tuple(replace(phase, interpolation=share) for phase in strategy.phases))
 
 
-def next_to_try(facts: Evidence, from_images: bool = False) -> str | None:
-    """What to try next; None: enough is known.
+def next_to_try(evidence: Evidence, from_images: bool = False) -> str | None:
+    """Name the strategy to try next; None: enough is known.
 
     That `medium` does worse than `small` says nothing of `large`, which alone sees augmented pictures. A trial that has all
     held-out pictures right ends the search: a costlier one could not be seen to be better.
     """
-    tried = {trial.strategy for trial in facts.rehearsals}
+    tried = {trial.strategy for trial in evidence.trials}
     order = ["medium", "large"] if from_images else ["small", "medium", "large"]
-    if not facts.pretrained or facts.images >= MUCH or facts.fewest < FEWEST or not facts.fits(1.5 * STEPS):
+    if not evidence.pretrained or evidence.images >= LARGE_IMAGES:
         return None
-    if any(trial.accuracy == 1 for trial in facts.rehearsals):
+    if evidence.fewest < MIN_CLASS_IMAGES or not evidence.fits(1.5 * STEPS):
+        return None
+    if any(trial.accuracy == 1 for trial in evidence.trials):
         return None
     return order[len(tried)] if len(tried) < len(order) else None
 
 
-def _by_trials(facts: Evidence) -> tuple[Trial, str]:
-    """What to do, and why: the cheapest strategy that the best lowers the loss of by less than WORTH, as far as it did best. If
-    the data are of another domain, the deepest and farthest that is behind the best by less than the standard error: few
-    pictures judge a trial, and the probes say that more must change.
+def _by_trials(evidence: Evidence) -> tuple[Trial, str]:
+    """Choose a trial to follow, and say why.
+
+    It is the cheapest strategy that the best lowers the loss of by less than MIN_GAIN, as far as it did best. If the data are
+    of another domain, it is the deepest and farthest that is behind the best by less than the standard error: few pictures
+    judge a trial, and the probes say that more must change.
     """
-    found, best = facts.rehearsals, min(facts.rehearsals, key=lambda tried: tried.loss)
-    names = dict.fromkeys(tried.strategy for tried in found)
-    least = [min((tried for tried in found if tried.strategy == name), key=lambda tried: tried.loss) for name in names]
-    words = ", ".join(f"{tried.strategy} {tried.loss:.3f} ({tried.accuracy:.1%}{_way(tried)})" for tried in least)
+    found, best = evidence.trials, min(evidence.trials, key=lambda trial: trial.loss)
+    names = dict.fromkeys(trial.strategy for trial in found)
+    least = [min((trial for trial in found if trial.strategy == name), key=lambda trial: trial.loss) for name in names]
+    words = ", ".join(f"{trial.strategy} {trial.loss:.3f} ({trial.accuracy:.1%}{_way(trial)})" for trial in least)
     why = f"tried on {best.images:,} training images held out, the tempered log-loss (and accuracy) was {words}"
-    if not facts.differs:
-        taken = next(tried for tried in least if best.loss >= (1 - WORTH) * tried.loss)
-        return taken, why if taken is best else f"{why}; {best.strategy} lowers it by less than {WORTH:.0%}"
+    if not evidence.differs:
+        taken = next(trial for trial in least if best.loss >= (1 - MIN_GAIN) * trial.loss)
+        return taken, why if taken is best else f"{why}; {best.strategy} lowers it by less than {MIN_GAIN:.0%}"
     # errors are of the distance to the first, whose own is 0
-    taken = [tried for tried in found if tried is best or tried.loss - best.loss < max(tried.error, best.error)][-1]
+    taken = [trial for trial in found if trial is best or trial.loss - best.loss < max(trial.error, best.error)][-1]
     if taken is not best:
         why += f"; {taken.strategy}{_way(taken)} is taken: it is behind by less than the standard error"
     return taken, why
 
 
-def _way(tried: Trial) -> str:
-    return "" if tried.strategy == "small" else f", {tried.interpolation:.0%} of the way"
+def _way(trial: Trial) -> str:
+    return "" if trial.strategy == "small" else f", {trial.interpolation:.0%} of the way"
 
 
-def _said(facts: Evidence) -> str:
-    """The other numbers, in plain words."""
-    parts = [f"{facts.images:,} training images, {facts.fewest:,} or more a class"]
-    if facts.probes:
+def _in_words(evidence: Evidence) -> str:
+    """Say the other numbers."""
+    parts = [f"{evidence.images:,} training images, {evidence.fewest:,} or more a class"]
+    if evidence.probes:
         scores = ", ".join(
-            f"{name} {probe.accuracy:.1%} ({probe.low:.1%} to {probe.high:.1%})" for name, probe in facts.probes.items()
+            f"{name} {probe.accuracy:.1%} ({probe.low:.1%} to {probe.high:.1%})" for name, probe in evidence.probes.items()
         )
         parts.append(f"linear probes: {scores}")
-        parts.append("an earlier stage serves better: another domain" if facts.differs else "the last stage serves best")
-    if facts.transferability is not None:
-        parts.append(f"transferability {facts.transferability:.3g}")
+        parts.append("an earlier stage serves better: another domain" if evidence.differs else "the last stage serves best")
+    if evidence.transferability is not None:
+        parts.append(f"transferability {evidence.transferability:.3g}")
     return "; ".join(parts)
 
 
-def within_budget(strategy: Strategy, facts: Evidence) -> Strategy:
-    """With as many epochs as fit in the budget, by the rate of training everything from images; the phases in proportion.
+def within_budget(strategy: Strategy, evidence: Evidence) -> Strategy:
+    """Cut the epochs to what fits in the budget, by the rate of training everything from images; the phases in proportion.
 
     Raises:
         ValueError: not even one epoch of each phase fits, in a sentence.
     """
     phases = [phase for phase in strategy.phases if phase.augment]
-    if facts.budget is None or not phases:
+    if evidence.budget is None or not phases:
         return strategy
-    each = facts.images / facts.training
-    if (least := each * len(phases)) > facts.budget:
-        raise ValueError(
-            f"One epoch of strategy {strategy.name} takes about {least:.0f} s, and {max(0, facts.budget):.0f} s are left for it"
-        )
-    share = min(1, facts.budget / each / sum(phase.epochs for phase in phases))
+    each = evidence.images / evidence.training
+    if (least := each * len(phases)) > evidence.budget:
+        left = max(0, evidence.budget)
+        raise ValueError(f"One epoch of strategy {strategy.name} takes about {least:.0f} s, and {left:.0f} s are left for it")
+    share = min(1, evidence.budget / each / sum(phase.epochs for phase in phases))
     shorter = (replace(p, epochs=max(1, int(share * p.epochs))) if p.augment else p for p in strategy.phases)
     return replace(strategy, phases=tuple(shorter))

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 
 @dataclass(frozen=True)
@@ -17,16 +17,17 @@ class Probe:
 
 @dataclass(frozen=True)
 class Trial:
-    """A strategy tried with a third of its epochs on three quarters of the training part, and judged on the last quarter; of a
-    small folder in several divisions.
+    """A strategy tried with a third of its epochs on three quarters of the training part, and judged on the last quarter.
+
+    Of a small folder several divisions judge it together.
     """
 
     strategy: str
     images: int  # that judged
-    loss: float  # evaluate.tempered
+    loss: float  # recipes.evaluation.metrics.tempered
     accuracy: float
     error: float  # the standard error of the loss's distance to that of the first that was tried
-    interpolation: float = 1.0  # how far it went, of SHARES
+    interpolation: float = 1.0  # how far it went: one of recipes.transfer.choice.SHARES
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,12 @@ class Evidence:
     training: float | None = None  # images per second of training all of it
     budget: float | None = None  # seconds that there are for training
     pretrained: bool = True
-    rehearsals: tuple[Trial, ...] = ()  # from the cheapest and nearest to the deepest and farthest
+    trials: tuple[Trial, ...] = ()  # from the cheapest and nearest to the deepest and farthest
+
+    def as_dict(self) -> dict:
+        """Values for result.json, which calls the trials rehearsals."""
+        values = asdict(self)
+        return values | {"rehearsals": values.pop("trials")}
 
     @property
     def best(self) -> str | None:

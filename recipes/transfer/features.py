@@ -8,6 +8,7 @@ decoder, framing, graph, weights, cut and backend. So nothing stale can be found
 import hashlib
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import keras
@@ -17,40 +18,64 @@ import zoo
 from recipes.data.dataset import Dataset
 from recipes.data.images import DECODER_VERSION
 from recipes.data.store import Rows, Store
-from recipes.data.views import crop
+from recipes.data.views import CENTER, View, crop
 from zoo.files import cache_folder
 from zoo.progress import Progress
 
 SHARD_BYTES = 64e6
 
+Sample = tuple[int, View]  # index of a picture, and what is seen of it
 
-POOLED = " pooled"  # behind the name of a stage: its output averaged over the pixels, of which only vectors are kept
+
+@dataclass(frozen=True)
+class Cut:
+    """Where features are taken: a stage's output, or its average over the pixels; the text is part of the cache's keys."""
+
+    stage: str
+    pooled: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.stage} pooled" if self.pooled else self.stage
+
+    def output(self, model: keras.Model) -> keras.KerasTensor:
+        """Find what comes out of the model there."""
+        output = model.get_layer(self.stage).output
+        return keras.ops.mean(output, axis=tuple(range(1, output.ndim - 1))) if self.pooled else output
+
+
+def vector_cut(model: keras.Model, stage: str) -> Cut:
+    """Cut behind a stage so that each picture gives a vector: pooled, if the stage gives a map."""
+    return Cut(stage, pooled=model.get_layer(stage).output.ndim > 2)
 
 
 def extract(
     model: keras.Model,
-    cuts: Sequence[str],
+    cuts: Sequence[Cut],
     data: Dataset,
-    views: Sequence[tuple[int, str]],
+    samples: Sequence[Sample],
     batch_size: int,
     rates: list[float] | None = None,
-) -> dict[str, Rows]:
-    """The outputs of the stages `cuts`, float32, for each `(index of a picture, view)`, in one pass.
+) -> dict[Cut, Rows]:
+    """Give the features of each sample at each cut, float32, in one pass.
 
-    `rates` gets the images per second of each batch that was computed.
+    Args:
+        rates: gets the images per second of each batch that was computed.
+
+    Raises:
+        UserError: the cache cannot be written or has too little room.
     """
-    outputs = [_output(model, cut) for cut in cuts]
+    outputs = [cut.output(model) for cut in cuts]
     shapes = [tuple(output.shape[1:]) for output in outputs]
     stores = [Store(folder(model, cut, data), shape, "float32") for cut, shape in zip(cuts, shapes, strict=True)]
-    keys = [f"{data.digests[index]} {view}" for index, view in views]
-    todo = {key: view for key, view in zip(keys, views, strict=True) if any(key not in store for store in stores)}
+    keys = [f"{data.digests[index]} {view}" for index, view in samples]
+    todo = {key: sample for key, sample in zip(keys, samples, strict=True) if any(key not in store for store in stores)}
     if not todo:
         return {cut: store.rows(keys) for cut, store in zip(cuts, stores, strict=True)}
     for store in stores:
         store.require_room(len(todo))
     body = keras.Model(model.input, outputs)
     shard = max(batch_size, int(SHARD_BYTES / (4 * max(map(np.prod, shapes)))) // batch_size * batch_size)
-    with Progress(f"{model.name} up to {', '.join(cuts)}", len(keys), "views") as progress:
+    with Progress(f"{model.name} up to {', '.join(map(str, cuts))}", len(keys), "views") as progress:
         progress.skip(len(keys) - len(todo))
         names = list(todo)
         for start in range(0, len(names), shard):
@@ -63,24 +88,24 @@ def extract(
     return {cut: store.rows(keys) for cut, store in zip(cuts, stores, strict=True)}
 
 
-def _output(model: keras.Model, cut: str) -> keras.KerasTensor:
-    output = model.get_layer(cut.removesuffix(POOLED)).output
-    return keras.ops.mean(output, axis=tuple(range(1, output.ndim - 1))) if cut.endswith(POOLED) else output
+def center_features(model: keras.Model, cut: Cut, data: Dataset, batch_size: int) -> Rows:
+    """Give what every picture gives at the cut as evaluation sees it."""
+    return extract(model, [cut], data, [(i, CENTER) for i in range(len(data.paths))], batch_size)[cut]
 
 
 def forward(
     body: keras.Model,
     data: Dataset,
-    views: Sequence[tuple[int, str]],
+    samples: Sequence[Sample],
     batch_size: int,
     progress: Progress,
     rates: list[float] | None = None,
 ) -> list[np.ndarray]:
-    """The outputs of `body` for each `(index of a picture, view)`, in memory."""
+    """Give the outputs of `body` for each sample, in memory."""
     results = []
-    for start in range(0, len(views), batch_size):
-        part, began = views[start : start + batch_size], time.monotonic()
-        # The last batch is filled up with its own first view: another size would compile the graph again.
+    for start in range(0, len(samples), batch_size):
+        part, began = samples[start : start + batch_size], time.monotonic()
+        # The last batch is filled up with its own first sample: another size would compile the graph again.
         padded = [*part, *[part[0]] * (batch_size - len(part))]
         outputs = body.predict_on_batch(np.stack([crop(data, index, view) for index, view in padded]))
         results.append([np.asarray(output)[: len(part)] for output in keras.tree.flatten(outputs)])
@@ -90,26 +115,17 @@ def forward(
     return [np.concatenate(output) for output in zip(*results, strict=True)]
 
 
-def folder(model: keras.Model, cut: str, data: Dataset) -> Path:
-    """Where the features of a cut lie, by everything that they depend on besides the picture."""
-    body = zoo.split(model, cut.removesuffix(POOLED))[0]
+def folder(model: keras.Model, cut: Cut, data: Dataset) -> Path:
+    """Name the folder of a cut's features by everything that they depend on besides the picture."""
+    body, origin = zoo.split(model, cut.stage)[0], model.origin
     kinds = [type(layer).__name__ for layer in body.layers]  # the same weights may be followed by another pooling
-    parts = (
-        DECODER_VERSION,
-        data.framing,
-        model.origin.name,
-        model.origin.variant,
-        model.input_shape,
-        cut,
-        kinds,
-        keras.backend.backend(),
-        keras.config.floatx(),
-    )
+    network = (origin.name, origin.variant, model.input_shape, str(cut), kinds)
+    parts = (DECODER_VERSION, data.framing, *network, keras.backend.backend(), keras.config.floatx())
     return cache_folder("features") / fingerprint(body, *parts)
 
 
 def fingerprint(model: keras.Model, *parts) -> str:
-    """Names the model's weights and everything else that a result depends on: values that their `repr` tells apart."""
+    """Name the model's weights and everything else that a result depends on: values that their `repr` tells apart."""
     digest = hashlib.sha256(repr(parts).encode())
     for variable in model.weights:
         digest.update(np.ascontiguousarray(keras.ops.convert_to_numpy(variable)))

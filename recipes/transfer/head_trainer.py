@@ -19,9 +19,10 @@ import keras
 import numpy as np
 from keras import ops
 
+from callbacks.learning_rate import warmup_cosine_rates
 from callbacks.schedules import Constant, Cosine
 from recipes.settings.tuned import HeadSettings
-from recipes.transfer.logistic import balanced, standard
+from recipes.transfer.logistic import balanced_weights, standardization
 
 BATCH = 64
 WEIGHT_DECAY = 0.004  # of adamw: callbacks.optimizers' and Keras' own
@@ -86,13 +87,6 @@ def rule(optimizer: str, rates: np.ndarray, l2: np.ndarray | float = 0.0) -> Rul
     return Rule(**{name: np.broadcast_to(value, rates.shape) for name, value in (plain | own).items()})
 
 
-def schedule(peak: float, steps: int) -> np.ndarray:
-    """The learning rate of each step: `callbacks.learning_rate.warmup_cosine` as an array."""
-    rise, step = max(1, steps // 10), np.arange(steps)
-    fall = peak * (1 + np.cos(np.pi * (step - rise) / max(1, steps - rise))) / 2
-    return np.where(step < rise, peak * step / rise, fall)
-
-
 def update(weights, gradient, m, v, rule: Rule):
     """(weights, m, v) of a layer after a step."""
     inputs = weights.shape[0]
@@ -113,7 +107,7 @@ def outputs(layers, x, keep=1.0):
     return x, x @ last
 
 
-def kept(drawn, dropout):
+def dropout_mask(drawn, dropout):
     """What inverted dropout multiplies by: of random bytes those below 256 · `dropout` drop a number."""
     below = ops.floor(256 * dropout)
     return ops.where(ops.cast(drawn, "float32") < below, 0.0, 256 / (256 - below))
@@ -134,7 +128,7 @@ def losses(logits, hot, smoothing=0.0):
 
 
 def gradients(layers, x, last, slope, keep):
-    """By each layer, from those by the logits; `last` is what the last layer multiplies."""
+    """Back-propagate the logits' gradient to each layer's matrix; `last` is what the last layer multiplies."""
     found = [ops.transpose(last) @ slope]
     if len(layers) == 2:
         back = ops.where(last[:, :-1] > 0, slope @ ops.transpose(layers[1][:-1]) * keep, 0.0)
@@ -149,7 +143,7 @@ def one_pass(layers, slots, x, labels, rows, shares, drawn, dropout, smoothing, 
         layers: matrices `(inputs + 1, outputs)`, whose last row is the bias; slots: two of that shape for each.
         x, labels: `(samples, features)`, `(samples,)`.
         rows, shares: `(steps, batch)`, the samples of each step, and how much each counts; those that fill up a batch nothing.
-        drawn: `(steps, batch, width)`, random bytes, see `kept`.
+        drawn: `(steps, batch, width)`, random bytes, see `dropout_mask`.
         rules: `(steps, numbers)`, a `Rule` a step.
     """
     classes = layers[-1].shape[1]
@@ -157,7 +151,7 @@ def one_pass(layers, slots, x, labels, rows, shares, drawn, dropout, smoothing, 
     def step(i, state):
         layers, slots, total, right = state
         hot = ops.one_hot(ops.take(labels, rows[i]), classes)
-        keep = kept(drawn[i], dropout)
+        keep = dropout_mask(drawn[i], dropout)
         seen = ops.take(x, rows[i], axis=0)
         last, logits = outputs(layers, seen, keep)
         each, slope, hits = losses(logits, hot, smoothing)
@@ -221,62 +215,66 @@ class HeadTrainer:
         """
         views, features, x, labels, held_out = self._on_device(settings.cut)
         steps = math.ceil(len(self._train) / BATCH)
-        rates = schedule(settings.learning_rate, steps * settings.epochs)
-        curve = Cosine(settings.l2, 0.0, len(rates)) if settings.l2_schedule == "cosine" else Constant(settings.l2)
-        l2 = np.array([curve(step) for step in range(len(rates))])
-        rules = np.stack(rule(settings.optimizer, rates, l2), axis=1).astype("float32")
+        rates, rules = _rules(settings, steps)
         layers, slots = _start(settings, features, self._classes, np.random.default_rng(seed))
         width = settings.units if settings.kind == "hidden" else features
+        numbers = np.float32(settings.dropout), np.float32(settings.label_smoothing)
         stopping, best, history = settings.patience and len(self._held_out), 0, []
         for epoch in range(1, (last or settings.epochs) + 1):
             began, generator = time.monotonic(), np.random.default_rng((seed, epoch))
             rows, shares = self._order(generator, min(1 + settings.views, views), settings.class_weights)
             drawn = np.frombuffer(generator.bytes(rows.size * width), "uint8").reshape(*rows.shape, width)
             now = rules[(epoch - 1) * steps : epoch * steps]
-            numbers = np.float32(settings.dropout), np.float32(settings.label_smoothing)
             layers, slots, *measured = compiled()(
                 layers, slots, x, labels, *map(ops.convert_to_tensor, (rows, shares, drawn, *numbers, now)), *held_out
             )
-            loss, right, held_out_loss, held_out_right = map(float, measured)
-            if not math.isfinite(loss + held_out_loss):
-                raise FloatingPointError(
-                    f"the loss became {loss + held_out_loss} in epoch {epoch}, with "
-                    f"{settings.optimizer} at a learning rate of {settings.learning_rate:g}"
-                )
-            held = (held_out_loss, held_out_right / len(self._held_out)) if len(self._held_out) else (None, None)
-            history.append(
-                {
-                    "epoch": epoch,
-                    "learning_rate": float(rates[epoch * steps - 1]),
-                    "loss": loss,
-                    "accuracy": right / len(self._train),
-                    "validation_loss": held[0],
-                    "validation_accuracy": held[1],
-                    "seconds": time.monotonic() - began,
-                }
-            )
+            history.append(self._row(settings, epoch, float(rates[epoch * steps - 1]), began, *map(float, measured)))
+            held_out_loss = history[-1]["validation_loss"]
             if epoch == 1 or not stopping or held_out_loss < history[best]["validation_loss"]:
-                best, kept = epoch - 1, layers
-            report(epoch, held[0])
+                best, best_layers = epoch - 1, layers
+            report(epoch, held_out_loss)
             if stopping and epoch - 1 - best >= settings.patience:
                 break
         found = history[best]
-        return Result(
-            found["validation_loss"],
-            found["validation_accuracy"],
-            found["epoch"],
-            history,
-            [part for layer in map(ops.convert_to_numpy, kept) for part in (layer[:-1], layer[-1])],
-        )
+        weights = [part for layer in map(ops.convert_to_numpy, best_layers) for part in (layer[:-1], layer[-1])]
+        return Result(found["validation_loss"], found["validation_accuracy"], found["epoch"], history, weights)
 
-    def standard(self, cut: str) -> tuple[np.ndarray, float]:
-        """What is taken off the features, and what they are divided by, before the head sees them."""
-        return standard(self._features[cut][0][self._train])
+    def _row(
+        self,
+        settings: HeadSettings,
+        epoch: int,
+        rate: float,
+        began: float,
+        loss: float,
+        right: float,
+        held_out_loss: float,
+        held_out_right: float,
+    ) -> dict:
+        """One row of the history, from what an epoch measured."""
+        if not math.isfinite(loss + held_out_loss):
+            raise FloatingPointError(
+                f"the loss became {loss + held_out_loss} in epoch {epoch}, with "
+                f"{settings.optimizer} at a learning rate of {settings.learning_rate:g}"
+            )
+        judged = len(self._held_out)
+        return {
+            "epoch": epoch,
+            "learning_rate": rate,
+            "loss": loss,
+            "accuracy": right / len(self._train),
+            "validation_loss": held_out_loss if judged else None,
+            "validation_accuracy": held_out_right / judged if judged else None,
+            "seconds": time.monotonic() - began,
+        }
+
+    def standardization(self, cut: str) -> tuple[np.ndarray, float]:
+        """Choose what is taken off the features, and what they are divided by, before the head sees them."""
+        return standardization(self._features[cut][0][self._train])
 
     def _on_device(self, cut: str) -> tuple:
         """Views, features, and for training and evaluation the standardised samples and their labels."""
         if cut not in self._resident:
-            center, scale = self.standard(cut)
+            center, scale = self.standardization(cut)
             # Something must be looked at: where nothing is held out, the first picture, and nobody sees it.
             held_out = self._held_out if len(self._held_out) else self._train[:1]
             train = np.stack([(view[self._train] - center) / scale for view in self._features[cut]])
@@ -297,10 +295,18 @@ class HeadTrainer:
         rows = np.zeros((math.ceil(count / BATCH), BATCH), "int32")
         shares = np.zeros(rows.shape, "float32")
         rows.flat[:count] = order + count * view
-        shares.flat[:count] = balanced(self._labels[self._train], self._classes)[order] if weighted else 1
+        shares.flat[:count] = balanced_weights(self._labels[self._train], self._classes)[order] if weighted else 1
         sizes = np.full(len(rows), BATCH)
         sizes[-1] -= rows.size - count
         return rows, shares / sizes[:, None].astype("float32")
+
+
+def _rules(settings: HeadSettings, steps: int) -> tuple[np.ndarray, np.ndarray]:
+    """Make the learning rate of each step of a training, `steps` an epoch, and its `Rule` as a row of numbers."""
+    rates = warmup_cosine_rates(settings.learning_rate, steps * settings.epochs)
+    curve = Cosine(settings.l2, 0.0, len(rates)) if settings.l2_schedule == "cosine" else Constant(settings.l2)
+    l2 = np.array([curve(step) for step in range(len(rates))])
+    return rates, np.stack(rule(settings.optimizer, rates, l2), axis=1).astype("float32")
 
 
 def _start(settings: HeadSettings, features: int, classes: int, generator: np.random.Generator) -> tuple[list, list]:

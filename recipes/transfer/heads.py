@@ -18,6 +18,7 @@ import zoo
 from callbacks.learning_rate import warmup_cosine
 from callbacks.optimizers import get_optimizer
 from recipes.data.batches import Batches
+from recipes.data.tasks import MULTI_CLASS, Task
 from recipes.settings.tuned import HeadSettings
 from recipes.transfer import logistic, training
 from recipes.transfer.head_trainer import HeadTrainer
@@ -26,11 +27,14 @@ from zoo.heads import COSINE, SCALE, standardize
 from zoo.layers import CLASSIFIER
 
 SCALES = np.geomspace(1, 100, 17)  # of the cosines
-EPOCHS, RATE, BATCH, STEPS = (5, 15, 50), 1e-3, 32, 20_000  # of stepped heads; at most so many steps
+EPOCHS = (5, 15, 50)  # of a stepped head, to choose from
+LEARNING_RATE = 1e-3  # of a stepped head
+BATCH = 32
+MAX_STEPS = 20_000  # of a stepped head
 
 
 @dataclass(frozen=True)
-class Fitted:
+class FittedHead:
     """How a head was chosen; `chosen` is what its kind chooses: a penalty, a scale, epochs or what a search has found."""
 
     kind: str
@@ -42,6 +46,7 @@ class Fitted:
     history: list[dict] = field(default_factory=list, repr=False)  # a row an epoch
 
     def as_dict(self) -> dict:
+        """Values for result.json."""
         path = [row for row in self.path if row["mirrored"] == self.mirrored]
         return {"kind": self.kind} | self.chosen | {"mirrored": self.mirrored, "folds": self.folds, "path": path}
 
@@ -56,33 +61,37 @@ def fit(
     choose_mirror: bool = True,
     weights: np.ndarray | None = None,
     tick: Callable[[], None] = lambda: None,
-) -> Fitted:
-    """Give the model's head of that kind its weights; the arguments are those of `heads.fit`."""
+    task: Task = MULTI_CLASS,
+) -> FittedHead:
+    """Give the model's head of that kind its weights; the arguments are those of `logistic.fit`."""
     weights, mirrored = np.ones(len(labels)) if weights is None else weights, np.asarray(mirrored)
-    center, scale = logistic.standard(views[0])
+    center, scale = logistic.standardization(views[0])
     standardize(model, center, scale)
     if kind == "cosine":
-        return _cosine(model, (views - center) / scale, mirrored, labels, seed, choose_mirror, weights)
-    solved = logistic.fit(views, mirrored, labels, seed, choose_mirror, tick, weights)
+        return _cosine(model, (views - center) / scale, mirrored, labels, seed, choose_mirror, weights, task)
+    solved = logistic.fit(views, mirrored, labels, seed, choose_mirror, tick, weights, task)
     if kind == "linear":
         model.get_layer(CLASSIFIER).set_weights([solved.kernel, solved.bias])
-        return Fitted(kind, {"penalty": solved.penalty}, solved.mirrored, solved.folds, solved.path, solved.decay)
+        return FittedHead(kind, {"penalty": solved.penalty}, solved.mirrored, solved.folds, solved.path, solved.decay)
     # Whether mirrored pictures help is a question about the pictures, which the solved head has answered.
     used = views if solved.mirrored else views[~mirrored]
-    return _stepped(model, kind, used, labels, seed, solved.mirrored, weights)
+    return _stepped(model, kind, used, labels, seed, solved.mirrored, weights, task)
 
 
 def fit_tuned(
     model: keras.Model, settings: HeadSettings, views: np.ndarray, mirrored: Sequence[bool], labels: np.ndarray, seed: int
-) -> Fitted:
-    """Give the model's head its weights as a search trains them. When to stop, a fold says; then it is trained on all."""
+) -> FittedHead:
+    """Give the model's head its weights as a search trains them: a fold says when to stop, then it is trained on all.
+
+    A search is over classes that exclude each other.
+    """
     used, cut = 1 + settings.views, {settings.cut: views}
-    train, test = logistic._folds(labels, seed)[0]
+    train, test = logistic.folds_of(MULTI_CLASS, labels, seed)[0]
     classes = int(labels.max()) + 1
     tried = HeadTrainer(cut, labels, train, test, classes).train(settings, seed)
     trainer = HeadTrainer(cut, labels, np.arange(len(labels)), np.array([], int), classes)
     trained = trainer.train(settings, seed, last=tried.epoch)
-    standardize(model, *trainer.standard(settings.cut))
+    standardize(model, *trainer.standardization(settings.cut))
     if settings.kind == "hidden":
         model.get_layer("hidden").set_weights(trained.weights[:2])
     model.get_layer(CLASSIFIER).set_weights(trained.weights[-2:])
@@ -90,17 +99,27 @@ def fit_tuned(
     path = [{"epochs": tried.epoch, "mirrored": with_mirrored, "loss": tried.loss, "accuracy": tried.accuracy}]
     history = [{"phase": "head"} | row for row in trained.history]
     decay = 2 * settings.l2 if settings.l2_schedule == "constant" else 0.0
-    return Fitted(settings.kind, asdict(settings) | {"epochs": tried.epoch}, with_mirrored, 1, path, decay, history)
+    return FittedHead(settings.kind, asdict(settings) | {"epochs": tried.epoch}, with_mirrored, 1, path, decay, history)
 
 
-def _cosine(model, views, mirrored, labels, seed, choose_mirror, weights) -> Fitted:
-    path, folds = [], logistic._folds(labels, seed)
+def _cosine(
+    model: keras.Model,
+    views: np.ndarray,
+    mirrored: np.ndarray,
+    labels: np.ndarray,
+    seed: int,
+    choose_mirror: bool,
+    weights: np.ndarray,
+    task: Task,
+) -> FittedHead:
+    """Compute each class's direction, and choose the scale by cross-validation; `views` are standardised."""
+    path, folds = [], logistic.folds_of(task, labels, seed)
     for with_mirrored in sorted({False, bool(mirrored.any())}) if choose_mirror else [bool(mirrored.any())]:
         used = views if with_mirrored else views[~mirrored]
         scores = []
         for train, test in folds:
             cosines = _unit(views[0, test]) @ directions(used[:, train], labels[train])
-            scores.append([logistic._score(logistic._softmax(s * cosines), labels[test], weights[test]) for s in SCALES])
+            scores.append([logistic.score(task, task.probabilities(s * cosines), labels[test], weights[test]) for s in SCALES])
         path += [
             {"scale": float(scale), "mirrored": with_mirrored, "loss": float(loss), "accuracy": float(accuracy)}
             for scale, (loss, accuracy) in zip(SCALES, np.mean(scores, axis=0), strict=True)
@@ -108,11 +127,11 @@ def _cosine(model, views, mirrored, labels, seed, choose_mirror, weights) -> Fit
     best = min(path, key=lambda row: row["loss"])
     model.get_layer(COSINE).set_weights([directions(views if best["mirrored"] else views[~mirrored], labels)])
     model.get_layer(SCALE).set_weights([np.full((1, 1), best["scale"])])
-    return Fitted("cosine", {"scale": best["scale"]}, best["mirrored"], len(folds), path)
+    return FittedHead("cosine", {"scale": best["scale"]}, best["mirrored"], len(folds), path)
 
 
 def directions(views: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """`(features, classes)`: of each class the mean of the directions of its views, of length 1."""
+    """Average the directions of each class's views: `(features, classes)`, each of length 1."""
     each = _unit(views).sum(axis=0)
     return _unit(np.stack([each[labels == label].sum(axis=0) for label in range(labels.max() + 1)])).T
 
@@ -121,34 +140,40 @@ def _unit(vectors: np.ndarray) -> np.ndarray:
     return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)
 
 
-def _stepped(model, kind, views, labels, seed, with_mirrored, weights) -> Fitted:
+def _stepped(
+    model: keras.Model,
+    kind: str,
+    views: np.ndarray,
+    labels: np.ndarray,
+    seed: int,
+    with_mirrored: bool,
+    weights: np.ndarray,
+    task: Task,
+) -> FittedHead:
+    """Train the part behind "pre_logits" by Adam, the number of epochs chosen on a fold."""
     zoo.freeze(model, "pre_logits")
     part = zoo.split(model, "pre_logits")[1]
-    start, (train, test) = part.get_weights(), logistic._folds(labels, seed)[0]
+    start, (train, test) = part.get_weights(), logistic.folds_of(task, labels, seed)[0]
 
     def steps(epochs: int, images: np.ndarray) -> list[dict]:
-        """Train anew on some of the images; the history."""
+        """Train anew on some of the images; gives the history."""
         part.set_weights(start)
-        batches = Batches(
-            lambda samples, generator: views[generator.integers(0, len(views), len(samples)), images[samples]],
-            labels[images],
-            BATCH,
-            seed,
-            weights=weights[images],
-        )
-        schedule = warmup_cosine(RATE, len(batches) * epochs)
-        part.compile(
-            get_optimizer("adam", schedule), training.loss(part, labels), metrics=[training.accuracy(part)], jit_compile=False
-        )
-        recorder = training.History(Phase("head", epochs, RATE, "pre_logits", augment=False), len(batches))
+
+        def read(samples: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+            return views[generator.integers(0, len(views), len(samples)), images[samples]]
+
+        batches = Batches(read, labels[images], BATCH, seed, weights=weights[images])
+        optimizer = get_optimizer("adam", warmup_cosine(LEARNING_RATE, len(batches) * epochs))
+        part.compile(optimizer, task.loss(labels), metrics=[task.accuracy_metric()], jit_compile=False)
+        recorder = training.History(Phase("head", epochs, LEARNING_RATE, "pre_logits", augment=False), len(batches))
         part.fit(batches, epochs=epochs, verbose=0, shuffle=False, callbacks=[recorder])
         return recorder.rows
 
     path = []
-    for epochs in [epochs for epochs in EPOCHS if epochs * len(labels) <= STEPS * BATCH] or EPOCHS[:1]:
+    for epochs in [epochs for epochs in EPOCHS if epochs * len(labels) <= MAX_STEPS * BATCH] or EPOCHS[:1]:
         steps(epochs, train)
         guesses = keras.ops.convert_to_numpy(part(views[0, test], training=False))
-        loss, accuracy = logistic._score(guesses, labels[test], weights[test])
+        loss, accuracy = logistic.score(task, guesses, labels[test], weights[test])
         path.append({"epochs": epochs, "mirrored": with_mirrored, "loss": float(loss), "accuracy": float(accuracy)})
     best = min(path, key=lambda row: row["loss"])["epochs"]
-    return Fitted(kind, {"epochs": best}, with_mirrored, 1, path, history=steps(best, np.arange(len(labels))))
+    return FittedHead(kind, {"epochs": best}, with_mirrored, 1, path, history=steps(best, np.arange(len(labels))))

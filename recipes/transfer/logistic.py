@@ -14,10 +14,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from recipes.data.tasks import MULTI_CLASS, Task
+
 PENALTIES = np.logspace(1, -5, 13)  # of half the squared weights, relative to the mean loss
-FOLDS, FEW = 5, 2_000  # above that many images one fold is precise enough, and five are slow
-TOLERANCE, ITERATIONS, MEMORY = 1e-4, 300, 10  # L-BFGS: largest gradient, steps, pairs remembered
-STEPS = 3 * ITERATIONS  # of both kinds of views and of the final fit
+FOLDS = 5
+ONE_FOLD_IMAGES = 2_000  # above that many one fold is precise enough, and five are slow
+TOLERANCE = 1e-4  # of L-BFGS: the largest element of the gradient
+MAX_STEPS = 300  # of L-BFGS
+MEMORY = 10  # pairs of steps and changes that L-BFGS remembers
+TOTAL_STEPS = 3 * MAX_STEPS  # at most: without mirrored views, with them, and the final fit
 ELEMENTS = 30_000_000  # numbers in one array of predictions: bounds the memory
 
 
@@ -42,6 +47,7 @@ def fit(
     choose_mirror: bool = True,
     tick: Callable[[], None] = lambda: None,
     weights: np.ndarray | None = None,
+    task: Task = MULTI_CLASS,
 ) -> Head:
     """Choose penalty and views by cross-validated log-loss, then fit on everything.
 
@@ -53,81 +59,67 @@ def fit(
         tick: called after each step of the optimiser.
         weights: `(images,)`, how much each picture counts, also in the cross-validation; the same if not given.
     """
-    center, scale = standard(views[0])
+    center, scale = standardization(views[0])
     views, mirrored = (views - center) / scale, np.asarray(mirrored)
     weights = np.ones(len(labels)) if weights is None else weights
-    folds = _folds(labels, seed)
+    folds = folds_of(task, labels, seed)
     path = []
     if choose_mirror or not mirrored.any():
-        path += _path(views[~mirrored], labels, folds, tick, mirrored=False, weights=weights)
+        path += _path(task, views[~mirrored], labels, folds, tick, mirrored=False, weights=weights)
     if mirrored.any():
-        path += _path(views, labels, folds, tick, mirrored=True, weights=weights)
+        path += _path(task, views, labels, folds, tick, mirrored=True, weights=weights)
     best = min(path, key=lambda row: row["loss"])
     chosen = views if best["mirrored"] else views[~mirrored]
     everything = np.ones((1, len(labels)), bool)
-    kernel, bias = _solve(chosen, labels, everything, np.array([best["penalty"]]), tick, weights)
+    kernel, bias = solve(task, chosen, labels, everything, np.array([best["penalty"]]), tick, weights)
     kernel, bias = kernel[0] / scale, bias[0] - center @ kernel[0] / scale
     return Head(kernel, bias, best["penalty"], best["penalty"] * float(scale) ** 2, best["mirrored"], len(folds), path)
 
 
-def standard(features: np.ndarray) -> tuple[np.ndarray, float]:
-    """What is taken off the features, and what they are divided by: one scale, so that a penalty means the same everywhere."""
+def standardization(features: np.ndarray) -> tuple[np.ndarray, float]:
+    """Choose what is taken off features, and the number that they are divided by: so a penalty means the same everywhere."""
     return features.mean(axis=0), float(features.std()) or 1.0
 
 
-def balanced(labels: np.ndarray, classes: int) -> np.ndarray:
-    """`(images,)`, how much each picture counts where all of a class together count as much as all of any other."""
+def balanced_weights(labels: np.ndarray, classes: int) -> np.ndarray:
+    """Weigh pictures `(images,)` so that all of a class together count as much as all of any other."""
     return (len(labels) / classes / np.bincount(labels, minlength=classes)[labels]).astype("float32")
 
 
-def probabilities(head: Head, features: np.ndarray) -> np.ndarray:
-    """`(images, features)` → `(images, classes)`."""
-    return _softmax(features @ head.kernel + head.bias)
+def folds_of(task: Task, labels: np.ndarray, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Divide pictures for cross-validation: (train, test) indices, five times, or once where they are many."""
+    folds = task.folds(labels, FOLDS, seed)
+    return folds[:1] if len(labels) > ONE_FOLD_IMAGES else folds
 
 
-def _folds(labels: np.ndarray, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
-    from sklearn.model_selection import KFold, StratifiedKFold
-
-    if labels.ndim == 1:
-        splits = min(FOLDS, int(np.bincount(labels).min()))
-        folds = list(StratifiedKFold(splits, shuffle=True, random_state=seed).split(labels, labels))
-    else:
-        folds = list(KFold(min(FOLDS, len(labels)), shuffle=True, random_state=seed).split(labels))
-    return folds[:1] if len(labels) > FEW else folds
-
-
-def _path(views: np.ndarray, labels: np.ndarray, folds, tick, mirrored: bool, weights: np.ndarray) -> list[dict]:
+def _path(task: Task, views: np.ndarray, labels: np.ndarray, folds, tick, mirrored: bool, weights: np.ndarray) -> list[dict]:
     """Cross-validated loss and accuracy of the first view for every penalty."""
     scores = np.zeros((len(PENALTIES), len(folds), 2))
     problems = [(i, j) for j in range(len(folds)) for i in range(len(PENALTIES))]
-    width = max(1, ELEMENTS // (views.shape[0] * views.shape[1] * _matrix(labels).shape[1]))
+    width = max(1, ELEMENTS // (views.shape[0] * views.shape[1] * task.one_hot(labels).shape[1]))
     for start in range(0, len(problems), width):
         part = problems[start : start + width]
         used = np.zeros((len(part), len(labels)), bool)
         for row, (_, j) in enumerate(part):
             used[row, folds[j][0]] = True
-        kernels, biases = _solve(views, labels, used, PENALTIES[[i for i, _ in part]], tick, weights)
+        kernels, biases = solve(task, views, labels, used, PENALTIES[[i for i, _ in part]], tick, weights)
         for (i, j), kernel, bias in zip(part, kernels, biases, strict=True):
             held_out = folds[j][1]
-            guess = _activation(labels)(views[0, held_out] @ kernel + bias)
-            scores[i, j] = _score(guess, labels[held_out], weights[held_out])
+            guess = task.probabilities(views[0, held_out] @ kernel + bias)
+            scores[i, j] = score(task, guess, labels[held_out], weights[held_out])
     return [
         {"penalty": float(penalty), "mirrored": mirrored, "loss": float(loss), "accuracy": float(accuracy)}
         for penalty, (loss, accuracy) in zip(PENALTIES, scores.mean(axis=1), strict=True)
     ]
 
 
-def _score(guess: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> tuple[float, float]:
-    """Weighted means over the pictures: log-loss and accuracy; with a matrix, those of all its labels."""
-    truth = _matrix(labels)
-    loss = -(truth * np.log(np.maximum(guess, 1e-12))).sum(axis=1)
-    right = guess.argmax(axis=1) == labels if labels.ndim == 1 else ((guess > 0.5) == truth).mean(axis=1)
-    if labels.ndim == 2:
-        loss -= ((1 - truth) * np.log(np.maximum(1 - guess, 1e-12))).sum(axis=1)
+def score(task: Task, guess: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> tuple[float, float]:
+    """Average log-loss and accuracy of probabilities `(images, classes)` over the pictures, each with its weight."""
+    loss, right = task.log_loss(task.one_hot(labels, guess.shape[1]), guess), task.accuracy(labels, guess)
     return np.average(loss, weights=weights), np.average(right, weights=weights)
 
 
-def _solve(views: np.ndarray, labels: np.ndarray, used: np.ndarray, penalties: np.ndarray, tick, weights=None):
+def solve(task: Task, views: np.ndarray, labels: np.ndarray, used: np.ndarray, penalties: np.ndarray, tick, weights=None):
     """Minimise mean log-loss + penalty / 2 · |kernel|² for many problems on the same features at once.
 
     Args:
@@ -140,7 +132,7 @@ def _solve(views: np.ndarray, labels: np.ndarray, used: np.ndarray, penalties: n
     count, features = len(penalties), views.shape[-1]
     x = views.reshape(-1, features).astype("float32")
     x = np.concatenate([x, np.ones((len(x), 1), "float32")], axis=1)  # the last weight is the bias
-    truth, activation = np.tile(_matrix(labels), (len(views), 1))[:, None], _activation(labels)
+    truth = np.tile(task.one_hot(labels), (len(views), 1))[:, None]
     used = used if weights is None else used * weights
     share = (used / used.sum(axis=1, keepdims=True) / len(views)).astype("float32")
     share = np.tile(share, len(views)).T[..., None]  # (samples, problems, 1), adding up to 1 a problem
@@ -151,11 +143,8 @@ def _solve(views: np.ndarray, labels: np.ndarray, used: np.ndarray, penalties: n
     def loss(weights):
         wide = weights.reshape(count, features + 1, classes).transpose(1, 0, 2).reshape(features + 1, -1)
         logits = (x @ wide).reshape(len(x), count, classes)
-        guess = activation(logits)
-        if labels.ndim == 1:
-            fit = -(share * truth * np.log(np.maximum(guess, 1e-30))).sum(axis=(0, 2))
-        else:
-            fit = (share * (np.logaddexp(0, logits) - truth * logits)).sum(axis=(0, 2))
+        guess = task.probabilities(logits)
+        fit = (share * task.cross_entropy(truth, logits, guess)).sum(axis=(0, 2))
         slope = (x.T @ (share * (guess - truth)).reshape(len(x), -1)).reshape(features + 1, count, classes)
         shaped = weights.reshape(count, features + 1, classes)
         value = fit + 0.5 * (decay * shaped**2).sum(axis=(1, 2))
@@ -171,7 +160,7 @@ def _lbfgs(loss: Callable, x: np.ndarray, tick) -> np.ndarray:
     value, slope = loss(x)
     pairs: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
     going = np.abs(slope).max(axis=1) > TOLERANCE
-    for _ in range(ITERATIONS):
+    for _ in range(MAX_STEPS):
         if not going.any():
             break
         direction = _two_loops(slope, pairs) * going[:, None]
@@ -211,21 +200,3 @@ def _two_loops(slope: np.ndarray, pairs) -> np.ndarray:
     for (step, change, inverse), weight in zip(pairs, reversed(weights), strict=True):
         direction = direction + step * (weight - inverse * (change * direction).sum(axis=1))[:, None]
     return direction
-
-
-def _softmax(logits: np.ndarray) -> np.ndarray:
-    exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return exponentials / exponentials.sum(axis=-1, keepdims=True)
-
-
-def _sigmoid(logits: np.ndarray) -> np.ndarray:
-    return 0.5 * (1 + np.tanh(0.5 * logits))  # which cannot overflow
-
-
-def _activation(labels: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-    return _softmax if labels.ndim == 1 else _sigmoid
-
-
-def _matrix(labels: np.ndarray) -> np.ndarray:
-    """`(images, classes)`, float32: class numbers become rows of a single 1."""
-    return (np.eye(labels.max() + 1)[labels] if labels.ndim == 1 else labels).astype("float32")

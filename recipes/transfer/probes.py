@@ -14,10 +14,11 @@ import numpy as np
 import zoo
 from recipes.data.dataset import Dataset
 from recipes.data.images import center
+from recipes.data.views import CENTER
 from recipes.evaluation.intervals import wilson
 from recipes.transfer import features
 from recipes.transfer.evidence import Evidence, Probe
-from recipes.transfer.features import POOLED
+from recipes.transfer.features import vector_cut
 from recipes.transfer.strategies import probed
 from recipes.transfer.transferability import leave_one_out, logme
 from zoo.progress import Progress
@@ -43,8 +44,8 @@ def measure(
     # A copy of the picture that is left out would give it away.
     distinct = train[np.sort(np.unique(np.array(data.digests)[train], return_index=True)[1])]
     chosen = distinct[sample(data.labels[distinct], most, seed)]
-    cuts = {name: name if model.get_layer(name).output.ndim == 2 else name + POOLED for name in probed(zoo.stages(model))}
-    rows = features.extract(model, list(cuts.values()), data, [(i, "centre") for i in chosen], batch_size, rates)
+    cuts = {name: vector_cut(model, name) for name in probed(zoo.stages(model))}
+    rows = features.extract(model, list(cuts.values()), data, [(i, CENTER) for i in chosen], batch_size, rates)
     # The first batch, which compiles, counts for nothing; where all was in the cache there is none.
     forward = float(np.median(rates[1:] or forward_rates(model, data, train, batch_size)))
     labels = data.labels[chosen]
@@ -55,7 +56,7 @@ def measure(
         classes=len(data.classes),
         fewest=int(counts.min()),
         probes=probes,
-        transferability=logme(rows["pre_logits"][:], labels),
+        transferability=logme(rows[cuts["pre_logits"]][:], labels),
         forward=forward,
         training=training_rate(model, data, train, batch_size) if budget else forward / 4,
         budget=budget,
@@ -80,7 +81,7 @@ def probe(rows: np.ndarray, labels: np.ndarray) -> Probe:
 
 def forward_rates(model: keras.Model, data: Dataset, images: np.ndarray, batch_size: int) -> list[float]:
     """Images per second of a few batches up to the classifier, compiled before."""
-    body, views = zoo.split(model, zoo.stages(model)[-1])[0], [(i, "centre") for i in np.resize(images, batch_size)]
+    body, views = zoo.split(model, zoo.stages(model)[-1])[0], [(i, CENTER) for i in np.resize(images, batch_size)]
     rates: list[float] = []
     with Progress("speed", (1 + BATCHES) * batch_size, "images") as progress:
         for _ in range(1 + BATCHES):

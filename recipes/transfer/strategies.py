@@ -40,12 +40,14 @@ class Phase:
     layer_decay: float = 1.0  # learning rate of each earlier stage relative to the next
     hold: float = 0.0  # penalty on the way from the pretrained weights: callbacks.penalties.l2_sp
     weight_decay: float | None = None  # None: the optimiser's own
-    average: int = 0  # so many of the best epochs give their mean
-    interpolation: float = 1.0  # this share of the way from its first weights to its last is gone: callbacks.averaging
+    average_best: int = 0  # epochs whose weights are averaged; 0: none
+    interpolation: float = 1.0  # share of the way from the first weights to the last: callbacks.averaging.interpolate
 
 
 @dataclass(frozen=True)
 class Strategy:
+    """What is trained of a network, and how."""
+
     name: str
     reason: str
     freeze_until: str | None  # where the last phase, or the head, begins to train
@@ -55,58 +57,60 @@ class Strategy:
 
 
 STEPS = 500
-MIXED = 20_000  # Big Transfer mixes pictures from here on
+MIX_IMAGES = 20_000  # Big Transfer mixes pictures from here on
 
 
-def small(stages: Sequence[str], facts: Evidence, reason: str) -> Strategy:
-    """Everything frozen but the classifier; one pass, of the pictures as they are: other views cost as many passes again."""
+def small(stages: Sequence[str], evidence: Evidence, reason: str) -> Strategy:
+    """Train the classifier alone, from one pass of the pictures as they are: other views cost as many passes again."""
     return Strategy("small", reason, stages[-1], True, (), "none")
 
 
-def medium(stages: Sequence[str], facts: Evidence, reason: str) -> Strategy:
-    """The last stage, from the activations before it; or, if an earlier stage has the better features, all behind that."""
-    cut = facts.best if facts.differs else backbone(stages)[-2]
-    phase = Phase("fine-tune", facts.epochs(STEPS, 3), 1e-4, cut, augment=False, hold=1e-3)
+def medium(stages: Sequence[str], evidence: Evidence, reason: str) -> Strategy:
+    """Train the last stage, from the activations before it; if an earlier stage has the better features, all behind that."""
+    cut = evidence.best if evidence.differs else feature_stages(stages)[-2]
+    phase = Phase("fine-tune", evidence.epochs(STEPS, 3), 1e-4, cut, augment=False, hold=1e-3)
     return Strategy("medium", reason, cut, True, (phase,))
 
 
-def large(stages: Sequence[str], facts: Evidence, reason: str) -> Strategy:
-    """Everything, the earlier the more slowly, and three quarters of the way."""
-    phase = Phase("fine-tune", facts.epochs(STEPS, 5), 1e-3, None, augment=True, layer_decay=0.7, average=3, interpolation=0.75)
-    return Strategy("large", reason, None, True, (phase,), "modern" if facts.images >= MIXED else "crops")
+def large(stages: Sequence[str], evidence: Evidence, reason: str) -> Strategy:
+    """Train everything, the earlier the more slowly, and go three quarters of the way."""
+    phase = Phase(
+        "fine-tune", evidence.epochs(STEPS, 5), 1e-3, None, augment=True, layer_decay=0.7, average_best=3, interpolation=0.75
+    )
+    return Strategy("large", reason, None, True, (phase,), "modern" if evidence.images >= MIX_IMAGES else "crops")
 
 
-def full(stages: Sequence[str], facts: Evidence, reason: str) -> Strategy:
-    """Everything at one rate, the head from a random start."""
-    phase = Phase("fine-tune", facts.epochs(STEPS, 5), 1e-3, None, augment=True)
+def full(stages: Sequence[str], evidence: Evidence, reason: str) -> Strategy:
+    """Train everything at one rate, the head from a random start."""
+    phase = Phase("fine-tune", evidence.epochs(STEPS, 5), 1e-3, None, augment=True)
     return Strategy("full", reason, None, False, (phase,))
 
 
-def lp_ft(stages: Sequence[str], facts: Evidence, reason: str) -> Strategy:
-    """The head, then everything at a low rate."""
-    phase = Phase("fine-tune", facts.epochs(STEPS, 5), 1e-4, None, augment=True)
+def lp_ft(stages: Sequence[str], evidence: Evidence, reason: str) -> Strategy:
+    """Train the head, then everything at a low rate."""
+    phase = Phase("fine-tune", evidence.epochs(STEPS, 5), 1e-4, None, augment=True)
     return Strategy("lp_ft", reason, None, True, (phase,))
 
 
-def gradual(stages: Sequence[str], facts: Evidence, reason: str) -> Strategy:
-    """The head, then the last stage, the last two, ..., everything; as many steps in all as `large`."""
-    cuts = [*reversed(backbone(stages)[:-1]), None]
-    epochs = facts.epochs(STEPS // len(cuts))
+def gradual(stages: Sequence[str], evidence: Evidence, reason: str) -> Strategy:
+    """Train the head, then the last stage, the last two, ..., everything; as many steps in all as `large`."""
+    cuts = [*reversed(feature_stages(stages)[:-1]), None]
+    epochs = evidence.epochs(STEPS // len(cuts))
     phases = (Phase(f"thaw behind {cut}" if cut else "thaw all", epochs, 3e-4, cut, augment=True) for cut in cuts)
     return Strategy("gradual", reason, None, True, tuple(phases))
 
 
-def scratch(stages: Sequence[str], facts: Evidence, reason: str) -> Strategy:
-    """A random start, everything trained."""
-    phase = Phase("train", facts.epochs(2 * STEPS, 30), 1e-3, None, augment=True, batch_norm="adapt")
+def scratch(stages: Sequence[str], evidence: Evidence, reason: str) -> Strategy:
+    """Train everything from a random start."""
+    phase = Phase("train", evidence.epochs(2 * STEPS, 30), 1e-3, None, augment=True, batch_norm="adapt")
     return Strategy("scratch", reason, None, False, (phase,))
 
 
-def tuned(stages: Sequence[str], facts: Evidence, reason: str, found: FineTuneSettings, augment: bool) -> Strategy:
-    """The head, then what the search found; from cached activations where nothing changes before the cut."""
+def tuned(stages: Sequence[str], evidence: Evidence, reason: str, found: FineTuneSettings, augment: bool) -> Strategy:
+    """Train the head, then what the search found; from cached activations where nothing changes before the cut."""
     phase = Phase(
         "fine-tune",
-        facts.epochs(STEPS),
+        evidence.epochs(STEPS),
         1e-4,
         found.freeze_until,
         augment or found.freeze_until is None,
@@ -120,10 +124,10 @@ STRATEGIES = {function.__name__: function for function in (small, medium, large,
 
 
 def probed(stages: Sequence[str]) -> list[str]:
-    """The stages whose features are compared: the two before the last feature map, and "pre_logits", which averages it."""
-    return [*backbone(stages)[-3:-1], stages[-1]]
+    """Name the stages whose features are compared: the two before the last feature map, and "pre_logits", which averages it."""
+    return [*feature_stages(stages)[-3:-1], stages[-1]]
 
 
-def backbone(stages: Sequence[str]) -> Sequence[str]:
-    """The stages of feature maps, without "pre_logits"."""
+def feature_stages(stages: Sequence[str]) -> Sequence[str]:
+    """Name the stages of feature maps, without "pre_logits"."""
     return stages[:-1]

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import keras
-import numpy as np
 
 import zoo
 from callbacks.averaging import WeightAveraging
@@ -16,20 +15,20 @@ from callbacks.optimizers import LayerwiseRates, decayed_rates, get_optimizer
 from callbacks.state import Stateful
 from recipes.compute.versions import versions
 from recipes.data.batches import Batches
+from recipes.data.tasks import MULTI_CLASS, Task
 from recipes.errors import UserError, shown
 from recipes.transfer import batch_norm
 from recipes.transfer.features import fingerprint
 from recipes.transfer.strategies import Phase
 from zoo.files import cache_folder
-from zoo.heads import many_labels
 from zoo.progress import Progress
 
-LOOKS = 20  # at the validation part, and states kept, in one phase
+CHECKS = 20  # of the validation part in one phase, each of which leaves a state
 
 
 def prepare(model: keras.Model, phase: Phase, steps: int) -> keras.Model:
-    """Freeze for a phase of so many steps an epoch; what to compile: the model, or the part behind the cut if activations
-    are cached.
+    """Freeze for a phase of so many steps an epoch, and give what to compile: the model, or the part behind the cut if
+    activations are cached.
     """
     zoo.freeze(model, phase.freeze_until)
     batch_norm.apply(model, phase.batch_norm, steps)
@@ -45,10 +44,16 @@ def train(
     deadline: float = math.inf,
     report: Callable[[dict], None] = lambda row: None,
     whole: keras.Model | None = None,
+    task: Task = MULTI_CLASS,
 ) -> list[dict]:
-    """Fit a prepared part of the `whole` model, or all of it, to the `deadline` of time.monotonic() at the longest; one row of
-    history an epoch, which `report` gets as well. A state is left in the folder about every twentieth of the way, from where
-    a later call with the same arguments goes on to the same result; it reports the earlier rows again.
+    """Fit a prepared part of the `whole` model, or all of it; gives a row of history an epoch.
+
+    A state is left in the folder about every twentieth of the way, from where a later call with the same arguments goes on to
+    the same result.
+
+    Args:
+        deadline: of time.monotonic(), when training ends at the latest.
+        report: gets each row at once; of a training that goes on, the earlier rows again.
 
     Raises:
         UserError: the loss became NaN or infinite; the folder cannot be written, or what is in it is damaged.
@@ -57,10 +62,11 @@ def train(
     optimizer = get_optimizer(phase.optimizer, rate, phase.weight_decay)
     if phase.layer_decay != 1:
         optimizer = LayerwiseRates(optimizer, decayed_rates(whole or part, zoo.stages(whole or part), phase.layer_decay))
-    part.compile(optimizer, loss(part, batches.labels), metrics=[accuracy(part)], jit_compile=False)
+    loss, metrics = task.loss(batches.labels), [task.accuracy_metric()]
+    part.compile(optimizer, loss, metrics=metrics, jit_compile=False)
     recorder = History(phase, len(batches), deadline, report)
-    averaging = [WeightAveraging(phase.average, monitor="loss")] if phase.average else []
-    every = max(1, phase.epochs // LOOKS)
+    averaging = [WeightAveraging(phase.average_best, monitor="loss")] if phase.average_best else []
+    every = max(1, phase.epochs // CHECKS)
     try:
         state = TrainingState(folder, [recorder, *averaging], every)
     except ValueError as error:  # a sentence already
@@ -82,20 +88,8 @@ def train(
     return recorder.rows
 
 
-def loss(model: keras.Model, labels: np.ndarray) -> str:
-    """Which loss goes with the model's head and these labels: class numbers or rows."""
-    if many_labels(model):
-        return "binary_crossentropy"
-    return "categorical_crossentropy" if labels.ndim > 1 else "sparse_categorical_crossentropy"
-
-
-def accuracy(model: keras.Model):
-    """The share of the pictures, or of all their labels, that are right."""
-    return keras.metrics.BinaryAccuracy(name="accuracy") if many_labels(model) else "accuracy"
-
-
 def state_folder(model: keras.Model, *depends) -> Path:
-    """Where the state of a training lies that begins with the model's weights and depends on nothing else."""
+    """Name the folder of the state of a training that begins with the model's weights and depends on nothing else."""
     return cache_folder("training") / fingerprint(model, depends, versions())
 
 

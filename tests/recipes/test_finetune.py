@@ -24,6 +24,10 @@ from recipes.compute import runtime
 from recipes.errors import UserError
 from recipes.runs.folder import writing
 from recipes.settings.finetune import Recipe
+from recipes.transfer import features
+from recipes.transfer import run as engine
+from recipes.transfer.run import fit, prepare
+from recipes.transfer.trials import choose
 from zoo.progress import Progress
 
 FILES = {"model.keras", "result.json", "report.html", "recipe.json", "files.csv", "history.csv"}
@@ -51,8 +55,8 @@ def table(path: Path) -> list[dict]:
 def test_small_sees_each_picture_once_unless_it_is_asked_for_more(digits, tmp_path, monkeypatch):
     """120 pictures, 80 of them to train on; LeNet-5's have nothing outside the crop, so the second view is the mirrored one."""
     passed = []
-    forward = finetune.features.forward
-    monkeypatch.setattr(finetune.features, "forward", lambda *given: passed.extend(given[2]) or forward(*given))
+    forward = features.forward
+    monkeypatch.setattr(features, "forward", lambda *given: passed.extend(given[2]) or forward(*given))
     for augment, views in (("auto", 120), ("crops", 120 + 80)):
         monkeypatch.setenv("ZOO_CACHE", str(tmp_path / augment))
         finetune.run(Recipe(digits, tmp_path / f"run {augment}", "lenet5", strategy="small", augment=augment))
@@ -158,14 +162,12 @@ def test_every_strategy_runs_freezes_and_repeats(strategy, frozen, digits, tmp_p
 def test_large_goes_three_quarters_of_the_way_from_the_converged_head_to_what_it_trained(digits, tmp_path, deterministic):
     ends = {}
     for share in (0.0, 0.75, 1.0):
-        run = finetune.begin(recipe := Recipe(digits, tmp_path / "run", "lenet5", strategy="large", epochs=2))
-        facts = finetune.known_facts(recipe, run.model, run.data, 0.0)
-        run.strategy = finetune.chosen_strategy(recipe, run.model, run.data, facts)
-        phase = run.strategy.phases[0]
+        prepared = prepare(Recipe(digits, tmp_path / "run", "lenet5", strategy="large", epochs=2))
+        strategy = choose(prepared, 0.0).strategy
+        phase = strategy.phases[0]
         assert phase.interpolation == 0.75
-        run.strategy = replace(run.strategy, phases=(replace(phase, interpolation=share),))
-        finetune.learn(run)
-        ends[share] = run.model.get_weights()
+        fit(prepared, replace(strategy, phases=(replace(phase, interpolation=share),)))
+        ends[share] = prepared.model.get_weights()
     assert not any(np.array_equal(a, b) for a, b in zip(ends[0.0], ends[1.0], strict=True))
     for start, between, end in zip(*ends.values(), strict=True):
         np.testing.assert_allclose(between, start + 0.75 * (end - start), rtol=1e-4, atol=1e-6)
@@ -194,22 +196,21 @@ def test_auto_says_what_it_measured_and_tried_and_leaves_no_trace_of_the_trials(
     assert strategy["reason"][:40] in (tmp_path / "run" / "report.html").read_text()
     shares = [phase["interpolation"] for phase in strategy["phases"]]
     recipe = Recipe(data=data, output=tmp_path / "asked", model="lenet5", epochs=1, strategy=strategy["name"])
-    again = finetune.begin(recipe)
-    found = finetune.known_facts(recipe, again.model, again.data, 0.0)
-    again.strategy = finetune.chosen_strategy(recipe, again.model, again.data, found)
-    phases = (replace(p, interpolation=share) for p, share in zip(again.strategy.phases, shares, strict=True))
-    again.strategy = replace(again.strategy, phases=tuple(phases))
-    finetune.learn(again)
+    again = prepare(recipe)
+    found = choose(again, 0.0).strategy
+    phases = (replace(p, interpolation=share) for p, share in zip(found.phases, shares, strict=True))
+    found = replace(found, phases=tuple(phases))
+    fit(again, found)
     listed = [float(row["probability"]) for row in table(tmp_path / "run" / "files.csv")]
-    np.testing.assert_allclose(finetune.predict(again).max(axis=1), listed, atol=1e-5)
+    np.testing.assert_allclose(engine.probabilities(again, found).max(axis=1), listed, atol=1e-5)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("change, kept", [(0.01, True), (0.2, False)])
 def test_a_run_whose_evaluation_is_not_the_models_is_not_kept(digits, tmp_path, monkeypatch, change, kept):
     """What a GPU rounds in another batch passes; what comes from another network does not."""
-    predict = finetune.predict
-    monkeypatch.setattr(finetune, "predict", lambda *given: predict(*given) * (1 - change) + change * np.eye(10)[3])
+    predict = engine.probabilities
+    monkeypatch.setattr(engine, "probabilities", lambda *given: predict(*given) * (1 - change) + change * np.eye(10)[3])
     recipe = Recipe(digits, tmp_path / "run", "lenet5", strategy="small")
     with contextlib.nullcontext() if kept else pytest.raises(UserError, match="The evaluated model differs from the trained"):
         finetune.run(recipe)

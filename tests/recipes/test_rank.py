@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 from helpers import digits_folder
 
-from recipes import cli, finetune, rank
+from recipes import cli, rank
+from recipes.data.dataset import prepare
+from recipes.data.images import Framing
+from recipes.data.sources.folder import scan_folder
 from recipes.errors import UserError
 from recipes.settings.finetune import Recipe
 from recipes.settings.rank import Ranking
@@ -81,7 +84,7 @@ def test_a_budget_leaves_out_what_would_not_be_done_in_time(digits, tmp_path, mo
 
 def test_nothing_that_finetune_holds_out_is_looked_at(finished, digits):
     run = Recipe(digits)
-    data = finetune.prepare(finetune.scan(digits), finetune.Framing(32, 32, 1), run.validation, run.test, run.seed)
+    data = prepare(scan_folder(digits), Framing(32, 32, 1), run.validation, run.test, run.seed)
     train = {data.paths[i] for i in data.part("train")}
     sample = {file.path for file in rank.sampled(finished).files}
     assert sample < train and len(sample) == 60

@@ -232,9 +232,7 @@ def test_what_cannot_be_said_is_not(size):
 # ---------------------------------------------------------------------------------------------- models of other kinds
 @pytest.mark.slow
 def test_open_sizes():
-    fixed, free = (
-        analyze(zoo.mobilenet(0.25, input_shape=(size, size, 3), num_classes=0)) for size in (64, None)
-    )
+    fixed, free = (analyze(zoo.mobilenet(0.25, input_shape=(size, size, 3), num_classes=0)) for size in (64, None))
     assert [f.receptive_field for f in free] == [f.receptive_field for f in fixed]
     assert [f.parameters for f in free] == [f.parameters for f in fixed]
     assert total(free)[1] is None and total(fixed)[1] > 0

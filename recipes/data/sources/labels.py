@@ -14,9 +14,9 @@ from collections import Counter
 from pathlib import Path
 
 from recipes.data.sources.listing import SPLITS, File, Listing
+from recipes.data.tasks import MULTI_LABEL, SEPARATOR
 from recipes.errors import UserError, shown
 
-SEPARATOR = ";"
 VALUES = {"0": False, "1": True}
 
 
@@ -52,7 +52,7 @@ def scan_labels(root: Path, file: Path) -> Listing:
     counts = Counter(label for item in files for label in item.label)
     classes = tuple(sorted(counts if names == ["labels"] else names))
     _check(file, classes, counts, len(files))
-    return Listing(root, classes, tuple(sorted(files, key=lambda item: item.path)), (), ())
+    return Listing(root, classes, tuple(sorted(files, key=lambda item: item.path)), (), (), MULTI_LABEL)
 
 
 def _read(file: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from recipes.data.tasks import MULTI_CLASS, Task
+
 SPLITS = {"train": "train", **dict.fromkeys(("val", "valid", "validation"), "validation"), "test": "test"}
 
 
@@ -24,3 +26,4 @@ class Listing:
     files: tuple[File, ...]
     left_out: tuple[tuple[str, str], ...]  # path, reason
     findings: tuple[str, ...]  # sentences
+    task: Task = MULTI_CLASS

@@ -24,6 +24,8 @@ from recipes.data.images import Framing
 from recipes.data.views import TEN_CROP
 from recipes.settings.finetune import Recipe
 from recipes.transfer import training
+from recipes.transfer.run import ten_crop
+from recipes.transfer.state import Fitted, Prepared
 from recipes.transfer.strategies import Phase
 
 SETTINGS = ("none", "crops", "alexnet", "modern")
@@ -320,8 +322,8 @@ def test_ten_crop_is_the_mean_over_the_crops_cut_by_hand(mirror, views):
     data = dataset(7, size=6, resize=9)
     data.paths, data.classes = list("abcdefg"), list("wxyz")
     data.splits = np.array(["train", "test", "train", "validation", "test", "train", "test"])
-    run = finetune.Run(Recipe(Path("x"), mirror=mirror, batch_size=4), model, data, None)
-    means = finetune.predict_ten_crop(run)
+    prepared = Prepared(Recipe(Path("x"), mirror=mirror, batch_size=4), data, model)
+    means = ten_crop(prepared, Fitted(None, None))
     for i, split in enumerate(data.splits):
         picture = data.pixels[i]
         crops = [picture[:6, :6], picture[:6, 3:], picture[3:, :6], picture[3:, 3:], picture[1:7, 1:7]]

@@ -11,7 +11,7 @@ from sklearn import metrics as reference
 
 from recipes import cli
 from recipes.data.sources.labels import scan_labels
-from recipes.evaluation.metrics import average_precision, metrics
+from recipes.evaluation.metrics import average_precision, label_metrics
 
 LABELS = {"even": lambda n: n % 2 == 0, "large": lambda n: n > 4, "round": lambda n: n in (0, 6, 8, 9)}
 
@@ -133,7 +133,7 @@ def test_what_cannot_be_understood_is_one_sentence(text, sentence, digits, tmp_p
 def test_measures_match_hand_computed_numbers():
     """Class a: scores .9 .8 .7 .1 for truths 1 0 1 0, so precision 1 and 2/3; class b: all found, none wrong; c: nowhere."""
     labels = np.array([[1, 0, 0], [0, 1, 0], [1, 1, 0], [0, 0, 0]])
-    scores = metrics(labels, np.array([[0.9, 0.2, 0], [0.8, 0.6, 0], [0.7, 0.7, 0], [0.1, 0.3, 0]]), ["a", "b", "c"])
+    scores = label_metrics(labels, np.array([[0.9, 0.2, 0], [0.8, 0.6, 0], [0.7, 0.7, 0], [0.1, 0.3, 0]]), ["a", "b", "c"])
     assert [row["average_precision"] for row in scores["classes"]] == [pytest.approx((1 + 2 / 3) / 2), 1.0, None]
     assert scores["mean_average_precision"] == pytest.approx(11 / 12)
     assert [row["f1"] for row in scores["classes"]] == [pytest.approx(0.8), 1.0, None]
@@ -150,7 +150,7 @@ def test_measures_match_scikit_learn(seed):
     rng = np.random.default_rng(seed)
     labels = rng.random((80, 4)) < 0.3
     guesses = np.round((0.6 * rng.random((80, 4)) + 0.4 * labels), 1)  # rounded: equal scores occur
-    scores = metrics(labels, guesses, list("abcd"))
+    scores = label_metrics(labels, guesses, list("abcd"))
     assert scores["mean_average_precision"] == pytest.approx(reference.average_precision_score(labels, guesses))
     for average in ("macro", "micro"):
         assert scores[f"{average}_f1"] == pytest.approx(

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 from sklearn import metrics as reference
 
+from recipes.data.tasks import MULTI_CLASS, MULTI_LABEL
 from recipes.evaluation.intervals import mean_of_shares, resampled, wilson
-from recipes.evaluation.metrics import measures, metrics, tempered
+from recipes.evaluation.metrics import metrics, tempered
 
 HAND = np.array([[0.92, 0.08, 0.0], [0.55, 0.45, 0.0], [0.2, 0.75, 0.05], [0.96, 0.04, 0.0]])
 
@@ -67,12 +68,12 @@ def test_interval_by_resampling_is_that_of_a_share_where_it_is_one():
 
 
 def test_what_is_reported_first_depends_on_the_classes():
-    names, reason = measures([100, 70], many_labels=False)
+    names, reason = MULTI_CLASS.measures([100, 70])
     assert list(names) == ["accuracy"] and "about equally large" in reason
-    names, reason = measures([150, 100], many_labels=False)
+    names, reason = MULTI_CLASS.measures([150, 100])
     assert list(names) == ["balanced_accuracy", "macro_f1", "accuracy"]
     assert "the largest with 1.5 times as many images as the smallest" in reason
-    assert next(iter(measures([9, 1], many_labels=True)[0])) == "mean_average_precision"
+    assert next(iter(MULTI_LABEL.measures([9, 1])[0])) == "mean_average_precision"
 
 
 def test_wilson_of_nothing_is_refused():

@@ -12,7 +12,7 @@ from helpers import array
 
 import zoo
 from callbacks.optimizers import OPTIMIZERS, RATES
-from recipes import cli, finetune
+from recipes import cli
 from recipes.data.batches import Batches
 from recipes.data.digits import write_digits
 from recipes.data.images import Framing
@@ -21,7 +21,10 @@ from recipes.runs.journal import Experiment
 from recipes.settings.finetune import Recipe
 from recipes.settings.lecture import CompareOptimizers
 from recipes.settings.shared import Optimizer
+from recipes.transfer import training
 from recipes.transfer.backbone import backbone, framing
+from recipes.transfer.choice import chosen_strategy
+from recipes.transfer.trials import known_evidence
 from zoo.progress import Progress
 
 
@@ -225,14 +228,12 @@ class TestFinetune:
         recipe = Recipe(digits, model="lenet5", strategy="large", **flags)
         model = zoo.new_head(backbone(recipe), 10)
         data = comparison.pictures(digits, framing(model), 0, 100, 50, test=False)
-        (phase,) = finetune.chosen_strategy(recipe, model, data, finetune.known_facts(recipe, model, data, 0.0)).phases
+        (phase,) = chosen_strategy(recipe, model, data, known_evidence(recipe, model, data, 0.0)).phases
         assert phase.optimizer == name and phase.learning_rate == pytest.approx(rate)
 
     def test_it_is_what_trains(self, digits, tmp_path, monkeypatch):
         used = []
-        monkeypatch.setattr(
-            finetune.training, "get_optimizer", lambda name, *rate: used.append(name) or OPTIMIZERS[name](rate[0])
-        )
+        monkeypatch.setattr(training, "get_optimizer", lambda name, *rate: used.append(name) or OPTIMIZERS[name](rate[0]))
         code = cli.main(
             [
                 "finetune",

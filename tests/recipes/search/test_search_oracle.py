@@ -13,7 +13,8 @@ import pytest
 from recipes.errors import UserError
 from recipes.search import loop, study
 from recipes.search.oracle import distribution, oracle
-from recipes.search.study import open_study, time, trials as trials_of
+from recipes.search.study import open_study, time
+from recipes.search.study import trials as trials_of
 
 
 def space(**more) -> keras_tuner.HyperParameters:

@@ -9,7 +9,7 @@ import pytest
 from helpers import ROOT, array, python
 from keras import ops
 
-from callbacks.learning_rate import warmup_cosine
+from callbacks.learning_rate import warmup_cosine, warmup_cosine_rates
 from callbacks.optimizers import OPTIMIZERS, get_optimizer
 from recipes.settings.tuned import HeadSettings
 from recipes.transfer import head_trainer
@@ -51,7 +51,7 @@ def test_the_rule_is_keras_optimizer_step_for_step(name):
     variables = [keras.Variable(kernel, name="kernel"), keras.Variable(bias, name="bias")]
     optimizer = get_optimizer(name, warmup_cosine(rate, steps))
     optimizer.build(variables)
-    rules = head_trainer.rule(name, head_trainer.schedule(rate, steps))
+    rules = head_trainer.rule(name, warmup_cosine_rates(rate, steps))
     layer = np.concatenate([kernel, bias[None]])
     m, v = np.zeros_like(layer), np.full_like(layer, 0.1 if name == "adagrad" else 0)
     for step in range(steps):
@@ -66,7 +66,7 @@ def test_the_rule_is_keras_optimizer_step_for_step(name):
 @pytest.mark.parametrize("steps", [1, 2, 37, 640])
 def test_learning_rates_are_those_of_keras_schedule(steps):
     expected = [float(warmup_cosine(0.3, steps)(step)) for step in range(0, steps, max(1, steps // 20))]
-    np.testing.assert_allclose(head_trainer.schedule(0.3, steps)[:: max(1, steps // 20)], expected, atol=1e-7)
+    np.testing.assert_allclose(warmup_cosine_rates(0.3, steps)[:: max(1, steps // 20)], expected, atol=1e-7)
 
 
 @pytest.mark.parametrize("sizes", [(4, 3), (4, 6, 3)])

@@ -7,6 +7,7 @@ from helpers import array
 
 import zoo
 from recipes.data.batches import Batches
+from recipes.data.tasks import MULTI_CLASS, MULTI_LABEL
 from recipes.transfer import heads, logistic
 
 
@@ -63,12 +64,12 @@ def test_weights_of_the_solved_head_are_those_of_scikit_learn():
     x, labels = x[20:], labels[20:].clip(max=1)  # two thirds and one third
     weights = np.where(labels == 0, 3.0, 0.5)
     everything = np.ones((1, len(labels)), bool)
-    kernel, bias = logistic._solve(x[None], labels, everything, np.array([0.01]), lambda: None, weights)
+    kernel, bias = logistic.solve(MULTI_CLASS, x[None], labels, everything, np.array([0.01]), lambda: None, weights)
     reference = LogisticRegression(C=1 / (0.01 * weights.sum()), tol=1e-8, max_iter=10_000)
     # Two softmax outputs share the kernel that scikit-learn gives one, so they are penalised half as much.
     reference.C = 2 / (0.01 * weights.sum())
     reference.fit(x.astype(float), labels, sample_weight=weights)
-    ours = logistic._softmax(x @ kernel[0] + bias[0])
+    ours = MULTI_CLASS.probabilities(x @ kernel[0] + bias[0])
     np.testing.assert_allclose(ours, reference.predict_proba(x), atol=3e-3)
 
 
@@ -79,7 +80,7 @@ def test_matrix_of_labels_is_solved_as_one_regression_a_class():
     x, numbers = problem()
     labels = np.stack([numbers == 0, numbers != 1, x[:, 3] > 4], axis=1).astype("float32")
     everything = np.ones((1, len(labels)), bool)
-    kernel, bias = logistic._solve(x[None], labels, everything, np.array([0.02]), lambda: None)
+    kernel, bias = logistic.solve(MULTI_LABEL, x[None], labels, everything, np.array([0.02]), lambda: None)
     ours = logistic._sigmoid(x @ kernel[0] + bias[0])
     for i in range(3):
         one = LogisticRegression(C=1 / (0.02 * len(x)), tol=1e-8, max_iter=10_000).fit(x.astype(float), labels[:, i])
@@ -90,7 +91,7 @@ def test_matrix_of_labels_is_solved_as_one_regression_a_class():
 
 def test_score_of_a_matrix_is_the_loss_and_the_share_of_its_labels():
     guess, labels = np.array([[0.9, 0.2], [0.6, 0.6]]), np.array([[1, 0], [0, 1]])
-    loss, accuracy = logistic._score(guess, labels, np.array([1.0, 3.0]))
+    loss, accuracy = logistic.score(MULTI_LABEL, guess, labels, np.array([1.0, 3.0]))
     assert loss == pytest.approx(-(np.log(0.9 * 0.8) + 3 * np.log(0.4 * 0.6)) / 4)
     assert accuracy == pytest.approx((1 + 3 * 0.5) / 4)
 

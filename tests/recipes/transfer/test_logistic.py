@@ -2,7 +2,9 @@
 
 import numpy as np
 import pytest
+from scipy.special import softmax
 
+from recipes.data.tasks import MULTI_CLASS
 from recipes.transfer import logistic
 
 
@@ -13,6 +15,10 @@ def problem(images=120, features=20, classes=3, noise=2.0, seed=0):
     return x.astype("float32"), labels
 
 
+def probabilities(head, features):
+    return softmax(features @ head.kernel + head.bias, axis=1)
+
+
 @pytest.mark.parametrize("penalty", [1.0, 0.01, 0.0001])
 @pytest.mark.parametrize("views", [1, 2])
 def test_minimum_is_that_of_scikit_learn(penalty, views):
@@ -21,10 +27,10 @@ def test_minimum_is_that_of_scikit_learn(penalty, views):
     x, labels = problem()
     stacked = np.stack([x, x[:, ::-1]])[:views]
     everything = np.ones((1, len(labels)), bool)
-    kernel, bias = logistic._solve(stacked, labels, everything, np.array([penalty]), lambda: None)
+    kernel, bias = logistic.solve(MULTI_CLASS, stacked, labels, everything, np.array([penalty]), lambda: None)
     flat, many = stacked.reshape(-1, x.shape[1]), np.tile(labels, views)
     reference = LogisticRegression(C=1 / (penalty * len(many)), tol=1e-8, max_iter=10_000).fit(flat.astype(float), many)
-    ours = logistic._softmax(flat @ kernel[0] + bias[0])
+    ours = MULTI_CLASS.probabilities(flat @ kernel[0] + bias[0])
     np.testing.assert_allclose(ours, reference.predict_proba(flat), atol=3e-3)
 
 
@@ -32,10 +38,13 @@ def test_problems_solved_together_are_those_solved_alone():
     x, labels = problem()
     used = np.random.default_rng(1).random((4, len(labels))) < 0.7
     penalties = np.array([1.0, 0.1, 0.01, 0.001])
-    kernels, biases = logistic._solve(x[None], labels, used, penalties, lambda: None)
+    kernels, biases = logistic.solve(MULTI_CLASS, x[None], labels, used, penalties, lambda: None)
     for i in range(4):
-        kernel, bias = logistic._solve(x[None], labels, used[i : i + 1], penalties[i : i + 1], lambda: None)
-        together, alone = logistic._softmax(x @ kernels[i] + biases[i]), logistic._softmax(x @ kernel[0] + bias[0])
+        kernel, bias = logistic.solve(MULTI_CLASS, x[None], labels, used[i : i + 1], penalties[i : i + 1], lambda: None)
+        together, alone = (
+            MULTI_CLASS.probabilities(x @ kernels[i] + biases[i]),
+            MULTI_CLASS.probabilities(x @ kernel[0] + bias[0]),
+        )
         np.testing.assert_allclose(together, alone, atol=5e-3)
 
 
@@ -61,14 +70,14 @@ def test_scale_and_offset_of_the_features_do_not_matter():
     one = logistic.fit(x[None], [False], labels, seed=0)
     other = logistic.fit(1000 * x[None] + 50, [False], labels, seed=0)
     assert one.penalty == other.penalty
-    np.testing.assert_allclose(logistic.probabilities(one, x), logistic.probabilities(other, 1000 * x + 50), atol=0.02)
+    np.testing.assert_allclose(probabilities(one, x), probabilities(other, 1000 * x + 50), atol=0.02)
 
 
 def test_two_images_of_a_class_are_enough():
     x, labels = problem(images=4, classes=2, noise=0.1)
     head = logistic.fit(x[None], [False], labels, seed=0)
     assert head.folds == 2
-    assert (logistic.probabilities(head, x).argmax(axis=1) == labels).all()
+    assert (probabilities(head, x).argmax(axis=1) == labels).all()
 
 
 def test_same_seed_same_head():

@@ -2,7 +2,6 @@
 
 import json
 import re
-from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,7 +9,8 @@ import pytest
 from helpers import digits_folder
 
 from recipes import cli
-from recipes.data.dataset import Dataset, strata
+from recipes.data.dataset import Dataset
+from recipes.data.tasks import MULTI_LABEL
 from recipes.errors import UserError
 from recipes.evaluation.intervals import mean_interval
 from recipes.settings.finetune import Recipe
@@ -51,11 +51,10 @@ def test_scores_are_measured_on_each_division_and_averaged():
 
     def again(other, seed):
         seen.append((seed, tuple(other.part("test"))))
-        return guess
+        return guess, ()
 
     strategy = SimpleNamespace(phases=())
-    run = SimpleNamespace(recipe=Recipe(data=None, seeds=4), data=data, probabilities=guess, strategy=strategy)
-    found = repeats.measure(run, again)
+    found = repeats.measure(Recipe(data=None, seeds=4), data, strategy, guess, again).as_dict()
     assert [seed for seed, _ in seen] == [1, 2, 3] and len({part for _, part in seen}) == 3
     parts = [data.part("test"), *(list(part) for _, part in seen)]
     expected = [(guess.argmax(1) == data.labels)[part].mean() for part in parts]
@@ -63,21 +62,17 @@ def test_scores_are_measured_on_each_division_and_averaged():
     mean, low, high = mean_interval(expected)
     assert found["mean"]["accuracy"] == pytest.approx(mean)
     assert found["interval"]["accuracy"] == pytest.approx([max(low, 0), min(high, 1)])
-    assert repeats.measure(replace_recipe(run, seeds=1), again) is None
-
-
-def replace_recipe(run, **changes):
-    return SimpleNamespace(**(vars(run) | {"recipe": replace(run.recipe, **changes)}))
+    assert repeats.measure(Recipe(data=None, seeds=1), data, strategy, guess, again) is None
 
 
 def test_nothing_to_measure():
-    run = SimpleNamespace(recipe=Recipe(data=None, seeds=2), data=dataset([0, 1], ["train"] * 2))
+    data = dataset([0, 1], ["train"] * 2)
     with pytest.raises(UserError, match="neither a validation nor a test part; give --folds"):
-        repeats.measure(run, None)
+        repeats.measure(Recipe(data=None, seeds=2), data, None, None, None)
 
 
 def test_strata_of_several_labels_are_the_rarest():
-    assert strata(np.array([[1, 0, 1], [1, 1, 0], [1, 0, 0], [0, 0, 0]])) == [2, 1, 0, -1]
+    assert MULTI_LABEL.strata(np.array([[1, 0, 1], [1, 1, 0], [1, 0, 0], [0, 0, 0]])) == [2, 1, 0, -1]
 
 
 @pytest.mark.slow

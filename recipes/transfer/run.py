@@ -1,0 +1,241 @@
+"""The stages of a run: prepare, fit, evaluate. `recipes.finetune` puts them in order, `recipes.search` uses some of them."""
+
+import math
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import keras
+import numpy as np
+
+import zoo
+from callbacks.averaging import interpolate
+from callbacks.penalties import l2_sp
+from recipes.data import augment, dataset, views
+from recipes.data.batches import Batches, from_features
+from recipes.data.dataset import Dataset
+from recipes.data.sources.folder import scan_folder
+from recipes.data.sources.labels import scan_labels
+from recipes.data.store import Rows
+from recipes.data.views import CENTER, TEN_CROP, View
+from recipes.settings.finetune import Recipe
+from recipes.transfer import batch_norm, features, heads, logistic, training
+from recipes.transfer.backbone import backbone, framing, new_head
+from recipes.transfer.features import Cut, center_features
+from recipes.transfer.heads import FittedHead
+from recipes.transfer.state import Clock, Evaluated, Fitted, Prepared
+from recipes.transfer.strategies import Phase, Strategy
+from zoo.heads import COSINE
+from zoo.layers import CLASSIFIER
+from zoo.progress import Progress
+
+Report = Callable[[dict, Sequence[Path]], None]  # gets a row of history, and the folders of the states so far
+
+
+def prepare(recipe: Recipe) -> Prepared:
+    """Read and divide the pictures, and build the network with an untrained head.
+
+    Raises:
+        UserError: data or weights cannot be used.
+    """
+    keras.utils.set_random_seed(recipe.seed)  # a network without weights is drawn, whatever this process drew before
+    # before weights are fetched for a folder that is not there
+    listing = scan_labels(recipe.data, recipe.labels) if recipe.labels else scan_folder(recipe.data)
+    body = backbone(recipe)
+    data = dataset.prepare(listing, framing(body), recipe.validation, recipe.test, recipe.seed)
+    batch_norm.check(recipe.batch_norm, len(data.part("train")), recipe.batch_size)
+    keras.utils.set_random_seed(recipe.seed)
+    return Prepared(recipe, data, new_head(recipe, body, data))
+
+
+def fit(
+    prepared: Prepared, strategy: Strategy, deadline: float = math.inf, report: Report = lambda row, states: None
+) -> Fitted:
+    """Fit the head on frozen features, then train the strategy's phases.
+
+    Args:
+        deadline: of time.monotonic(), when training ends at the latest.
+
+    Raises:
+        UserError: training has diverged, or a cache or state cannot be written.
+    """
+    recipe, data, clock = prepared.recipe, prepared.data, Clock()
+    shown = [CENTER]
+    if prepared.augmentation(strategy) != "none":
+        shown = views.visible(data.framing, recipe.mirror != "no")
+    rows: dict[Cut, Rows] = {}
+    fitted = Fitted(strategy, None, seconds=clock.seconds)
+    if strategy.head_first:
+        with clock.step("features"):
+            rows = _features(prepared, strategy, shown)
+        with clock.step("head"):
+            head = _fit_head(prepared, rows[prepared.head_cut], shown)
+        fitted = replace(fitted, head=head, history=tuple(head.history))
+        if not head.mirrored:
+            shown = [view for view in shown if not view.mirrored]
+    zoo.freeze(prepared.model, strategy.freeze_until)
+    for phase in strategy.phases:
+        with clock.step(phase.name):
+            trainer = _PhaseTrainer(prepared, fitted, phase, shown)
+            fitted = trainer.train(None if phase.augment else rows.get(Cut(phase.freeze_until)), deadline, report)
+    return fitted
+
+
+def _features(prepared: Prepared, strategy: Strategy, shown: list[View]) -> dict[Cut, Rows]:
+    """Compute the head's features, and the activations that phases begin with: the shown views of what is trained on, first,
+    and the center of every picture.
+    """
+    data, train = prepared.data, prepared.data.part("train")
+    cuts = [prepared.head_cut, *(Cut(phase.freeze_until) for phase in strategy.phases if not phase.augment)]
+    samples = [(i, view) for view in shown for i in train] + [(i, CENTER) for i in range(len(data.paths))]
+    return features.extract(prepared.model, cuts, data, list(dict.fromkeys(samples)), prepared.recipe.batch_size)
+
+
+def _fit_head(prepared: Prepared, rows: Rows, shown: list[View]) -> FittedHead:
+    """Fit the recipe's head to the features of the training part: it becomes the model's classifier."""
+    recipe, data = prepared.recipe, prepared.data
+    train = data.part("train")
+    stacked = rows[: len(shown) * len(train)].reshape(len(shown), len(train), -1)
+    mirrored = [view.mirrored for view in shown]
+    if recipe.tuned:
+        return heads.fit_tuned(prepared.model, recipe.tuned, stacked, mirrored, data.labels[train], recipe.seed)
+    with Progress("head", logistic.TOTAL_STEPS, "steps at most") as progress:
+        return heads.fit(
+            prepared.model,
+            recipe.head,
+            stacked,
+            mirrored,
+            data.labels[train],
+            recipe.seed,
+            choose_mirror=recipe.mirror == "auto",
+            weights=sample_weights(recipe, data, train),
+            tick=progress.advance,
+            task=data.task,
+        )
+
+
+def sample_weights(recipe: Recipe, data: Dataset, images: np.ndarray) -> np.ndarray | None:
+    """Weigh pictures for --balance: all of a class together count as much as all of any other."""
+    if recipe.balance == "none":
+        return None
+    return logistic.balanced_weights(data.labels[images], len(data.classes))
+
+
+@dataclass(frozen=True)
+class _PhaseTrainer:
+    """One phase, from images or from the activations that are kept before its first trained layer."""
+
+    prepared: Prepared
+    fitted: Fitted  # by the phases before
+    phase: Phase
+    shown: list[View]
+
+    def train(self, rows: Rows | None, deadline: float, report: Report) -> Fitted:
+        """Train it, and add what that gave to what was fitted before."""
+        recipe, data, model = self.prepared.recipe, self.prepared.data, self.prepared.model
+        part = training.prepare(model, self.phase, math.ceil(len(data.part("train")) / recipe.batch_size))
+        if head := self.fitted.head:  # it was solved with a penalty: without it, it would grow
+            l2_sp(part, self.phase.hold, head.decay, COSINE if recipe.head == "cosine" else CLASSIFIER)
+        batches, held_out = self._from_images() if self.phase.augment else self._from_activations(rows)
+        state = self._state_folder()
+        states, start = (*self.fitted.states, state), model.get_weights()
+        history = training.train(
+            part, self.phase, batches, held_out, state, deadline, lambda row: report(row, states), model, data.task
+        )
+        if self.phase.interpolation < 1:
+            interpolate(model, start, model.get_weights(), self.phase.interpolation)
+        augmented = self.phase.augment and self._augmentation != "none"
+        return replace(
+            self.fitted,
+            history=(*self.fitted.history, *history),
+            states=states,
+            start=tuple(start),
+            augmented=batches if augmented else self.fitted.augmented,
+        )
+
+    @property
+    def _augmentation(self) -> str:
+        return self.prepared.augmentation(self.fitted.strategy)
+
+    def _from_images(self) -> tuple[Batches, Batches | None]:
+        data, train, validation = self._parts()
+        read, mix = augment.pipeline(self._augmentation, data, train, self.fitted.mirrors(self.prepared.recipe))
+        labels = data.task.one_hot(data.labels, len(data.classes)) if mix else data.labels
+        read_held_out, _ = augment.pipeline("none", data, validation, mirror=False)
+        return self._batches(read, labels, read_held_out, mix, threads=max(2, os.cpu_count() or 1))
+
+    def _from_activations(self, rows: Rows) -> tuple[Batches, Batches | None]:
+        data, train, validation = self._parts()
+        kept = center_features(self.prepared.model, Cut(self.phase.freeze_until), data, self.prepared.recipe.batch_size)
+        read = from_features(rows, len(train), len(self.shown))
+        return self._batches(read, data.labels, from_features(kept.take(validation), len(validation)))
+
+    def _parts(self) -> tuple[Dataset, np.ndarray, np.ndarray]:
+        data = self.prepared.data
+        return data, data.part("train"), data.part("validation")
+
+    def _batches(self, read, labels, read_held_out, mix=None, threads: int = 0) -> tuple[Batches, Batches | None]:
+        recipe, (data, train, validation) = self.prepared.recipe, self._parts()
+        weights, sampling = sample_weights(recipe, data, train), recipe.balance == "sampling"
+        batches = Batches(read, labels[train], recipe.batch_size, recipe.seed, mix, threads, weights, sampling)
+        if not len(validation):
+            return batches, None
+        return batches, Batches(read_held_out, labels[validation], recipe.batch_size, recipe.seed)
+
+    def _state_folder(self) -> Path:
+        """Name the folder by all that the phase depends on: of the pictures themselves, not of where they lie."""
+        data = self.prepared.data
+        settings = replace(self.prepared.recipe, data=None, output=None, labels=None)
+        pictures = (data.digests, data.labels.tolist(), data.splits.tolist(), [str(view) for view in self.shown])
+        return training.state_folder(self.prepared.model, settings, self.phase, *pictures)
+
+
+def probabilities(prepared: Prepared, strategy: Strategy, images: np.ndarray | None = None) -> np.ndarray:
+    """Predict some pictures, or all: `(images, classes)`, through the cut if what lies before it is frozen."""
+    recipe, data, model = prepared.recipe, prepared.data, prepared.model
+    images = np.arange(len(data.paths)) if images is None else images
+    if strategy.phases and strategy.phases[-1].augment:
+        with Progress("evaluation", len(images), "images") as progress:
+            return features.forward(model, data, [(i, CENTER) for i in images], recipe.batch_size, progress)[0]
+    stage = strategy.freeze_until
+    cut = prepared.head_cut if stage == "pre_logits" else Cut(stage)
+    rows = center_features(model, cut, data, recipe.batch_size).take(images)
+    tail = zoo.split(model, stage)[1]
+    # Called, not `predict`, which would be traced anew for every repeat.
+    steps = range(0, len(rows), recipe.batch_size)
+    guesses = (tail(rows[start : start + recipe.batch_size], training=False) for start in steps)
+    return np.concatenate([keras.ops.convert_to_numpy(guess) for guess in guesses])
+
+
+def evaluate(prepared: Prepared, fitted: Fitted) -> Evaluated:
+    """Predict every picture, and with AlexNet's augmentation its ten crops."""
+    crops = prepared.augmentation(fitted.strategy) == "alexnet"
+    return Evaluated(probabilities(prepared, fitted.strategy), ten_crop(prepared, fitted) if crops else None)
+
+
+def ten_crop(prepared: Prepared, fitted: Fitted) -> np.ndarray:
+    """Predict what was held out as the mean over four corners, the center and their mirrors; NaN for the others."""
+    recipe, data = prepared.recipe, prepared.data
+    held_out = np.flatnonzero(data.splits != "train")
+    shown = [view for view in TEN_CROP if fitted.mirrors(recipe) or not view.mirrored]
+    means = np.full((len(data.paths), len(data.classes)), np.nan, "float32")
+    if len(held_out):
+        with Progress("ten crops", len(held_out) * len(shown), "views") as progress:
+            samples = [(i, view) for i in held_out for view in shown]
+            guesses = features.forward(prepared.model, data, samples, recipe.batch_size, progress)[0]
+        means[held_out] = guesses.reshape(len(held_out), len(shown), -1).mean(axis=1)
+    return means
+
+
+def again(prepared: Prepared, strategy: Strategy, data: Dataset, seed: int) -> tuple[np.ndarray, tuple[Path, ...]]:
+    """Run a recipe once more, with other parts and another seed; gives the probabilities of all pictures, and the states."""
+    recipe = replace(prepared.recipe, seed=seed)
+    keras.utils.set_random_seed(seed)
+    if strategy.phases:
+        model = new_head(recipe, backbone(recipe), data)
+    else:  # the network is as it was
+        model = new_head(recipe, prepared.model, data, pooling="average")
+    other = Prepared(recipe, data, model)
+    fitted = fit(other, strategy)
+    return probabilities(other, strategy), fitted.states

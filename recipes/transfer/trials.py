@@ -1,0 +1,129 @@
+"""Gathering the evidence, and choosing by it: probes, a budget, and strategies tried inside the training part."""
+
+import math
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from callbacks.averaging import interpolate
+from recipes.console import say
+from recipes.data.dataset import Dataset
+from recipes.data.views import VIEWS
+from recipes.errors import UserError
+from recipes.evaluation.metrics import tempered
+from recipes.settings.finetune import Recipe
+from recipes.settings.shared import seconds
+from recipes.transfer.choice import SHARES, chosen_strategy, needs_images, next_to_try
+from recipes.transfer.evidence import Evidence, Trial
+from recipes.transfer.probes import measure
+from recipes.transfer.run import fit, probabilities
+from recipes.transfer.state import Choice, Prepared
+
+CLOSING_SECONDS = 20.0  # for the start of Python before, and for writing model and report behind
+MIN_HELD_OUT = 50  # pictures that should judge a trial
+MAX_DIVISIONS = 3  # of a small folder, in each of which every strategy is tried
+
+
+def choose(prepared: Prepared, start: float) -> Choice:
+    """Measure what the recipe's strategy needs to know, try strategies if it is `auto`, and choose.
+
+    Args:
+        start: when the run began, as time.monotonic() counts.
+
+    Raises:
+        UserError: the budget is too short, or what the recipe asks of training cannot be had.
+    """
+    recipe, data, model = prepared.recipe, prepared.data, prepared.model
+    evidence = known_evidence(recipe, model, data, start)
+    deadline = math.inf if evidence.budget is None else time.monotonic() + evidence.budget
+    states: tuple[Path, ...] = ()
+    if recipe.strategy == "auto" and data.task.one_label:
+        evidence, states = try_strategies(prepared, evidence, deadline)
+    if evidence.budget is not None:
+        evidence = replace(evidence, budget=deadline - time.monotonic())
+    return Choice(evidence, chosen_strategy(recipe, model, data, evidence), deadline, states)
+
+
+def known_evidence(recipe: Recipe, model: keras.Model, data: Dataset, start: float) -> Evidence:
+    """Say what the folder says by itself; for `auto`, and where time is short, what is measured.
+
+    Raises:
+        UserError: the budget is too short, or cannot be kept with several labels.
+    """
+    counts, pretrained = data.counts("train").values(), model.origin.weights is not None
+    evidence = Evidence(len(data.part("train")), len(counts), min(counts), recipe.batch_size, pretrained=pretrained)
+    if recipe.budget and not data.task.one_label:
+        raise UserError("--budget cannot be kept with --labels: what it is kept by is measured on pictures with one label.")
+    if not recipe.budget and (recipe.strategy != "auto" or not pretrained or not data.task.one_label):
+        return evidence
+    budget = seconds(recipe.budget) if recipe.budget else None
+    measured = measure(model, data, data.part("train"), recipe.batch_size, recipe.seed, budget)
+    evidence = replace(measured, batch_size=recipe.batch_size, pretrained=pretrained)
+    if budget is None:
+        return evidence
+    once = recipe.strategy in ("full", "scratch") or (recipe.strategy == "small" and recipe.augment != "crops")
+    views = 0 if once else len(VIEWS) * evidence.images
+    needed = CLOSING_SECONDS + (views + len(data.paths)) / evidence.forward
+    left = start + budget - time.monotonic() - needed
+    if left < 0:
+        raise UserError(
+            f"--budget {recipe.budget} is too short: reading {len(data.paths):,} images and passing them through the network "
+            f"takes about {time.monotonic() - start + needed:.0f} s. Give more time, fewer images or a smaller model."
+        )
+    return replace(evidence, budget=left)
+
+
+def try_strategies(prepared: Prepared, evidence: Evidence, deadline: float) -> tuple[Evidence, tuple[Path, ...]]:
+    """Try strategies inside the training part until enough is known to choose one; gives the evidence with the trials, and the
+    folders of their states. The model is as it was afterwards.
+    """
+    recipe, from_images = prepared.recipe, needs_images(prepared.recipe)
+    parts, first, states = _divisions(prepared.data, recipe.seed, evidence), None, []
+    truth = np.concatenate([part.labels[part.part("test")] for part in parts])
+    while len(truth) and (name := next_to_try(evidence, from_images)):
+        say(f"trying {name} on {len(truth):,} training images held out:")
+        tried = [_try(replace(prepared, data=part), name, evidence, deadline) for part in parts]
+        states += [state for _, left in tried for state in left]
+        for share in tried[0][0]:
+            guess = np.concatenate([guesses[share] for guesses, _ in tried])
+            losses = tempered(truth, guess)
+            first = losses if first is None else first
+            error = float((first - losses).std() / math.sqrt(len(losses)))
+            right = float((guess.argmax(axis=1) == truth).mean())
+            trial = Trial(name, len(truth), float(losses.mean()), right, error, share)
+            evidence = replace(evidence, trials=(*evidence.trials, trial))
+    return evidence, tuple(states)
+
+
+def _divisions(data: Dataset, seed: int, evidence: Evidence) -> list[Dataset]:
+    """Divide the training part: a quarter is "test", which nobody looks at while training; of small folders several times."""
+    first = data.inner(seed, "test")
+    judges, count = len(first.part("test")), 1
+    if 0 < judges < MIN_HELD_OUT and evidence.budget is None:
+        count = min(MAX_DIVISIONS, math.ceil(MIN_HELD_OUT / judges))
+    return [first, *(data.inner(seed + i, "test") for i in range(1, count))]
+
+
+def _try(
+    prepared: Prepared, name: str, evidence: Evidence, deadline: float
+) -> tuple[dict[float, np.ndarray], tuple[Path, ...]]:
+    """Train a strategy for a third of its epochs; gives the probabilities of the test part at each share of the way, and the
+    folders of the states.
+    """
+    model, data = prepared.model, prepared.data
+    start, held_out, guesses = model.get_weights(), data.part("test"), {}
+    evidence = replace(evidence, images=len(data.part("train")), budget=None)
+    strategy = chosen_strategy(replace(prepared.recipe, strategy=name), model, data, evidence)
+    shorter = tuple(replace(p, epochs=math.ceil(p.epochs / 3), interpolation=1.0) for p in strategy.phases)
+    strategy = replace(strategy, phases=shorter)
+    fitted = fit(prepared, strategy, deadline)
+    end = model.get_weights()
+    for share in SHARES if shorter else (1.0,):
+        if shorter:
+            interpolate(model, fitted.start, end, share)
+        guesses[share] = probabilities(prepared, strategy, held_out)
+    model.set_weights(start)
+    return guesses, fitted.states
