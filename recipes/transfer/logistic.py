@@ -80,11 +80,6 @@ def balanced(labels: np.ndarray, classes: int) -> np.ndarray:
     return (len(labels) / classes / np.bincount(labels, minlength=classes)[labels]).astype("float32")
 
 
-def probabilities(head: Head, features: np.ndarray) -> np.ndarray:
-    """`(images, features)` → `(images, classes)`."""
-    return _softmax(features @ head.kernel + head.bias)
-
-
 def _folds(labels: np.ndarray, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
     from sklearn.model_selection import KFold, StratifiedKFold
 
