@@ -6,9 +6,8 @@ Backbones: what lies in `weights/` and the zoo knows, one of them cut where its 
 long as all others together. Folders: hymenoptera as it is; 10 pictures of each class of CIFAR-10 and of MNIST, judged on 20
 others; ImageNet's samples as animals or things, 100 to train on and 200 to judge. All see the central crop alone. The scores
 know the training part; they are compared with the accuracy, and the log-loss, of the logistic regression of
-`recipes.transfer.logistic`
-on the validation part. Its own cross-validation inside the training part stands beside: what one would use if it cost
-nothing. The same command goes on where it was cut off.
+`recipes.transfer.logistic` on the validation part. Its own cross-validation inside the training part stands beside: what
+one would use if it cost nothing. The same command goes on where it was cut off.
 """
 
 import argparse
@@ -20,15 +19,23 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from recipes.console import say
+import numpy as np
+
+from recipes.console import say, table
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-TRAIN, JUDGED = 10, 20  # pictures of a class
-SAMPLES, OTHERS = 100, 200  # of ImageNet's, to train on and to judge
-ANIMALS = 398  # the first so many classes of ImageNet
+# Pictures of each class of CIFAR-10 and of MNIST.
+TRAIN = 10
+JUDGED = 20
+# Pictures of ImageNet.
+TRAIN_SAMPLES = 100
+JUDGED_SAMPLES = 200
+# ImageNet's first classes, so many, are animals.
+ANIMALS = 398
 MOBILENET = "mobilenet_{}_imagenet_uint8_dequantized.h5"
-WHOLE = {  # name: model, file, builder's options
+# By name: model, file, and the builder's options; of those that are cut, the layer where the file ends, too.
+WHOLE = {
     "mobilenet_v2": ("mobilenet_v2", "mobilenet_v2_imagenet.h5", {}),
     "mobilenet 0.75 192": ("mobilenet", MOBILENET.format("0.75_192"), {"alpha": 0.75, "input_shape": (192, 192, 3)}),
     "mobilenet 0.25 128": ("mobilenet", MOBILENET.format("0.25_128"), {"alpha": 0.25, "input_shape": (128, 128, 3)}),
@@ -36,7 +43,7 @@ WHOLE = {  # name: model, file, builder's options
     "resnet20, CIFAR-10": ("resnet20", "resnet20-12fca82f.th", {}),
     "resnet56, CIFAR-10": ("resnet56", "resnet56-4bfd9763.th", {}),
 }
-CUT = {  # name: model, file, options, the layer where the file ends
+CUT = {
     "inception_v1 to 4c": ("inception_v1", "googlenet_nolrn_to_inception4c.f16.npz", {"lrn": False}, "inception_4c"),
 }
 
@@ -67,11 +74,9 @@ def unpacked(archive: Path, folder: Path) -> Path:
 
 def animals(samples: Path, folder: Path) -> Path:
     """Links to ImageNet's samples in two classes."""
-    import numpy as np
-
     paths = sorted(samples.iterdir())
-    for rank, index in enumerate(np.random.default_rng(0).permutation(len(paths))[: SAMPLES + OTHERS]):
-        split, label = "train" if rank < SAMPLES else "val", "animals" if index < ANIMALS else "things"
+    for rank, index in enumerate(np.random.default_rng(0).permutation(len(paths))[: TRAIN_SAMPLES + JUDGED_SAMPLES]):
+        split, label = "train" if rank < TRAIN_SAMPLES else "val", "animals" if index < ANIMALS else "things"
         place = folder / split / label / paths[index].name
         place.parent.mkdir(parents=True, exist_ok=True)
         if not place.exists():
@@ -79,9 +84,33 @@ def animals(samples: Path, folder: Path) -> Path:
     return folder
 
 
+def h_score(features: np.ndarray, labels: np.ndarray) -> float:
+    """How much of the features' variance lies between the classes: tr(Σ_α⁻¹ (1 − α) Σ_z).
+
+    Bao et al. 2019, "An Information-Theoretic Approach to Transferability in Task Transfer Learning", with the shrunken
+    covariance of Ibrahim et al. 2021 (arXiv:2110.06893).
+    Σ is the covariance of the features, Σ_z that of their class means, Σ_α = (1 − α) Σ + α tr(Σ)/d I with the α of
+    Ledoit & Wolf 2004. At most the number of classes less one.
+    """
+    from sklearn.covariance import ledoit_wolf_shrinkage
+
+    features = np.asarray(features, float)
+    features = features - features.mean(axis=0)
+    images, width = features.shape
+    shrinkage = ledoit_wolf_shrinkage(features, assume_centered=True)
+    _, singular, right = np.linalg.svd(features, full_matrices=False)
+    floor = shrinkage * (features**2).sum() / images / width
+    shrunken = (1 - shrinkage) * singular**2 / images + floor  # eigenvalues; the means lie in the span of `right`
+    classes, sizes = np.unique(labels, return_counts=True)
+    means = np.stack([features[labels == label].mean(axis=0) for label in classes]) @ right.T
+    between = (sizes[:, None] / images * means**2).sum(axis=0)
+    return float((1 - shrinkage) * (between / shrunken).sum())
+
+
 def work(folder: Path, weights: Path, model: str, file: str, options: dict, cut: str | None) -> dict:
     """All scores of one backbone on one folder, and the accuracy and loss that they are to foretell."""
     import keras
+    from scipy.special import softmax
 
     import zoo
     from recipes.data.dataset import prepare
@@ -89,7 +118,7 @@ def work(folder: Path, weights: Path, model: str, file: str, options: dict, cut:
     from recipes.evaluation.metrics import metrics
     from recipes.transfer import features, logistic
     from recipes.transfer.backbone import framing
-    from recipes.transfer.transferability import h_score, leave_one_out, logme
+    from recipes.transfer.transferability import leave_one_out, logme
 
     keras.backend.clear_session()
     if cut:
@@ -114,7 +143,8 @@ def work(folder: Path, weights: Path, model: str, file: str, options: dict, cut:
     head = logistic.fit(x[None], [False], y, 0)
     seconds["logistic regression"] = time.process_time() - start
     best = min(head.path, key=lambda row: row["loss"])
-    truth = metrics(data.labels[judged], logistic.probabilities(head, rows[len(train) :]), data.classes)
+    guesses = softmax(rows[len(train) :] @ head.kernel + head.bias, axis=1)
+    truth = metrics(data.labels[judged], guesses, data.classes)
     return found | {
         "LOO Brier": -brier,
         "CV accuracy": best["accuracy"],
@@ -132,7 +162,6 @@ def main() -> None:
     settings = Settings(**vars(parser.parse_args()))
 
     from recipes.compute import runtime
-    from recipes.console import table
     from recipes.runs.journal import Experiment
     from zoo.files import cache_folder
 

@@ -1,5 +1,6 @@
 """Means of weights, often better than each of them: of a run's best epochs, and of a network before and after fine-tuning."""
 
+import math
 from collections.abc import Sequence
 
 import keras
@@ -25,8 +26,9 @@ def interpolate(model: keras.Model, start: Sequence[np.ndarray], end: Sequence[n
 
 
 class WeightAveraging(Stateful):
-    """At the end of the fit the model gets the mean of its weights at the `best` epochs (a uniform soup: Wortsman et al.
-    2022, arXiv:2203.05482, within one run).
+    """Gives the model, at the end of the fit, the mean of its weights at the `best` epochs.
+
+    That is a uniform soup (Wortsman et al. 2022, arXiv:2203.05482) within one run.
 
     Batch norm's moving statistics are averaged as well, which is an approximation. Where another callback also puts weights
     back at the end, the later one in fit's list has the last word.
@@ -45,16 +47,20 @@ class WeightAveraging(Stateful):
             raise ValueError(f"best must be 1 or more, found {best}.")
         self.best, self.monitor = best, monitor
         self._sign = direction(monitor, mode)
-        self.values, self.weights = [], []  # of the best epochs so far, the best first
+        self._forget()
+
+    def _forget(self):
+        """Begin with no epoch; `values` and `weights` are those of the best so far, the best first."""
+        self.values, self.weights = [], []
 
     def on_train_begin(self, logs=None):
-        self.values, self.weights = [], []
+        self._forget()
         self._variables = list(self.model.weights)
 
     def on_epoch_end(self, epoch, logs=None):
         value = self._sign * monitored(logs, self.monitor, type(self).__name__)
         place = sum(better <= value for better in self.values)
-        if place < self.best and value == value:  # not for NaN
+        if place < self.best and not math.isnan(value):
             self.sync()
             self.values.insert(place, value)
             self.weights.insert(place, [snapshot(v) for v in self._variables])
@@ -67,5 +73,5 @@ class WeightAveraging(Stateful):
 
 
 def _assign(variable: keras.Variable, mean: np.ndarray) -> None:
-    """Between two points of a constraint, such as a length of 1, lies none of it: the mean is brought back there."""
+    """Set a variable to a mean, brought back to its constraint: between two points of length 1 lies none of that length."""
     variable.assign(mean if variable.constraint is None else variable.constraint(keras.ops.convert_to_tensor(mean)))

@@ -20,7 +20,8 @@ from callbacks.state import Stateful, snapshot
 from zoo.files import flush, replace
 
 SCHEMA = 1
-ARRAY = "__array__"  # in the JSON, where an array belongs: its name in the file
+# The key in the JSON under which the name of an array stands in its place.
+ARRAY = "__array__"
 DAMAGED = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
 
 
@@ -62,7 +63,7 @@ class TrainingState(Stateful):
 
     @property
     def initial_epoch(self) -> int:
-        """For `fit`: the number of epochs done; of a run that a callback has stopped, a number that no run reaches."""
+        """Number of epochs done, for `fit`; of a run that a callback has stopped, a number that no run reaches."""
         if self._found is None:
             return 0
         return sys.maxsize if self._found["stopped"] else self._found["epoch"]
@@ -164,8 +165,8 @@ class TrainingState(Stateful):
             torch.set_rng_state(torch.from_numpy(arrays["torch"]))
 
 
-def _pack(value, arrays: dict):
-    """The value as JSON can hold it; arrays are put aside under names of their own."""
+def _pack(value: object, arrays: dict[str, np.ndarray]) -> object:
+    """Turn a value into what JSON can hold, and put its arrays aside under names of their own."""
     if isinstance(value, dict):
         return {key: _pack(item, arrays) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -178,7 +179,8 @@ def _pack(value, arrays: dict):
     return value
 
 
-def _unpack(value, arrays: dict):
+def _unpack(value: object, arrays: dict[str, np.ndarray]) -> object:
+    """Turn what `_pack` gave back into the value."""
     if isinstance(value, dict):
         return arrays[value[ARRAY]] if set(value) == {ARRAY} else {k: _unpack(v, arrays) for k, v in value.items()}
     return [_unpack(item, arrays) for item in value] if isinstance(value, list) else value

@@ -6,7 +6,7 @@ from callbacks.state import Stateful, direction, monitored, snapshot
 
 
 class IntervalEarlyStopping(Stateful):
-    """Every `interval` epochs compare with the last check; if it is worse, stop and go back to the model of that check.
+    """Compares every `interval` epochs with the last check; if it is worse, stops and goes back to the model of that check.
 
     Keras' own `EarlyStopping` looks at every epoch, where one bad batch can end a run.
 
@@ -16,8 +16,8 @@ class IntervalEarlyStopping(Stateful):
         mode: "min", "max", or "auto": by the metric's name.
         patience: checks in a row, each worse than the last good one, after which to stop.
         min_delta: by how much a check must be better to be good; 0: it must not be worse.
-        start_epoch: no check before so many epochs are over.
-        restore_best: at the end of the run, stopped or not, take the model of its best check instead.
+        start_from_epoch: no check before so many epochs are over.
+        restore_best_weights: at the end of the run, stopped or not, take the model of its best check instead.
         verbose: whether to say that and why the run was stopped.
     """
 
@@ -30,8 +30,8 @@ class IntervalEarlyStopping(Stateful):
         mode: str = "auto",
         patience: int = 1,
         min_delta: float = 0.0,
-        start_epoch: int = 0,
-        restore_best: bool = False,
+        start_from_epoch: int = 0,
+        restore_best_weights: bool = False,
         verbose: bool = True,
     ):
         super().__init__()
@@ -40,12 +40,14 @@ class IntervalEarlyStopping(Stateful):
                 f"interval and patience must be 1 or more, min_delta 0 or more, found {interval}, {patience} and {min_delta}."
             )
         self.interval, self.monitor, self.patience, self.min_delta = interval, monitor, patience, min_delta
-        self.start_epoch, self.restore_best, self.verbose = start_epoch, restore_best, verbose
+        self.start_from_epoch, self.restore_best_weights = start_from_epoch, restore_best_weights
+        self.verbose = verbose
         self._sign = direction(monitor, mode)
         self._forget()
 
     def _forget(self):
-        self.last = self.best = None  # values at the last good and at the best check
+        """Begin with no check; `last` is the last good one's value, `best` the best one's."""
+        self.last = self.best = None
         self.last_epoch = self.best_epoch = self.stopped_epoch = None
         self.last_weights = self.best_weights = None
         self.worse = 0
@@ -57,7 +59,7 @@ class IntervalEarlyStopping(Stateful):
 
     def on_epoch_end(self, epoch, logs=None):
         logs, done = logs or {}, epoch + 1
-        check = done % self.interval == 0 and done >= self.start_epoch
+        check = done % self.interval == 0 and done >= self.start_from_epoch
         validated = not self.monitor.startswith("val_") or any(name.startswith("val_") for name in logs)
         if not check and not validated:
             return  # fit may validate at the checks only
@@ -71,7 +73,7 @@ class IntervalEarlyStopping(Stateful):
             self.sync()
             weights = [snapshot(v) for v in self._variables]
             self.last, self.last_epoch, self.last_weights, self.worse = value, epoch, weights, 0
-            if self.restore_best and (self.best is None or value < self.best):
+            if self.restore_best_weights and (self.best is None or value < self.best):
                 self.best, self.best_epoch, self.best_weights = value, epoch, weights
             return
         self.worse += 1
@@ -83,7 +85,7 @@ class IntervalEarlyStopping(Stateful):
                 print(f"Epoch {done}: stopped, {self.monitor} is {value * self._sign:.6g}{before}.")
 
     def on_train_end(self, logs=None):
-        if self.restore_best:
+        if self.restore_best_weights:
             self._restore(self.best_weights)
         elif self.stopped_epoch is not None:
             self._restore(self.last_weights)

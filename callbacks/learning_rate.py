@@ -11,7 +11,7 @@ from zoo.files import write_csv
 
 
 def warmup_cosine(peak: float, steps: int) -> keras.optimizers.schedules.CosineDecay:
-    """From 0 to `peak` over the first tenth of `steps`, then along a cosine back to 0: Keras' own schedule."""
+    """Make Keras' schedule that rises from 0 to `peak` in the first tenth of `steps`, then falls along a cosine to 0."""
     warm_up = max(1, steps // 10)
     return keras.optimizers.schedules.CosineDecay(0.0, max(1, steps - warm_up), warmup_target=peak, warmup_steps=warm_up)
 
@@ -35,8 +35,9 @@ class LearningRateFinder(Stateful):
     number as its learning rate, not a schedule.
 
     Args:
-        lowest, highest: the rates of the first and of the last step, with equal factors between.
-        steps: how many.
+        lowest: rate of the first step.
+        highest: rate of the last step; there are equal factors between.
+        steps: number of rates.
         verbose: whether to print the suggestion.
     """
 
@@ -48,11 +49,11 @@ class LearningRateFinder(Stateful):
             raise ValueError(f"Needs 0 < lowest < highest and 2 steps or more, found {lowest}, {highest} and {steps}.")
         self.lowest, self.highest, self.steps, self.verbose = lowest, highest, steps, verbose
         self.rates: list[float] = []
-        self.losses: list[float] = []  # of each batch
+        self.losses: list[float] = []
 
     @property
     def smoothed(self) -> list[float]:
-        """The losses' running mean with decay 0.9, corrected for its start at 0."""
+        """Running mean of the losses with decay 0.9, corrected for its start at 0."""
         mean, means = 0.0, []
         for i, loss in enumerate(self.losses, 1):
             mean = 0.9 * mean + 0.1 * loss
@@ -61,7 +62,7 @@ class LearningRateFinder(Stateful):
 
     @property
     def suggestion(self) -> float | None:
-        """The rate at which the smoothed loss falls fastest; None if it never falls."""
+        """Rate at which the smoothed loss falls fastest; None if it never falls."""
         means = self.smoothed
         slopes = [(means[i + 1] - means[i - 1], self.rates[i]) for i in range(1, len(means) - 1)]
         slope, rate = min(slopes, default=(0.0, None))

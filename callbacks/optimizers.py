@@ -7,6 +7,8 @@ from functools import partial
 import keras
 from keras import ops, optimizers
 
+from callbacks.keras_private import index_of, trained_variables
+
 # Keras' momentum is v ← 0.9 v - rate · ∇J, W ← W + v. The lecture writes v as a running mean, with (1 - 0.9) ∇J: the same
 # path for a rate ten times as high.
 OPTIMIZERS = {
@@ -20,13 +22,13 @@ OPTIMIZERS = {
 }
 # A usual learning rate of each, where Adam's is the 0.001 of its paper; `zoo compare_optimizers` looks around them.
 RATES = {"sgd": 0.1, "momentum": 0.01, "nesterov": 0.01, "adagrad": 0.01, "rmsprop": 0.001, "adam": 0.001, "adamw": 0.001}
-SPARED = ["bias", "gamma", "beta"]
+SPARED_FROM_DECAY = ["bias", "gamma", "beta"]
 
 
 def get_optimizer(
     name: str, learning_rate: float | optimizers.schedules.LearningRateSchedule, weight_decay: float | None = None
 ) -> optimizers.Optimizer:
-    """The optimiser of that name in `OPTIMIZERS`.
+    """Make the optimiser of that name in `OPTIMIZERS`.
 
     `weight_decay` is decoupled from the gradient (Loshchilov & Hutter 2017, arXiv:1711.05101): each step takes
     learning_rate · weight_decay · w off the kernels and spares biases and norms. The default is none, and 0.004 for
@@ -40,7 +42,7 @@ def get_optimizer(
         raise ValueError(f"There is no optimizer {name!r}: there are {', '.join(OPTIMIZERS)}.")
     options = {} if weight_decay is None else {"weight_decay": weight_decay}
     optimizer = OPTIMIZERS[name](learning_rate, **options)
-    optimizer.exclude_from_weight_decay(var_names=SPARED)
+    optimizer.exclude_from_weight_decay(var_names=SPARED_FROM_DECAY)
     return optimizer
 
 
@@ -80,29 +82,29 @@ class LayerwiseRates(optimizers.Optimizer):
         super().build(variables)
 
     def set_rates(self, rates: Mapping[str, float]) -> None:
-        """Other rates from the next step on, by the same rules as in `rates`."""
+        """Give layers other rates from the next step on, by the same rules as in `rates`."""
         self.rates = dict(rates)
         if self.built:  # with TensorFlow not before the first step
-            for rate, variable in zip(self._rates, self._trainable_variables, strict=True):
+            for rate, variable in zip(self._rates, trained_variables(self), strict=True):
                 rate.assign(self._rate(variable))
 
     def apply(self, grads, trainable_variables=None):
-        variables = self._trainable_variables if trainable_variables is None else list(trainable_variables)
+        variables = trained_variables(self) if trainable_variables is None else list(trainable_variables)
         if not self.built:
             self.build(variables)
         before = [ops.copy(v) for v in variables]
         self.inner.apply(grads, variables)
         for variable, old in zip(variables, before, strict=True):
-            rate = ops.cast(self._rates[self._get_variable_index(variable)], variable.dtype)
+            rate = ops.cast(self._rates[index_of(self, variable)], variable.dtype)
             # Exact at both ends: a rate of 1 is the inner optimizer, a rate of 0 moves nothing.
             variable.assign(rate * variable + (1 - rate) * old)
 
-    def _rate(self, variable) -> float:
+    def _rate(self, variable: keras.Variable) -> float:
         return next((rate for pattern, rate in self.rates.items() if _matches(pattern, variable)), 1.0)
 
     @property
     def variables(self):
-        return self._variables + self.inner.variables
+        return super().variables + self.inner.variables
 
     @property
     def learning_rate(self):
@@ -129,7 +131,7 @@ class LayerwiseRates(optimizers.Optimizer):
 
 
 def decayed_rates(model: keras.Model, stages: Sequence[str], decay: float) -> dict[str, float]:
-    """Rates for `LayerwiseRates`: 1 behind the last of `stages`, `decay` before it, `decay`² one stage earlier, and so on."""
+    """Make `LayerwiseRates`' rates: 1 behind the last of `stages`, `decay` before it, `decay`² a stage earlier, and so on."""
     rates = {}
     for i, stage in enumerate(stages):
         for layer in keras.Model(model.input, model.get_layer(stage).output).layers:
@@ -139,7 +141,7 @@ def decayed_rates(model: keras.Model, stages: Sequence[str], decay: float) -> di
 
 
 def layerwise(optimizer: optimizers.Optimizer) -> LayerwiseRates:
-    """The model's `LayerwiseRates`, also from within what mixed precision wraps around it.
+    """Find a model's `LayerwiseRates`, also inside what mixed precision wraps around it.
 
     Raises:
         ValueError: there is none.

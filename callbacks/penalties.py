@@ -1,5 +1,6 @@
 """A penalty towards the pretrained start, on any built model. Plain L2 and L1 penalties are `zoo.regularize`."""
 
+from collections.abc import Callable
 from fnmatch import fnmatchcase
 
 import keras
@@ -10,7 +11,7 @@ from zoo.layers import kernels
 
 
 def l2_sp(model: keras.Model, start: float, head: float, new: str = "predictions") -> None:
-    """Adds start/2 · Σ (w - w₀)² over the pretrained kernels and head/2 · Σ w² over the new ones to the loss.
+    """Add start/2 · Σ (w - w₀)² over the pretrained kernels and head/2 · Σ w² over the new ones to the loss.
 
     w₀ are the kernels as they are now: call this when the weights are loaded. L2-SP: Li et al. 2018, arXiv:1802.01483,
     equation 3; biases and norms are spared. It takes the place of the kernels' other penalties and acts in training only:
@@ -36,5 +37,6 @@ def l2_sp(model: keras.Model, start: float, head: float, new: str = "predictions
             kernel.regularizer = _towards(ops.convert_to_tensor(snapshot(kernel)), start / 2) if start else None
 
 
-def _towards(start, factor: float):
+def _towards(start: keras.KerasTensor, factor: float) -> Callable:
+    """Make a penalty on the way from `start`."""
     return lambda kernel: factor * ops.sum(ops.square(kernel - ops.cast(start, kernel.dtype)))

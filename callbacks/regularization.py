@@ -12,11 +12,12 @@ from fnmatch import fnmatchcase
 import keras
 from keras import layers, ops
 
+from callbacks.keras_private import untrack
 from callbacks.state import Stateful
 from zoo.layers import kernels
 
 
-class Held(keras.random.SeedGenerator):
+class ScheduledValue(keras.random.SeedGenerator):
     """A number that may change between two compiled steps.
 
     What a layer or model holds of this class reaches the step as a variable on every backend, but is none of its
@@ -30,7 +31,13 @@ class Held(keras.random.SeedGenerator):
 
 
 class Scheduled(Stateful):
-    """Sets one number by a curve, at the start of each epoch or of each step, and logs it under `name`."""
+    """Sets one number by a curve, at the start of each epoch or of each step, and logs it under `name`.
+
+    A subclass says in `what` what it is a number of, refuses in `check` values that it cannot have, and lets the model read
+    it in `attach`, which returns what undoes that.
+    """
+
+    what: str
 
     def __init__(self, curve: Callable[[float], float], layers: str, by: str, name: str):
         super().__init__()
@@ -42,11 +49,11 @@ class Scheduled(Stateful):
     def on_train_begin(self, logs=None):
         self.detach()
         model = self.model
-        self._held = Held(self._value(0), self.name)
-        self._undo = self.attach(model, self._held.state)
+        self._scheduled = ScheduledValue(self._value(0), self.name)
+        self._undo = self.attach(model, self._scheduled.state)
         if not self._undo:
             raise ValueError(f"{type(self).__name__}: {model.name} has {self.what} in no layer named {self.layers!r}.")
-        self._undo.append(_hold(model, f"held_{self.name}", self._held))
+        self._undo.append(_hold(model, f"scheduled_{self.name}", self._scheduled))
         _trace_again(model)
 
     def on_epoch_begin(self, epoch, logs=None):
@@ -58,22 +65,30 @@ class Scheduled(Stateful):
             self._set(int(self.model.optimizer.iterations))
 
     def on_epoch_end(self, epoch, logs=None):
-        logs[self.name] = float(self._held.state)
+        logs[self.name] = float(self._scheduled.state)
 
     def on_train_end(self, logs=None):
         self.detach()
         _trace_again(self.model)
+
+    def check(self, value: float) -> None:
+        """Refuse a value that the number cannot have, with a ValueError."""
+        raise NotImplementedError
+
+    def attach(self, model: keras.Model, value: keras.Variable) -> list[Callable]:
+        """Let the layers named `self.layers` read the value, and return what undoes that; nothing, if there are none."""
+        raise NotImplementedError
 
     def detach(self) -> None:
         """Give the layers back what they had: for a fit that was interrupted; otherwise its end does so."""
         while self._undo:
             self._undo.pop()()
 
-    def _set(self, time):
+    def _set(self, time: float) -> None:
         self.sync()
-        self._held.state.assign(self._value(time))
+        self._scheduled.state.assign(self._value(time))
 
-    def _value(self, time) -> float:
+    def _value(self, time: float) -> float:
         value = float(self.curve(time))
         self.check(value)
         return value
@@ -147,6 +162,8 @@ class DropoutScheduler(Scheduled):
 
 
 def _penalty(before: Callable | None, factor: keras.Variable) -> Callable:
+    """Make a penalty of factor · Σ w² on top of the one that was there."""
+
     def penalty(kernel):
         added = ops.cast(factor, kernel.dtype) * ops.sum(ops.square(kernel))
         return added if before is None else before(kernel) + added
@@ -159,6 +176,8 @@ def _restore(kernel: keras.Variable, regularizer: Callable | None) -> Callable:
 
 
 def _dropout(noise_shape: tuple | None, seed: keras.random.SeedGenerator, rate: keras.Variable) -> Callable:
+    """Make the call of a dropout layer whose rate is a variable."""
+
     def call(inputs, training=False):
         if not training:
             return inputs
@@ -174,16 +193,17 @@ def _dropout(noise_shape: tuple | None, seed: keras.random.SeedGenerator, rate: 
 
 
 def _hold(model: keras.Model, name: str, generator: keras.random.SeedGenerator) -> Callable:
-    """Make the generator's state one of the model's variables; what is returned undoes it."""
+    """Make the generator's state one of the model's variables, and return what undoes it."""
     setattr(model, name, generator)
 
     def release():
         delattr(model, name)
-        model._tracker.untrack(generator)  # which Keras does for variables only
+        untrack(model, generator)
 
     return release
 
 
 def _trace_again(model: keras.Model) -> None:
+    """Make the compiled steps anew, for a step reads the layers' attributes when it is traced."""
     model.make_train_function(force=True)
     model.make_test_function(force=True)

@@ -15,23 +15,25 @@ import keras
 
 
 class Curve:
-    """What Keras expects of a thing that it saves."""
+    """Base of the curves: what is called with a time, and what Keras asks of an object that it saves."""
 
     def __call__(self, time: float) -> float:
         raise NotImplementedError
 
     def get_config(self) -> dict:
+        """Return the fields, for Keras to write."""
         return asdict(self)
 
     @classmethod
     def from_config(cls, config: dict) -> "Curve":
+        """Make the curve from what `get_config` returned."""
         return cls(**config)
 
 
 @keras.saving.register_keras_serializable("callbacks")
 @dataclass(frozen=True)
 class Constant(Curve):
-    """The same value always."""
+    """Gives the same value always."""
 
     value: float
 
@@ -42,7 +44,7 @@ class Constant(Curve):
 @keras.saving.register_keras_serializable("callbacks")
 @dataclass(frozen=True)
 class Linear(Curve):
-    """From `start` to `end` in a straight line, `end` from time `over` on."""
+    """Goes from `start` to `end` in a straight line, and stays at `end` from time `over` on."""
 
     start: float
     end: float
@@ -55,7 +57,7 @@ class Linear(Curve):
 @keras.saving.register_keras_serializable("callbacks")
 @dataclass(frozen=True)
 class Cosine(Curve):
-    """From `start` to `end` along half a period of the cosine, `end` from time `over` on."""
+    """Goes from `start` to `end` along half a period of the cosine, and stays at `end` from time `over` on."""
 
     start: float
     end: float
@@ -68,7 +70,7 @@ class Cosine(Curve):
 @keras.saving.register_keras_serializable("callbacks")
 @dataclass(frozen=True)
 class Step(Curve):
-    """`start`, multiplied by `factor` after every `every` epochs or steps."""
+    """Starts at `start`, and is multiplied by `factor` after every `every` epochs or steps."""
 
     start: float
     factor: float
@@ -81,7 +83,7 @@ class Step(Curve):
 @keras.saving.register_keras_serializable("callbacks")
 @dataclass(frozen=True)
 class Piecewise(Curve):
-    """`values[0]` before `boundaries[0]`, `values[1]` from there on, and so forth."""
+    """Gives `values[0]` before `boundaries[0]`, `values[1]` from there on, and so forth."""
 
     boundaries: tuple[float, ...]
     values: tuple[float, ...]

@@ -13,16 +13,23 @@ class Stateful(keras.callbacks.Callback):
     STATE: tuple[str, ...] = ()
 
     def sync(self) -> keras.Model:
-        """The model, its variables up to date: JAX keeps them elsewhere during an epoch until someone asks for the model.
+        """Bring the model's variables up to date, and return the model.
 
-        Afterwards the step reads them again, so that what is assigned counts.
+        JAX keeps them elsewhere during an epoch until someone asks for the model. Afterwards the step reads them again, so
+        that what is assigned counts.
         """
         return self.model
 
     def get_state(self) -> dict:
+        """Return what the callback remembers, by the names in `STATE`."""
         return {name: getattr(self, name) for name in self.STATE}
 
     def set_state(self, state: dict) -> None:
+        """Remember what `get_state` returned.
+
+        Raises:
+            ValueError: the state has other names than `STATE`.
+        """
         if set(state) != set(self.STATE):
             raise ValueError(f"{type(self).__name__} remembers {sorted(self.STATE)}, the saved state has {sorted(state)}.")
         for name, value in state.items():
@@ -30,12 +37,12 @@ class Stateful(keras.callbacks.Callback):
 
 
 def snapshot(variable: keras.Variable) -> np.ndarray:
-    """The variable's value now; a copy, since PyTorch's arrays share the variable's memory."""
+    """Copy a variable's value as it is now; an array of PyTorch's would share the variable's memory."""
     return np.array(keras.ops.convert_to_numpy(variable))
 
 
 def monitored(logs: dict, monitor: str, callback: str) -> float:
-    """The metric's value.
+    """Find the metric that a callback monitors in the logs of an epoch.
 
     Raises:
         ValueError: it is missing; the message lists the metrics there are.
@@ -48,7 +55,7 @@ def monitored(logs: dict, monitor: str, callback: str) -> float:
 
 
 def direction(monitor: str, mode: str) -> int:
-    """1 where lower is better, -1 where higher is; multiply a value by it and lower is always better.
+    """Return 1 where lower is better, -1 where higher is: multiplied by it, lower is always better.
 
     Raises:
         ValueError: `mode` is "auto" and the metric's name does not tell.

@@ -17,7 +17,7 @@ from callbacks.state import Stateful
 
 
 class GradualUnfreezing(Stateful):
-    """From each epoch of `plan` on, what lies before the stage given there is frozen; None frees all.
+    """Freezes, from each epoch of `plan` on, what lies before the stage given there; None frees all.
 
     >>> GradualUnfreezing({0: "pre_logits", 5: "stage3", 10: None})   # the head; from epoch 5 what is behind stage3; all
 
@@ -44,7 +44,7 @@ class GradualUnfreezing(Stateful):
 
     def on_train_begin(self, logs=None):
         optimizer = layerwise(self.model.optimizer)
-        self._rates = dict(optimizer.rates)  # of thawed layers
+        self._rates = dict(optimizer.rates)
         for stage in self.plan.values():
             self._before(stage)  # whether there is one, before anything is trained
         moving = [x.name for x in self._before(self.plan[0]) if isinstance(x, layers.BatchNormalization) and x.trainable]
@@ -66,5 +66,5 @@ class GradualUnfreezing(Stateful):
         layerwise(self.model.optimizer).set_rates(self._rates)
 
     def _before(self, stage: str | None) -> list[keras.layers.Layer]:
-        """The layers that the stage depends on."""
+        """Return the layers that a stage depends on."""
         return [] if stage is None else keras.Model(self.model.input, self.model.get_layer(stage).output).layers

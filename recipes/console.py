@@ -5,23 +5,20 @@ from collections.abc import Mapping, Sequence
 
 
 def say(line: str = "") -> None:
-    """A line for the user; file names that cannot be printed do not end a run."""
+    """Print a line for the user; file names that cannot be printed do not end a run."""
     encoding = sys.stdout.encoding or "utf-8"
     print(line.encode(encoding, "backslashreplace").decode(encoding), flush=True)
 
 
 def table(rows: Sequence[Mapping]) -> str:
     """Rows of one set of keys as aligned text: numbers to the right, words to the left."""
+    from zoo.analysis import align  # Keras, which is not to be loaded before a line can be said
+
     columns = list(rows[0])
     cells = [columns, *([_cell(row[c]) for c in columns] for row in rows)]
-    widths = [max(len(line[i]) for line in cells) for i in range(len(columns))]
-    right = [isinstance(rows[0][c], int | float) for c in columns]
-    lines = [
-        "  ".join(text.rjust(w) if r else text.ljust(w) for text, w, r in zip(line, widths, right, strict=True)).rstrip()
-        for line in cells
-    ]
-    return "\n".join(lines)
+    alignment = "".join(">" if isinstance(rows[0][c], int | float) else "<" for c in columns)
+    return "\n".join(align(cells, alignment))
 
 
-def _cell(value) -> str:
+def _cell(value: object) -> str:
     return "–" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -70,7 +70,7 @@ def run(folder: Path, epochs: int, *more, **options):
     state = TrainingState(
         folder / "state",
         [
-            IntervalEarlyStopping(4, patience=30, restore_best=True, verbose=False),
+            IntervalEarlyStopping(4, patience=30, restore_best_weights=True, verbose=False),
             L2Scheduler(Linear(0.0, 1e-2, over=epochs)),
             DropoutScheduler(Linear(0.0, 0.5, over=epochs)),
         ],

@@ -2,17 +2,24 @@
 
 import base64
 import io
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 # Chosen to be readable on a white and on a nearly black page: the charts have no background of their own.
-BLUE, ORANGE, GRAY = "#3b82f6", "#e07b39", "#7d8590"
+BLUE = "#3b82f6"
+ORANGE = "#e07b39"
+GRAY = "#7d8590"
 
 
-def panels(count: int = 1, width: float = 6.4, height: float = 4.2) -> tuple:
-    """(figure, plots): so many side by side, each of that size in inches, with a light grid."""
+def panels(count: int = 1, width: float = 6.4, height: float = 4.2) -> "tuple[Figure, list[Axes]]":
+    """Make a figure of plots side by side, each of that size in inches, with a light grid."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width * count, height), layout="constrained")
-    plots = figure.subplots(1, count, squeeze=False)[0]
+    plots = list(figure.subplots(1, count, squeeze=False)[0])
     for plot in plots:
         plot.grid(alpha=0.25, linewidth=0.6)
         plot.set_axisbelow(True)
@@ -20,7 +27,7 @@ def panels(count: int = 1, width: float = 6.4, height: float = 4.2) -> tuple:
     return figure, plots
 
 
-def use_page_colors(plot) -> None:
+def use_page_colors(plot: "Axes") -> None:
     """Draw the frame, the ticks and the labels of a plot so that they can be read on a light and on a dark page."""
     plot.tick_params(which="both", colors=GRAY)
     plot.xaxis.label.set_color(GRAY)
@@ -28,8 +35,8 @@ def use_page_colors(plot) -> None:
     plot.spines[["left", "bottom"]].set_color(GRAY)
 
 
-def page_plot(x: str, y: str) -> tuple:
-    """(figure, plot): an empty chart for a page, its axes labelled."""
+def page_plot(x: str, y: str) -> "tuple[Figure, Axes]":
+    """Make a figure with an empty chart for a page, its axes labelled."""
     figure, (plot,) = panels(1, 4.8, 3.2)
     plot.set(xlabel=x, ylabel=y)
     plot.grid(color=GRAY, alpha=0.25, linewidth=0.6)
@@ -37,8 +44,8 @@ def page_plot(x: str, y: str) -> tuple:
     return figure, plot
 
 
-def svg(figure) -> str:
-    """The chart as a data URI, the same bytes for the same numbers."""
+def svg(figure: "Figure") -> str:
+    """Write a chart as a data URI, the same bytes for the same numbers."""
     import matplotlib
 
     buffer = io.BytesIO()
@@ -48,5 +55,5 @@ def svg(figure) -> str:
 
 
 def data_uri(kind: str, content: bytes) -> str:
-    """Bytes of a media type as an address that a page can hold."""
+    """Write bytes of a media type as an address that a page can hold."""
     return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"

@@ -9,26 +9,41 @@ import json
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from recipes.compute.versions import versions
 from recipes.console import say, table
 from recipes.errors import UserError, shown
 from zoo.files import append_line, replace, write_csv, write_json
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 JOURNAL = "journal.jsonl"
+
+
+class ExperimentSettings(Protocol):
+    """The settings of an experiment's command: a dataclass that names the folder to write to."""
+
+    __dataclass_fields__: ClassVar[dict[str, dataclasses.Field]]
+
+    @property
+    def output(self) -> Path:
+        """Folder of the experiment."""
 
 
 class Experiment:
     """The folder of one experiment.
 
     Args:
-        settings: the dataclass of its command; all but `output` names what a piece of work depends on.
+        settings: those of its command; all but `output` name what a piece of work depends on.
 
     Raises:
         UserError: the folder cannot be written, or holds files that no experiment wrote.
     """
 
-    def __init__(self, settings):
+    def __init__(self, settings: ExperimentSettings):
         self.folder, self._start = settings.output, time.monotonic()
         values = {k: v for k, v in dataclasses.asdict(settings).items() if k != "output"}
         self.settings = json.loads(json.dumps(values, default=str))
@@ -41,11 +56,12 @@ class Experiment:
         except OSError as error:
             raise UserError(f"--output {shown(self.folder)} cannot be written ({error.strerror}): choose another.") from error
 
-    def once(self, piece: str, work: Callable[[], dict], but: Sequence[str] = (), **more) -> dict:
-        """What `work` gives, JSON values; from the journal if an earlier run with the same settings has done it.
+    def once(self, piece: str, work: Callable[[], dict], but: Sequence[str] = (), **more: object) -> dict:
+        """Do a piece of work, or find its result in the journal, if an earlier run with the same settings has done it.
 
         Args:
             piece: its name, such as "adam, seed 3".
+            work: returns the result, JSON values; the seconds that it takes are added.
             but: settings that it does not depend on: it is kept when they change.
             more: what else it depends on.
         """
@@ -63,11 +79,11 @@ class Experiment:
         append_line(self.folder / JOURNAL, json.dumps(record, allow_nan=False))
         return result
 
-    def save_figure(self, name: str, figure) -> None:
-        """A matplotlib figure as `name`.png."""
+    def save_figure(self, name: str, figure: "Figure") -> None:
+        """Write a figure of matplotlib's as `name`.png."""
         replace(self.folder / f"{name}.png", lambda path: figure.savefig(path, dpi=120, format="png"))
 
-    def finish(self, rows: Sequence[Mapping], **results) -> None:
+    def finish(self, rows: Sequence[Mapping], **results: object) -> None:
         """Write the table and `result.json`, print the table, and say where they lie."""
         write_csv(self.folder / "table.csv", rows)
         everything = {

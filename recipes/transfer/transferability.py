@@ -6,19 +6,18 @@ Each function takes features `(images, features)` and class numbers `(images,)`.
   classes, 1 or 0, all left-out predictions follow from one decomposition (the PRESS of Allen 1974), and those of every
   penalty: a sixth of the time of cross-validated logistic regression, or less.
 - `logme`: You et al. 2021, "LogME: Practical Assessment of Pre-trained Models for Transfer Learning" (arXiv:2102.11005).
-- `h_score`: Bao et al. 2019, "An Information-Theoretic Approach to Transferability in Task Transfer Learning", with the
-  shrunken covariance of Ibrahim et al. 2021 (arXiv:2110.06893).
 
-How well each orders backbones was measured: docs/rank.md.
+How well each orders backbones was measured, beside scores that cost as much and order no better: docs/rank.md.
 """
 
 import numpy as np
 
-PENALTIES = np.logspace(0, -6, 13)  # of the ridge, relative to the features' largest variance
+# Of the ridge regression, relative to the features' largest variance.
+PENALTIES = np.logspace(0, -6, 13)
 
 
 def leave_one_out(features: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
-    """(accuracy, Brier score) of the ridge regression with the penalty that has the lowest score.
+    """Accuracy and Brier score of the ridge regression with the penalty that has the lowest score.
 
     The Brier score is the mean over pictures of the squared differences of the classes' scores, which add up to 1, from
     the truth: 0 at best, 1 − 1/classes from knowing nothing where the classes are even. Each picture is judged by a
@@ -41,7 +40,7 @@ def leave_one_out(features: np.ndarray, labels: np.ndarray) -> tuple[float, floa
 
 
 def logme(features: np.ndarray, labels: np.ndarray) -> float:
-    """The logarithm of maximum evidence per picture, mean over the classes.
+    """Logarithm of the maximum evidence per picture, mean over the classes.
 
     Whether a picture is of a class, 1 or 0, is taken for a linear function of its features with weights drawn from
     N(0, 1/α) and noise from N(0, 1/β). Then y ~ N(0, (I + F Fᵀ/λ) / β) with λ = α/β, and α and β are those that make
@@ -59,7 +58,8 @@ def logme(features: np.ndarray, labels: np.ndarray) -> float:
         inside = (left.T @ y) ** 2
         outside = max(y @ y - inside.sum(), 0)
 
-        def cost(log_ratio, inside=inside, outside=outside):  # minus twice the evidence, but for a constant
+        def cost(log_ratio: float, inside: np.ndarray = inside, outside: float = outside) -> float:
+            """Minus twice the evidence, but for a constant."""
             growth = 1 + variances * np.exp(-log_ratio)
             return images * np.log(outside + (inside / growth).sum()) + np.log(growth).sum()
 
@@ -69,24 +69,3 @@ def logme(features: np.ndarray, labels: np.ndarray) -> float:
         best = minimize_scalar(cost, bounds=(start - 1, start + 1), method="bounded", options={"xatol": 1e-8}).fun
         evidence.append(-(best / images + np.log(2 * np.pi * np.e / images)) / 2)
     return float(np.mean(evidence))
-
-
-def h_score(features: np.ndarray, labels: np.ndarray) -> float:
-    """tr(Σ_α⁻¹ (1 − α) Σ_z): how much of the features' variance lies between the classes.
-
-    Σ is the covariance of the features, Σ_z that of their class means, Σ_α = (1 − α) Σ + α tr(Σ)/d I with the α of
-    Ledoit & Wolf 2004. At most the number of classes less one.
-    """
-    from sklearn.covariance import ledoit_wolf_shrinkage
-
-    features = np.asarray(features, float)
-    features = features - features.mean(axis=0)
-    images, width = features.shape
-    shrinkage = ledoit_wolf_shrinkage(features, assume_centered=True)
-    _, singular, right = np.linalg.svd(features, full_matrices=False)
-    floor = shrinkage * (features**2).sum() / images / width
-    shrunken = (1 - shrinkage) * singular**2 / images + floor  # eigenvalues; the means lie in the span of `right`
-    classes, sizes = np.unique(labels, return_counts=True)
-    means = np.stack([features[labels == label].mean(axis=0) for label in classes]) @ right.T
-    between = (sizes[:, None] / images * means**2).sum(axis=0)
-    return float((1 - shrinkage) * (between / shrunken).sum())

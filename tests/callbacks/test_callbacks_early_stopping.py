@@ -64,7 +64,7 @@ def test_patience_counts_checks_and_compares_with_the_last_good_one():
 
 def test_no_check_before_the_start_epoch():
     values = [9, 0.1, 9, 1.0, 9, 0.9, 9, 2.0]
-    assert run(stopper(start_epoch=4), values) == (8, 5)
+    assert run(stopper(start_from_epoch=4), values) == (8, 5)
 
 
 def test_higher_is_better_for_an_accuracy():
@@ -78,7 +78,7 @@ def test_higher_is_better_for_an_accuracy():
 def test_best_of_the_whole_run_also_when_it_was_not_stopped():
     values = [9, 0.1, 9, 1.0, 9, 0.5]
     assert run(stopper(patience=9), values) == (6, 5)
-    assert run(stopper(patience=9, restore_best=True), values) == (6, 1)
+    assert run(stopper(patience=9, restore_best_weights=True), values) == (6, 1)
 
 
 def test_no_number_is_worse_than_any():

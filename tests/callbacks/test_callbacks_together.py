@@ -17,7 +17,7 @@ from callbacks.schedules import Linear
 from callbacks.unfreezing import GradualUnfreezing
 
 MAKE = {
-    "early_stopping": lambda: IntervalEarlyStopping(2, patience=9, restore_best=True),
+    "early_stopping": lambda: IntervalEarlyStopping(2, patience=9, restore_best_weights=True),
     "l2": lambda: L2Scheduler(Linear(0.0, 1e-3, over=3)),
     "dropout": lambda: DropoutScheduler(Linear(0.0, 0.5, over=12), by="step"),
     "unfreezing": lambda: GradualUnfreezing({0: "drop", 2: None}, batch_norm="train"),

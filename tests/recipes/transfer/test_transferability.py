@@ -7,7 +7,8 @@ import pytest
 from scipy.optimize import minimize
 from scipy.stats import multivariate_normal
 
-from recipes.transfer.transferability import PENALTIES, h_score, leave_one_out, logme
+from benchmarks.transferability import h_score
+from recipes.transfer.transferability import PENALTIES, leave_one_out, logme
 
 
 @pytest.fixture(scope="module")
