@@ -1,4 +1,4 @@
-"""What `recipes.compute.runtime.keep_memory` saves: seconds of a forward pass and of a training step of MobileNetV2, batches of 32.
+"""Seconds that `recipes.compute.runtime.keep_memory` saves of a forward pass and a training step of MobileNetV2, batches of 32.
 
     python benchmarks/allocator.py
 

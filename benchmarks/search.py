@@ -173,7 +173,7 @@ class OnFeatures:
         self.problem, trainer = problem, problem.trainer()
         self.arrays = {}
         for cut, views in problem.features.items():
-            center, scale = trainer.standard(cut)
+            center, scale = trainer.standardization(cut)
             self.arrays[cut] = [(views[0][part] - center) / scale for part in (problem.train, problem.held_out)]
 
     def build(self, settings):

@@ -115,7 +115,7 @@ def test_a_whole_training_is_that_of_keras_layers(heads):
         views=2,
     )
     result = heads.train(settings, seed=5)
-    center, scale = heads.standard("pre_logits")
+    center, scale = heads.standardization("pre_logits")
     views, labels = problem()
     x = (views[:, :TRAIN] - center) / scale
     penalty, smooth = keras.regularizers.L2(settings.l2), keras.losses.CategoricalCrossentropy(label_smoothing=0.1)
@@ -150,7 +150,7 @@ def test_early_stopping_gives_the_best_epoch_and_its_weights(heads):
     losses = [row["validation_loss"] for row in result.history]
     assert result.epoch == int(np.argmin(losses)) + 1 and len(losses) == result.epoch + 4 < 40
     assert losses[-1] > result.loss == min(losses) and result.history[-1]["loss"] < result.history[0]["loss"]  # overfitted
-    center, scale = heads.standard("pre_logits")
+    center, scale = heads.standardization("pre_logits")
     views, labels = problem()
     np.testing.assert_allclose(center, views[0, :TRAIN].mean(axis=0))
     logits = layers_by_numpy(result.weights, (views[0, TRAIN:] - center) / scale)

@@ -82,14 +82,14 @@ class TestAuto:
         ],
     )
     def test_what_is_worth_its_cost_wins_and_the_numbers_are_said(self, losses, probes, name, share):
-        strategy = auto(STAGES, replace(FACTS, probes=probes, transferability=0.52, rehearsals=tried(**losses)))
+        strategy = auto(STAGES, replace(FACTS, probes=probes, transferability=0.52, trials=tried(**losses)))
         assert strategy.name == name and [phase.interpolation for phase in strategy.phases] == ([share] if share else [])
         least = [min(by.values()) if isinstance(by, dict) else by for by in losses.values()]
         for number in (*(f"{loss:.3f}" for loss in least), "50", "244", "121", "90.0%", "86.0% to 93.0%", "0.52"):
             assert number in strategy.reason
 
     def test_how_far_it_went_is_said(self):
-        facts = replace(FACTS, rehearsals=tried(small=0.40, large={0.5: 0.25, 1.0: 0.3}))
+        facts = replace(FACTS, trials=tried(small=0.40, large={0.5: 0.25, 1.0: 0.3}))
         assert "small 0.400 (80.0%), large 0.250 (80.0%, 50% of the way)" in auto(STAGES, facts).reason
         assert strategies.large(STAGES, FACTS, "").phases[0].interpolation == 0.75
 
@@ -108,14 +108,14 @@ class TestAuto:
 
     def test_all_three_are_tried_unless_one_has_everything_right(self):
         def after(**losses):
-            return next_to_try(replace(FACTS, rehearsals=tried(**losses)))
+            return next_to_try(replace(FACTS, trials=tried(**losses)))
 
         assert after() == "small" and after(small=0.4) == "medium"
         assert after(small=0.4, medium=0.41) == after(small=0.4, medium=0.3) == "large"
         assert after(small=0.4, medium=0.3, large=0.2) is None
         perfect = (Trial("small", 50, 0.01, 1.0, 0.0),)
-        assert next_to_try(replace(FACTS, rehearsals=perfect)) is None
-        assert auto(STAGES, replace(FACTS, rehearsals=perfect)).name == "small"
+        assert next_to_try(replace(FACTS, trials=perfect)) is None
+        assert auto(STAGES, replace(FACTS, trials=perfect)).name == "small"
 
     def test_nothing_is_tried_where_it_cannot_be_or_need_not(self):
         for change in ({"fewest": 3}, {"pretrained": False}, {"images": 10_000}, {"budget": 200.0}):

@@ -81,7 +81,7 @@ def test_the_head_is_trained_on_all_for_the_epochs_that_a_fold_said():
     expected = everything.train(TUNED, 2, last=fitted.chosen["epochs"])
     assert expected.loss is None and len(fitted.history) == expected.epoch == fitted.path[0]["epochs"]
     tail = zoo.split(model, "pre_logits")[1]
-    center, scale = everything.standard("stage2")
+    center, scale = everything.standardization("stage2")
     kernel, bias, last, free = expected.weights
     logits = np.maximum((views[0] - center) / scale @ kernel + bias, 0) @ last + free
     np.testing.assert_allclose(
