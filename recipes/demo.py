@@ -26,13 +26,13 @@ def run(settings: Demo) -> None:
     Raises:
         UserError: the output cannot be written.
     """
-    digits = write_digits(settings.output / "digits", settings.images, settings.seed)
+    digits = write_digits(settings.folder / "digits", settings.images_per_class, settings.seed)
     common = dict(data=digits, model="lenet5", validation=0.0, mirror="no", seed=settings.seed)
     recipes = {
         "pretrained on MNIST": Recipe(
-            output=settings.output / "pretrained", strategy="large", epochs=60, learning_rate=1e-3, **common
+            output=settings.folder / "pretrained", strategy="large", epochs=60, learning_rate=1e-3, **common
         ),
-        "from a random start": Recipe(output=settings.output / "scratch", strategy="scratch", epochs=200, **common),
+        "from a random start": Recipe(output=settings.folder / "scratch", strategy="scratch", epochs=200, **common),
     }
     accuracy = {}
     for name, recipe in recipes.items():
@@ -40,7 +40,7 @@ def run(settings: Demo) -> None:
         measured = json.loads((finetune.run(recipe) / "result.json").read_text())["metrics"]["test"]
         low, high = measured["accuracy_interval"]
         accuracy[name] = f"{measured['accuracy']:.1%} ({low:.1%} to {high:.1%})"
-    say(f"\nTest accuracy after {settings.images} pictures of each digit, with 95 % interval:")
+    say(f"\nTest accuracy after {settings.images_per_class} pictures of each digit, with 95 % interval:")
     for name, value in accuracy.items():
         say(f"  {name:<22}{value}")
-    say(f"Open {(settings.output / 'pretrained' / 'report.html').resolve()}")
+    say(f"Open {(settings.folder / 'pretrained' / 'report.html').resolve()}")

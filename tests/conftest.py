@@ -104,19 +104,31 @@ def pytest_collection_finish():
     gc.set_threshold(200_000, 20, 100)
 
 
-@pytest.fixture(scope="session")
-def stranger():
-    """One process without this project for all runs of the session: to start one, as each command does, takes 8 s."""
-    with model_file.stranger() as process:
-        yield process
+class SharedStranger:
+    """One process without this project for all runs of a session: to start one, as each command does, takes 8 s."""
+
+    def __init__(self):
+        self.stack, self.process = contextlib.ExitStack(), None
+
+    @contextlib.contextmanager
+    def __call__(self):
+        if self.process is None:
+            self.process = self.stack.enter_context(STRANGER())
+        yield self.process
+
+
+STRANGER, SHARED_STRANGER = model_file.stranger, SharedStranger()
+
+
+def pytest_unconfigure():
+    SHARED_STRANGER.stack.close()
 
 
 @pytest.fixture(autouse=True)
 def shared_stranger(request, monkeypatch):
-    """Runs within a test's own process ask the session's; test_model_file.py has each run's own."""
-    if request.path.name == "test_model_file.py":
-        return
-    monkeypatch.setattr(model_file, "stranger", lambda: contextlib.nullcontext(request.getfixturevalue("stranger")))
+    """Runs within a test's own process ask the session's; those of test_model_file.py have one each, as commands do."""
+    if request.path.name != "test_model_file.py":
+        monkeypatch.setattr(model_file, "stranger", SHARED_STRANGER)
 
 
 @pytest.fixture

@@ -230,7 +230,7 @@ def test_an_epoch_sees_every_picture_once_in_one_of_its_views(heads):
 def test_dropout_drops_its_share_and_keeps_the_mean():
     drawn = np.arange(256, dtype="uint8")
     for rate in (0.0, 0.25, 0.999):
-        keep = array(head_trainer.kept(drawn, np.float32(rate)))
+        keep = array(head_trainer.dropout_mask(drawn, np.float32(rate)))
         assert (keep == 0).mean() == pytest.approx(rate, abs=1 / 256) and keep.mean() == pytest.approx(1)
 
 

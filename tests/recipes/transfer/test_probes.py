@@ -70,8 +70,7 @@ def test_copies_give_nothing_away(facts, model, tmp_path):
 def test_pictures_that_are_held_out_are_never_passed(facts, model, data, monkeypatch):
     """`facts` has passed the training part: with its rows in the cache, nothing but the speed is computed again."""
     seen = []
-    look = crop
-    monkeypatch.setattr(features, "look", lambda d, index, view: seen.append(index) or look(d, index, view))
+    monkeypatch.setattr(features, "crop", lambda d, index, view: seen.append(index) or crop(d, index, view))
     again = probes.measure(model, data, data.part("train"), 16, seed=0)
     assert again.probes == facts.probes
     assert len(seen) == 16 * (1 + probes.BATCHES) and set(data.splits[seen]) == {"train"}
