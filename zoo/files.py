@@ -23,7 +23,7 @@ def cache_folder(kind: str) -> Path:
 
 
 def sha256(path: str | os.PathLike) -> str:
-    """The digest of a file's bytes, 64 hexadecimal digits."""
+    """Compute the digest of a file's bytes, 64 hexadecimal digits."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -154,13 +154,13 @@ class Process:
 
 
 def this_process() -> Process:
-    """The one that asks."""
+    """Identify the process that asks."""
     return Process(platform.node(), machine(), os.getpid(), began(os.getpid()))
 
 
 @functools.cache
 def machine() -> str:
-    """A name that tells machines apart, each start of one, and containers with processes of their own."""
+    """Name this machine, apart from others, from its earlier starts, and from containers with processes of their own."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip() + os.readlink("/proc/self/ns/pid")
     except OSError:  # no Linux
@@ -168,7 +168,7 @@ def machine() -> str:
 
 
 def began(pid: int) -> str | None:
-    """When a process began, by its kernel; None if there is none, or none that still runs, or no way to tell."""
+    """Read when a process began, by its kernel; None if there is none, or none that still runs, or no way to tell."""
     try:
         state, *rest = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:

@@ -46,7 +46,7 @@ def _keras(
 
 
 def _kernels(folder, model, md5, *rest, **more) -> Entry:
-    """A file with the name that most have."""
+    """Describe a file with the name that most have."""
     return _keras(model, f"{folder}/{model}_weights_tf_dim_ordering_tf_kernels.h5", f"md5:{md5}", *rest, **more)
 
 
@@ -123,7 +123,7 @@ def _mobilenets() -> list[Entry]:
 
 
 def _mobilenets_v2() -> list[Entry]:
-    """The same of V2."""
+    """List the entries of MobileNetV2, of each width and size."""
     widths = {
         0.35: (1_691_208, {224: (60.3, 82.9), 192: (58.2, 81.2), 160: (55.7, 79.1), 128: (50.8, 75.0), 96: (45.5, 70.4)}),
         0.5: (1_987_224, {224: (65.4, 86.4), 192: (63.9, 85.4), 160: (61.0, 83.2), 128: (57.7, 80.8), 96: (51.2, 75.8)}),
@@ -150,7 +150,7 @@ def _mobilenets_v2() -> list[Entry]:
 
 
 def _mobile(alpha: float, size: int, source: str) -> dict:
-    """What an entry of either table has beside its row; keras.io has measured the full width at 224 pixels itself."""
+    """Add to a row of either table; keras.io has measured the full width at 224 pixels itself."""
     tag = "imagenet" if size == 224 else f"imagenet_{size}"
     return dict(size=size, tag=tag, options={"alpha": alpha}, source=SOURCE if (alpha, size) == (1.0, 224) else source)
 
