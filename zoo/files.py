@@ -140,10 +140,10 @@ class Process:
     @property
     def is_alive(self) -> bool | None:
         """Whether it still runs; None if that cannot be seen from here, for it is another machine's."""
-        if self.machine != machine():
+        if self.machine != machine_id():
             return None
         if self.began is not None:
-            return began(self.pid) == self.began
+            return start_time(self.pid) == self.began
         try:
             os.kill(self.pid, 0)
         except ProcessLookupError:
@@ -155,11 +155,11 @@ class Process:
 
 def this_process() -> Process:
     """Identify the process that asks."""
-    return Process(platform.node(), machine(), os.getpid(), began(os.getpid()))
+    return Process(platform.node(), machine_id(), os.getpid(), start_time(os.getpid()))
 
 
 @functools.cache
-def machine() -> str:
+def machine_id() -> str:
     """Name this machine, apart from others, from its earlier starts, and from containers with processes of their own."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip() + os.readlink("/proc/self/ns/pid")
@@ -167,7 +167,7 @@ def machine() -> str:
         return platform.node()
 
 
-def began(pid: int) -> str | None:
+def start_time(pid: int) -> str | None:
     """Read when a process began, by its kernel; None if there is none, or none that still runs, or no way to tell."""
     try:
         state, *rest = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()

@@ -138,7 +138,7 @@ def adaptive_average(x: keras.KerasTensor, size: int) -> keras.KerasTensor:
     """
     row = np.arange(size)[:, None]
 
-    def shares(line):  # (size, length): what each pixel of the line gives to each average
+    def shares(line: keras.KerasTensor):  # (size, length): what each pixel of the line gives to each average
         ones = ops.cast(ops.ones_like(line), "int32")
         position, length = ops.cumsum(ones) - 1, ops.sum(ones)
         first, end = length * row // size, (length * (row + 1) + size - 1) // size

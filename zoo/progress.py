@@ -25,7 +25,7 @@ class Progress:
     def __enter__(self) -> "Progress":
         return self
 
-    def __exit__(self, kind, *_):
+    def __exit__(self, kind: type[BaseException] | None, *_):
         if kind is None:
             self._total = self._done  # what ended early needed no more
             self._show(end="\n")
