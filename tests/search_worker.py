@@ -68,7 +68,7 @@ def run(storage, log, trials, sleep=0.01, hangs_in=0, dies=None, machine=None, a
         return {"loss": score(trial.hyperparameters.values)}
 
     if machine:
-        study_of.BEAT, study_of.GRACE, files.machine = 1, 4, lambda: machine
+        study_of.BEAT, study_of.GRACE, files.machine_id = 1, 4, lambda: machine
     time.sleep(max(0.0, at - time.time()))
     study = study_of.open_study(storage, "numbers", {"data": "none"})
     if dies:

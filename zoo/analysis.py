@@ -16,13 +16,18 @@ Operations that are not known here cost nothing and act on each place by itself.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import keras
 from keras import layers
 
 from zoo.layers import KERNELS
+
+Node = Any  # of Keras' graph, whose class is not public: one call of an operation
+Size = int | None
+Shape = tuple[Size, ...]
 
 # Operations of `keras.ops` have no public class: they are known by its name, and layers with them.
 MIXING = {"MultiHeadAttention", "DotProductAttention", "GroupNormalization"}  # each place sees all places
@@ -44,24 +49,27 @@ class Field:
 
     @property
     def size(self) -> float:
+        """How many pixels unit 0 sees."""
         return self.last - self.first + 1
 
     @property
     def center(self) -> float | None:
-        """Of unit 0, in pixels; None where it sees the whole picture, or nothing."""
+        """The middle of what unit 0 sees; None where that is the whole picture, or nothing."""
         return None if math.isinf(self.size) else (self.first + self.last) / 2
 
     def through(self, window: int, stride: int = 1, before: int = 0, dilation: int = 1) -> "Field":
-        """The field behind a window that slides over these units, with `before` units of padding in front."""
+        """Compute the field behind a window that slides over these units, with `before` units of padding in front."""
         after = dilation * (window - 1) - before
         return Field(self.first - before * self.stride, self.last + after * self.stride, self.stride * stride)
 
     def everywhere(self) -> "Field":
+        """Widen the field to the whole picture."""
         return replace(self, first=-math.inf, last=math.inf)
 
 
-WHOLE, NOTHING = Field(-math.inf, math.inf, 0), Field(math.inf, -math.inf, 0)
-Fields = tuple[Field, Field]  # of rows, of columns
+WHOLE = Field(-math.inf, math.inf, 0)
+NOTHING = Field(math.inf, -math.inf, 0)
+Fields = tuple[Field, Field]  # along rows and along columns
 
 
 @dataclass(frozen=True)
@@ -69,15 +77,15 @@ class LayerFacts:
     """One layer, or one operation of `keras.ops`, at one place of the graph."""
 
     name: str
-    kind: str  # its class
+    kind: str  # the class of the layer or operation
     output_shape: tuple[int | None, ...]
     parameters: int  # moving statistics included; those of a shared layer count where it comes first
-    multiply_adds: int | None  # of one picture; None if they depend on an open input size
+    multiply_adds: int | None  # for one picture; None if they depend on an open input size
     receptive_field: Fields | None  # None: it cannot be said, behind an operation that changes rows or columns unknown to us
 
 
 def analyze(model: keras.Model) -> list[LayerFacts]:
-    """The facts of every layer and operation, from input to outputs.
+    """Measure every layer and operation, from input to outputs.
 
     With an open height or width (None), `padding="same"` is taken to divide evenly; only the centre depends on that.
 
@@ -101,19 +109,19 @@ def analyze(model: keras.Model) -> list[LayerFacts]:
 
 
 def total(facts: Sequence[LayerFacts]) -> tuple[int, int | None]:
-    """Parameters and multiply-adds of the whole model."""
+    """Sum the parameters and the multiply-adds of the whole model."""
     return sum(fact.parameters for fact in facts), _sum([fact.multiply_adds for fact in facts])
 
 
 def table(model: keras.Model) -> list[str]:
-    """The facts as lines for the terminal, with their sum."""
+    """Write the facts as lines for the terminal, with their sum."""
     facts = analyze(model)
     parameters, multiply_adds = total(facts)
     return align([*rows(facts), ("total", "", "", f"{parameters:,}", _count(multiply_adds), "", "", "")], "<<>>>>>>")
 
 
 def rows(facts: Sequence[LayerFacts]) -> list[tuple[str, ...]]:
-    """A header, and the cells of each layer."""
+    """Write a header, and the cells of each layer."""
     header = ("layer", "kind", "output", "parameters", "multiply-adds", "sees", "stride", "centre")
     return [header] + [
         (
@@ -129,14 +137,14 @@ def rows(facts: Sequence[LayerFacts]) -> list[tuple[str, ...]]:
 
 
 def align(cells: Sequence[Sequence[str]], alignment: str) -> list[str]:
-    """Rows of cells as lines; `alignment` has a "<" or ">" for each column."""
+    """Align rows of cells as lines; `alignment` has a "<" or ">" for each column."""
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     form = "  ".join(f"{{:{side}{width}}}" for side, width in zip(alignment, widths, strict=True))
     return [form.format(*row).rstrip() for row in cells]
 
 
-def blueprint(builder, **options) -> keras.Model:
-    """A model without values: it can be analysed, costs next to nothing to build, and can do nothing else.
+def blueprint(builder: Callable[..., keras.Model], **options) -> keras.Model:
+    """Build a model without values: it can be analysed, costs next to nothing, and can do nothing else.
 
     Resets Keras' global state, since that would give the variables their values later.
     """
@@ -148,8 +156,8 @@ def blueprint(builder, **options) -> keras.Model:
 
 
 # ---------------------------------------------------------------------------------------------- the graph
-def _nodes(model: keras.Model) -> list:
-    """Every call of a layer or operation, parents first."""
+def _nodes(model: keras.Model) -> list[Node]:
+    """List every call of a layer or operation, parents first."""
     try:
         graph = keras.Model(model.inputs, model.outputs)  # a Sequential model becomes functional
     except (AttributeError, ValueError, TypeError) as error:
@@ -166,7 +174,7 @@ def _nodes(model: keras.Model) -> list:
 
 
 # ---------------------------------------------------------------------------------------------- multiply-adds
-def _multiply_adds(node) -> int | None:
+def _multiply_adds(node: Node) -> int | None:
     operation, kind, output = node.operation, type(node.operation).__name__, node.outputs[0].shape
     shapes = [x.shape for x in (*node.arguments.args, *node.arguments.kwargs.values()) if hasattr(x, "shape")]
     if kind == "EinsumDense":
@@ -196,13 +204,13 @@ def _multiply_adds(node) -> int | None:
     return _product([weights, *places[1:-1]]) if weights else 0
 
 
-def _attention(queries, keys, heads, width, value_width) -> int | None:
-    """Every query meets every key, and its weights every value."""
+def _attention(queries: Size, keys: Size, heads: int, width: int, value_width: int) -> int | None:
+    """Count attention: every query meets every key, and its weights every value."""
     return _product([queries, keys, heads, width + value_width])
 
 
-def _einsum(equation: str, shapes, output) -> int | None:
-    """Every value of the output is a sum over the letters that it does not have."""
+def _einsum(equation: str, shapes: Sequence[Shape], output: Shape) -> int | None:
+    """Count an equation: every value of the output is a sum over the letters that it does not have."""
     terms, result = equation.replace(" ", "").split("->")
     sizes = {}
     for term, shape in zip(terms.split(","), shapes, strict=True):
@@ -210,17 +218,17 @@ def _einsum(equation: str, shapes, output) -> int | None:
     return _product([*output[1:], *(size for letter, size in sizes.items() if letter not in result)])
 
 
-def _product(sizes) -> int | None:
+def _product(sizes: Sequence[Size]) -> int | None:
     return None if None in sizes else math.prod(sizes)
 
 
-def _sum(counts) -> int | None:
+def _sum(counts: Sequence[int | None]) -> int | None:
     return None if None in counts else sum(counts)
 
 
 # ---------------------------------------------------------------------------------------------- receptive field
-def _field(node, inputs: Sequence[Fields | None]) -> Fields | None:
-    """The field of the node's output from those of its inputs; what is not named here acts on each place by itself."""
+def _field(node: Node, inputs: Sequence[Fields | None]) -> Fields | None:
+    """Compute the field of the node's output from its inputs'; what is not named here acts on each place by itself."""
     kind, output = type(node.operation).__name__, node.outputs[0].shape
     shapes = [x.shape for x in node.input_tensors]
     field = _union(inputs)
@@ -243,7 +251,7 @@ def _field(node, inputs: Sequence[Fields | None]) -> Fields | None:
 
 
 def _union(inputs: Sequence[Fields | None]) -> Fields | None:
-    """The smallest box around the fields of all branches; None if one is not known, or if they move differently."""
+    """Find the smallest box around the fields of all branches; None if one is unknown, or if they move differently."""
     if None in inputs:
         return None
     merged = []
@@ -256,8 +264,8 @@ def _union(inputs: Sequence[Fields | None]) -> Fields | None:
     return tuple(merged)
 
 
-def _windows(node, shape, output) -> list[tuple[int, ...]] | None:
-    """(window, stride, padding in front, dilation) of rows and columns, if the operation slides over them."""
+def _windows(node: Node, shape: Shape, output: Shape) -> list[tuple[int, ...]] | None:
+    """Find (window, stride, padding in front, dilation) of rows and columns, if the operation slides over them."""
     operation, kind = node.operation, type(node.operation).__name__
     if kind == "ZeroPadding2D":
         return [(1, 1, before) for before, _ in operation.padding]
@@ -284,7 +292,7 @@ def _windows(node, shape, output) -> list[tuple[int, ...]] | None:
     return windows
 
 
-def _pair(value) -> tuple[int, int]:
+def _pair(value: int | Sequence[int]) -> tuple[int, int]:
     return (value, value) if isinstance(value, int) else tuple(value[:2])
 
 
@@ -293,8 +301,8 @@ def _count(number: int | None) -> str:
     return "?" if number is None else f"{number:,}" if number else ""
 
 
-def _axes(fields: Fields | None, text) -> str:
-    """One text if rows and columns have the same."""
+def _axes(fields: Fields | None, text: Callable[[Field], str]) -> str:
+    """Write rows and columns, once if they are the same."""
     return "?" if fields is None else " × ".join(dict.fromkeys(map(text, fields)))
 
 

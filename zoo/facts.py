@@ -1,7 +1,7 @@
-"""What every architecture costs and what its stages give, as data: `facts.json`, which `python -m zoo.facts` writes.
+"""Facts of every architecture, what it costs and what its stages give: `facts.json`, which `python -m zoo.facts` writes.
 
 Run it after adding an architecture or an entry of the catalog, with the names of the models that changed; a test compares
-the file with what is built.
+the file with what is built. Reading the facts needs no Keras: what measures them imports it where it is used.
 """
 
 import functools
@@ -9,12 +9,19 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from zoo.analysis import LayerFacts
+    from zoo.weights.catalog import Entry
 
 FILE = Path(__file__).with_name("facts.json")
 
 
 @dataclass(frozen=True)
 class Stage:
+    """One place where the network can be cut, and what comes out there."""
+
     name: str
     stride: int | None  # pixels of the input from one unit to the next; None where rows and columns are gone
     channels: int
@@ -30,18 +37,18 @@ class Facts:
     input_shape: tuple[int, int, int]
     num_classes: int
     parameters: int  # moving statistics included
-    multiply_adds: int  # of one picture
+    multiply_adds: int  # for one picture
     stages: tuple[Stage, ...]
 
 
-def key(facts) -> tuple:
-    """What decides all the rest, of facts and of entries of the catalog alike."""
+def key(facts: "Facts | Entry") -> tuple:
+    """Take what decides all the rest, of facts and of entries of the catalog alike."""
     return facts.model, facts.variant, tuple(sorted(facts.options.items())), facts.input_shape, facts.num_classes
 
 
 @functools.cache
 def read() -> tuple[Facts, ...]:
-    """All that the file holds: for each model its variants, then what differs from them for its weights."""
+    """Read all that the file holds: for each model its variants, then what differs from them for its weights."""
     records = json.loads(FILE.read_text())
     return tuple(
         Facts(
@@ -55,19 +62,18 @@ def read() -> tuple[Facts, ...]:
     )
 
 
-def of(entry) -> Facts | None:
-    """The facts of what an entry of the catalog is for; None if the file has none, because it is older."""
+def of(entry: "Entry") -> Facts | None:
+    """Find the facts of what an entry of the catalog is for; None if the file has none, because it is older."""
     return next((facts for facts in read() if key(facts) == key(entry)), None)
 
 
 def measure(model: str, variant: str | None = None, options: Mapping[str, object] | None = None, **arguments) -> Facts:
-    """Build the model, without values, and look."""
-    from zoo import MODELS, analysis
-    from zoo import stages as stages_of
+    """Build the model, without values, and measure it."""
+    from zoo import MODELS, analysis, surgery
 
     built = analysis.blueprint(MODELS[model], variant=variant, **(options or {}), **arguments)
     layers = analysis.analyze(built)
-    stages = tuple(_stage(layer) for layer in layers if layer.name in stages_of(built))
+    names = surgery.stages(built)
     return Facts(
         model,
         built.origin.variant,
@@ -75,17 +81,17 @@ def measure(model: str, variant: str | None = None, options: Mapping[str, object
         built.input_shape[1:],
         built.outputs[0].shape[-1],
         *analysis.total(layers),
-        stages,
+        tuple(_stage(layer) for layer in layers if layer.name in names),
     )
 
 
-def _stage(layer) -> Stage:
-    fields = layer.receptive_field
-    return Stage(layer.name, fields[0].stride or None if fields else None, layer.output_shape[-1])
+def _stage(layer: "LayerFacts") -> Stage:
+    field = layer.receptive_field
+    return Stage(layer.name, field[0].stride or None if field else None, layer.output_shape[-1])
 
 
 def everything(model: str) -> Iterator[Facts]:
-    """What belongs into the file: every variant of the model, and every entry of the catalog that differs from them."""
+    """Measure what belongs into the file: every variant of the model, and every entry of the catalog that differs."""
     from zoo import MODELS, analysis
     from zoo.weights import catalog
 
@@ -113,11 +119,11 @@ def update(models: Iterable[str]) -> None:
 
 
 def write(all_facts: Iterable[Facts]) -> None:
-    """A line for each, so that changes can be read."""
+    """Write a line for each, so that changes can be read."""
+    from zoo.files import write_text
+
     names = [field.name for field in fields(Facts)]
     lines = (json.dumps(dict(zip(names, astuple(facts), strict=True))) for facts in all_facts)
-    from zoo.files import write_text  # the file is read where there is no Keras, too
-
     write_text(FILE, "[\n" + ",\n".join(lines) + "\n]\n")
 
 

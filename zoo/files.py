@@ -23,7 +23,7 @@ def cache_folder(kind: str) -> Path:
 
 
 def sha256(path: str | os.PathLike) -> str:
-    """The digest of a file's bytes, 64 hexadecimal digits."""
+    """Compute the digest of a file's bytes, 64 hexadecimal digits."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -140,10 +140,10 @@ class Process:
     @property
     def is_alive(self) -> bool | None:
         """Whether it still runs; None if that cannot be seen from here, for it is another machine's."""
-        if self.machine != machine():
+        if self.machine != machine_id():
             return None
         if self.began is not None:
-            return began(self.pid) == self.began
+            return start_time(self.pid) == self.began
         try:
             os.kill(self.pid, 0)
         except ProcessLookupError:
@@ -154,21 +154,21 @@ class Process:
 
 
 def this_process() -> Process:
-    """The one that asks."""
-    return Process(platform.node(), machine(), os.getpid(), began(os.getpid()))
+    """Identify the process that asks."""
+    return Process(platform.node(), machine_id(), os.getpid(), start_time(os.getpid()))
 
 
 @functools.cache
-def machine() -> str:
-    """A name that tells machines apart, each start of one, and containers with processes of their own."""
+def machine_id() -> str:
+    """Name this machine, apart from others, from its earlier starts, and from containers with processes of their own."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip() + os.readlink("/proc/self/ns/pid")
     except OSError:  # no Linux
         return platform.node()
 
 
-def began(pid: int) -> str | None:
-    """When a process began, by its kernel; None if there is none, or none that still runs, or no way to tell."""
+def start_time(pid: int) -> str | None:
+    """Read when a process began, by its kernel; None if there is none, or none that still runs, or no way to tell."""
     try:
         state, *rest = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:

@@ -8,7 +8,7 @@
   Features are centred first, without which those behind a ReLU all point the same way (Wang et al. 2019, SimpleShot,
   arXiv:1911.04623, section 3.2).
 
-Their last layer is called `surgery.CLASSIFIER` and has the activation.
+Their last layer is called `layers.CLASSIFIER` and has the activation.
 """
 
 from collections.abc import Callable
@@ -21,37 +21,44 @@ from keras import layers
 from zoo import surgery
 from zoo.layers import CLASSIFIER, classifier, stage
 
-STANDARDIZE, COSINE, SCALE = "standardize", "cosine", "scale"  # names of layers
-UNITS = 256
-START = 10.0  # of the scale: Gidaris & Komodakis' own
+# The names of layers.
+STANDARDIZE = "standardize"
+COSINE = "cosine"
+SCALE = "scale"
+
+HIDDEN_UNITS = 256
+INITIAL_SCALE = 10.0  # Gidaris & Komodakis' own
 
 
 def standardized(
     x: keras.KerasTensor, num_classes: int, rate: float, activation: str | None, units: int = 0
 ) -> keras.KerasTensor:
-    """A dense layer on standardised features, behind one of so many rectified units, if any, and dropout, if any."""
+    """Classify standardised features by a dense layer, behind one of so many rectified `units`, if any, and dropout."""
     x = layers.Normalization(name=STANDARDIZE)(x)
     if units:
         x = layers.Dense(units, "relu", name="hidden")(x)
     return classifier(x, num_classes, rate, activation)
 
 
-def dropout(x: keras.KerasTensor, num_classes: int, rate: float, activation: str | None) -> keras.KerasTensor:
+def dropout_head(x: keras.KerasTensor, num_classes: int, rate: float, activation: str | None) -> keras.KerasTensor:
+    """Classify standardised features behind dropout, of 0.2 where no rate is given."""
     return standardized(x, num_classes, rate or 0.2, activation)
 
 
-def hidden(x: keras.KerasTensor, num_classes: int, rate: float, activation: str | None) -> keras.KerasTensor:
-    return standardized(x, num_classes, rate or 0.5, activation, UNITS)
+def hidden_head(x: keras.KerasTensor, num_classes: int, rate: float, activation: str | None) -> keras.KerasTensor:
+    """Classify standardised features by a hidden layer and dropout, of 0.5 where no rate is given."""
+    return standardized(x, num_classes, rate or 0.5, activation, HIDDEN_UNITS)
 
 
-def cosine(x: keras.KerasTensor, num_classes: int, rate: float, activation: str | None) -> keras.KerasTensor:
+def cosine_head(x: keras.KerasTensor, num_classes: int, rate: float, activation: str | None) -> keras.KerasTensor:
+    """Classify centred features by the cosines of their angles to the classes' directions, times one learned scale."""
     x = layers.UnitNormalization(name="direction")(layers.Normalization(name=STANDARDIZE)(x))
     if rate:
         x = layers.Dropout(rate, name="dropout")(x)
     unit = keras.constraints.UnitNorm(axis=0)
     x = layers.Dense(num_classes, use_bias=False, kernel_constraint=unit, dtype="float32", name=COSINE)(x)
     # One number times all cosines: a dense layer with a single weight, which each cosine passes through.
-    start = keras.initializers.Constant(START)
+    start = keras.initializers.Constant(INITIAL_SCALE)
     x = layers.Reshape((num_classes, 1), name="cosines")(x)
     x = layers.Dense(1, use_bias=False, kernel_initializer=start, dtype="float32", name=SCALE)(x)
     x = layers.Reshape((num_classes,), name="logits")(x)
@@ -59,7 +66,7 @@ def cosine(x: keras.KerasTensor, num_classes: int, rate: float, activation: str 
 
 
 Head = Callable[[keras.KerasTensor, int, float, str | None], keras.KerasTensor]
-HEADS = MappingProxyType({"linear": classifier, "dropout": dropout, "hidden": hidden, "cosine": cosine})
+HEADS = MappingProxyType({"linear": classifier, "dropout": dropout_head, "hidden": hidden_head, "cosine": cosine_head})
 
 
 def new_head(
@@ -70,7 +77,7 @@ def new_head(
     head: str | Head = "linear",
     pooling: str = "average",
 ) -> keras.Model:
-    """A model that shares everything up to "pre_logits" and has a new, randomly initialised classifier.
+    """Make a model that shares everything up to "pre_logits" and has a new, randomly initialised classifier.
 
     Args:
         dropout: rate before the last layer; the head's own if 0.
@@ -94,7 +101,7 @@ def new_head(
 
 
 def shorten(model: keras.Model, at: str) -> keras.Model:
-    """The model up to a stage, whose output becomes its "pre_logits": averaged over the pixels, if it is a map.
+    """Cut the model behind a stage, whose output becomes its "pre_logits": averaged over the pixels, if it is a map.
 
     Raises:
         ValueError: it has no such stage.
@@ -109,7 +116,7 @@ def shorten(model: keras.Model, at: str) -> keras.Model:
 
 
 def standardize(model: keras.Model, mean: np.ndarray, scale: float) -> None:
-    """Let the head see (features − mean) / scale; nothing for `linear`, which has no such layer. Call it before `compile`."""
+    """Let the head see (features − mean) / scale, before `compile`; `linear` has no such layer and stays as it is."""
     if STANDARDIZE in [layer.name for layer in model.layers]:
         layer = model.get_layer(STANDARDIZE)
         layer.set_weights([mean, np.full(mean.shape, scale**2), np.array(0)])
@@ -117,12 +124,12 @@ def standardize(model: keras.Model, mean: np.ndarray, scale: float) -> None:
 
 
 def many_labels(model: keras.Model) -> bool:
-    """Whether each class of the model has a probability of its own, so that a picture may have any number of labels."""
+    """Tell whether each class of the model has a probability of its own, so that a picture may have several labels."""
     return getattr(model.layers[-1], "activation", None) is keras.activations.sigmoid
 
 
 def _vector(model: keras.Model, pooling: str) -> keras.KerasTensor:
-    """What the head sees: "pre_logits", or a stage of that name behind another pooling of the same map."""
+    """Find what the head sees: "pre_logits", or a stage of that name behind another pooling of the same map."""
     x = surgery.features(model, ["pre_logits"]).outputs[0]
     if pooling == "average":  # of a feature map: the old classifier was a convolution
         return layers.GlobalAveragePooling2D(name="avg_pool")(x) if len(x.shape) == 4 else x

@@ -18,7 +18,7 @@ KERNELS = {
 
 
 def kernels(model: keras.Model) -> Iterator[tuple[layers.Layer, keras.Variable, str]]:
-    """What a penalty on weights is for: (layer, kernel, name of its regularizer), without biases and norms."""
+    """Find what a penalty on weights is for: (layer, kernel, name of its regularizer), without biases and norms."""
     for layer in model.layers:
         for kernel, regularizer in KERNELS[isinstance(layer, layers.DepthwiseConv2D)].items():
             variable = getattr(layer, kernel, None)
@@ -41,7 +41,7 @@ def pad_like_torch(x: keras.KerasTensor, kernel_size: int, name: str) -> keras.K
 
 
 def max_pool_ceil(x: keras.KerasTensor, name: str) -> keras.KerasTensor:
-    """3 × 3 max pooling of stride 2 whose last window may stick out, as in Caffe and with PyTorch's `ceil_mode`.
+    """Pool the maxima of 3 × 3 at stride 2, with a last window that may stick out, as Caffe and PyTorch's `ceil_mode` do.
 
     For maps without negative values, such as a ReLU's: the zeros that fill the window must not win.
     """
@@ -54,7 +54,7 @@ def max_pool_ceil(x: keras.KerasTensor, name: str) -> keras.KerasTensor:
 def local_response_norm(
     x: keras.KerasTensor, size: int = 5, alpha: float = 1e-4, beta: float = 0.75, k: float = 2.0, *, name: str
 ) -> keras.KerasTensor:
-    """x / (k + alpha · sum of the squares of `size` neighbouring channels) ** beta: section 3.3 of the AlexNet paper.
+    """Divide by (k + alpha · sum of the squares of `size` neighbouring channels) ** beta: section 3.3 of the AlexNet paper.
 
     Caffe and `torch.nn.LocalResponseNorm` divide their alpha by `size` and start with k = 1; here alpha is the paper's.
     """
@@ -80,7 +80,7 @@ def conv_bn(
     epsilon: float = 1e-3,
     momentum: float = 0.99,
 ) -> keras.KerasTensor:
-    """Convolution, batch norm and activation, named `names`; `filters=None` makes the convolution depthwise.
+    """Apply a convolution, batch norm and activation, named `names`; `filters=None` makes the convolution depthwise.
 
     `padding` is Keras' "same" or "valid", or "torch": `kernel_size // 2` on every side.
     """
@@ -105,7 +105,7 @@ def norm(
     epsilon: float = 1e-3,
     momentum: float = 0.99,
 ) -> keras.KerasTensor:
-    """Batch norm and activation, named `names`."""
+    """Apply batch norm and activation, named `names`."""
     x = layers.BatchNormalization(scale=scale, epsilon=epsilon, momentum=momentum, name=names[0])(x)
     return layers.Activation(activation, name=names[1])(x) if activation else x
 
@@ -126,7 +126,7 @@ def squeeze_excite(
 
 
 def divisible(filters: float, share: float = 0.9) -> int:
-    """The multiple of 8 nearest to `filters`, but never less than `share` of it."""
+    """Round `filters` to the nearest multiple of 8 that is not less than `share` of it."""
     rounded = max(8, int(filters + 4) // 8 * 8)
     return rounded + 8 if rounded < share * filters else rounded
 
@@ -138,7 +138,7 @@ def adaptive_average(x: keras.KerasTensor, size: int) -> keras.KerasTensor:
     """
     row = np.arange(size)[:, None]
 
-    def shares(line):  # (size, length): what each pixel of the line gives to each average
+    def shares(line: keras.KerasTensor):  # (size, length): what each pixel of the line gives to each average
         ones = ops.cast(ops.ones_like(line), "int32")
         position, length = ops.cumsum(ones) - 1, ops.sum(ones)
         first, end = length * row // size, (length * (row + 1) + size - 1) // size
@@ -149,19 +149,34 @@ def adaptive_average(x: keras.KerasTensor, size: int) -> keras.KerasTensor:
     return ops.einsum("niwc,jw->nijc", x, shares(x[0, 0, :, 0]))
 
 
+# The name of the last layer with weights.
 CLASSIFIER = "predictions"
 
-
-POSITIONS = "position_embedding"  # of transformers: the class token's, then the patches', row by row
+# The name of a transformer's table of positions: the class token's, then the patches', row by row.
+POSITIONS = "position_embedding"
 
 
 def classifier(
     x: keras.KerasTensor, num_classes: int, dropout: float, activation: str | None, name: str = CLASSIFIER
 ) -> keras.KerasTensor:
-    """Dropout, if any, and a dense layer; nothing for 0 classes."""
+    """Classify a vector by dropout, if any, and a dense layer; 0 classes leave it as it is."""
     if not num_classes:
         return x
     if dropout:
         x = layers.Dropout(dropout, name="dropout")(x)
     # Probabilities and losses stay float32 under mixed precision, as Keras' guide asks.
     return layers.Dense(num_classes, activation=activation, dtype="float32", name=name)(x)
+
+
+def convolutional_classifier(
+    x: keras.KerasTensor, num_classes: int, dropout: float, activation: str | None
+) -> keras.KerasTensor:
+    """Classify every place of a feature map, its "pre_logits", then average; 0 classes average the map itself."""
+    average = layers.GlobalAveragePooling2D(name="avg_pool")
+    if not num_classes:
+        return stage(average(x), "pre_logits")
+    x = stage(x, "pre_logits")
+    if dropout:
+        x = layers.Dropout(dropout, name="dropout")(x)
+    x = layers.Conv2D(num_classes, 1, activation="relu", name=CLASSIFIER)(x)
+    return layers.Activation(activation, dtype="float32", name="scores")(average(x))

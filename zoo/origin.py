@@ -8,8 +8,9 @@ from zoo.weights.names import TorchNames
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a built model comes from, as its attribute `origin`: what a recipe must know to feed it and to report it,
-    and what loading must know to read files for it.
+    """Where a built model comes from, as its attribute `origin`.
+
+    It is what a recipe must know to feed the model and to report it, and what loading must know to read files for it.
     """
 
     name: str

@@ -19,7 +19,7 @@ CAFFE_MEAN = (123.68, 116.779, 103.939)  # RGB, of pixel values in 0..255
 
 @dataclass(frozen=True)
 class Mode:
-    """(pixel − mean) / std for each of R, G, B, of pixel values in 0..255; then BGR, if so."""
+    """A rule: (pixel − mean) / std for each of R, G, B, of pixel values in 0..255; then BGR, if so."""
 
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
@@ -48,7 +48,7 @@ def preprocess(x: keras.KerasTensor, mode: str | None) -> keras.KerasTensor:
     """Apply `mode`, a name of `MODES`, to pixels of shape `(batch, height, width, channels)`, RGB in 0..255.
 
     None leaves the pixels as they are. With other than three channels there is no order to reverse, and the three
-    statistics are repeated, or averaged for a single channel, as `surgery.adapt_stem` does with the kernel.
+    statistics are repeated, or averaged for a single channel, as `adapt_stem` does with the kernel.
 
     Raises:
         ValueError: `mode` is none of the above.

@@ -4,13 +4,17 @@ import sys
 import threading
 import time
 
-# Set by who handles Ctrl-C. The exception that Python raises for it may be swallowed, as by TensorFlow while it traces a
+# Set by the handler of Ctrl-C. The exception that Python raises for it may be swallowed, as by TensorFlow while it traces a
 # function; then the next step of progress raises it again.
 interrupted = threading.Event()
 
 
 class Progress:
-    """`with Progress("features", total, "images") as progress: progress.advance(32)`, written to standard error."""
+    """Progress of one piece of work, written to standard error.
+
+    >>> with Progress("features", total, "images") as progress:
+    ...     progress.advance(32)
+    """
 
     def __init__(self, label: str, total: int, unit: str, scale: float = 1.0):
         self._label, self._total, self._unit, self._scale = label, total, unit, scale
@@ -21,7 +25,7 @@ class Progress:
     def __enter__(self) -> "Progress":
         return self
 
-    def __exit__(self, kind, *_):
+    def __exit__(self, kind: type[BaseException] | None, *_):
         if kind is None:
             self._total = self._done  # what ended early needed no more
             self._show(end="\n")
@@ -34,6 +38,11 @@ class Progress:
         self._done += count
 
     def advance(self, count: int = 1, note: str = "") -> None:
+        """Count work that was done now, and show it if the last line is old enough.
+
+        Raises:
+            KeyboardInterrupt: `interrupted` is set.
+        """
         if interrupted.is_set():
             raise KeyboardInterrupt
         self._done += count
@@ -56,6 +65,7 @@ class Progress:
 
 
 def clock(seconds: float) -> str:
+    """Write a duration as `m:ss` or `h:mm:ss`."""
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"

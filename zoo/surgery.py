@@ -1,4 +1,4 @@
-"""Cutting, freezing and changing a built model. Knows stages, never an architecture.
+"""Cutting, freezing and regularizing a built model: what is said with stages, of any architecture.
 
 A stage is a named `Identity` layer (`layers.stage`). Everything a strategy does with a network is said with stage
 names: `split` cuts there, `freeze` stops training before it, features are what comes out of it.
@@ -14,7 +14,7 @@ from zoo.layers import kernels
 
 def stages(model: keras.Model) -> list[str]:
     """Names of the model's cuts, from input to output; the last is "pre_logits"."""
-    return _stage_names(model)
+    return [layer.name for layer in _stage_layers(model)]
 
 
 def split(model: keras.Model, at: str) -> tuple[keras.Model, keras.Model]:
@@ -36,7 +36,7 @@ def split(model: keras.Model, at: str) -> tuple[keras.Model, keras.Model]:
 
 
 def features(model: keras.Model, stages: Sequence[str] | None = None) -> keras.Model:
-    """A model that shares the layers and has one output for each of `stages` (default: all), in that order.
+    """Make a model that shares the layers and has one output for each of `stages` (default: all), in that order.
 
     The outputs are `(batch, height, width, channels)`, a transformer's `(batch, tokens, channels)`; that of "pre_logits"
     is `(batch, channels)`, except where the classifier is a convolution. They come as a list, or alone if there is one.
@@ -49,7 +49,7 @@ def features(model: keras.Model, stages: Sequence[str] | None = None) -> keras.M
     Raises:
         ValueError: one of them is no stage of the model, or there is none.
     """
-    names = _stage_names(model) if stages is None else list(stages)
+    names = [layer.name for layer in _stage_layers(model)] if stages is None else list(stages)
     if not names:
         raise ValueError("features needs one stage or more.")
     return keras.Model(model.input, [_cut(model, name) for name in names], name=f"{model.name}_features")
@@ -82,12 +82,12 @@ def regularize(model: keras.Model, l2: float, l1: float = 0.0) -> None:
         setattr(layer, attribute, variable.regularizer)
 
 
-def _stage_names(model: keras.Model) -> list[str]:
-    return [layer.name for layer in model.layers if isinstance(layer, layers.Identity)]
+def _stage_layers(model: keras.Model) -> list[layers.Identity]:
+    return [layer for layer in model.layers if isinstance(layer, layers.Identity)]
 
 
 def _cut(model: keras.Model, name: str) -> keras.KerasTensor:
-    """The output of the stage or layer."""
+    """Output of the stage or layer of that name."""
     if name not in [layer.name for layer in model.layers]:
         raise ValueError(f"{model.name} has no stage {name!r}: its stages are {', '.join(stages(model))}.")
     return model.get_layer(name).output

@@ -51,7 +51,7 @@ def test_channels_and_sizes(name):
 def covered(model, tensors, variant):
     """Every variable of the model finds its tensor, of the right shape, and every tensor its variable."""
     rename = model.origin.torch_names[variant] if variant else None
-    _, missing, differing, unused = loading._match(model, tensors, rename, new_classes=False)
+    _, missing, differing, unused = loading.match(model, tensors, rename, new_classes=False)
     assert (missing, differing) == ([], [])
     assert [name for name in unused if not name.startswith(model.origin.spare)] == []
 

@@ -11,7 +11,13 @@ Section 3.5 and figure 2 of the paper, and the single tower of Krizhevsky 2014 (
     dense 4096, 4096, 1000
 
 All pooling is overlapping, 3 × 3 with stride 2. The paper's two GPUs exchanged feature maps only before conv3: the layers
-marked * are two groups, each of which sees half of the channels.
+marked * are two groups, each of which sees half of the channels. Variant "paper" has its local response normalisation and
+the BGR minus mean of Caffe's model; "torch" is one tower without normalisation. At other sizes the last feature map is
+averaged to 6 × 6, as torchvision does.
+
+    builder  variant  parameters  of which statistics   px  weights
+    alexnet  paper    60,965,224                    0  227  none
+    alexnet  torch    61,100,840                    0  224  imagenet_torchvision
 """
 
 from typing import Unpack
@@ -19,23 +25,16 @@ from typing import Unpack
 import keras
 from keras import layers
 
-from zoo.builder import Family, Options, build
+from zoo.builder import Family, Options, build, documented
 from zoo.layers import adaptive_average, local_response_norm, stage
 from zoo.weights.names import alexnet as names
 
 ALEXNET = Family({"paper": "bvlc", "torch": "torch"}, (227, 227, 3), min_size=67, shapes={"torch": (224, 224, 3)})
 
 
+@documented(ALEXNET)
 def alexnet(**options: Unpack[Options]) -> keras.Model:
-    """AlexNet of Krizhevsky et al. 2012 ("ImageNet Classification with Deep Convolutional Neural Networks", NIPS 25; not
-    on arXiv), section 3.5.
-
-    Variant "paper": 60,965,224 parameters; two groups, local response normalisation, and the BGR minus mean of Caffe's
-    model. Variant "torch": 61,100,840; one tower without normalisation.
-
-    Input `(batch, 227, 227, 3)`, for "torch" 224, or any size from 67 up, RGB in 0..255: the last feature map is averaged
-    to 6 × 6 then, as torchvision does. See `zoo.builder.Options`; weights: "imagenet_torchvision".
-    """
+    """Build AlexNet of Krizhevsky et al. 2012, "ImageNet Classification with Deep Convolutional Neural Networks", NIPS 25."""
     return build("alexnet", _body, ALEXNET, torch_names={"torch": names.torchvision}, **options)
 
 

@@ -10,7 +10,25 @@ A ResNet with the choices of a vision transformer. Section 3 of the paper, below
     xlarge     256   512  1024  2048
 
 A block (figure 4) is a depthwise 7 × 7 and a perceptron of four times the width; its output, scaled by a trained vector
-that starts at 1e-6, is added back. All publishers have this graph; their files name it differently.
+that starts at 1e-6, is added back. All publishers have this graph; their files name it differently. The
+weights of keras.applications for base, large and xlarge saw ImageNet-21k first.
+
+    builder          variant   parameters  of which statistics   px  weights
+    convnext_tiny    keras     28,589,128                    0  224  imagenet
+    convnext_tiny    torch     28,589,128                    0  224  imagenet_torchvision
+    convnext_tiny    timm      28,589,128                    0  224  imagenet_timm_*
+    convnext_small   keras     50,223,688                    0  224  imagenet
+    convnext_small   torch     50,223,688                    0  224  imagenet_torchvision
+    convnext_small   timm      50,223,688                    0  224  imagenet_timm_*
+    convnext_base    keras     88,591,464                    0  224  imagenet
+    convnext_base    torch     88,591,464                    0  224  imagenet_torchvision
+    convnext_base    timm      88,591,464                    0  224  imagenet_timm_*
+    convnext_large   keras    197,767,336                    0  224  imagenet
+    convnext_large   torch    197,767,336                    0  224  imagenet_torchvision
+    convnext_large   timm     197,767,336                    0  224  imagenet_timm_*
+    convnext_xlarge  keras    350,196,968                    0  224  imagenet
+    convnext_xlarge  torch    350,196,968                    0  224  none
+    convnext_xlarge  timm     350,196,968                    0  224  imagenet_timm_*
 """
 
 from functools import partial
@@ -20,7 +38,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from zoo.builder import Family, Options, build
+from zoo.builder import Family, Options, build, documented
 from zoo.layers import stage
 from zoo.weights.names import convnext as names
 
@@ -28,61 +46,45 @@ CONVNEXT = Family({"keras": "torch", "torch": "torch", "timm": "torch"})
 TORCH_NAMES = {"torch": names.torchvision, "timm": names.timm}
 
 
+@documented(CONVNEXT)
 def convnext_tiny(**options: Unpack[Options]) -> keras.Model:
-    """ConvNeXt-T of Liu et al. 2022 (arXiv:2201.03545), section 3: 28,589,128 parameters.
-
-    Input `(batch, 224, 224, 3)`, or any size from 32 up, RGB in 0..255. See `zoo.builder.Options`; weights: "imagenet"
-    (keras.applications), "imagenet_torchvision", "imagenet_timm_fb", "imagenet_timm_fb_in22k_ft" and more: `zoo models
-    convnext_tiny`.
-    """
-    return _build("convnext_tiny", 9, 96, 0.1, options)
+    """Build ConvNeXt-T of Liu et al. 2022 (arXiv:2201.03545), section 3."""
+    return _convnext("convnext_tiny", depths=(3, 3, 9, 3), width=96, stochastic_depth=0.1, options=options)
 
 
+@documented(CONVNEXT)
 def convnext_small(**options: Unpack[Options]) -> keras.Model:
-    """ConvNeXt-S of Liu et al. 2022 (arXiv:2201.03545), section 3: 50,223,688 parameters.
-
-    Input `(batch, 224, 224, 3)`, or any size from 32 up, RGB in 0..255. See `zoo.builder.Options`; weights: "imagenet"
-    (keras.applications), "imagenet_torchvision", "imagenet_timm_fb", "imagenet_timm_fb_in22k_ft" and more: `zoo models
-    convnext_small`.
-    """
-    return _build("convnext_small", 27, 96, 0.4, options)
+    """Build ConvNeXt-S of Liu et al. 2022 (arXiv:2201.03545), section 3."""
+    return _convnext("convnext_small", depths=(3, 3, 27, 3), width=96, stochastic_depth=0.4, options=options)
 
 
+@documented(CONVNEXT)
 def convnext_base(**options: Unpack[Options]) -> keras.Model:
-    """ConvNeXt-B of Liu et al. 2022 (arXiv:2201.03545), section 3: 88,591,464 parameters.
-
-    Input `(batch, 224, 224, 3)`, or any size from 32 up, RGB in 0..255. See `zoo.builder.Options`; weights: "imagenet"
-    (keras.applications), "imagenet_torchvision", "imagenet_timm_fb", "imagenet_timm_fb_in22k_ft" and more: `zoo models
-    convnext_base`. Those of keras.applications saw ImageNet-21k first.
-    """
-    return _build("convnext_base", 27, 128, 0.5, options)
+    """Build ConvNeXt-B of Liu et al. 2022 (arXiv:2201.03545), section 3."""
+    return _convnext("convnext_base", depths=(3, 3, 27, 3), width=128, stochastic_depth=0.5, options=options)
 
 
+@documented(CONVNEXT)
 def convnext_large(**options: Unpack[Options]) -> keras.Model:
-    """ConvNeXt-L of Liu et al. 2022 (arXiv:2201.03545), section 3: 197,767,336 parameters.
-
-    Input `(batch, 224, 224, 3)`, or any size from 32 up, RGB in 0..255. See `zoo.builder.Options`; weights: "imagenet"
-    (keras.applications), "imagenet_torchvision", "imagenet_timm_fb", "imagenet_timm_fb_in22k_ft" and more: `zoo models
-    convnext_large`. Those of keras.applications saw ImageNet-21k first.
-    """
-    return _build("convnext_large", 27, 192, 0.5, options)
+    """Build ConvNeXt-L of Liu et al. 2022 (arXiv:2201.03545), section 3."""
+    return _convnext("convnext_large", depths=(3, 3, 27, 3), width=192, stochastic_depth=0.5, options=options)
 
 
+@documented(CONVNEXT)
 def convnext_xlarge(**options: Unpack[Options]) -> keras.Model:
-    """ConvNeXt-XL of Liu et al. 2022 (arXiv:2201.03545), section 3: 350,196,968 parameters.
-
-    Input `(batch, 224, 224, 3)`, or any size from 32 up, RGB in 0..255. See `zoo.builder.Options`; weights: "imagenet"
-    (keras.applications), "imagenet_timm_fb_in22k_ft", "imagenet_timm_fb_in22k_ft_384". They saw ImageNet-21k first.
-    """
-    return _build("convnext_xlarge", 27, 256, 0.2, options)  # 0.2: its training on ImageNet-21k, the only one there is
+    """Build ConvNeXt-XL of Liu et al. 2022 (arXiv:2201.03545), section 3."""
+    # The rate of its training on ImageNet-21k, the only one there is.
+    return _convnext("convnext_xlarge", depths=(3, 3, 27, 3), width=256, stochastic_depth=0.2, options=options)
 
 
-def _build(name: str, third: int, width: int, stochastic_depth: float, options: Options) -> keras.Model:
-    body = partial(_body, depths=(3, 3, third, 3), width=width, stochastic_depth=stochastic_depth, name=name)
+def _convnext(name: str, depths: tuple[int, ...], width: int, stochastic_depth: float, options: Options) -> keras.Model:
+    body = partial(_body, depths=depths, width=width, stochastic_depth=stochastic_depth, name=name)
     return build(name, body, CONVNEXT, torch_names=TORCH_NAMES, **options)
 
 
-def _body(x, variant: str, depths: tuple[int, ...], width: int, stochastic_depth: float, name: str) -> keras.KerasTensor:
+def _body(
+    x: keras.KerasTensor, variant: str, depths: tuple[int, ...], width: int, stochastic_depth: float, name: str
+) -> keras.KerasTensor:
     rates = iter(np.linspace(0, stochastic_depth, sum(depths)).tolist())  # table 5: rises to its rate, block by block
     x = layers.Conv2D(width, 4, 4, name=f"{name}_stem_conv")(x)
     x = _norm(x, f"{name}_stem_layernorm")

@@ -16,7 +16,17 @@ v3 makes the 5 × 5 two 3 × 3, and 7 × 7 a 1 × 7 and a 7 × 1; its five kinds
     4   mixed8                              8 ×  8 × 1280                         _reduce_d
         mixed9, 10                          8 ×  8 × 2048    figure 7             _mixed_e
 
-Auxiliary classifiers, by option, help training only: their losses, with a weight of 0.3 in v1, add to the main one's.
+Auxiliary classifiers, by option, help training only: their losses, with a weight of 0.3 in v1, add to the main one's. They
+are 3.2 million parameters each in v1.
+
+torchvision's GoogLeNet has batch norm instead of biases and of local response normalisation, and 3 × 3 where the paper has
+5 × 5. Its v3 has scales in its batch norm, and its average pooling counts the padding.
+
+    builder       variant  parameters  of which statistics   px  weights
+    inception_v1  paper     6,998,552                    0  224  none
+    googlenet     torch     6,639,464               14,560  224  imagenet_torchvision
+    inception_v3  keras    23,851,784               34,432  299  imagenet
+    inception_v3  torch    23,869,000               34,432  299  imagenet_torchvision, imagenet_timm_*
 """
 
 from collections.abc import Callable
@@ -27,7 +37,7 @@ from typing import Unpack
 import keras
 from keras import layers
 
-from zoo.builder import Family, Options, build
+from zoo.builder import Family, Options, build, documented
 from zoo.layers import adaptive_average, conv_bn, local_response_norm, max_pool_ceil, pad_like_torch, stage
 from zoo.weights.names import inception as names
 
@@ -49,48 +59,45 @@ V1_MODULES = (
     {"5a": (256, 160, 320, 32, 128, 128), "5b": (384, 192, 384, 48, 128, 128)},
 )
 
+# How the norms of v3 differ in a variant.
+STYLES = {"keras": dict(scale=False, momentum=0.99), "torch": dict(scale=True, momentum=0.9)}
+
 Conv = Callable[..., keras.KerasTensor]  # (x, filters, kernel size, strides, ...): a convolution and all that belongs to it
 
 
+@documented(V1)
 def inception_v1(lrn: bool = True, aux: bool = False, **options: Unpack[Options]) -> keras.Model:
-    """The GoogLeNet of Szegedy et al. 2014 (arXiv:1409.4842), table 1: 6,998,552 parameters.
+    """Build the GoogLeNet of Szegedy et al. 2014 (arXiv:1409.4842), table 1, with Caffe's 5 × 5 branches and biases.
 
-    Real 5 × 5 branches and biases, as Caffe's model has. `lrn`: local response normalisation, with Caffe's constants, for
-    the paper gives none. `aux`: two more outputs (3.2 million parameters each at 1000 classes), for training; the output
-    is then a list.
-
-    Input `(batch, 224, 224, 3)`, or any size from 32 up, RGB in 0..255. See `zoo.builder.Options`; no public weights.
+    Args:
+        lrn: local response normalisation, with Caffe's constants, for the paper gives none.
+        aux: two more outputs, for training; the output is then a list.
     """
     return build("inception_v1", partial(_v1, lrn=lrn, aux=aux), V1, arguments={"lrn": lrn}, **options)
 
 
+@documented(GOOGLENET)
 def googlenet(aux: bool = False, **options: Unpack[Options]) -> keras.Model:
-    """torchvision's GoogLeNet after Szegedy et al. 2014 (arXiv:1409.4842): batch norm instead of biases and of local
-    response normalisation, and 3 × 3 where the paper has 5 × 5: 6,624,904 parameters and 14,560 moving statistics.
+    """Build torchvision's GoogLeNet after Szegedy et al. 2014 (arXiv:1409.4842), with batch norm and 3 × 3 for 5 × 5.
 
-    `aux`: two more outputs, for training; the output is then a list.
-
-    Input `(batch, 224, 224, 3)`, or any size from 32 up, RGB in 0..255. See `zoo.builder.Options`; weights:
-    "imagenet_torchvision".
+    Args:
+        aux: two more outputs, for training; the output is then a list.
     """
     return build("googlenet", partial(_v1, aux=aux), GOOGLENET, torch_names={"torch": names.torchvision_v1}, **options)
 
 
+@documented(V3)
 def inception_v3(aux: bool = False, **options: Unpack[Options]) -> keras.Model:
-    """Inception v3 of Szegedy et al. 2015 (arXiv:1512.00567), table 1.
+    """Build Inception v3 of Szegedy et al. 2015 (arXiv:1512.00567), table 1.
 
-    Variant "keras": 23,851,784 parameters, moving statistics included; "torch": 23,834,568 and 34,432 statistics, for its
-    batch norm scales; its average pooling counts the padding. `aux`: one more output, for training; the output is then a
-    list. The weights of keras.applications lack it.
-
-    Input `(batch, 299, 299, 3)`, or any size from 75 up, RGB in 0..255. See `zoo.builder.Options`; weights: "imagenet"
-    (keras.applications), "imagenet_torchvision".
+    Args:
+        aux: one more output, for training, which the weights of keras.applications lack; the output is then a list.
     """
     return build("inception_v3", partial(_v3, aux=aux), V3, torch_names={"torch": names.torchvision_v3}, **options)
 
 
 # ---------------------------------------------------------------------------------------------- v1
-def _v1(x: keras.KerasTensor, variant: str, aux: bool, lrn: bool = False):
+def _v1(x: keras.KerasTensor, variant: str, aux: bool, lrn: bool = False) -> tuple[keras.KerasTensor, ...]:
     torch = variant == "torch"
     conv = _conv_bn_v1 if torch else _conv_bias
     x = pad_like_torch(x, 7, name="conv1_pad")
@@ -119,7 +126,7 @@ def _v1(x: keras.KerasTensor, variant: str, aux: bool, lrn: bool = False):
 
 
 def _module(x: keras.KerasTensor, filters: tuple[int, ...], conv: Conv, large: int, name: str) -> keras.KerasTensor:
-    """Figure 2b of v1; torchvision makes the 5 × 5 branch `large` = 3."""
+    """Concatenate the branches of figure 2b; torchvision makes the 5 × 5 one `large` = 3."""
     one, three_reduce, three, five_reduce, five, pool = filters
     branch1 = conv(x, one, 1, name=f"{name}_1x1")
     branch3 = conv(x, three_reduce, 1, name=f"{name}_3x3_reduce")
@@ -142,26 +149,31 @@ def _aux_v1(x: keras.KerasTensor, conv: Conv, torch: bool, name: str) -> keras.K
     return layers.Dropout(0.7, name=f"{name}_dropout")(x)
 
 
-def _conv_bias(x, filters: int, kernel_size: int, strides: int = 1, *, name: str, padding: str = "same"):
+def _conv_bias(
+    x: keras.KerasTensor, filters: int, kernel_size: int, strides: int = 1, *, name: str, padding: str = "same"
+) -> keras.KerasTensor:
     return layers.Conv2D(filters, kernel_size, strides, padding, activation="relu", name=name)(x)
 
 
-def _conv_bn_v1(x, filters: int, kernel_size: int, strides: int = 1, *, name: str, padding: str = "same"):
+def _conv_bn_v1(
+    x: keras.KerasTensor, filters: int, kernel_size: int, strides: int = 1, *, name: str, padding: str = "same"
+) -> keras.KerasTensor:
     parts = (name, f"{name}_bn", f"{name}_relu")
     return conv_bn(x, filters, kernel_size, strides, names=parts, padding=padding, momentum=0.9)
 
 
 # ---------------------------------------------------------------------------------------------- v3
-def _v3(x: keras.KerasTensor, variant: str, aux: bool):
-    torch, numbers = variant == "torch", count()
-    norm = dict(scale=torch, momentum=0.9 if torch else 0.99)
+def _v3(x: keras.KerasTensor, variant: str, aux: bool) -> tuple[keras.KerasTensor, ...]:
+    torch, style, numbers = variant == "torch", STYLES[variant], count()
 
-    def conv(x, filters, kernel_size, strides=1, padding="same"):
-        """Official files number the convolutions in the order in which keras.applications makes them."""
+    def conv(
+        x: keras.KerasTensor, filters: int, kernel_size: int | tuple[int, int], strides: int = 1, padding: str = "same"
+    ) -> keras.KerasTensor:
+        """Apply a convolution, numbered as official files do: in the order in which keras.applications makes them."""
         number = next(numbers)
         kinds = ("conv2d", "batch_normalization", "activation")
         parts = tuple(f"{kind}_{number}" if number else kind for kind in kinds)
-        return conv_bn(x, filters, kernel_size, strides, names=parts, padding=padding, **norm)
+        return conv_bn(x, filters, kernel_size, strides, names=parts, padding=padding, **style)
 
     x = conv(x, 32, 3, 2, "valid")
     x = conv(x, 32, 3, 1, "valid")
@@ -175,7 +187,7 @@ def _v3(x: keras.KerasTensor, variant: str, aux: bool):
     x = _reduce_b(stage(x, "stage2"), conv, "mixed3")
     for i, filters in enumerate((128, 160, 160, 192), start=4):
         x = _mixed_c(x, conv, filters, torch, f"mixed{i}")
-    branches = [_aux_v3(x, norm)] if aux else []
+    branches = [_aux_v3(x, style)] if aux else []
     x = _reduce_d(stage(x, "stage3"), conv, "mixed8")
     for i in (9, 10):
         x = _mixed_e(x, conv, torch, f"mixed{i}")
@@ -228,18 +240,18 @@ def _mixed_e(x: keras.KerasTensor, conv: Conv, torch: bool, name: str) -> keras.
 
 
 def _average(x: keras.KerasTensor, torch: bool, name: str) -> keras.KerasTensor:
-    """3 × 3, size kept. PyTorch counts the padding's zeros at the border; Keras averages what is there."""
+    """Average 3 × 3 and keep the size: PyTorch counts the padding's zeros at the border, Keras averages what is there."""
     if torch:
         x = pad_like_torch(x, 3, name=f"{name}_pool_pad")
     return layers.AveragePooling2D(3, 1, "valid" if torch else "same", name=f"{name}_pool")(x)
 
 
-def _aux_v3(x: keras.KerasTensor, norm: dict) -> keras.KerasTensor:
+def _aux_v3(x: keras.KerasTensor, style: dict) -> keras.KerasTensor:
     if x.shape[1:3] == (17, 17):
         x = layers.AveragePooling2D(5, 3, name="aux1_pool")(x)
     else:
         x = adaptive_average(x, 5)
     for name, filters, kernel_size in (("aux1_conv0", 128, 1), ("aux1_conv1", 768, 5)):
         parts = (name, f"{name}_bn", f"{name}_relu")
-        x = conv_bn(x, filters, kernel_size, names=parts, padding="valid", **norm)
+        x = conv_bn(x, filters, kernel_size, names=parts, padding="valid", **style)
     return layers.Flatten(name="aux1_flatten")(x)

@@ -8,6 +8,13 @@ s4  pooling 2 × 2                5 ×  5 × 16
 c5  dense                      120                    48,120
 f6  dense                       84                    10,164
     classifier                  10                       850
+
+This is the form that is taught. The paper's own differs in three places that nobody builds any more: its pooling has a
+trained scale and offset, c3 sees chosen subsets of the maps, and the output measures distances to drawn digits. The weights
+"mnist" were trained here, for the form with tanh.
+
+    builder  variant  parameters  of which statistics  px  weights
+    lenet5   keras        61,706                    0  32  mnist
 """
 
 from functools import partial
@@ -16,21 +23,18 @@ from typing import Unpack
 import keras
 from keras import layers
 
-from zoo.builder import Family, Options, build
+from zoo.builder import Family, Options, build, documented
 from zoo.layers import stage
 
 LENET = Family({"keras": "tf"}, (32, 32, 1), num_classes=10, min_size=16, resize=32, any_size=False)
 
 
+@documented(LENET)
 def lenet5(modern: bool = False, **options: Unpack[Options]) -> keras.Model:
-    """LeNet-5 in the form that is taught (LeCun et al. 1998, "Gradient-Based Learning Applied to Document Recognition",
-    Proceedings of the IEEE 86(11), section II-B; older than arXiv): tanh, average pooling, 61,706 parameters.
+    """Build LeNet-5 of LeCun et al. 1998, "Gradient-Based Learning Applied to Document Recognition", section II-B.
 
-    The paper's own form differs in three places that nobody builds any more: its pooling has a trained scale and
-    offset, c3 sees chosen subsets of the maps, and the output measures distances to drawn digits. `modern`: ReLU and max
-    pooling instead of tanh and average pooling.
-
-    Input `(batch, 32, 32, 1)`, grey in 0..255. See `zoo.builder.Options`; weights: "mnist", trained here, not `modern`.
+    Args:
+        modern: ReLU and max pooling instead of tanh and average pooling.
     """
     arguments = {"modern": True} if modern else {}
     return build("lenet5", partial(_body, modern=modern), LENET, arguments=arguments, **options)

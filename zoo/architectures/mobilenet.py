@@ -4,7 +4,14 @@
   arXiv:1704.04861, table 1
 - V2: Sandler et al. 2018, "MobileNetV2: Inverted Residuals and Linear Bottlenecks", arXiv:1801.04381, table 2
 
-`alpha` is the width multiplier: it scales the filters of every layer.
+`alpha` is the width multiplier: it scales the filters of every layer. V2's "torch" and "timm" pad as PyTorch does and
+normalise otherwise. At alpha 1:
+
+    builder       variant  parameters  of which statistics   px  weights
+    mobilenet     keras     4,253,864               21,888  224  imagenet, imagenet_*
+    mobilenet_v2  keras     3,538,984               34,112  224  imagenet, imagenet_*
+    mobilenet_v2  torch     3,538,984               34,112  224  imagenet_torchvision, imagenet_torchvision_v2
+    mobilenet_v2  timm      3,538,984               34,112  224  imagenet_timm_*
 """
 
 from collections.abc import Callable
@@ -14,12 +21,13 @@ from typing import Unpack
 import keras
 from keras import layers
 
-from zoo.builder import Family, Options, build
+from zoo.builder import Family, Options, build, documented
 from zoo.layers import conv_bn, divisible, stage
 from zoo.weights.names import mobilenet as names
 
 V1 = Family({"keras": "tf"})
 V2 = Family({"keras": "tf", "torch": "torch", "timm": "torch"})
+V2_NAMES = {"torch": names.torchvision_v2, "timm": names.timm_v2}
 
 # (filters, stride) of the 13 separable convolutions, a row a stage: V1, table 1.
 V1_STAGES = (
@@ -39,38 +47,32 @@ V2_STAGES = (
     ((6, 160, 3, 2), (6, 320, 1, 1)),
 )
 
-# How convolutions pad and normalise in each variant of V2.
+# How the convolutions of a variant of V2 pad and normalise.
 TORCH = dict(padding="torch", epsilon=1e-5, momentum=0.9)
-V2_STYLE = {"keras": dict(epsilon=1e-3, momentum=0.999), "torch": TORCH, "timm": TORCH}
+V2_STYLES = {"keras": dict(epsilon=1e-3, momentum=0.999), "torch": TORCH, "timm": TORCH}
 
 
+@documented(V1)
 def mobilenet(alpha: float = 1.0, **options: Unpack[Options]) -> keras.Model:
-    """MobileNet V1 of Howard et al. 2017 (arXiv:1704.04861), table 1: 4,253,864 parameters at alpha 1.
+    """Build MobileNet V1 of Howard et al. 2017 (arXiv:1704.04861), table 1.
 
-    Input `(batch, 224, 224, 3)`, or any size from 32 up, RGB in 0..255. See `zoo.builder.Options`; weights: "imagenet",
-    "imagenet_192", "imagenet_160", "imagenet_128" (keras.applications) for alpha 0.25, 0.5, 0.75 and 1.
+    Args:
+        alpha: the width multiplier; weights are for 0.25, 0.5, 0.75 and 1.
     """
     _check(alpha)
     return build("mobilenet", partial(_v1, alpha=alpha), V1, arguments={"alpha": alpha}, **options)
 
 
+@documented(V2)
 def mobilenet_v2(alpha: float = 1.0, **options: Unpack[Options]) -> keras.Model:
-    """MobileNetV2 of Sandler et al. 2018 (arXiv:1801.04381), table 2: 3,538,984 parameters at alpha 1.
+    """Build MobileNetV2 of Sandler et al. 2018 (arXiv:1801.04381), table 2.
 
-    Input `(batch, 224, 224, 3)`, or any size from 32 up, RGB in 0..255. See `zoo.builder.Options`; weights: "imagenet"
-    and sizes from "imagenet_96" to "imagenet_192" (keras.applications), "imagenet_torchvision",
-    "imagenet_torchvision_v2" (whose graph pads and normalises differently), "imagenet_timm_ra" (alpha 1 and 1.4),
-    "imagenet_timm_lamb" (0.5).
+    Args:
+        alpha: the width multiplier; weights are for 0.35, 0.5, 0.75, 1, 1.3 and 1.4.
     """
     _check(alpha)
-    return build(
-        "mobilenet_v2",
-        partial(_v2, alpha=alpha),
-        V2,
-        arguments={"alpha": alpha},
-        torch_names={"torch": names.torchvision_v2, "timm": names.timm_v2},
-        **options,
-    )
+    body, arguments = partial(_v2, alpha=alpha), {"alpha": alpha}
+    return build("mobilenet_v2", body, V2, arguments=arguments, torch_names=V2_NAMES, **options)
 
 
 def _check(alpha: float) -> None:
@@ -90,7 +92,7 @@ def _v1(x: keras.KerasTensor, variant: str, alpha: float) -> keras.KerasTensor:
 
 
 def _separable(x: keras.KerasTensor, filters: int, strides: int, block: int) -> keras.KerasTensor:
-    def parts(kind):
+    def parts(kind: str) -> tuple[str, str, str]:
         return (f"conv_{kind}_{block}", f"conv_{kind}_{block}_bn", f"conv_{kind}_{block}_relu")
 
     if strides > 1:  # right and bottom only, at odd sizes too, which "same" would not do
@@ -101,7 +103,7 @@ def _separable(x: keras.KerasTensor, filters: int, strides: int, block: int) -> 
 
 
 def _v2(x: keras.KerasTensor, variant: str, alpha: float) -> keras.KerasTensor:
-    conv = partial(conv_bn, activation="relu6", **V2_STYLE[variant])
+    conv = partial(conv_bn, activation="relu6", **V2_STYLES[variant])
     x = conv(x, divisible(32 * alpha), 3, 2, names=("Conv1", "bn_Conv1", "Conv1_relu"))
     block = 0
     for i, rows in enumerate(V2_STAGES, start=1):
@@ -117,8 +119,10 @@ def _v2(x: keras.KerasTensor, variant: str, alpha: float) -> keras.KerasTensor:
     return stage(layers.GlobalAveragePooling2D(name="avg_pool")(x), "pre_logits")
 
 
-def _inverted_residual(x, expansion: int, filters: int, strides: int, conv: Callable, prefix: str):
-    def parts(kind):
+def _inverted_residual(
+    x: keras.KerasTensor, expansion: int, filters: int, strides: int, conv: Callable, prefix: str
+) -> keras.KerasTensor:
+    def parts(kind: str) -> tuple[str, str, str]:
         return (f"{prefix}_{kind}", f"{prefix}_{kind}_BN", f"{prefix}_{kind}_relu")
 
     shortcut, channels = x, x.shape[-1]

@@ -4,10 +4,17 @@ Inverted residuals found by search: some with squeeze-and-excitation (Hu et al. 
 hard-swish, and a last layer that is computed after pooling. Tables 1 and 2 of the paper are `LARGE` and `SMALL`.
 `alpha` is the width multiplier: it scales the filters of every block.
 
-torchvision and timm pad like PyTorch, and timm's batch norm has another epsilon.
+torchvision and timm pad like PyTorch, and timm's batch norm has another epsilon. At alpha 1:
+
+    builder             variant  parameters  of which statistics   px  weights
+    mobilenet_v3_small  keras     2,554,968               12,112  224  imagenet
+    mobilenet_v3_small  torch     2,554,968               12,112  224  imagenet_torchvision
+    mobilenet_v3_small  timm      2,554,968               12,112  224  imagenet_timm_lamb
+    mobilenet_v3_large  keras     5,507,432               24,400  224  imagenet
+    mobilenet_v3_large  torch     5,507,432               24,400  224  imagenet_torchvision, imagenet_torchvision_v2
+    mobilenet_v3_large  timm      5,507,432               24,400  224  imagenet_timm_*
 """
 
-from collections.abc import Callable
 from functools import partial
 from itertools import chain, groupby
 from typing import Unpack
@@ -15,21 +22,26 @@ from typing import Unpack
 import keras
 from keras import layers
 
-from zoo.builder import Family, Options, build
+from zoo.builder import Family, Options, build, documented
 from zoo.layers import conv_bn, divisible, squeeze_excite, stage
 from zoo.weights.names import mobilenet as names
 
 FAMILY = Family({"keras": "tf", "torch": "torch", "timm": "torch"})
 
-# How convolutions pad and normalise in each variant.
-STYLE = {
+# How the convolutions of a variant pad and normalise.
+STYLES = {
     "keras": dict(epsilon=1e-3, momentum=0.999),
     "torch": dict(epsilon=1e-3, momentum=0.99, padding="torch"),
     "timm": dict(epsilon=1e-5, momentum=0.9, padding="torch"),
 }
 
+# The tables' abbreviations.
+RE = "relu"
+HS = "hard_silu"
+SE = True
+
 # kernel size, expanded size, filters, squeeze-and-excite, nonlinearity, stride. A stage ends before the resolution falls.
-RE, HS, SE = "relu", "hard_silu", True
+Stages = tuple[tuple[tuple[int, int, int, bool, str, int], ...], ...]
 LARGE = (
     ((3, 16, 16, False, RE, 1),),
     ((3, 64, 24, False, RE, 2), (3, 72, 24, False, RE, 1)),
@@ -59,62 +71,66 @@ SMALL = (
 )
 
 
+@documented(FAMILY)
 def mobilenet_v3_small(alpha: float = 1.0, **options: Unpack[Options]) -> keras.Model:
-    """MobileNetV3-Small of Howard et al. 2019 (arXiv:1905.02244), table 2: 2,554,968 parameters at alpha 1.
+    """Build MobileNetV3-Small of Howard et al. 2019 (arXiv:1905.02244), table 2.
 
-    Input `(batch, 224, 224, 3)`, or any size from 32 up, RGB in 0..255. See `zoo.builder.Options`; weights: "imagenet"
-    (keras.applications, alpha 0.75 and 1), "imagenet_torchvision", "imagenet_timm_lamb" (alpha 0.5, 0.75 and 1).
+    Args:
+        alpha: the width multiplier; weights are for 0.5, 0.75 and 1.
     """
-    return _build("mobilenet_v3_small", SMALL, 1024, alpha, options)
+    return _mobilenet_v3("mobilenet_v3_small", stages=SMALL, last=1024, alpha=alpha, options=options)
 
 
+@documented(FAMILY)
 def mobilenet_v3_large(alpha: float = 1.0, **options: Unpack[Options]) -> keras.Model:
-    """MobileNetV3-Large of Howard et al. 2019 (arXiv:1905.02244), table 1: 5,507,432 parameters at alpha 1.
+    """Build MobileNetV3-Large of Howard et al. 2019 (arXiv:1905.02244), table 1.
 
-    Input `(batch, 224, 224, 3)`, or any size from 32 up, RGB in 0..255. See `zoo.builder.Options`; weights: "imagenet"
-    (keras.applications, alpha 0.75 and 1), "imagenet_torchvision", "imagenet_torchvision_v2", "imagenet_timm_ra".
+    Args:
+        alpha: the width multiplier; weights are for 0.75 and 1.
     """
-    return _build("mobilenet_v3_large", LARGE, 1280, alpha, options)
+    return _mobilenet_v3("mobilenet_v3_large", stages=LARGE, last=1280, alpha=alpha, options=options)
 
 
-def _build(name: str, stages: tuple, last: int, alpha: float, options: Options) -> keras.Model:
+def _mobilenet_v3(name: str, stages: Stages, last: int, alpha: float, options: Options) -> keras.Model:
     if not alpha > 0:
         raise ValueError(f"alpha, the width multiplier, must be positive, found {alpha!r}.")
-    rows = [
-        [_parts(i, squeeze) for i, (*_, squeeze, _, _) in row]
-        for _, row in groupby(enumerate(chain(*stages)), key=lambda block: block[1][2])
-    ]
+    rows = _rows(stages)
     torch_names = {"torch": names.torchvision_v3(rows), "timm": names.timm_v3(rows)}
     body = partial(_body, stages=stages, last=last, alpha=alpha)
     return build(name, body, FAMILY, torch_names=torch_names, arguments={"alpha": alpha}, **options)
 
 
+def _rows(stages: Stages) -> list[list[tuple[str, ...]]]:
+    """List what each block consists of, as `names.inverted` calls it; a row has the blocks of one width."""
+    by_width = groupby(enumerate(chain(*stages)), key=lambda block: block[1][2])
+    return [[_parts(i, squeeze) for i, (_, _, _, squeeze, _, _) in row] for _, row in by_width]
+
+
 def _parts(block: int, squeeze: bool) -> tuple[str, ...]:
-    """What the block consists of, as `names.inverted` calls it."""
     return (*["expand"] * (block > 0), "depthwise", *["squeeze", "excite"] * squeeze, "project")
 
 
-def _body(x: keras.KerasTensor, variant: str, stages: tuple, last: int, alpha: float) -> keras.KerasTensor:
-    conv = partial(conv_bn, **STYLE[variant])
-    x = conv(x, 16, 3, 2, names=("conv", "conv_bn", "conv_act"), activation=HS)
-    block, width = 0, 16  # of the block before, at alpha 1
+def _body(x: keras.KerasTensor, variant: str, stages: Stages, last: int, alpha: float) -> keras.KerasTensor:
+    style = STYLES[variant]
+    x = conv_bn(x, 16, 3, 2, names=("conv", "conv_bn", "conv_act"), activation=HS, **style)
+    # The tables give a block's expanded size beside the width, at alpha 1, of the block before.
+    block, width = 0, 16
     for i, rows in enumerate(stages, start=1):
         for kernel_size, expanded, filters, squeeze, activation, strides in rows:
-            expanded = divisible(x.shape[-1] * expanded / width) if block else None
-            prefix = f"expanded_conv_{block}_" if block else "expanded_conv_"
             x = _inverted_residual(
                 x,
                 kernel_size,
-                expanded,
+                divisible(x.shape[-1] * expanded / width) if block else None,
                 divisible(filters * alpha),
                 squeeze,
                 strides,
-                partial(conv, activation=activation),
-                prefix,
+                style | {"activation": activation},
+                f"expanded_conv_{block}_" if block else "expanded_conv_",
             )
             block, width = block + 1, filters
         if i == len(stages):
-            x = conv(x, divisible(6 * x.shape[-1]), 1, names=("conv_1", "conv_1_bn", "conv_1_act"), activation=HS)
+            parts = ("conv_1", "conv_1_bn", "conv_1_act")
+            x = conv_bn(x, divisible(6 * x.shape[-1]), 1, names=parts, activation=HS, **style)
         x = stage(x, f"stage{i}")
     x = layers.GlobalAveragePooling2D(name="avg_pool")(x)
     x = layers.Dense(divisible(last * max(alpha, 1.0)), activation=HS, name="conv_2")(x)  # 1 × 1, on one pixel
@@ -122,21 +138,26 @@ def _body(x: keras.KerasTensor, variant: str, stages: tuple, last: int, alpha: f
 
 
 def _inverted_residual(
-    x, kernel_size: int, expanded: int | None, filters: int, squeeze: bool, strides: int, conv: Callable, prefix: str
-):
-    def parts(kind):
+    x: keras.KerasTensor,
+    kernel_size: int,
+    expanded: int | None,
+    filters: int,
+    squeeze: bool,
+    strides: int,
+    style: dict,
+    prefix: str,
+) -> keras.KerasTensor:
+    def parts(kind: str) -> tuple[str, str, str]:
         return (f"{prefix}{kind}", f"{prefix}{kind}_bn", f"{prefix}{kind}_act")
 
     shortcut, channels = x, x.shape[-1]
     if expanded:
-        x = conv(x, expanded, 1, names=parts("expand"))
-    x = conv(x, None, kernel_size, strides, names=parts("depthwise"))
+        x = conv_bn(x, expanded, 1, names=parts("expand"), **style)
+    x = conv_bn(x, None, kernel_size, strides, names=parts("depthwise"), **style)
     if squeeze:
-        kinds = ("avg_pool", "conv", "conv_1", "mul")
-        x = squeeze_excite(
-            x, divisible(x.shape[-1] / 4), names=tuple(f"{prefix}squeeze_excite_{k}" for k in kinds), gate="hard_sigmoid"
-        )
-    x = conv(x, filters, 1, names=parts("project"), activation=None)
+        kinds = tuple(f"{prefix}squeeze_excite_{kind}" for kind in ("avg_pool", "conv", "conv_1", "mul"))
+        x = squeeze_excite(x, divisible(x.shape[-1] / 4), names=kinds, gate="hard_sigmoid")
+    x = conv_bn(x, filters, 1, names=parts("project"), **style | {"activation": None})
     if strides == 1 and channels == filters:
         x = layers.Add(name=f"{prefix}add")([shortcut, x])
     return x

@@ -7,6 +7,22 @@ torchvision rounds them.
 
 A block is a 1 × 1, a 3 × 3 in groups and a 1 × 1 convolution, all of one width, and adds its input back; in RegNetY,
 squeeze and excitation follows the 3 × 3. The numbers in the names are multiply-adds at 224 × 224 pixels.
+
+    builder         variant   parameters  of which statistics   px  weights
+    regnet_x_400mf  torch      5,533,832               37,856  224  imagenet_torchvision, imagenet_torchvision_v2
+    regnet_x_800mf  torch      7,296,968               37,312  224  imagenet_torchvision, imagenet_torchvision_v2
+    regnet_x_1_6gf  torch      9,233,640               43,504  224  imagenet_torchvision, imagenet_torchvision_v2
+    regnet_x_3_2gf  torch     15,359,112               62,560  224  imagenet_torchvision, imagenet_torchvision_v2
+    regnet_x_8gf    torch     39,663,112               90,464  224  imagenet_torchvision, imagenet_torchvision_v2
+    regnet_x_16gf   torch     54,389,704              111,168  224  imagenet_torchvision, imagenet_torchvision_v2
+    regnet_x_32gf   torch    107,973,576              162,016  224  imagenet_torchvision, imagenet_torchvision_v2
+    regnet_y_400mf  torch      4,371,296               27,152  224  imagenet_torchvision, imagenet_torchvision_v2
+    regnet_y_800mf  torch      6,462,944               30,432  224  imagenet_torchvision, imagenet_torchvision_v2
+    regnet_y_1_6gf  torch     11,255,102               52,672  224  imagenet_torchvision, imagenet_torchvision_v2
+    regnet_y_3_2gf  torch     19,502,498               66,160  224  imagenet_torchvision, imagenet_torchvision_v2
+    regnet_y_8gf    torch     39,468,000               86,528  224  imagenet_torchvision, imagenet_torchvision_v2
+    regnet_y_16gf   torch     83,712,956              122,816  224  imagenet_torchvision, imagenet_torchvision_*
+    regnet_y_32gf   torch    145,205,058              158,288  224  imagenet_torchvision, imagenet_torchvision_*
 """
 
 import math
@@ -17,141 +33,106 @@ from typing import Unpack
 import keras
 from keras import layers
 
-from zoo.builder import Family, Options, build
+from zoo.builder import Family, Options, build, documented
 from zoo.layers import conv_bn, squeeze_excite, stage
 from zoo.weights.names import regnet as names
 
 REGNET = Family({"torch": "torch"})
 
+Stages = list[tuple[int, int, int]]  # (width, blocks, width of a group) of each
 
+
+@documented(REGNET)
 def regnet_x_400mf(**options: Unpack[Options]) -> keras.Model:
-    """RegNetX-400MF of Radosavovic et al. 2020 (arXiv:2003.13678), table 8: 5,495,976 parameters.
-
-    Input `(batch, 224, 224, 3)`, or any size from 32 up, RGB in 0..255. See `zoo.builder.Options`; weights:
-    "imagenet_torchvision", "imagenet_torchvision_v2".
-    """
-    return _regnet("regnet_x_400mf", 22, 24, 24.48, 2.54, 16, False, options)
+    """Build RegNetX-400MF of Radosavovic et al. 2020 (arXiv:2003.13678), table 8."""
+    return _regnet("regnet_x_400mf", draw(depth=22, w_0=24, w_a=24.48, w_m=2.54, g=16), False, options)
 
 
+@documented(REGNET)
 def regnet_x_800mf(**options: Unpack[Options]) -> keras.Model:
-    """RegNetX-800MF of Radosavovic et al. 2020 (arXiv:2003.13678), table 8: 7,259,656 parameters.
-
-    Input `(batch, 224, 224, 3)`, or any size from 32 up, RGB in 0..255. See `zoo.builder.Options`; weights:
-    "imagenet_torchvision", "imagenet_torchvision_v2".
-    """
-    return _regnet("regnet_x_800mf", 16, 56, 35.73, 2.28, 16, False, options)
+    """Build RegNetX-800MF of Radosavovic et al. 2020 (arXiv:2003.13678), table 8."""
+    return _regnet("regnet_x_800mf", draw(depth=16, w_0=56, w_a=35.73, w_m=2.28, g=16), False, options)
 
 
+@documented(REGNET)
 def regnet_x_1_6gf(**options: Unpack[Options]) -> keras.Model:
-    """RegNetX-1.6GF of Radosavovic et al. 2020 (arXiv:2003.13678), table 8: 9,190,136 parameters.
-
-    Input `(batch, 224, 224, 3)`, or any size from 32 up, RGB in 0..255. See `zoo.builder.Options`; weights:
-    "imagenet_torchvision", "imagenet_torchvision_v2".
-    """
-    return _regnet("regnet_x_1_6gf", 18, 80, 34.01, 2.25, 24, False, options)
+    """Build RegNetX-1.6GF of Radosavovic et al. 2020 (arXiv:2003.13678), table 8."""
+    return _regnet("regnet_x_1_6gf", draw(depth=18, w_0=80, w_a=34.01, w_m=2.25, g=24), False, options)
 
 
+@documented(REGNET)
 def regnet_x_3_2gf(**options: Unpack[Options]) -> keras.Model:
-    """RegNetX-3.2GF of Radosavovic et al. 2020 (arXiv:2003.13678), table 8: 15,296,552 parameters.
-
-    Input `(batch, 224, 224, 3)`, or any size from 32 up, RGB in 0..255. See `zoo.builder.Options`; weights:
-    "imagenet_torchvision", "imagenet_torchvision_v2".
-    """
-    return _regnet("regnet_x_3_2gf", 25, 88, 26.31, 2.25, 48, False, options)
+    """Build RegNetX-3.2GF of Radosavovic et al. 2020 (arXiv:2003.13678), table 8."""
+    return _regnet("regnet_x_3_2gf", draw(depth=25, w_0=88, w_a=26.31, w_m=2.25, g=48), False, options)
 
 
+@documented(REGNET)
 def regnet_x_8gf(**options: Unpack[Options]) -> keras.Model:
-    """RegNetX-8GF of Radosavovic et al. 2020 (arXiv:2003.13678), table 8: 39,572,648 parameters.
-
-    Input `(batch, 224, 224, 3)`, or any size from 32 up, RGB in 0..255. See `zoo.builder.Options`; weights:
-    "imagenet_torchvision", "imagenet_torchvision_v2".
-    """
-    return _regnet("regnet_x_8gf", 23, 80, 49.56, 2.88, 120, False, options)
+    """Build RegNetX-8GF of Radosavovic et al. 2020 (arXiv:2003.13678), table 8."""
+    return _regnet("regnet_x_8gf", draw(depth=23, w_0=80, w_a=49.56, w_m=2.88, g=120), False, options)
 
 
+@documented(REGNET)
 def regnet_x_16gf(**options: Unpack[Options]) -> keras.Model:
-    """RegNetX-16GF of Radosavovic et al. 2020 (arXiv:2003.13678), table 8: 54,278,536 parameters.
-
-    Input `(batch, 224, 224, 3)`, or any size from 32 up, RGB in 0..255. See `zoo.builder.Options`; weights:
-    "imagenet_torchvision", "imagenet_torchvision_v2".
-    """
-    return _regnet("regnet_x_16gf", 22, 216, 55.59, 2.1, 128, False, options)
+    """Build RegNetX-16GF of Radosavovic et al. 2020 (arXiv:2003.13678), table 8."""
+    return _regnet("regnet_x_16gf", draw(depth=22, w_0=216, w_a=55.59, w_m=2.1, g=128), False, options)
 
 
+@documented(REGNET)
 def regnet_x_32gf(**options: Unpack[Options]) -> keras.Model:
-    """RegNetX-32GF of Radosavovic et al. 2020 (arXiv:2003.13678), table 8: 107,811,560 parameters.
-
-    Input `(batch, 224, 224, 3)`, or any size from 32 up, RGB in 0..255. See `zoo.builder.Options`; weights:
-    "imagenet_torchvision", "imagenet_torchvision_v2".
-    """
-    return _regnet("regnet_x_32gf", 23, 320, 69.86, 2.0, 168, False, options)
+    """Build RegNetX-32GF of Radosavovic et al. 2020 (arXiv:2003.13678), table 8."""
+    return _regnet("regnet_x_32gf", draw(depth=23, w_0=320, w_a=69.86, w_m=2.0, g=168), False, options)
 
 
+@documented(REGNET)
 def regnet_y_400mf(**options: Unpack[Options]) -> keras.Model:
-    """RegNetY-400MF of Radosavovic et al. 2020 (arXiv:2003.13678), table 9: 4,344,144 parameters.
-
-    Input `(batch, 224, 224, 3)`, or any size from 32 up, RGB in 0..255. See `zoo.builder.Options`; weights:
-    "imagenet_torchvision", "imagenet_torchvision_v2".
-    """
-    return _regnet("regnet_y_400mf", 16, 48, 27.89, 2.09, 8, True, options)
+    """Build RegNetY-400MF of Radosavovic et al. 2020 (arXiv:2003.13678), table 9."""
+    return _regnet("regnet_y_400mf", draw(depth=16, w_0=48, w_a=27.89, w_m=2.09, g=8), True, options)
 
 
+@documented(REGNET)
 def regnet_y_800mf(**options: Unpack[Options]) -> keras.Model:
-    """RegNetY-800MF of Radosavovic et al. 2020 (arXiv:2003.13678), table 9: 6,432,512 parameters.
-
-    Input `(batch, 224, 224, 3)`, or any size from 32 up, RGB in 0..255. See `zoo.builder.Options`; weights:
-    "imagenet_torchvision", "imagenet_torchvision_v2".
-    """
-    return _regnet("regnet_y_800mf", 14, 56, 38.84, 2.4, 16, True, options)
+    """Build RegNetY-800MF of Radosavovic et al. 2020 (arXiv:2003.13678), table 9."""
+    return _regnet("regnet_y_800mf", draw(depth=14, w_0=56, w_a=38.84, w_m=2.4, g=16), True, options)
 
 
+@documented(REGNET)
 def regnet_y_1_6gf(**options: Unpack[Options]) -> keras.Model:
-    """RegNetY-1.6GF of Radosavovic et al. 2020 (arXiv:2003.13678), table 9: 11,202,430 parameters.
-
-    Input `(batch, 224, 224, 3)`, or any size from 32 up, RGB in 0..255. See `zoo.builder.Options`; weights:
-    "imagenet_torchvision", "imagenet_torchvision_v2".
-    """
-    return _regnet("regnet_y_1_6gf", 27, 48, 20.71, 2.65, 24, True, options)
+    """Build RegNetY-1.6GF of Radosavovic et al. 2020 (arXiv:2003.13678), table 9."""
+    return _regnet("regnet_y_1_6gf", draw(depth=27, w_0=48, w_a=20.71, w_m=2.65, g=24), True, options)
 
 
+@documented(REGNET)
 def regnet_y_3_2gf(**options: Unpack[Options]) -> keras.Model:
-    """RegNetY-3.2GF of Radosavovic et al. 2020 (arXiv:2003.13678), table 9: 19,436,338 parameters.
-
-    Input `(batch, 224, 224, 3)`, or any size from 32 up, RGB in 0..255. See `zoo.builder.Options`; weights:
-    "imagenet_torchvision", "imagenet_torchvision_v2".
-    """
-    return _regnet("regnet_y_3_2gf", 21, 80, 42.63, 2.66, 24, True, options)
+    """Build RegNetY-3.2GF of Radosavovic et al. 2020 (arXiv:2003.13678), table 9."""
+    return _regnet("regnet_y_3_2gf", draw(depth=21, w_0=80, w_a=42.63, w_m=2.66, g=24), True, options)
 
 
+@documented(REGNET)
 def regnet_y_8gf(**options: Unpack[Options]) -> keras.Model:
-    """RegNetY-8GF of Radosavovic et al. 2020 (arXiv:2003.13678), table 9: 39,381,472 parameters.
-
-    Input `(batch, 224, 224, 3)`, or any size from 32 up, RGB in 0..255. See `zoo.builder.Options`; weights:
-    "imagenet_torchvision", "imagenet_torchvision_v2".
-    """
-    return _regnet("regnet_y_8gf", 17, 192, 76.82, 2.19, 56, True, options)
+    """Build RegNetY-8GF of Radosavovic et al. 2020 (arXiv:2003.13678), table 9."""
+    return _regnet("regnet_y_8gf", draw(depth=17, w_0=192, w_a=76.82, w_m=2.19, g=56), True, options)
 
 
+@documented(REGNET)
 def regnet_y_16gf(**options: Unpack[Options]) -> keras.Model:
-    """RegNetY-16GF of Radosavovic et al. 2020 (arXiv:2003.13678), table 9: 83,590,140 parameters.
-
-    Input `(batch, 224, 224, 3)`, or any size from 32 up, RGB in 0..255. See `zoo.builder.Options`; weights:
-    "imagenet_torchvision", "imagenet_torchvision_v2", "imagenet_torchvision_swag", "imagenet_torchvision_swag_linear".
-    """
-    return _regnet("regnet_y_16gf", 18, 200, 106.23, 2.48, 112, True, options)
+    """Build RegNetY-16GF of Radosavovic et al. 2020 (arXiv:2003.13678), table 9."""
+    return _regnet("regnet_y_16gf", draw(depth=18, w_0=200, w_a=106.23, w_m=2.48, g=112), True, options)
 
 
+@documented(REGNET)
 def regnet_y_32gf(**options: Unpack[Options]) -> keras.Model:
-    """RegNetY-32GF of Radosavovic et al. 2020 (arXiv:2003.13678), table 9: 145,046,770 parameters.
-
-    Input `(batch, 224, 224, 3)`, or any size from 32 up, RGB in 0..255. See `zoo.builder.Options`; weights:
-    "imagenet_torchvision", "imagenet_torchvision_v2", "imagenet_torchvision_swag", "imagenet_torchvision_swag_linear".
-    """
-    return _regnet("regnet_y_32gf", 20, 232, 115.89, 2.53, 232, True, options)
+    """Build RegNetY-32GF of Radosavovic et al. 2020 (arXiv:2003.13678), table 9."""
+    return _regnet("regnet_y_32gf", draw(depth=20, w_0=232, w_a=115.89, w_m=2.53, g=232), True, options)
 
 
-def draw(depth: int, w_0: int, w_a: float, w_m: float, g: int) -> list[tuple[int, int, int]]:
-    """The stages that the five numbers stand for, each as (width, blocks, width of a group)."""
+def _regnet(name: str, stages: Stages, squeeze: bool, options: Options) -> keras.Model:
+    body = partial(_body, stages=stages, squeeze=squeeze)
+    return build(name, body, REGNET, torch_names={"torch": names.torchvision}, **options)
+
+
+def draw(depth: int, w_0: int, w_a: float, w_m: float, g: int) -> Stages:
+    """Draw the stages that the five numbers stand for."""
     widths = []
     for j in range(depth):
         u = w_0 + w_a * j  # equation 2
@@ -160,19 +141,14 @@ def draw(depth: int, w_0: int, w_a: float, w_m: float, g: int) -> list[tuple[int
     stages = []
     for width, blocks in Counter(widths).items():
         group = min(g, width)
-        whole = (width + group // 2) // group * group  # a whole number of groups
+        whole = (width + group // 2) // group * group
         if whole < 0.9 * width:  # torchvision's rule: the paper's RegNetY-8GF begins with 168 instead of its 224
             whole += group
         stages.append((whole, blocks, group))
     return stages
 
 
-def _regnet(name: str, depth: int, w_0: int, w_a: float, w_m: float, g: int, squeeze: bool, options: Options) -> keras.Model:
-    body = partial(_body, stages=draw(depth, w_0, w_a, w_m, g), squeeze=squeeze)
-    return build(name, body, REGNET, torch_names={"torch": names.torchvision}, **options)
-
-
-def _body(x: keras.KerasTensor, variant: str, stages: list[tuple[int, int, int]], squeeze: bool) -> keras.KerasTensor:
+def _body(x: keras.KerasTensor, variant: str, stages: Stages, squeeze: bool) -> keras.KerasTensor:
     x = _conv(x, 32, 3, 2, name="stem")
     for i, (width, blocks, group) in enumerate(stages, start=1):
         for block in range(1, blocks + 1):
@@ -195,7 +171,7 @@ def _block(x: keras.KerasTensor, width: int, group: int, strides: int, squeeze: 
     return layers.Activation("relu", name=f"{name}_out")(x)
 
 
-def _conv(x: keras.KerasTensor, filters: int, kernel_size: int, strides: int = 1, *, name: str, **options):
+def _conv(x: keras.KerasTensor, filters: int, kernel_size: int, strides: int = 1, *, name: str, **options) -> keras.KerasTensor:
     return conv_bn(
         x,
         filters,

@@ -10,7 +10,21 @@ Only 3 × 3 convolutions, table 1 of the paper:
     E (VGG-19)     2         2         4         4         4      convolutions
     dense 4096, 4096, 1000
 
-Torchvision also has each with a batch norm after every convolution, which the paper, a year older, does not know.
+Torchvision also has each with a batch norm after every convolution, which the paper, a year older, does not know. The graph
+of keras.applications and torchvision is the same, with another preprocessing. At another size than 224 pixels the last
+feature map is averaged to 7 × 7, as torchvision does, so that the pretrained dense layers fit.
+
+    builder   variant   parameters  of which statistics   px  weights
+    vgg11     torch    132,863,336                    0  224  imagenet_torchvision
+    vgg13     torch    133,047,848                    0  224  imagenet_torchvision
+    vgg16     keras    138,357,544                    0  224  imagenet
+    vgg16     torch    138,357,544                    0  224  imagenet_torchvision
+    vgg19     keras    143,667,240                    0  224  imagenet
+    vgg19     torch    143,667,240                    0  224  imagenet_torchvision
+    vgg11_bn  torch    132,874,344                5,504  224  imagenet_torchvision
+    vgg13_bn  torch    133,059,624                5,888  224  imagenet_torchvision
+    vgg16_bn  torch    138,374,440                8,448  224  imagenet_torchvision
+    vgg19_bn  torch    143,689,256               11,008  224  imagenet_torchvision
 """
 
 from functools import partial
@@ -19,97 +33,76 @@ from typing import Unpack
 import keras
 from keras import layers
 
-from zoo.builder import Family, Options, build
+from zoo.builder import Family, Options, build, documented
 from zoo.layers import adaptive_average, conv_bn, stage
 from zoo.weights.names import vgg as names
 
 VGG = Family({"keras": "caffe", "torch": "torch"})
-VGG_TORCH = Family({"torch": "torch"})  # those that keras.applications lacks
+VGG_TORCH = Family({"torch": "torch"})  # what keras.applications lacks
 
-A, B, D, E = (1, 1, 2, 2, 2), (2, 2, 2, 2, 2), (2, 2, 3, 3, 3), (2, 2, 4, 4, 4)
+# The paper's configurations: the number of convolutions in each stage.
+A = (1, 1, 2, 2, 2)
+B = (2, 2, 2, 2, 2)
+D = (2, 2, 3, 3, 3)
+E = (2, 2, 4, 4, 4)
 
 
+@documented(VGG_TORCH)
 def vgg11(**options: Unpack[Options]) -> keras.Model:
-    """VGG-11, configuration A of Simonyan & Zisserman 2014 (arXiv:1409.1556), table 1: 132,863,336 parameters.
-
-    Input `(batch, 224, 224, 3)`, or any size from 32 up as in `vgg16`, RGB in 0..255. See `zoo.builder.Options`; weights:
-    "imagenet_torchvision".
-    """
-    return _vgg("vgg11", VGG_TORCH, A, False, options)
+    """Build VGG-11, configuration A of Simonyan & Zisserman 2014 (arXiv:1409.1556), table 1."""
+    return _vgg("vgg11", VGG_TORCH, depths=A, batch_norm=False, options=options)
 
 
+@documented(VGG_TORCH)
 def vgg13(**options: Unpack[Options]) -> keras.Model:
-    """VGG-13, configuration B of Simonyan & Zisserman 2014 (arXiv:1409.1556), table 1: 133,047,848 parameters.
-
-    Input `(batch, 224, 224, 3)`, or any size from 32 up as in `vgg16`, RGB in 0..255. See `zoo.builder.Options`; weights:
-    "imagenet_torchvision".
-    """
-    return _vgg("vgg13", VGG_TORCH, B, False, options)
+    """Build VGG-13, configuration B of Simonyan & Zisserman 2014 (arXiv:1409.1556), table 1."""
+    return _vgg("vgg13", VGG_TORCH, depths=B, batch_norm=False, options=options)
 
 
+@documented(VGG)
 def vgg16(**options: Unpack[Options]) -> keras.Model:
-    """VGG-16, configuration D of Simonyan & Zisserman 2014 (arXiv:1409.1556), table 1: 138,357,544 parameters.
-
-    Input `(batch, 224, 224, 3)`, RGB in 0..255. At other sizes, from 32 up, the last feature map is averaged to 7 × 7,
-    as torchvision does, so that the pretrained dense layers fit. See `zoo.builder.Options`; weights: "imagenet"
-    (keras.applications), "imagenet_torchvision"; both have the same graph and differ in preprocessing.
-    """
-    return _vgg("vgg16", VGG, D, False, options)
+    """Build VGG-16, configuration D of Simonyan & Zisserman 2014 (arXiv:1409.1556), table 1."""
+    return _vgg("vgg16", VGG, depths=D, batch_norm=False, options=options)
 
 
+@documented(VGG)
 def vgg19(**options: Unpack[Options]) -> keras.Model:
-    """VGG-19, configuration E of Simonyan & Zisserman 2014 (arXiv:1409.1556), table 1: 143,667,240 parameters.
-
-    Input `(batch, 224, 224, 3)`, or any size from 32 up as in `vgg16`, RGB in 0..255. See `zoo.builder.Options`; weights:
-    "imagenet" (keras.applications), "imagenet_torchvision".
-    """
-    return _vgg("vgg19", VGG, E, False, options)
+    """Build VGG-19, configuration E of Simonyan & Zisserman 2014 (arXiv:1409.1556), table 1."""
+    return _vgg("vgg19", VGG, depths=E, batch_norm=False, options=options)
 
 
+@documented(VGG_TORCH)
 def vgg11_bn(**options: Unpack[Options]) -> keras.Model:
-    """VGG-11 of Simonyan & Zisserman 2014 (arXiv:1409.1556) with batch norm: 132,868,840 parameters, 5,504 statistics.
-
-    Input `(batch, 224, 224, 3)`, or any size from 32 up as in `vgg16`, RGB in 0..255. See `zoo.builder.Options`; weights:
-    "imagenet_torchvision".
-    """
-    return _vgg("vgg11_bn", VGG_TORCH, A, True, options)
+    """Build VGG-11 of Simonyan & Zisserman 2014 (arXiv:1409.1556) with torchvision's batch norm."""
+    return _vgg("vgg11_bn", VGG_TORCH, depths=A, batch_norm=True, options=options)
 
 
+@documented(VGG_TORCH)
 def vgg13_bn(**options: Unpack[Options]) -> keras.Model:
-    """VGG-13 of Simonyan & Zisserman 2014 (arXiv:1409.1556) with batch norm: 133,053,736 parameters, 5,888 statistics.
-
-    Input `(batch, 224, 224, 3)`, or any size from 32 up as in `vgg16`, RGB in 0..255. See `zoo.builder.Options`; weights:
-    "imagenet_torchvision".
-    """
-    return _vgg("vgg13_bn", VGG_TORCH, B, True, options)
+    """Build VGG-13 of Simonyan & Zisserman 2014 (arXiv:1409.1556) with torchvision's batch norm."""
+    return _vgg("vgg13_bn", VGG_TORCH, depths=B, batch_norm=True, options=options)
 
 
+@documented(VGG_TORCH)
 def vgg16_bn(**options: Unpack[Options]) -> keras.Model:
-    """VGG-16 of Simonyan & Zisserman 2014 (arXiv:1409.1556) with batch norm: 138,365,992 parameters, 8,448 statistics.
-
-    Input `(batch, 224, 224, 3)`, or any size from 32 up as in `vgg16`, RGB in 0..255. See `zoo.builder.Options`; weights:
-    "imagenet_torchvision".
-    """
-    return _vgg("vgg16_bn", VGG_TORCH, D, True, options)
+    """Build VGG-16 of Simonyan & Zisserman 2014 (arXiv:1409.1556) with torchvision's batch norm."""
+    return _vgg("vgg16_bn", VGG_TORCH, depths=D, batch_norm=True, options=options)
 
 
+@documented(VGG_TORCH)
 def vgg19_bn(**options: Unpack[Options]) -> keras.Model:
-    """VGG-19 of Simonyan & Zisserman 2014 (arXiv:1409.1556) with batch norm: 143,678,248 parameters, 11,008 statistics.
-
-    Input `(batch, 224, 224, 3)`, or any size from 32 up as in `vgg16`, RGB in 0..255. See `zoo.builder.Options`; weights:
-    "imagenet_torchvision".
-    """
-    return _vgg("vgg19_bn", VGG_TORCH, E, True, options)
+    """Build VGG-19 of Simonyan & Zisserman 2014 (arXiv:1409.1556) with torchvision's batch norm."""
+    return _vgg("vgg19_bn", VGG_TORCH, depths=E, batch_norm=True, options=options)
 
 
-def _vgg(name: str, family: Family, blocks: tuple[int, ...], batch_norm: bool, options: Options) -> keras.Model:
-    body = partial(_body, blocks=blocks, batch_norm=batch_norm)
-    return build(name, body, family, torch_names={"torch": names.torchvision(blocks, batch_norm)}, **options)
+def _vgg(name: str, family: Family, depths: tuple[int, ...], batch_norm: bool, options: Options) -> keras.Model:
+    body = partial(_body, depths=depths, batch_norm=batch_norm)
+    return build(name, body, family, torch_names={"torch": names.torchvision(depths, batch_norm)}, **options)
 
 
-def _body(x: keras.KerasTensor, variant: str, blocks: tuple[int, ...], batch_norm: bool) -> keras.KerasTensor:
-    for i, (convolutions, filters) in enumerate(zip(blocks, (64, 128, 256, 512, 512), strict=True), start=1):
-        for j in range(1, convolutions + 1):
+def _body(x: keras.KerasTensor, variant: str, depths: tuple[int, ...], batch_norm: bool) -> keras.KerasTensor:
+    for i, (depth, filters) in enumerate(zip(depths, (64, 128, 256, 512, 512), strict=True), start=1):
+        for j in range(1, depth + 1):
             x = _conv(x, filters, batch_norm, f"block{i}_conv{j}")
         x = stage(layers.MaxPooling2D(2, name=f"block{i}_pool")(x), f"stage{i}")
     if x.shape[1:3] != (7, 7):

@@ -14,7 +14,17 @@ The stages end after each quarter of the blocks. Their outputs are `(batch, 1 + 
 "pre_logits" is the class token of the last.
 
 Height and width are fixed when the model is built, each a multiple of the patch. With weights of another size, the position
-embeddings are interpolated (`surgery.adapt_positions`).
+embeddings are interpolated (`zoo.weights.adapting.adapt_positions`).
+
+    builder    variant   parameters  of which statistics   px  weights
+    vit_ti_16  timm       5,717,416                    0  224  imagenet_timm_*
+    vit_s_16   timm      22,050,664                    0  224  imagenet_timm_*
+    vit_b_16   torch     86,567,656                    0  224  imagenet_torchvision, imagenet_torchvision_*
+    vit_b_16   timm      86,567,656                    0  224  imagenet_timm_*
+    vit_b_32   torch     88,224,232                    0  224  imagenet_torchvision
+    vit_b_32   timm      88,224,232                    0  224  imagenet_timm_*
+    vit_l_16   torch    304,326,632                    0  224  imagenet_torchvision, imagenet_torchvision_*
+    vit_l_16   timm     304,326,632                    0  224  imagenet_timm_*
 """
 
 from functools import partial
@@ -23,7 +33,7 @@ from typing import Unpack
 import keras
 from keras import initializers, layers, ops
 
-from zoo.builder import Family, Options, build
+from zoo.builder import Family, Options, build, documented
 from zoo.layers import POSITIONS, stage
 from zoo.weights.names import vit as names
 
@@ -34,51 +44,39 @@ TIMM = {"timm": names.timm}
 BOTH = {"torch": names.torchvision, "timm": names.timm}
 
 
+@documented(SMALL)
 def vit_ti_16(**options: Unpack[Options]) -> keras.Model:
-    """ViT-Ti/16, the smallest form of Dosovitskiy et al. 2020 (arXiv:2010.11929): 5,717,416 parameters.
-
-    Input `(batch, 224, 224, 3)`, or any fixed multiples of 16, RGB in 0..255. See `zoo.builder.Options`; weights:
-    "imagenet_timm_augreg_in21k_ft", "imagenet_timm_augreg_in21k_ft_384", "imagenet_timm_deit".
-    """
-    return build("vit_ti_16", partial(_body, patch=16, blocks=12, width=192), SMALL, torch_names=TIMM, **options)
+    """Build ViT-Ti/16, the smallest form of Dosovitskiy et al. 2020 (arXiv:2010.11929)."""
+    body = partial(_body, patch=16, blocks=12, width=192)
+    return build("vit_ti_16", body, SMALL, torch_names=TIMM, **options)
 
 
+@documented(SMALL)
 def vit_s_16(**options: Unpack[Options]) -> keras.Model:
-    """ViT-S/16, a smaller form of Dosovitskiy et al. 2020 (arXiv:2010.11929): 22,050,664 parameters.
-
-    Input `(batch, 224, 224, 3)`, or any fixed multiples of 16, RGB in 0..255. See `zoo.builder.Options`; weights:
-    "imagenet_timm_augreg", "imagenet_timm_augreg_in21k_ft", "imagenet_timm_augreg_384",
-    "imagenet_timm_augreg_in21k_ft_384" and more: `zoo models vit_s_16`.
-    """
-    return build("vit_s_16", partial(_body, patch=16, blocks=12, width=384), SMALL, torch_names=TIMM, **options)
+    """Build ViT-S/16, a smaller form of Dosovitskiy et al. 2020 (arXiv:2010.11929)."""
+    body = partial(_body, patch=16, blocks=12, width=384)
+    return build("vit_s_16", body, SMALL, torch_names=TIMM, **options)
 
 
+@documented(PATCH_16)
 def vit_b_16(**options: Unpack[Options]) -> keras.Model:
-    """ViT-B/16 of Dosovitskiy et al. 2020 (arXiv:2010.11929), table 1: 86,567,656 parameters.
-
-    Input `(batch, 224, 224, 3)`, or any fixed multiples of 16, RGB in 0..255. See `zoo.builder.Options`; weights:
-    "imagenet_torchvision", "imagenet_torchvision_swag", "imagenet_torchvision_swag_linear", "imagenet_timm_augreg" and
-    more: `zoo models vit_b_16`.
-    """
-    return build("vit_b_16", partial(_body, patch=16, blocks=12, width=768), PATCH_16, torch_names=BOTH, **options)
+    """Build ViT-B/16 of Dosovitskiy et al. 2020 (arXiv:2010.11929), table 1."""
+    body = partial(_body, patch=16, blocks=12, width=768)
+    return build("vit_b_16", body, PATCH_16, torch_names=BOTH, **options)
 
 
+@documented(PATCH_32)
 def vit_b_32(**options: Unpack[Options]) -> keras.Model:
-    """ViT-B/32 of Dosovitskiy et al. 2020 (arXiv:2010.11929), table 1: 88,224,232 parameters.
-
-    Input `(batch, 224, 224, 3)`, or any fixed multiples of 32, RGB in 0..255. Weights: see `vit_b_16`.
-    """
-    return build("vit_b_32", partial(_body, patch=32, blocks=12, width=768), PATCH_32, torch_names=BOTH, **options)
+    """Build ViT-B/32 of Dosovitskiy et al. 2020 (arXiv:2010.11929), table 1."""
+    body = partial(_body, patch=32, blocks=12, width=768)
+    return build("vit_b_32", body, PATCH_32, torch_names=BOTH, **options)
 
 
+@documented(PATCH_16)
 def vit_l_16(**options: Unpack[Options]) -> keras.Model:
-    """ViT-L/16 of Dosovitskiy et al. 2020 (arXiv:2010.11929), table 1: 304,326,632 parameters.
-
-    Input `(batch, 224, 224, 3)`, or any fixed multiples of 16, RGB in 0..255. See `zoo.builder.Options`; weights:
-    "imagenet_torchvision", "imagenet_torchvision_swag", "imagenet_torchvision_swag_linear",
-    "imagenet_timm_augreg_in21k_ft" and more: `zoo models vit_l_16`.
-    """
-    return build("vit_l_16", partial(_body, patch=16, blocks=24, width=1024), PATCH_16, torch_names=BOTH, **options)
+    """Build ViT-L/16 of Dosovitskiy et al. 2020 (arXiv:2010.11929), table 1."""
+    body = partial(_body, patch=16, blocks=24, width=1024)
+    return build("vit_l_16", body, PATCH_16, torch_names=BOTH, **options)
 
 
 def _body(x: keras.KerasTensor, variant: str, patch: int, blocks: int, width: int) -> keras.KerasTensor:
@@ -93,14 +91,15 @@ def _body(x: keras.KerasTensor, variant: str, patch: int, blocks: int, width: in
 
 
 def _with_class_token(x: keras.KerasTensor) -> keras.KerasTensor:
-    """One trained vector in front of each sample's; stock layers keep such a vector as an embedding of the number 0."""
+    """Put a trained vector in front of each sample's; stock layers keep it as an embedding of the number 0."""
     zero = ops.zeros_like(x[:, :1, 0], dtype="int32")
     token = layers.Embedding(1, x.shape[-1], embeddings_initializer="zeros", name="class_token")(zero)
     return layers.Concatenate(axis=1, name="tokens")([token, x])
 
 
 def _with_positions(x: keras.KerasTensor) -> keras.KerasTensor:
-    positions = ops.cumsum(ops.ones_like(x[:1, :, 0], dtype="int32"), axis=1) - 1  # of one sample: all share them
+    # All samples share the positions of one.
+    positions = ops.cumsum(ops.ones_like(x[:1, :, 0], dtype="int32"), axis=1) - 1
     embed = layers.Embedding(*x.shape[1:], embeddings_initializer=initializers.RandomNormal(stddev=0.02), name=POSITIONS)
     return layers.Add(name="embedded")([x, embed(positions)])
 
@@ -116,7 +115,7 @@ def _block(x: keras.KerasTensor, name: str) -> keras.KerasTensor:
 
 
 def _attention(x: keras.KerasTensor, name: str) -> keras.KerasTensor:
-    """Attention of heads of width 64; queries, keys and values come from one matrix, as files hold it."""
+    """Attend with heads of width 64; queries, keys and values come from one matrix, as files hold it."""
     tokens, width = x.shape[1:]
     x = layers.Dense(3 * width, name=f"{name}_qkv")(x)
     q, k, v = (

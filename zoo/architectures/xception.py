@@ -7,6 +7,9 @@ last adds its input back, through a 1 × 1 convolution where it halves the resol
     block     1         2           3           4    5 to 12             13           14
     filters   32, 64    128, 128    256, 256    728, 728    728, 728, 728    728, 1024    1536, 2048
     stage     1         2           3                       4                             5
+
+    builder   variant  parameters  of which statistics   px  weights
+    xception  keras    22,910,480               54,528  299  imagenet
 """
 
 from typing import Unpack
@@ -14,7 +17,7 @@ from typing import Unpack
 import keras
 from keras import layers
 
-from zoo.builder import Family, Options, build
+from zoo.builder import Family, Options, build, documented
 from zoo.layers import conv_bn, stage
 from zoo.weights.names import xception as names
 
@@ -29,12 +32,9 @@ SHORTCUTS = {
 }
 
 
+@documented(XCEPTION)
 def xception(**options: Unpack[Options]) -> keras.Model:
-    """Xception of Chollet 2016 (arXiv:1610.02357), figure 5: 22,910,480 parameters, moving statistics included.
-
-    Input `(batch, 299, 299, 3)`, or any size from 32 up, RGB in 0..255. See `zoo.builder.Options`; weights: "imagenet"
-    (keras.applications).
-    """
+    """Build Xception of Chollet 2016 (arXiv:1610.02357), figure 5."""
     return build("xception", _body, XCEPTION, **options)
 
 

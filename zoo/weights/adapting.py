@@ -33,7 +33,7 @@ def adapt_positions(table: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def _bicubic(old: int, new: int) -> np.ndarray:
-    """The matrix `(new, old)` that resamples `old` points to `new`; beyond its ends a line goes on as it ends."""
+    """Make the matrix `(new, old)` that resamples `old` points to `new`; beyond its ends a line goes on as it ends."""
     matrix, rows = np.zeros((new, old), np.float32), np.arange(new)
     at = (rows + 0.5) * old / new - 0.5
     for tap in (-1, 0, 1, 2):

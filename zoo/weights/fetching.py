@@ -22,7 +22,7 @@ CHUNK = 1 << 20
 
 
 def fetch(entry: Entry) -> Path:
-    """Path of the entry's verified file: shipped with the package, in the cache, or downloaded now.
+    """Get the path of the entry's verified file: shipped with the package, in the cache, or downloaded now.
 
     A download goes to `NAME.part` and goes on where it was cut off; only a verified file gets its final name. Beside it
     `NAME.sha256` keeps the digest, against which every later use is checked.
@@ -56,12 +56,12 @@ def fetch(entry: Entry) -> Path:
 
 
 def is_local(entry: Entry) -> bool:
-    """Whether `fetch` needs no network: the file is shipped with the package or in the cache."""
+    """Tell whether `fetch` needs no network: the file is shipped with the package or in the cache."""
     return "://" not in entry.url or (cache_folder("weights") / entry.file).exists()
 
 
 def _cached(target: Path, entry: Entry) -> bool:
-    """Whether a good copy is there: one that was downloaded, or one that the user put there by hand."""
+    """Tell whether a good copy is there: one that was downloaded, or one that the user put there by hand."""
     if not target.exists():
         return False
     note = target.with_name(target.name + ".sha256")
@@ -88,7 +88,6 @@ def _download(entry: Entry, target: Path) -> None:
         error.close()  # it is the server's answer, with an open connection
         if error.code != 416:  # the part is complete, or longer than the file
             raise
-        error.close()
         part.unlink()
         response = urllib.request.urlopen(_address(entry), timeout=30)
         have = 0
@@ -124,7 +123,7 @@ def _verify(path: Path, entry: Entry) -> None:
 
 
 def _verify_kind(path: Path, entry: Entry) -> None:
-    """Without a published hash, see at least that it is weights, and no page that asks for a login."""
+    """See at least that a file without a published hash is weights, and no page that asks for a login."""
     try:
         with open_tensors(path):
             pass
@@ -151,7 +150,7 @@ def _address(entry: Entry) -> str:
 
 @contextlib.contextmanager
 def _one_at_a_time(target: Path) -> Iterator[None]:
-    """One process downloads, the others wait; in a read-only cache nothing is downloaded, so nothing need wait."""
+    """Let one process download and the others wait; in a read-only cache nothing is downloaded, so nobody need wait."""
     with contextlib.ExitStack() as stack:
         with contextlib.suppress(OSError):
             stack.enter_context(lock(target.with_name(target.name + ".lock")))

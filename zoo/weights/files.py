@@ -18,12 +18,13 @@ import pickle
 import re
 import zipfile
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, BinaryIO
 
 import numpy as np
 
 Tensors = dict[str, Any]  # name -> something with `.shape` that `np.asarray` reads
+Reader = Callable[[str, contextlib.ExitStack], Tensors]  # what it opens, the stack closes
 
 
 class WeightsError(ValueError):
@@ -32,7 +33,7 @@ class WeightsError(ValueError):
 
 @contextlib.contextmanager
 def open_tensors(path: str | os.PathLike) -> Iterator[Tensors]:
-    """The file's tensors, valid inside the `with` block.
+    """Open a file as its tensors, which are valid inside the `with` block.
 
     Raises:
         WeightsError: there is no such file, it is damaged, or it is of no known kind.
@@ -62,7 +63,7 @@ def is_torch(tensors: Mapping[str, Any]) -> bool:
     return any(name.endswith((".weight", ".running_mean")) for name in tensors)
 
 
-def _reader(path: str):
+def _reader(path: str) -> Reader:
     with open(path, "rb") as file:
         head = file.read(16)
     if head.startswith(b"\x89HDF\r\n\x1a\n"):
@@ -81,7 +82,7 @@ def _reader(path: str):
 
 
 # ---------------------------------------------------------------------------------------------- Keras, NumPy
-def _read_hdf5(path, stack) -> Tensors:
+def _read_hdf5(path: str, stack: contextlib.ExitStack) -> Tensors:
     import h5py
 
     file = stack.enter_context(h5py.File(path, "r"))
@@ -91,7 +92,7 @@ def _read_hdf5(path, stack) -> Tensors:
     return _legacy_hdf5(_inside(file, "model_weights") if "model_weights" in groups else file)
 
 
-def _read_keras(path, stack) -> Tensors:
+def _read_keras(path: str, stack: contextlib.ExitStack) -> Tensors:
     import h5py
 
     with zipfile.ZipFile(path) as archive:
@@ -99,8 +100,8 @@ def _read_keras(path, stack) -> Tensors:
     return _current_hdf5(_inside(stack.enter_context(h5py.File(content, "r")), "layers"))
 
 
-def _current_hdf5(group) -> Tensors:
-    """Keras 3: `layers/conv2d_1/vars/0`, the layer's own name being an attribute of `vars`."""
+def _current_hdf5(group: Any) -> Tensors:
+    """Read what Keras 3 writes: `layers/conv2d_1/vars/0`, the layer's own name being an attribute of `vars`."""
     tensors = {}
     for key in group:
         layer = _inside(group, key)
@@ -112,8 +113,8 @@ def _current_hdf5(group) -> Tensors:
     return tensors
 
 
-def _legacy_hdf5(group) -> Tensors:
-    """Keras 1 and 2, and `save_weights("x.h5")`: a group a layer, its variables listed in the attribute `weight_names`."""
+def _legacy_hdf5(group: Any) -> Tensors:
+    """Read what Keras 1 and 2 and `save_weights("x.h5")` write: a group a layer, with the attribute `weight_names`."""
     if "layer_names" not in group.attrs:
         raise WeightsError("is an HDF5 file without Keras' layer names: it was not written by Keras.")
     tensors = {}
@@ -132,8 +133,8 @@ def _legacy_hdf5(group) -> Tensors:
     return tensors
 
 
-def _inside(group, name):
-    """`group[name]`, refusing what leads out of the file: links and external or virtual storage (CVE-2026-1669)."""
+def _inside(group: Any, name: str) -> Any:
+    """Get `group[name]` and refuse what leads out of the file: links, external or virtual storage (CVE-2026-1669)."""
     import h5py
 
     for part in name.split("/"):
@@ -145,12 +146,12 @@ def _inside(group, name):
     return group
 
 
-def _text(name) -> str:
+def _text(name: str | bytes) -> str:
     return name.decode() if isinstance(name, bytes) else str(name)
 
 
 def _variable(name: str) -> str:
-    """`conv1/kernel:0`, `block1_conv1_W_1:0`, `dw/depthwise_kernel:0` -> kernel, as Keras 3 calls it.
+    """Call a variable as Keras 3 does: `conv1/kernel:0`, `block1_conv1_W_1:0`, `dw/depthwise_kernel:0` -> kernel.
 
     Keras 1 put the layer's name before the variable's, and called a variance a standard deviation.
     """
@@ -166,13 +167,13 @@ def _variable(name: str) -> str:
     }.get(name, name)
 
 
-def _read_npz(path, stack) -> Tensors:
+def _read_npz(path: str, stack: contextlib.ExitStack) -> Tensors:
     archive = stack.enter_context(np.load(path, allow_pickle=False))
     return _plain_names({name: archive[name] for name in archive.files})
 
 
 # ---------------------------------------------------------------------------------------------- safetensors
-def _read_safetensors(path, stack) -> Tensors:
+def _read_safetensors(path: str, stack: contextlib.ExitStack) -> Tensors:
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
@@ -203,16 +204,19 @@ class _StorageType(str):
     """The name of a storage class; a subclass of str so that no pickle can pass one for the real thing."""
 
 
-def _rebuild_tensor(storage, offset, size, stride, *_):
-    """PyTorch's tensor: a view of a flat storage, here of a NumPy array."""
+def _rebuild_tensor(storage: np.ndarray, offset: int, size: Sequence[int], stride: Sequence[int], *_: object) -> np.ndarray:
+    """Make PyTorch's tensor, a view of a flat storage, of a NumPy array."""
     last = offset + sum((n - 1) * s for n, s in zip(size, stride, strict=True))
     if min((offset, *size, *stride)) < 0 or (0 not in size and last >= len(storage)):
         raise WeightsError("holds a tensor that reaches beyond its storage: it is damaged.")
     return np.lib.stride_tricks.as_strided(storage[offset:], size, [s * storage.itemsize for s in stride])
 
 
-def _rebuild_parameter(data, *_):
+def _rebuild_parameter(data: np.ndarray, *_: object) -> np.ndarray:
     return data
+
+
+Storage = Callable[[str, np.dtype, int], np.ndarray]  # (key, type, how many) -> the numbers
 
 
 class _TensorUnpickler(pickle.Unpickler):
@@ -223,11 +227,12 @@ class _TensorUnpickler(pickle.Unpickler):
         ("torch._utils", "_rebuild_parameter"): _rebuild_parameter,
     }
 
-    def __init__(self, file, storage):
+    def __init__(self, file: BinaryIO, storage: Storage):
         super().__init__(file, encoding="utf-8")
         self._storage = storage
 
-    def find_class(self, module, name):
+    def find_class(self, module: str, name: str) -> object:
+        """Give this reader's own function or type for a name of PyTorch's, and refuse every other."""
         if (module, name) in self._ALLOWED:
             return self._ALLOWED[module, name]
         if module in ("torch", "torch.storage") and name in _DTYPES:
@@ -237,19 +242,20 @@ class _TensorUnpickler(pickle.Unpickler):
             "save the model's state_dict alone, best as .safetensors."
         )
 
-    def persistent_load(self, reference):
+    def persistent_load(self, reference: tuple) -> np.ndarray:
+        """Give the numbers that the pickle refers to, which lie beside it."""
         kind, storage_type, key, _, size = reference[:5]
         if kind != "storage" or storage_type not in _DTYPES:
             raise WeightsError(f"refers to a {kind} of type {storage_type}, not to numbers.")
         return self._storage(str(key), np.dtype(_DTYPES[storage_type]), int(size))
 
 
-def _read_torch_zip(path, stack) -> Tensors:
+def _read_torch_zip(path: str, stack: contextlib.ExitStack) -> Tensors:
     archive = stack.enter_context(zipfile.ZipFile(path))
     index = next(name for name in archive.namelist() if name.endswith("data.pkl"))
     cache = {}
 
-    def storage(key, dtype, size):
+    def storage(key: str, dtype: np.dtype, size: int) -> np.ndarray:
         if key not in cache:
             cache[key] = np.frombuffer(archive.read(f"{index.removesuffix('data.pkl')}data/{key}"), dtype, size)
         return cache[key]
@@ -258,15 +264,15 @@ def _read_torch_zip(path, stack) -> Tensors:
         return _state_dict(_TensorUnpickler(file, storage).load())
 
 
-def _read_torch_legacy(path, stack) -> Tensors:
-    """Before PyTorch 1.6: five pickles (magic, version, system, object, keys), then the storages, one after another."""
+def _read_torch_legacy(path: str, stack: contextlib.ExitStack) -> Tensors:
+    """Read a file of before PyTorch 1.6: five pickles (magic, version, system, object, keys), then the storages in turn."""
     file = stack.enter_context(open(path, "rb"))
     cache = {}
 
-    def storage(key, dtype, size):
+    def storage(key: str, dtype: np.dtype, size: int) -> np.ndarray:
         return cache.setdefault(key, np.empty(size, dtype))
 
-    def load():
+    def load() -> object:
         return _TensorUnpickler(file, storage).load()
 
     if load() != 0x1950A86A20F9469CFC6C:
@@ -280,8 +286,8 @@ def _read_torch_legacy(path, stack) -> Tensors:
     return _state_dict(content)
 
 
-def _state_dict(content) -> Tensors:
-    """The tensors of a checkpoint, which may lie under a key beside the optimizer's state."""
+def _state_dict(content: object) -> Tensors:
+    """Find the tensors of a checkpoint, which may lie under a key beside the optimizer's state."""
     for key in ("state_dict", "model_state_dict", "model"):
         if isinstance(content, dict) and isinstance(content.get(key), dict):
             content = content[key]
@@ -291,6 +297,6 @@ def _state_dict(content) -> Tensors:
 
 
 def _plain_names(tensors: Tensors) -> Tensors:
-    """Without the prefix that `DataParallel` adds, and without counters that are no weights."""
+    """Take off the prefix that `DataParallel` adds, and leave out counters that are no weights."""
     plain = {name.removeprefix("module."): value for name, value in tensors.items()}
     return {name: value for name, value in plain.items() if not name.endswith("num_batches_tracked")}

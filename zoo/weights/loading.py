@@ -3,9 +3,10 @@
 import math
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -19,7 +20,9 @@ from zoo.weights.files import Tensors, WeightsError, is_torch, open_tensors, rea
 from zoo.weights.names import KERAS_CLASSIFIERS, TORCH_VARIABLES, Rename, TorchNames
 
 KERNELS = ("kernel", "depthwise_kernel", "pointwise_kernel")
-AUTOMATIC = (  # Keras' own names, of today and of its first version
+
+# The names that Keras gives layers without one, today and in its first version.
+AUTOMATIC = (
     "conv2d",
     "batch_normalization",
     "dense",
@@ -29,6 +32,8 @@ AUTOMATIC = (  # Keras' own names, of today and of its first version
     "batchnormalization",
     "separableconvolution2d",
 )
+
+Pair = tuple[keras.Variable, Any, layers.Layer]  # a variable, the tensor that fills it, and its layer
 
 
 @dataclass(frozen=True)
@@ -41,7 +46,7 @@ class Source:
 
 
 def resolve(model: str, weights: str | os.PathLike, options: Mapping[str, object], torch_names: TorchNames) -> Source:
-    """The file behind a catalog tag (fetched now) or a path, and the graph that its names ask for.
+    """Find the file behind a catalog tag (fetched now) or a path, and the graph that its names ask for.
 
     Raises:
         WeightsError: neither a tag of this model nor an existing file, or one with names of no known layout.
@@ -84,7 +89,7 @@ def load(model: keras.Model, path: Path, new_classes: bool) -> None:
         names = origin.torch_names if origin else {}
         variant = _torch_variant(tensors, names, path, model.name)
         rename = names[variant] if variant else None
-        plan, missing, differing, unused = _match(model, tensors, rename, new_classes)
+        plan, missing, differing, unused = match(model, tensors, rename, new_classes)
         unused = [name for name in unused if not (origin and name.startswith(origin.spare))]
         if missing or differing or unused:
             raise WeightsError(_complaint(model, path, missing, differing, unused))
@@ -101,8 +106,8 @@ def load(model: keras.Model, path: Path, new_classes: bool) -> None:
             variable.assign(value.reshape(variable.shape))
 
 
-def _torch_variant(tensors: Tensors, torch_names: TorchNames, path, model: str) -> str | None:
-    """Whose PyTorch names these are: of the variant whose map finds the classifier, or else of the first."""
+def _torch_variant(tensors: Tensors, torch_names: TorchNames, path: str | os.PathLike, model: str) -> str | None:
+    """Tell whose PyTorch names these are: the variant whose map finds the classifier, or else the first."""
     if not is_torch(tensors):
         return None
     if not torch_names:
@@ -111,7 +116,9 @@ def _torch_variant(tensors: Tensors, torch_names: TorchNames, path, model: str) 
     return next(with_classifier, next(iter(torch_names)))
 
 
-def _match(model: keras.Model, tensors: Tensors, rename: Rename | None, new_classes: bool):
+def match(
+    model: keras.Model, tensors: Tensors, rename: Rename | None, new_classes: bool
+) -> tuple[list[Pair], list[str], list[str], list[str]]:
     """Pair every variable with a tensor: (pairs, names not found, shapes that differ, tensors left over)."""
     plan, missing, differing, used = [], [], [], set()
     stem = _stem(model)
@@ -146,8 +153,9 @@ def _match(model: keras.Model, tensors: Tensors, rename: Rename | None, new_clas
 
 
 def _counted(names: Iterable[str]) -> dict[str, str]:
-    """Automatic names (`conv2d_7`) by their rank among their kind: a file's counter depends on what its writer built
-    before, and starts at 0 or 1.
+    """Rank automatic names (`conv2d_7`) among their kind.
+
+    A file's counter depends on what its writer built before, and starts at 0 or 1.
     """
     kinds: dict[str, list[tuple[int, str]]] = {}
     for name in names:
@@ -160,8 +168,10 @@ def _counted(names: Iterable[str]) -> dict[str, str]:
     }
 
 
-def _name_in_file(layer, own: dict[str, tuple[str, ...]], index: int, tensors: Tensors, rename: Rename | None) -> str | None:
-    """What the file calls the layer's variable; None if it has nothing of that name."""
+def _name_in_file(
+    layer: layers.Layer, own: dict[str, tuple[str, ...]], index: int, tensors: Tensors, rename: Rename | None
+) -> str | None:
+    """Find what the file calls the layer's variable; None if it has nothing of that name."""
     variable = layer.weights[index].name
     if rename:
         modules = rename(layer.name)
@@ -184,8 +194,8 @@ def _owner(name: str) -> str:
     return name.rpartition("/")[0] or name.rpartition(".")[0]
 
 
-def _fits(shape, variable, layer, is_stem: bool, rename: Rename | None) -> bool:
-    """Whether a tensor of this shape can fill the variable, judged before it is read."""
+def _fits(shape: Sequence[int], variable: keras.Variable, layer: layers.Layer, is_stem: bool, rename: Rename | None) -> bool:
+    """Tell whether a tensor of this shape can fill the variable, before it is read."""
     own = tuple(variable.shape)
     if layer.name == POSITIONS and math.isqrt(shape[-2] - 1) ** 2 == shape[-2] - 1:  # any square of patches will do
         return _without_ones(shape) == (shape[-2], own[1])
@@ -204,7 +214,7 @@ def _fits(shape, variable, layer, is_stem: bool, rename: Rename | None) -> bool:
     return tuple(shape) in forms
 
 
-def _from_torch(value: np.ndarray, variable, layer) -> np.ndarray:
+def _from_torch(value: np.ndarray, variable: keras.Variable, layer: layers.Layer) -> np.ndarray:
     """Turn PyTorch's channels-first order into Keras' channels-last."""
     if not _is_kernel(variable):
         return value
@@ -215,40 +225,40 @@ def _from_torch(value: np.ndarray, variable, layer) -> np.ndarray:
     return value.reshape(value.shape[: len(variable.shape)]).transpose(np.argsort(_torch_axes(variable, layer)))
 
 
-def _is_kernel(variable) -> bool:
+def _is_kernel(variable: keras.Variable) -> bool:
     return variable.name in KERNELS and len(variable.shape) > 1
 
 
-def _torch_axes(variable, layer) -> tuple[int, ...]:
-    """The axes of Keras' kernel in PyTorch's order."""
+def _torch_axes(variable: keras.Variable, layer: layers.Layer) -> tuple[int, ...]:
+    """Order the axes of Keras' kernel as PyTorch does."""
     if len(variable.shape) == 2:
         return 1, 0
     depthwise = isinstance(layer, layers.DepthwiseConv2D) or variable.name == "depthwise_kernel"
     return (2, 3, 0, 1) if depthwise else (3, 2, 0, 1)
 
 
-def _without_ones(shape) -> tuple[int, ...]:
+def _without_ones(shape: Sequence[int]) -> tuple[int, ...]:
     return tuple(size for size in shape if size != 1)
 
 
-def _flattened(layer) -> tuple[int, int, int] | None:
-    """The shape of the feature map that a dense layer sees flattened; None if it sees a vector."""
+def _flattened(layer: layers.Dense) -> tuple[int, int, int] | None:
+    """Find the shape of the feature map that a dense layer sees flattened; None if it sees a vector."""
     operation = layer.input._keras_history.operation
     while isinstance(operation, layers.Dropout | layers.Identity):
         operation = operation.input._keras_history.operation
     return operation.input.shape[1:] if isinstance(operation, layers.Flatten) else None
 
 
-def _stem(model: keras.Model):
+def _stem(model: keras.Model) -> layers.Layer:
     return next(layer for layer in model.layers if hasattr(layer, "kernel"))
 
 
-def _shape(tensor) -> str:
+def _shape(tensor: Any) -> str:
     return " × ".join(map(str, tensor.shape))
 
 
-def _complaint(model, path, missing, differing, unused) -> str:
-    def listed(names):
+def _complaint(model: keras.Model, path: Path, missing: list[str], differing: list[str], unused: list[str]) -> str:
+    def listed(names: list[str]) -> str:
         return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
     parts = []

@@ -31,7 +31,7 @@ from recipes.settings.finetune import Recipe
 from recipes.settings.tuned import FineTuneSettings
 from recipes.transfer import training
 from recipes.transfer.backbone import framing
-from zoo.files import began, cache_folder
+from zoo.files import cache_folder, start_time
 
 # A trial without a network: it needs as many MB as its batch has images, and does as its job says at a size.
 CHILD = """
@@ -138,9 +138,9 @@ processes.run("dummy_trial", {job}, Path({str(tmp_path)!r}), lambda epoch, loss:
 def ended(process: str) -> None:
     """Wait for it: 0.05 s an epoch, a thousand epochs, would be 50 s."""
     deadline = time.monotonic() + 10
-    while began(int(process)) and time.monotonic() < deadline:
+    while start_time(int(process)) and time.monotonic() < deadline:
         time.sleep(0.02)
-    assert not began(int(process))
+    assert not start_time(int(process))
 
 
 BEST = {"freeze_until": "stage1", "layer_decay": 0.7, "weight_decay": 0.01, "learning_rate": 0.001, "augment": "none"}

@@ -9,12 +9,12 @@ ENTRIES = (*keras.ENTRIES, *torchvision.ENTRIES, *timm.ENTRIES, *cifar.ENTRIES)
 
 
 def entries(model: str) -> list[Entry]:
-    """All entries of a model, the default first."""
+    """List all entries of a model, the default first."""
     return [entry for entry in ENTRIES if entry.model == model]
 
 
 def find(model: str, tag: str, options: Mapping[str, object]) -> Entry | None:
-    """The model's entry of that tag for exactly those builder arguments; None if there is none."""
+    """Find the model's entry of that tag for exactly those builder arguments; None if there is none."""
     for entry in entries(model):
         if entry.tag == tag and dict(entry.options) == dict(options):
             return entry

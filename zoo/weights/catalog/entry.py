@@ -33,8 +33,9 @@ class Entry:
 
     @property
     def file(self) -> str:
-        """Name in the cache and in a mirror: the address' last part; on the Hugging Face hub, where all are called
-        "model.safetensors", the repository's with that ending.
+        """Name in the cache and in a mirror: the address' last part.
+
+        On the Hugging Face hub, where all are called "model.safetensors", it is the repository's name with that ending.
         """
         folder, _, name = self.url.rpartition("/")
         if name == "model.safetensors":

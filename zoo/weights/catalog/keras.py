@@ -13,18 +13,18 @@ TENSORFLOW_MODELS = "github.com/tensorflow/models, research/slim/nets"
 
 
 def _keras(
-    model,
-    file,
-    hash,
-    parameters,
-    top1,
-    top5,
-    mode,
-    license="Apache-2.0",
-    size=224,
-    tag="imagenet",
-    source=SOURCE,
-    address=ADDRESS,
+    model: str,
+    file: str,
+    hash: str,
+    parameters: int,
+    top1: float | None,
+    top5: float | None,
+    mode: str,
+    license: str = "Apache-2.0",
+    size: int = 224,
+    tag: str = "imagenet",
+    source: str = SOURCE,
+    address: str = ADDRESS,
     **more,
 ) -> Entry:
     more = {"resize": round(size * 8 / 7), **more}
@@ -45,12 +45,12 @@ def _keras(
     )
 
 
-def _kernels(folder, model, md5, *rest, **more) -> Entry:
-    """A file with the name that most have."""
+def _kernels(folder: str, model: str, md5: str, *rest, **more) -> Entry:
+    """Describe a file with the name that most have."""
     return _keras(model, f"{folder}/{model}_weights_tf_dim_ordering_tf_kernels.h5", f"md5:{md5}", *rest, **more)
 
 
-def _efficientnet(b, md5, parameters, top1, top5, size) -> Entry:
+def _efficientnet(b: int, md5: str, parameters: int, top1: float | None, top5: float | None, size: int) -> Entry:
     return _keras(
         f"efficientnet_b{b}",
         f"efficientnetb{b}.h5",
@@ -66,7 +66,7 @@ def _efficientnet(b, md5, parameters, top1, top5, size) -> Entry:
     )
 
 
-def _efficientnet_v2(name, md5, parameters, top1, top5, size) -> Entry:
+def _efficientnet_v2(name: str, md5: str, parameters: int, top1: float | None, top5: float | None, size: int) -> Entry:
     base = name.startswith("b")
     file = f"efficientnet_v2/efficientnetv2-{name}.h5"
     return _keras(
@@ -83,7 +83,7 @@ def _efficientnet_v2(name, md5, parameters, top1, top5, size) -> Entry:
     )
 
 
-def _convnext(name, sha256, parameters, top1) -> Entry:
+def _convnext(name: str, sha256: str, parameters: int, top1: float | None) -> Entry:
     return _keras(
         f"convnext_{name}",
         f"convnext/convnext_{name}.h5",
@@ -123,7 +123,7 @@ def _mobilenets() -> list[Entry]:
 
 
 def _mobilenets_v2() -> list[Entry]:
-    """The same of V2."""
+    """List the entries of MobileNetV2, of each width and size."""
     widths = {
         0.35: (1_691_208, {224: (60.3, 82.9), 192: (58.2, 81.2), 160: (55.7, 79.1), 128: (50.8, 75.0), 96: (45.5, 70.4)}),
         0.5: (1_987_224, {224: (65.4, 86.4), 192: (63.9, 85.4), 160: (61.0, 83.2), 128: (57.7, 80.8), 96: (51.2, 75.8)}),
@@ -150,12 +150,12 @@ def _mobilenets_v2() -> list[Entry]:
 
 
 def _mobile(alpha: float, size: int, source: str) -> dict:
-    """What an entry of either table has beside its row; keras.io has measured the full width at 224 pixels itself."""
+    """Add to a row of either table; keras.io has measured the full width at 224 pixels itself."""
     tag = "imagenet" if size == 224 else f"imagenet_{size}"
     return dict(size=size, tag=tag, options={"alpha": alpha}, source=SOURCE if (alpha, size) == (1.0, 224) else source)
 
 
-def _mobilenet_v3(name, alpha, md5, parameters, top1) -> Entry:
+def _mobilenet_v3(name: str, alpha: float, md5: str, parameters: int, top1: float | None) -> Entry:
     """Its accuracies are in Keras' docstring. The "minimalistic" files are of another graph."""
     return _keras(
         f"mobilenet_v3_{name}",

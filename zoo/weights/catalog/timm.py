@@ -59,16 +59,16 @@ NETWORKS = {
 
 
 def _timm(
-    name,
-    top1,
-    top5,
-    size=224,
-    crop=0.875,
-    mode="torch",
-    interpolation="bicubic",
-    license="Apache-2.0",
-    source=SOURCE,
-    year=None,
+    name: str,
+    top1: float | None,
+    top5: float | None,
+    size: int = 224,
+    crop: float = 0.875,
+    mode: str = "torch",
+    interpolation: str = "bicubic",
+    license: str = "Apache-2.0",
+    source: str = SOURCE,
+    year: int | None = None,
 ) -> Entry:
     network, _, recipe = name.partition(".")
     model, variant, parameters, options = NETWORKS[network]

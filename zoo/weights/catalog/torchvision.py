@@ -11,7 +11,17 @@ SOURCE = "pytorch.org/vision/stable/models"
 V2 = dict(tag="imagenet_torchvision_v2", resize=232)  # the newer training recipe
 
 
-def _torch(model, file, parameters, top1, top5, tag="imagenet_torchvision", size=224, mode="torch", **more) -> Entry:
+def _torch(
+    model: str,
+    file: str,
+    parameters: int,
+    top1: float | None,
+    top5: float | None,
+    tag: str = "imagenet_torchvision",
+    size: int = 224,
+    mode: str = "torch",
+    **more,
+) -> Entry:
     more = {"license": "BSD-3-Clause", **more}
     return Entry(
         model,
@@ -29,7 +39,7 @@ def _torch(model, file, parameters, top1, top5, tag="imagenet_torchvision", size
     )
 
 
-def _swag(model, file, parameters, top1, top5, size=224) -> Entry:
+def _swag(model: str, file: str, parameters: int, top1: float | None, top5: float | None, size: int = 224) -> Entry:
     """Trained on the hashtags of 3.6 billion pictures (arXiv:2201.08371); larger inputs: fine-tuned, 224: a linear probe."""
     tag = "imagenet_torchvision_swag_linear" if size == 224 else "imagenet_torchvision_swag"
     return _torch(

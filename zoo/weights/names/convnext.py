@@ -6,7 +6,7 @@ KERAS_CLASSIFIERS = tuple(f"convnext_{size}_head_dense" for size in ("tiny", "sm
 
 
 def torchvision(layer: str) -> str | dict[str, str]:
-    """`…_stage_0_block_1_layernorm` -> `features.1.1.block.2`: stages at odd numbers, what leads to them at even ones."""
+    """Map `…_stage_0_block_1_layernorm` -> `features.1.1.block.2`: stages at odd numbers, what leads to them at even ones."""
     ends = {
         "stem_conv": "features.0.0",
         "stem_layernorm": "features.0.1",
@@ -24,7 +24,7 @@ def torchvision(layer: str) -> str | dict[str, str]:
 
 
 def timm(layer: str) -> str | dict[str, str]:
-    """`…_stage_0_block_1_layernorm` -> `stages.0.blocks.1.norm`."""
+    """Map `…_stage_0_block_1_layernorm` -> `stages.0.blocks.1.norm`."""
     ends = {"stem_conv": "stem.0", "stem_layernorm": "stem.1", "head_layernorm": "head.norm", "predictions": "head.fc"}
     parts = {"depthwise_conv": "conv_dw", "layernorm": "norm", "pointwise_conv_1": "mlp.fc1", "pointwise_conv_2": "mlp.fc2"}
     stage, block, part = _place(layer)
@@ -37,7 +37,7 @@ def timm(layer: str) -> str | dict[str, str]:
 
 
 def _place(layer: str) -> tuple[int | None, int | None, str]:
-    """(stage, block, part); no block: what leads to the stage; no stage: stem and head."""
+    """Take a name apart: (stage, block, part); no block: what leads to the stage; no stage: stem and head."""
     if found := re.search(r"stage_(\d)_block_(\d+)_(\w+)$", layer):
         return int(found[1]), int(found[2]), found[3]
     if found := re.search(r"downsampling_(\w+)_(\d)$", layer):

@@ -6,8 +6,9 @@ STEM = {"conv1_conv": "features.conv0", "conv1_bn": "features.norm0", "bn": "fea
 
 
 def torchvision(layer: str) -> str | tuple[str, str]:
-    """`conv2_block1_1_bn` -> `features.denseblock1.denselayer1.norm2`, or `norm.2` in the files that torchvision publishes,
-    which are older than its module; `pool2_conv` -> `features.transition1.conv`.
+    """Map `conv2_block1_1_bn` -> `features.denseblock1.denselayer1.norm2`, `pool2_conv` -> `features.transition1.conv`.
+
+    It is `norm.2` in the files that torchvision publishes, which are older than its module.
     """
     if layer in STEM:
         return STEM[layer]
@@ -20,7 +21,7 @@ def torchvision(layer: str) -> str | tuple[str, str]:
 
 
 def first_keras(layer: str) -> str:
-    """`conv1_bn` -> `conv1/bn`: the official files are older than Keras' rule against slashes."""
+    """Map `conv1_bn` -> `conv1/bn`: the official files are older than Keras' rule against slashes."""
     return re.sub("^conv1_(conv|bn)$", r"conv1/\1", layer)
 
 

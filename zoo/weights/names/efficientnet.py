@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from zoo.weights.names import inverted
+from zoo.weights.names import Rename, inverted
 
 Rows = Sequence[tuple[str, ...]]  # the parts of the blocks of each row
 
@@ -20,8 +20,8 @@ PARTS = {
 }
 
 
-def torchvision(rows: Rows):
-    """`block2a_dwconv` -> `features.2.0.block.1.0`."""
+def torchvision(rows: Rows) -> Rename:
+    """Map `block2a_dwconv` -> `features.2.0.block.1.0`."""
     top = f"features.{len(rows) + 1}"
     ends = {
         "stem_conv": "features.0.0",
@@ -40,8 +40,8 @@ def torchvision(rows: Rows):
     return rename
 
 
-def timm(rows: Rows):
-    """`block2a_dwconv` -> `blocks.1.0.conv_dw`."""
+def timm(rows: Rows) -> Rename:
+    """Map `block2a_dwconv` -> `blocks.1.0.conv_dw`."""
     ends = {"stem_conv": "conv_stem", "stem_bn": "bn1", "top_conv": "conv_head", "top_bn": "bn2", "predictions": "classifier"}
 
     def rename(layer: str) -> str:

@@ -25,7 +25,7 @@ V3 = (*V3_STEM, *(f"Mixed_{module}.branch{part}" for module, parts in V3_MODULES
 
 
 def torchvision_v1(layer: str) -> str:
-    """`inception_3a_5x5_reduce_bn` -> `inception3a.branch3.0.bn`."""
+    """Map `inception_3a_5x5_reduce_bn` -> `inception3a.branch3.0.bn`."""
     heads = {"predictions": "fc2", "fc": "fc1", "conv": "conv.conv", "conv_bn": "conv.bn"}
     if layer == "predictions":
         return "fc"
@@ -41,7 +41,7 @@ def torchvision_v1(layer: str) -> str:
 
 
 def torchvision_v3(layer: str) -> str:
-    """`conv2d_5` -> `Mixed_5b.branch1x1.conv`; `aux1_conv0_bn` -> `AuxLogits.conv0.bn`."""
+    """Map `conv2d_5` -> `Mixed_5b.branch1x1.conv`; `aux1_conv0_bn` -> `AuxLogits.conv0.bn`."""
     heads = {"predictions": "fc", "aux1_predictions": "AuxLogits.fc"}
     if layer in heads:
         return heads[layer]

@@ -5,7 +5,7 @@ means), "project" (1 × 1). The first blocks expand nothing, MobileNets squeeze 
 of EfficientNetV2 have no depthwise convolution.
 """
 
-# timm names a block's convolutions after its kind, which shows in what the block has
+# timm names a block's convolutions after its kind, which shows in what the block has.
 TIMM_CONVOLUTIONS = {
     ("expand", "depthwise", "project"): ("conv_pw", "conv_dw", "conv_pwl"),
     ("depthwise", "project"): ("conv_dw", "conv_pw"),
@@ -15,7 +15,7 @@ TIMM_CONVOLUTIONS = {
 
 
 def torchvision(parts: tuple[str, ...], part: str, norm: bool) -> str:
-    """`block.2.fc1`: every part is numbered, those of squeeze-and-excitation together."""
+    """Name a part as in `block.2.fc1`: every part is numbered, those of squeeze-and-excitation together."""
     numbered = [other for other in parts if other != "excite"]
     if part in ("squeeze", "excite"):
         return f"block.{numbered.index('squeeze')}.{'fc1' if part == 'squeeze' else 'fc2'}"
@@ -23,7 +23,7 @@ def torchvision(parts: tuple[str, ...], part: str, norm: bool) -> str:
 
 
 def timm(parts: tuple[str, ...], part: str, norm: bool) -> str:
-    """`conv_dw`, `bn2`, `se.conv_reduce`."""
+    """Name a part as in `conv_dw`, `bn2`, `se.conv_reduce`."""
     if part in ("squeeze", "excite"):
         return "se.conv_reduce" if part == "squeeze" else "se.conv_expand"
     convolutions = tuple(other for other in parts if other not in ("squeeze", "excite"))

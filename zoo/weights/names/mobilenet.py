@@ -4,14 +4,14 @@ import re
 from collections.abc import Iterable, Sequence
 from itertools import chain
 
-from zoo.weights.names import inverted
+from zoo.weights.names import Rename, inverted
 
 Rows = Sequence[Sequence[tuple[str, ...]]]  # the parts of each block; a row has the blocks of one width, as in timm
-V2_BLOCKS = (1, 2, 3, 4, 3, 3, 1)  # of each row of V2's table 2
+V2_BLOCKS = (1, 2, 3, 4, 3, 3, 1)  # how many a row of V2's table 2 has
 
 
 def torchvision_v2(layer: str) -> str:
-    """`block_3_depthwise_BN` -> `features.4.conv.1.1`; the first block has no expansion: its parts move up by one."""
+    """Map `block_3_depthwise_BN` -> `features.4.conv.1.1`; the first block has no expansion: its parts move up by one."""
     stem = {
         "Conv1": "features.0.0",
         "bn_Conv1": "features.0.1",
@@ -30,7 +30,7 @@ def torchvision_v2(layer: str) -> str:
 
 
 def timm_v2(layer: str) -> str:
-    """`block_3_depthwise_BN` -> `blocks.2.0.bn2`."""
+    """Map `block_3_depthwise_BN` -> `blocks.2.0.bn2`."""
     ends = {"Conv1": "conv_stem", "bn_Conv1": "bn1", "Conv_1": "conv_head", "Conv_1_bn": "bn2", "predictions": "classifier"}
     if layer in ends:
         return ends[layer]
@@ -39,8 +39,8 @@ def timm_v2(layer: str) -> str:
     return f"blocks.{_in_rows(block, V2_BLOCKS)}.{inverted.timm(parts, part, norm)}"
 
 
-def torchvision_v3(rows: Rows):
-    """`expanded_conv_3_depthwise_bn` -> `features.4.block.1.1`."""
+def torchvision_v3(rows: Rows) -> Rename:
+    """Map `expanded_conv_3_depthwise_bn` -> `features.4.block.1.1`."""
     blocks = list(chain(*rows))
     last = f"features.{len(blocks) + 1}"
     ends = {
@@ -61,8 +61,8 @@ def torchvision_v3(rows: Rows):
     return rename
 
 
-def timm_v3(rows: Rows):
-    """`expanded_conv_3_depthwise_bn` -> `blocks.2.0.bn2`."""
+def timm_v3(rows: Rows) -> Rename:
+    """Map `expanded_conv_3_depthwise_bn` -> `blocks.2.0.bn2`."""
     blocks = list(chain(*rows))
     last = f"blocks.{len(rows)}.0"
     ends = {
@@ -96,5 +96,5 @@ def _v3_block(layer: str) -> tuple[int, str, bool]:
 
 
 def _in_rows(block: int, lengths: Iterable[int]) -> str:
-    """`row.block` of the block of that number."""
+    """Name the block of that number `row.block`."""
     return [f"{row}.{place}" for row, length in enumerate(lengths) for place in range(length)][block]

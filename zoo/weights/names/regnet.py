@@ -4,7 +4,7 @@ import re
 
 
 def torchvision(layer: str) -> str:
-    """`stage1_block2_3_bn` -> `trunk_output.block1.block1-1.f.c.1`; the shortcut, `…_0_bn`, -> `….proj.1`."""
+    """Map `stage1_block2_3_bn` -> `trunk_output.block1.block1-1.f.c.1`; the shortcut, `…_0_bn`, -> `….proj.1`."""
     ends = {"stem_conv": "stem.0", "stem_bn": "stem.1", "predictions": "fc"}
     parts = {
         "0_conv": "proj.0",

@@ -4,7 +4,7 @@ import re
 
 
 def torchvision(layer: str) -> str:
-    """`conv2_block1_3_bn` -> `layer1.0.bn3`; the shortcut `conv2_block1_0_conv` -> `layer1.0.downsample.0`."""
+    """Map `conv2_block1_3_bn` -> `layer1.0.bn3`; the shortcut `conv2_block1_0_conv` -> `layer1.0.downsample.0`."""
     if layer == "predictions":
         return "fc"
     if layer in ("conv1_conv", "conv1_bn"):
@@ -17,5 +17,5 @@ def torchvision(layer: str) -> str:
 
 
 def cifar(layer: str) -> str:
-    """As torchvision, of github.com/akamaster/pytorch_resnet_cifar10."""
+    """Map as torchvision does, but for the classifier: github.com/akamaster/pytorch_resnet_cifar10."""
     return "linear" if layer == "predictions" else torchvision(layer)

@@ -1,9 +1,12 @@
 """SqueezeNet in other files."""
 
+from zoo.weights.names import Rename
 
-def torchvision(pooled: tuple[int, ...]):
-    """`fire2_squeeze1x1` -> `features.3.squeeze`: one sequence of conv1, ReLU, pooling, modules, and poolings behind
-    the modules `pooled`.
+
+def torchvision(pooled: tuple[int, ...]) -> Rename:
+    """Map `fire2_squeeze1x1` -> `features.3.squeeze`.
+
+    Torchvision numbers one sequence of conv1, ReLU, pooling, modules, and poolings behind the modules `pooled`.
     """
     table, index = {"conv1": "features.0", "predictions": "classifier.1"}, 3
     for fire in range(2, 10):

@@ -1,8 +1,10 @@
 """VGG in other files."""
 
+from zoo.weights.names import Rename
 
-def torchvision(blocks: tuple[int, ...], batch_norm: bool):
-    """`block2_conv1` -> `features.5`: torchvision numbers convolutions, norms, ReLUs and poolings in one sequence."""
+
+def torchvision(blocks: tuple[int, ...], batch_norm: bool) -> Rename:
+    """Map `block2_conv1` -> `features.5`: torchvision numbers convolutions, norms, ReLUs and poolings in one sequence."""
     index, table = 0, {"fc1": "classifier.0", "fc2": "classifier.3", "predictions": "classifier.6"}
     for block, convolutions in enumerate(blocks, start=1):
         for conv in range(1, convolutions + 1):

@@ -4,7 +4,7 @@ import re
 
 
 def torchvision(layer: str) -> str | tuple[str, str] | dict[str, str]:
-    """`block1_norm1` -> `encoder.layers.encoder_layer_0.ln_1`."""
+    """Map `block1_norm1` -> `encoder.layers.encoder_layer_0.ln_1`."""
     ends = {
         "patch_embedding": "conv_proj",
         "class_token": {"embeddings": "class_token"},
@@ -24,7 +24,7 @@ def torchvision(layer: str) -> str | tuple[str, str] | dict[str, str]:
 
 
 def timm(layer: str) -> str | dict[str, str]:
-    """`block1_norm1` -> `blocks.0.norm1`."""
+    """Map `block1_norm1` -> `blocks.0.norm1`."""
     ends = {
         "patch_embedding": "patch_embed.proj",
         "class_token": {"embeddings": "cls_token"},

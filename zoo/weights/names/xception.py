@@ -4,6 +4,7 @@ from collections import Counter
 
 
 def _first_keras() -> dict[str, str]:
+    """Count the layers of each kind in the order of building, in which a shortcut precedes its block."""
     table, counts = {}, Counter()
 
     def add(kind: str, *layers: str) -> None:
@@ -23,6 +24,5 @@ def _first_keras() -> dict[str, str]:
     return table
 
 
-# The official file is Keras 1's, whose Xception named no layer: `block2_sepconv1` -> `separableconvolution2d#0`, the
-# first of its kind in the order of building, in which a shortcut precedes its block.
+# The official file is Keras 1's, whose Xception named no layer: `block2_sepconv1` -> `separableconvolution2d#0`.
 first_keras = _first_keras().__getitem__
