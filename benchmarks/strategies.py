@@ -63,6 +63,10 @@ class Settings:
     output: Path
     inner: bool
 
+    @property
+    def folder(self) -> Path:
+        return self.output
+
 
 def folder(name: str, shared: Path, seed: int, inner: bool, root: Path) -> Path:
     """The folder of pictures with train/ and test/, made once."""

@@ -53,6 +53,10 @@ class Settings:
     shared: Path
     output: Path
 
+    @property
+    def folder(self) -> Path:
+        return self.output
+
 
 def unpacked(archive: Path, folder: Path) -> Path:
     """The first pictures of each class of train/ and of test/, as train/ and val/."""

@@ -38,8 +38,8 @@ def build(settings: Description) -> keras.Model:
     builder = zoo.MODELS[settings.model]
     try:
         model = analysis.blueprint(builder, **options)
-        if settings.input_size is not None:
-            size, channels = settings.input_size, model.input_shape[-1]
+        if settings.image_size is not None:
+            size, channels = settings.image_size, model.input_shape[-1]
             model = analysis.blueprint(builder, input_shape=(size, size, channels), **options)
         return model
     except ValueError as error:  # a sentence already

@@ -11,7 +11,7 @@ of linear probes to be that of fine-tuned networks in the main.
 
 Measured on hymenoptera (244 pictures to train on; seed 0; 2 CPU cores, TensorFlow 2.21, Keras 3.15.1), three MobileNets:
 MobileNetV2 96.7 % (93.7 to 98.3), V1 0.75 at 192 px 93.9 % (90.1 to 96.2), V1 0.25 at 128 px 84.0 % (78.9 to 88.1), the order
-of `zoo finetune --strategy small` on val/: 96.7, 92.8, 84.3 %. With `--images 100` the order is the same, for 25 s of processor
+of `zoo finetune --strategy small` on val/: 96.7, 92.8, 84.3 %. With `--sample 100` the order is the same, for 25 s of processor
 time, where the three linear probes take 149 s and the three of `--strategy medium` 212 s. More: docs/rank.md.
 """
 
@@ -27,6 +27,7 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
@@ -37,6 +38,7 @@ from recipes.data.dataset import prepare, training_files
 from recipes.data.sources.folder import scan_folder
 from recipes.data.sources.listing import Listing
 from recipes.errors import UserError, shown
+from recipes.evaluation.verdict import Contender, verdict
 from recipes.report.charts import panels
 from recipes.runs.journal import Experiment
 from recipes.settings.finetune import Recipe
@@ -48,11 +50,14 @@ from zoo import facts
 from zoo.weights import catalog
 from zoo.weights.fetching import is_local
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 MEASURED = ("accuracy", "low", "high", "logme", "images/s", "parameters", "MB")
 
 
-def run(settings: Ranking) -> None:
-    """Measure, draw, and say which to take.
+def run(settings: Ranking) -> Path:
+    """Measure, draw, and say which to take; return the folder that holds it.
 
     Raises:
         UserError: data, output or an argument cannot be used, or no candidate can be measured.
@@ -84,15 +89,16 @@ def run(settings: Ranking) -> None:
         values = {name: found[name] for name in MEASURED}
         rows.append({"candidate": named(recipe), "weights": os.path.basename(recipe.weights), **values, "note": note})
     _report(experiment, rows)
+    return experiment.folder
 
 
 def candidates(settings: Ranking) -> list[Recipe]:
-    """One recipe each, of which the backbone counts.
+    """List the candidates, each as a recipe of which the backbone counts.
 
     Raises:
         UserError: a pattern without a model, or what is no MODEL=FILE.
     """
-    given = [_from_file(settings, text) for text in settings.weights]
+    given = [_candidate_from_file(settings, text) for text in settings.weights]
     if settings.models:
         names = [name for name in fnmatch.filter(zoo.MODELS, settings.models) if catalog.entries(name)]
         if not names:
@@ -112,7 +118,8 @@ def candidates(settings: Ranking) -> list[Recipe]:
     ]
 
 
-def _from_file(settings: Ranking, text: str) -> Recipe:
+def _candidate_from_file(settings: Ranking, text: str) -> Recipe:
+    """Read MODEL=FILE, MODEL:ALPHA=FILE or MODEL:ALPHA:PIXELS=FILE."""
     model, _, file = text.partition("=")
     name, *numbers = model.split(":")
     try:
@@ -126,22 +133,22 @@ def _from_file(settings: Ranking, text: str) -> Recipe:
 
 
 def named(recipe: Recipe) -> str:
-    """The model with its width and its input's size, as far as they were given."""
+    """Name a candidate: the model with its width and its input's size, as far as they were given."""
     return " ".join(str(part) for part in (recipe.model, recipe.alpha, recipe.image_size) if part)
 
 
 def multiply_adds(recipe: Recipe) -> float:
-    """Of a picture, about: they grow with the squares of width and of input size."""
+    """Estimate the multiply-adds of a picture, which grow with the squares of width and of input size."""
     known = next(known for known in facts.read() if known.model == recipe.model)
     size = known.input_shape[0]
     return known.multiply_adds * (recipe.alpha or 1) ** 2 * ((recipe.image_size or size) / size) ** 2
 
 
 def sampled(settings: Ranking) -> Listing:
-    """The folder with a stratified sample of what `zoo finetune` would train on."""
+    """List a stratified sample of what `zoo finetune` would train on."""
     recipe, folder = Recipe(settings.data, seed=settings.seed), scan_folder(settings.data)
     files = training_files(folder, recipe.validation, recipe.test, recipe.seed)
-    kept = sample(np.array([file.label for file in files]), settings.images, settings.seed)
+    kept = sample(np.array([file.label for file in files]), settings.sample, settings.seed)
     files = [dataclasses.replace(files[i], split="train") for i in kept]
     return dataclasses.replace(folder, files=tuple(files), left_out=(), findings=())
 
@@ -160,9 +167,9 @@ def work(settings: Ranking, recipe: Recipe, pictures: Listing) -> dict:
 
 
 def front(rows: Sequence[Mapping]) -> list[Mapping]:
-    """Those than which no other is more accurate and as fast, or faster and as accurate; from slow to fast."""
+    """The Pareto front in accuracy and speed, slowest first."""
 
-    def beats(a, b):
+    def beats(a: Mapping, b: Mapping) -> bool:
         pairs = [(a[name], b[name]) for name in ("accuracy", "images/s")]
         return all(x >= y for x, y in pairs) and any(x > y for x, y in pairs)
 
@@ -171,27 +178,37 @@ def front(rows: Sequence[Mapping]) -> list[Mapping]:
 
 
 def answer(rows: Sequence[Mapping]) -> str:
-    """A sentence on the measured rows, the best first: which to take, as far as the intervals tell."""
-    best, *others = rows
-    start = "{candidate} has the best accuracy, {accuracy:.1%} (95 % interval {low:.1%} to {high:.1%})".format(**best)
-    close = [row for row in others if row["high"] >= best["low"]]
-    if not close:
-        return f"{start}, and no other interval reaches it."
-    fast = max([best, *close], key=lambda row: row["images/s"])
-    return (
-        f"{start}, but {len(close)} more cannot be told from it by these pictures; the fastest of them all is "
-        "{candidate}, {images/s:.0f} images/s.".format(**fast)
-    )
+    """Say which of the measured rows, the best first, to take, as far as the intervals tell."""
+    contenders = [Contender(row["candidate"], row["accuracy"], row["low"], row["high"]) for row in rows]
+
+    def undecided(close: list[Contender]) -> str:
+        level = [row for row, contender in zip(rows, contenders, strict=True) if row is rows[0] or contender in close]
+        fast = max(level, key=lambda row: row["images/s"])
+        return (
+            f"{len(close)} more cannot be told from it by these pictures; the fastest of them all is "
+            f"{fast['candidate']}, {fast['images/s']:.0f} images/s"
+        )
+
+    return verdict(contenders, "accuracy", undecided, form=".1%")
 
 
-def _report(experiment: Experiment, rows: list[dict]) -> None:
+def ranked(rows: Sequence[Mapping]) -> list[Mapping]:
+    """Order the rows that could be measured, the most accurate first.
+
+    Raises:
+        UserError: there are none; the message gives the reason of each.
+    """
     measured = sorted((row for row in rows if not row["note"]), key=lambda row: (-row["accuracy"], -row["logme"]))
     if not measured:
         reasons = "; ".join(f"{row['candidate']}: {row['note']}" for row in rows)
         raise UserError(f"No candidate can be measured. {shown(reasons)}")
+    return measured
+
+
+def _report(experiment: Experiment, rows: list[dict]) -> None:
+    measured, failed = ranked(rows), [row for row in rows if row["note"]]
     best = front(measured)
     experiment.save_figure("accuracy_and_speed", _figure(measured, best))
-    failed = [row for row in rows if row["note"]]
     for row in best:
         row["note"] = "front"
     said = answer(measured)
@@ -199,7 +216,8 @@ def _report(experiment: Experiment, rows: list[dict]) -> None:
     say(f"\n{said}")
 
 
-def _figure(rows: Sequence[Mapping], best: Sequence[Mapping]):
+def _figure(rows: Sequence[Mapping], best: Sequence[Mapping]) -> "Figure":
+    """Draw accuracy against speed, and the Pareto front."""
     figure, (plot,) = panels(1, 7.2, 4.8)
     speed, accuracy = ([row[name] for row in rows] for name in ("images/s", "accuracy"))
     spans = [[row["accuracy"] - row["low"] for row in rows], [row["high"] - row["accuracy"] for row in rows]]
@@ -213,13 +231,13 @@ def _figure(rows: Sequence[Mapping], best: Sequence[Mapping]):
 
 
 def _identity(root: Path, pictures: Listing) -> str:
-    """Names the sample: its files and their sizes."""
+    """Name the sample by its files and their sizes."""
     files = [(file.path, os.path.getsize(root / file.path)) for file in pictures.files]
     return hashlib.sha256(repr(files).encode()).hexdigest()[:16]
 
 
 def _stamp(recipe: Recipe) -> tuple:
-    """Tells a file from another that had its name."""
+    """Tell the file of weights from another that had its name."""
     if not os.path.isfile(recipe.weights):  # a tag of the catalog, which stands for one file
         return (recipe.weights,)
     status = os.stat(recipe.weights)

@@ -30,6 +30,6 @@ def goes_on_to_the_same_table(recipe, finished, lost: int, tmp_path: Path, monke
     assert table(killed.output) == table(finished.output)
 
     before = (killed.output / "journal.jsonl").read_bytes()
-    monkeypatch.setattr(comparison.Trials, "train", lambda *_, **__: pytest.fail("trained again"))
+    monkeypatch.setattr(comparison.RepeatedTraining, "train", lambda *_, **__: pytest.fail("trained again"))
     recipe.run(killed)
     assert (killed.output / "journal.jsonl").read_bytes() == before

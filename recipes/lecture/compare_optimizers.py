@@ -43,7 +43,9 @@ run_as_module(__name__)
 
 import math
 import time
+from collections.abc import Callable
 from functools import cache, partial
+from pathlib import Path
 
 import numpy as np
 
@@ -52,76 +54,92 @@ from callbacks.optimizers import OPTIMIZERS, RATES
 from recipes.console import say
 from recipes.data.batches import Batches
 from recipes.data.dataset import Dataset
-from recipes.lecture.comparison import Trials, bands, center_crops, pictures, plus_minus, verdict
+from recipes.evaluation.verdict import verdict_over_seeds
+from recipes.lecture.comparison import RepeatedTraining, bands, center_crops, plus_minus, prepare_sample
 from recipes.runs.journal import Experiment
 from recipes.settings.finetune import Recipe
 from recipes.settings.lecture import CompareOptimizers
 from recipes.transfer.backbone import backbone, framing
 from zoo.progress import Progress
 
-GRID, MOST = 3, 9  # rates to try for each optimiser: at first, and at most
+# Rates that are tried for each optimiser.
+FIRST_RATES = 3
+MOST_RATES = 9
 
 
-def run(settings: CompareOptimizers) -> None:
-    """Tune, train, draw, and say which is best.
+def run(settings: CompareOptimizers) -> Path:
+    """Tune, train, draw, and say which is best; return the folder that holds it.
 
     Raises:
         UserError: data, model, weights or output cannot be used.
     """
     recipe = Recipe(settings.data, model=settings.model, weights=settings.weights or "none")
     frame = framing(backbone(recipe))
-    data = pictures(settings.data, frame, settings.seed, settings.images, settings.images // 2 or 1, test=False)
+    data = prepare_sample(settings.data, frame, settings.seed, settings.images, settings.images // 2 or 1, test=False)
     experiment = Experiment(settings)
     found = {}
-    with Progress("training", len(OPTIMIZERS) * (GRID + settings.seeds), "runs") as progress:
+    with Progress("training", len(OPTIMIZERS) * (FIRST_RATES + settings.seeds), "runs") as progress:
         for name in OPTIMIZERS:
-            work = partial(_work, cache(partial(_trials, recipe, len(data.classes), name)), settings, data)
-            rate = _tune(experiment, settings, name, work, progress)
+            compiled = cache(partial(compile_model, recipe, len(data.classes), name))
+            work = partial(_work, compiled, settings, data)
+            rate = tune_rate(experiment, settings, name, work, progress)
             found[name] = []
             for seed in range(settings.seed, settings.seed + settings.seeds):
                 piece = partial(work, rate, seed, settings.epochs)
-                found[name].append(_once(experiment, settings, f"{name}, rate {rate:.3g}, seed {seed}", piece))
+                found[name].append(_once(experiment, f"{name}, rate {rate:.3g}, seed {seed}", piece))
                 progress.advance()
             say(f"{name}: rate {rate:.3g}")
     _report(experiment, settings, found)
+    return experiment.folder
 
 
-def _trials(recipe: Recipe, classes: int, optimizer: str) -> Trials:
-    return Trials(lambda: zoo.new_head(backbone(recipe), classes), optimizer)
+def compile_model(recipe: Recipe, classes: int, optimizer: str) -> RepeatedTraining:
+    """Compile the recipe's network with a new head and an optimiser of that name."""
+    return RepeatedTraining(lambda: zoo.new_head(backbone(recipe), classes), optimizer)
 
 
-def _work(trials, settings: CompareOptimizers, data: Dataset, rate: float, seed: int, epochs: int, last: bool = False) -> dict:
-    """One run. `last`: validation after the last epoch only."""
+def _work(
+    compiled: Callable[[], RepeatedTraining],
+    settings: CompareOptimizers,
+    data: Dataset,
+    rate: float,
+    seed: int,
+    epochs: int,
+    last: bool = False,
+) -> dict:
+    """Train once; with `last`, validate after the last epoch only."""
     train, held_out = data.part("train"), data.part("validation")
     batches = Batches(center_crops(data, train), data.labels[train], settings.batch_size, seed)
     validation = Batches(center_crops(data, held_out), data.labels[held_out], 256, seed)
-    trials, start = trials(), time.monotonic()
-    history = trials.train(batches, seed, rate, epochs, validation_data=validation, validation_freq=epochs if last else 1)
+    training, start = compiled(), time.monotonic()
+    history = training.train(batches, seed, rate, epochs, validation_data=validation, validation_freq=epochs if last else 1)
     names = {"loss": "loss", "validation_loss": "val_log_loss", "validation_accuracy": "val_accuracy"}
     curves = {name: [value if math.isfinite(value) else None for value in history[key]] for name, key in names.items()}
     return {"rate": rate, **curves, "training_seconds": round(time.monotonic() - start, 2)}
 
 
-def _once(experiment: Experiment, settings: CompareOptimizers, piece: str, work) -> dict:
-    """More seeds need no old run anew."""
+def _once(experiment: Experiment, piece: str, work: Callable[[], dict]) -> dict:
+    """Do a piece of work, or find it in the journal, also if it was written for fewer or more seeds."""
     return experiment.once(piece, work, but=("seeds",))
 
 
-def _tune(experiment: Experiment, settings: CompareOptimizers, name: str, work, progress: Progress) -> float:
-    """The rate with the lowest validation loss after a short run."""
+def tune_rate(
+    experiment: Experiment, settings: CompareOptimizers, name: str, work: Callable[..., dict], progress: Progress
+) -> float:
+    """Find the rate with the lowest validation loss after a short run."""
     epochs, losses = max(1, settings.epochs // 4), {}
-    tried = range(-(GRID // 2), GRID // 2 + 1)  # half powers of ten, from the usual rate
+    tried = range(-(FIRST_RATES // 2), FIRST_RATES // 2 + 1)  # half powers of ten, from the usual rate
     while True:
         for exponent in tried:
             if exponent not in losses:
                 rate = float(f"{RATES[name] * 10 ** (exponent / 2):.3g}")
                 piece = partial(work, rate, settings.seed, epochs, last=True)
-                loss = _once(experiment, settings, f"{name}, rate {rate:.3g}, choice", piece)["validation_loss"][-1]
+                loss = _once(experiment, f"{name}, rate {rate:.3g}, choice", piece)["validation_loss"][-1]
                 losses[exponent] = math.inf if loss is None else loss
-                if len(losses) <= GRID:  # the total that is shown knows of no more
+                if len(losses) <= FIRST_RATES:  # the total that is shown knows of no more
                     progress.advance()
         best = min(losses, key=lambda exponent: (losses[exponent], exponent))  # where all diverge, the lowest
-        if tried[0] < best < tried[-1] or len(losses) == MOST:
+        if tried[0] < best < tried[-1] or len(losses) == MOST_RATES:
             return float(f"{RATES[name] * 10 ** (best / 2):.3g}")
         tried = range(tried[0] - (best == tried[0]), tried[-1] + 1 + (best == tried[-1]))
 
@@ -136,8 +154,9 @@ def _report(experiment: Experiment, settings: CompareOptimizers, found: dict[str
             "rate": results[0]["rate"],
             **plus_minus("validation loss", last(name, "validation_loss")),
             **plus_minus("validation accuracy", last(name, "validation_accuracy")),
+            # Of the run least disturbed by other programs.
             "seconds": min(result["training_seconds"] for result in results),
-        }  # the run least disturbed by other programs
+        }
         for name, results in found.items()
     ]
     panels = {
@@ -146,8 +165,8 @@ def _report(experiment: Experiment, settings: CompareOptimizers, found: dict[str
     }
     experiment.save_figure("curves", bands(range(1, settings.epochs + 1), "epoch", panels))
     answers = [
-        verdict({name: last(name, "validation_loss") for name in found}, "validation loss", min),
-        verdict({name: last(name, "validation_accuracy") for name in found}, "validation accuracy"),
+        verdict_over_seeds({name: last(name, "validation_loss") for name in found}, "validation loss", min),
+        verdict_over_seeds({name: last(name, "validation_accuracy") for name in found}, "validation accuracy"),
     ]
     experiment.finish(rows, answers=answers)
     say("\nOn these data " + "\nOn these data ".join(answers))

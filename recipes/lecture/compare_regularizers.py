@@ -42,8 +42,11 @@ from recipes.cli import run_as_module
 run_as_module(__name__)
 
 import math
+from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 
+import keras
 import numpy as np
 
 import zoo
@@ -55,7 +58,16 @@ from recipes.data.batches import Batches
 from recipes.data.dataset import Dataset
 from recipes.data.images import center
 from recipes.errors import UserError, shown
-from recipes.lecture.comparison import Trials, bands, center_crops, pictures, plus_minus, stratified, verdict
+from recipes.evaluation.verdict import verdict_over_seeds
+from recipes.lecture.comparison import (
+    PixelReader,
+    RepeatedTraining,
+    bands,
+    center_crops,
+    plus_minus,
+    prepare_sample,
+    stratified,
+)
 from recipes.runs.journal import Experiment
 from recipes.settings.finetune import Recipe
 from recipes.settings.lecture import CompareRegularizers
@@ -76,64 +88,86 @@ METHODS = {
 }
 
 
-def run(settings: CompareRegularizers) -> None:
-    """Choose the strengths, train everything, draw the gap.
+def run(settings: CompareRegularizers) -> Path:
+    """Choose the strengths, train everything, draw the gap; return the folder that holds it.
 
     Raises:
         UserError: data, model or output cannot be used.
     """
     recipe, largest = Recipe(settings.data, model=settings.model, weights="none"), max(settings.sizes)
     # Twice as many as needed, so that the training sets of two seeds differ also at the largest size.
-    data = pictures(settings.data, framing(backbone(recipe)), settings.seed, 2 * largest, settings.held_out, test=True)
+    data = prepare_sample(settings.data, framing(backbone(recipe)), settings.seed, 2 * largest, settings.held_out, test=True)
     there = len(data.part("train"))
     if there < largest:
         raise UserError(f"{shown(settings.data)} leaves {there:,} pictures to train on: give --sizes up to that.")
-    experiment, seeds = Experiment(settings), range(settings.seed, settings.seed + settings.seeds)
-    trials = cache(lambda l2, dropout: _trials(recipe, len(data.classes), settings.optimizer, l2, dropout))
-    chosen, found = {}, {}
+    experiment = Experiment(settings)
+    compiled = cache(lambda l2, dropout: _compile(recipe, len(data.classes), settings.optimizer, l2, dropout))
 
     def result(method: str, strengths: dict[str, float], size: int, seed: int, part: str) -> dict:
-        """One run, and its numbers on the part; kept when other sizes and seeds are asked for."""
+        """Train once and measure the part; what is there is kept when other sizes and seeds are asked for."""
         values = ", ".join(f"{name} {value:g}" for name, value in strengths.items())
         return experiment.once(
             f"{method}: {values or '-'}; {size} images, seed {seed}, {part}",
-            lambda: _work(settings, data, trials, strengths, size, seed, part),
+            lambda: _work(settings, data, compiled, strengths, size, seed, part),
             but=("sizes", "seeds"),
             largest=largest,
         )
 
     work = sum(map(len, STRENGTHS.values())) + len(METHODS) * len(settings.sizes) * settings.seeds
     with Progress("training", work, "runs") as progress:
-        middle = sorted(settings.sizes)[len(settings.sizes) // 2]
-        for method, values in STRENGTHS.items():
-            losses = {}
-            for value in values:
-                losses[value] = result(method, {method: value}, middle, settings.seed, "validation")["loss"]
-                progress.advance()
-            chosen[method] = min(losses, key=losses.get)
-            say(f"{method}: {chosen[method]:g}")
-        for size in settings.sizes:
-            for method, parts in METHODS.items():
-                strengths = {part: chosen[part] for part in parts}
-                for seed in seeds:
-                    found.setdefault((method, size), []).append(result(method, strengths, size, seed, "test"))
-                    progress.advance()
+        chosen = _choose(settings, result, progress)
+        found = _train(settings, chosen, result, progress)
     _report(experiment, settings, chosen, found)
+    return experiment.folder
 
 
-def _trials(recipe: Recipe, classes: int, optimizer: str, l2: float, dropout: float) -> Trials:
-    def build(l2: float = 0.0, dropout: float = 0.0):
+def _choose(settings: CompareRegularizers, result: Callable[..., dict], progress: Progress) -> dict[str, float]:
+    """Choose of each method's strengths the one with the lowest validation loss at the middle size."""
+    middle, chosen = sorted(settings.sizes)[len(settings.sizes) // 2], {}
+    for method, values in STRENGTHS.items():
+        losses = {}
+        for value in values:
+            losses[value] = result(method, {method: value}, middle, settings.seed, "validation")["loss"]
+            progress.advance()
+        chosen[method] = min(losses, key=losses.get)
+        say(f"{method}: {chosen[method]:g}")
+    return chosen
+
+
+def _train(
+    settings: CompareRegularizers, chosen: dict[str, float], result: Callable[..., dict], progress: Progress
+) -> dict[tuple[str, int], list[dict]]:
+    """Train every method at every size with every seed, and measure the test part."""
+    found = {}
+    for size in settings.sizes:
+        for method, parts in METHODS.items():
+            strengths = {part: chosen[part] for part in parts}
+            for seed in range(settings.seed, settings.seed + settings.seeds):
+                found.setdefault((method, size), []).append(result(method, strengths, size, seed, "test"))
+                progress.advance()
+    return found
+
+
+def _compile(recipe: Recipe, classes: int, optimizer: str, l2: float, dropout: float) -> RepeatedTraining:
+    def build(l2: float = 0.0, dropout: float = 0.0) -> keras.Model:
         model = zoo.new_head(backbone(recipe), classes, dropout)
         zoo.regularize(model, l2)
         return model
 
-    return Trials(build, optimizer, l2=l2, dropout=dropout)
+    return RepeatedTraining(build, optimizer, l2=l2, dropout=dropout)
 
 
 def _work(
-    settings: CompareRegularizers, data: Dataset, trials, strengths: dict[str, float], size: int, seed: int, part: str
+    settings: CompareRegularizers,
+    data: Dataset,
+    compiled: Callable[[float, float], RepeatedTraining],
+    strengths: dict[str, float],
+    size: int,
+    seed: int,
+    part: str,
 ) -> dict:
-    trial = trials(strengths.get("L2", 0.0), strengths.get("dropout", 0.0))
+    """Train once on so many pictures, and measure the training part and another."""
+    training = compiled(strengths.get("L2", 0.0), strengths.get("dropout", 0.0))
     train, held_out = data.part("train"), data.part("validation")
     train = train[stratified(data.labels[train], np.random.default_rng(seed))[:size]]
     epochs = max(1, round(settings.epochs * math.sqrt(100 / size)))
@@ -147,13 +181,13 @@ def _work(
         )
     read = shifted(data, train, strengths.get("augmentation", 0))
     batches = Batches(read, data.labels[train], settings.batch_size, seed)
-    history = trial.train(batches, seed, RATES[settings.optimizer], epochs, **options)
-    after = {f"training_{name}": value for name, value in trial.score(data, train).items()}
-    return trial.score(data, data.part(part)) | after | {"epochs": len(history["loss"])}
+    history = training.train(batches, seed, RATES[settings.optimizer], epochs, **options)
+    after = {f"training_{name}": value for name, value in training.score(data, train).items()}
+    return training.score(data, data.part(part)) | after | {"epochs": len(history["loss"])}
 
 
-def shifted(data: Dataset, images: np.ndarray, most: int):
-    """A reader of pictures moved by up to `most` pixels in both directions; the border is drawn out."""
+def shifted(data: Dataset, images: np.ndarray, most: int) -> PixelReader:
+    """Make a reader of pictures moved by up to `most` pixels in both directions; the border is drawn out."""
 
     def read(samples: np.ndarray, generator: np.random.Generator) -> np.ndarray:
         pixels = center(data.pixels[images[samples]], data.framing)
@@ -163,7 +197,12 @@ def shifted(data: Dataset, images: np.ndarray, most: int):
     return read
 
 
-def _report(experiment: Experiment, settings: CompareRegularizers, chosen: dict, found: dict) -> None:
+def _report(
+    experiment: Experiment,
+    settings: CompareRegularizers,
+    chosen: dict[str, float],
+    found: dict[tuple[str, int], list[dict]],
+) -> None:
     def values(method: str, size: int, what: str) -> list[float]:
         results = found[method, size]
         if what.endswith("gap"):  # positive where the test is worse
@@ -192,7 +231,7 @@ def _report(experiment: Experiment, settings: CompareRegularizers, chosen: dict,
     }
     experiment.save_figure("gap", bands(sizes, "training images", panels, "log"))
     answers = [
-        f"{size:,} images: " + verdict({m: values(m, size, what) for m in METHODS}, f"test {what}", best)
+        f"{size:,} images: " + verdict_over_seeds({m: values(m, size, what) for m in METHODS}, f"test {what}", best)
         for size in sizes
         for what, best in (("accuracy", max), ("loss", min))
     ]

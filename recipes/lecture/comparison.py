@@ -1,9 +1,10 @@
-"""What the comparisons share: some pictures of a folder, one compiled model trained many times, bands and a verdict."""
+"""What the comparisons share: some pictures of a folder, one compiled model trained many times, means and bands."""
 
 import dataclasses
 import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
@@ -21,13 +22,24 @@ from recipes.evaluation.intervals import mean_interval
 from recipes.evaluation.metrics import metrics
 from recipes.report.charts import panels
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
-def pictures(data: Path, framing: Framing, seed: int, images: int, held_out: int, test: bool) -> Dataset:
-    """At most `images` to train on and `held_out` for validation, the classes in proportion; the same number for a test,
-    if one is wanted. Parts that the folder does not give are split off train/; its val/ is the test if it has no test/.
+PixelReader = Callable[[np.ndarray, np.random.Generator], np.ndarray]
+
+
+def prepare_sample(data: Path, framing: Framing, seed: int, images: int, held_out: int, test: bool) -> Dataset:
+    """Prepare some pictures of a folder, the classes in proportion.
+
+    Parts that the folder does not give are split off train/; its val/ is the test if it has no test/.
+
+    Args:
+        images: how many to train on, at most.
+        held_out: how many for validation, at most; and as many for the test.
+        test: whether a test part is wanted.
 
     Raises:
-        UserError: see `sources.scan` and `dataset.prepare`.
+        UserError: the pictures are too few, or see `scan_folder` and `prepare`.
     """
     folder = scan_folder(data)
     given = {file.split for file in folder.files}
@@ -45,7 +57,7 @@ def pictures(data: Path, framing: Framing, seed: int, images: int, held_out: int
 
 
 def _few(folder: Listing, most: Mapping[str, int], seed: int) -> Listing:
-    """The folder with at most so many files of each split."""
+    """Keep at most so many files of each split."""
     kept = []
     for split, limit in most.items():
         files = [file for file in folder.files if (file.split or "train") == split]
@@ -55,7 +67,7 @@ def _few(folder: Listing, most: Mapping[str, int], seed: int) -> Listing:
 
 
 def stratified(labels: Sequence, generator: np.random.Generator) -> np.ndarray:
-    """A random order of the samples in which every beginning has the classes in proportion."""
+    """Order the samples at random such that every beginning has the classes in proportion."""
     labels = np.asarray(labels)
     place = np.empty(len(labels))
     for label in np.unique(labels):
@@ -64,21 +76,21 @@ def stratified(labels: Sequence, generator: np.random.Generator) -> np.ndarray:
     return np.argsort(place, kind="stable")
 
 
-def center_crops(data: Dataset, images: np.ndarray):
-    """A reader of pictures as evaluation sees them."""
+def center_crops(data: Dataset, images: np.ndarray) -> PixelReader:
+    """Make a reader of pictures as evaluation sees them."""
     return augment.pipeline("none", data, images, mirror=False)[0]
 
 
-class Trials:
+class RepeatedTraining:
     """One model, compiled once and trained many times from the start: to trace its step takes longer than a short run.
 
     Args:
         build: makes a model; the same seed gives the same start.
         optimizer: a name of `callbacks.optimizers`.
-        change: what this model has beyond `build`'s, such as a penalty; the weights must stay the same.
+        change: arguments of `build` for what this model has more, such as a penalty; the weights must stay the same.
     """
 
-    def __init__(self, build: Callable[..., keras.Model], optimizer: str, **change):
+    def __init__(self, build: Callable[..., keras.Model], optimizer: str, **change: float):
         self._build, self.model = build, build(**change)
         self._optimizer = get_optimizer(optimizer, 1.0)
         self.model.compile(
@@ -93,8 +105,8 @@ class Trials:
         nothing = Batches(lambda samples, _: np.zeros((len(samples), *shape), "uint8"), np.zeros(2, int), 1, 0)
         self.model.fit(nothing, validation_data=nothing, verbose=0)  # traced now, so that no run is timed with it
 
-    def train(self, batches: Batches, seed: int, rate: float, epochs: int, **fit) -> dict[str, list[float]]:
-        """From the start that the seed gives, at a constant rate; the history of `fit`."""
+    def train(self, batches: Batches, seed: int, rate: float, epochs: int, **fit: object) -> dict[str, list[float]]:
+        """Train from the start that the seed gives, at a constant rate, and return the history of `fit`."""
         keras.utils.set_random_seed(seed)
         weights = self.model.weights
         for variable, start in zip(weights, self._build().weights, strict=True):
@@ -108,7 +120,7 @@ class Trials:
         return self.model.fit(batches, epochs=epochs, verbose=0, shuffle=False, **fit).history
 
     def score(self, data: Dataset, images: np.ndarray) -> dict[str, float]:
-        """Loss without penalties, and accuracy."""
+        """Measure the loss without penalties, and the accuracy."""
         chunks = [images[start : start + 256] for start in range(0, len(images), 256)]
         # Called, not `predict`: that would be traced for every one of many models, of which TensorFlow warns.
         guesses = [keras.ops.convert_to_numpy(self.model(center(data.pixels[c], data.framing))) for c in chunks]
@@ -117,32 +129,15 @@ class Trials:
 
 
 def plus_minus(name: str, values: Sequence[float | None]) -> dict[str, float | None]:
-    """Two columns: the mean, and half of its 95 % interval; None where a run has diverged, or is the only one."""
+    """Make two columns: the mean, and half of its 95 % interval; None where a run has diverged, or is the only one."""
     if None in values:
         return {name: None, f"{name} ±": None}
     mean, _, high = mean_interval(values)
     return {name: mean, f"{name} ±": None if math.isnan(high) else high - mean}
 
 
-def verdict(scores: Mapping[str, Sequence[float | None]], what: str, best=max) -> str:
-    """A sentence: which is best, as far as the 95 % intervals over seeds can tell. Those with a None have diverged."""
-    found = {name: mean_interval(values) for name, values in scores.items() if None not in values}
-    if not found:
-        return f"No {what} can be compared: every one has diverged."
-    name = best(found, key=lambda name: found[name][0])
-    mean, low, high = found[name]
-    start = f"{name} has the best {what}, {mean:.4g}"
-    if math.isnan(low):
-        return f"{start}, but a single seed gives no interval: this is no answer yet, give --seeds 3 or more."
-    start += f" (95 % interval {low:.4g} to {high:.4g})"
-    close = [n for n, (_, other_low, other_high) in found.items() if n != name and other_low <= high and low <= other_high]
-    if close:
-        return f"{start}, but its interval overlaps with that of {', '.join(close)}: these data and seeds do not separate them."
-    return f"{start}, and no other interval reaches it."
-
-
-def bands(x: Sequence[float], label: str, charts: Mapping[str, Mapping[str, np.ndarray]], scale: str = "linear"):
-    """A figure with a panel for each label of a y axis: of each name's values (seeds, points), the mean and its 95 % interval.
+def bands(x: Sequence[float], label: str, charts: Mapping[str, Mapping[str, np.ndarray]], scale: str = "linear") -> "Figure":
+    """Draw a panel for each label of a y axis: of each name's values (seeds, points), the mean and its 95 % interval.
 
     Losses have a logarithmic axis.
     """

@@ -1,6 +1,8 @@
-"""Distorted digits: planar affine maps (LeCun et al. 1998, "Gradient-Based Learning Applied to Document Recognition",
-section III-C) and elastic fields (Simard, Steinkraus & Platt 2003, "Best Practices for Convolutional Neural Networks
-Applied to Visual Document Analysis", section 2)."""
+"""Distorted digits, by planar affine maps and by elastic fields.
+
+The maps: LeCun et al. 1998, "Gradient-Based Learning Applied to Document Recognition", section III-C. The fields: Simard,
+Steinkraus & Platt 2003, "Best Practices for Convolutional Neural Networks Applied to Visual Document Analysis", section 2.
+"""
 
 import functools
 from dataclasses import dataclass
@@ -12,29 +14,35 @@ import numpy as np
 class Distortion:
     """How far a picture may be distorted; of each kind an even amount up to it is drawn."""
 
-    rotation: float = 0.0  # degrees to either side
-    scale: float = 0.0  # of the logarithm, height and width apart: 0.1 is from 10 % smaller to 10 % larger
-    shear: float = 0.0  # pixels to the side a pixel downwards
-    shift: float = 0.0  # pixels, down and across
-    elastic: float = 0.0  # pixels: the root of the mean squared displacement of the field
-    smoothness: float = 4.0  # pixels: the standard deviation of the Gaussian that smooths it
+    rotation: float = 0.0
+    """Degrees to either side."""
+    scale: float = 0.0
+    """Change of the logarithm of height and, apart, of width: 0.1 is from 10 % smaller to 10 % larger."""
+    shear: float = 0.0
+    """Pixels to the side a pixel downwards."""
+    shift: float = 0.0
+    """Pixels down, and across."""
+    elastic: float = 0.0
+    """Root of the mean squared displacement of the field, in pixels."""
+    smoothness: float = 4.0
+    """Standard deviation of the Gaussian that smooths the field, in pixels."""
 
 
 def distort(pictures: np.ndarray, distortion: Distortion, generator: np.random.Generator) -> np.ndarray:
-    """Each picture by a draw of its own: `(batch, size, size, 1)` of any kind → float32 of the same shape.
+    """Distort each picture by a draw of its own: `(batch, size, size, 1)` of any kind → float32 of the same shape.
 
     A pixel is read, bilinearly, from where the map sends its place; beyond the border lies the border's own value.
     """
     count, size = pictures.shape[:2]
     where = _affine(count, distortion, generator) @ _places(size)  # (batch, 2, size · size), down and across
     if distortion.elastic:
-        where += _field(count, size, distortion, generator)
+        where += elastic_field(count, size, distortion, generator)
     where += (size - 1) / 2
     return _bilinear(pictures[..., 0], where).reshape(pictures.shape)
 
 
 def _affine(count: int, distortion: Distortion, generator: np.random.Generator) -> np.ndarray:
-    """Matrices `(batch, 2, 3)`: rotation · shear · scale, and the shift, about the centre."""
+    """Draw matrices `(batch, 2, 3)`: rotation · shear · scale, and the shift, about the centre."""
 
     def draw(limit: float) -> np.ndarray:
         return generator.uniform(-limit, limit, count)
@@ -51,8 +59,8 @@ def _affine(count: int, distortion: Distortion, generator: np.random.Generator) 
     ).transpose(2, 0, 1)
 
 
-def _field(count: int, size: int, distortion: Distortion, generator: np.random.Generator) -> np.ndarray:
-    """Displacements `(batch, 2, size · size)`: even noise, smoothed."""
+def elastic_field(count: int, size: int, distortion: Distortion, generator: np.random.Generator) -> np.ndarray:
+    """Draw displacements `(batch, 2, size · size)`: even noise, smoothed."""
     smooth, spread = _gaussian(size, distortion.smoothness)
     noise = generator.random((count, 2, size, size), "float32") * 2 - 1
     return (distortion.elastic / spread * (smooth @ noise @ smooth.T)).reshape(count, 2, -1)
@@ -60,7 +68,7 @@ def _field(count: int, size: int, distortion: Distortion, generator: np.random.G
 
 @functools.cache
 def _gaussian(size: int, deviation: float) -> tuple[np.ndarray, float]:
-    """The matrix that smooths along one side, and the deviation, in the middle, of even noise smoothed along both."""
+    """Compute the matrix that smooths along one side, and the deviation in the middle of even noise smoothed along both."""
     places = np.arange(size)
     matrix = np.exp(-0.5 * ((places[:, None] - places) / deviation) ** 2)
     matrix /= matrix.sum(axis=1, keepdims=True)
@@ -69,14 +77,14 @@ def _gaussian(size: int, deviation: float) -> tuple[np.ndarray, float]:
 
 @functools.cache
 def _places(size: int) -> np.ndarray:
-    """`(3, size · size)`: down, across and 1 of every pixel, counted from the centre."""
+    """List down, across and 1 of every pixel, counted from the centre: `(3, size · size)`."""
     line = np.arange(size, dtype="float32") - (size - 1) / 2
     down, across = np.meshgrid(line, line, indexing="ij")
     return np.stack([down.ravel(), across.ravel(), np.ones(size * size, "float32")])
 
 
 def _bilinear(pictures: np.ndarray, where: np.ndarray) -> np.ndarray:
-    """`(batch, size, size)` read at `where` `(batch, 2, points)` → `(batch, points)`."""
+    """Read `(batch, size, size)` at `where` `(batch, 2, points)` → `(batch, points)`."""
     count, size = pictures.shape[:2]
     where = np.clip(where, 0, np.nextafter(np.float32(size - 1), np.float32(0)))
     corner = where.astype("int32")

@@ -35,7 +35,8 @@ from matplotlib.figure import Figure
 
 import zoo
 from recipes.errors import UserError
-from recipes.lecture.receptive_fields import SETTINGS, convolve, picture
+from recipes.lecture.convolution import PADDINGS_AND_STRIDES, convolve
+from recipes.lecture.pictures import picture
 from recipes.runs.journal import Experiment
 from recipes.settings.lecture import InspectKernels
 from recipes.transfer.backbone import builder_options
@@ -44,13 +45,14 @@ from zoo import analysis
 from zoo.layers import kernels
 from zoo.weights import catalog
 
-ALL = 96  # kernels drawn, if a layer has no more; of more the strongest
+# Of a layer with more kernels than this its strongest are drawn.
+MOST_KERNELS = 96
 STRONGEST = 48
-CHANNELS = 8  # of each stage
+CHANNELS_A_STAGE = 8
 
 
 def run(settings: InspectKernels) -> Path:
-    """Draw kernels, feature maps, and one kernel at several strides and paddings; returns the folder.
+    """Draw kernels, feature maps, and one kernel at several strides and paddings; return the folder.
 
     Raises:
         UserError: no such model, weights or picture, or the folder cannot be written.
@@ -65,7 +67,7 @@ def run(settings: InspectKernels) -> Path:
     experiment.save_figure("features", draw_features(model.name, pixels, maps, rows))
     experiment.save_figure("stride_and_padding", draw_settings(model, pixels))
     experiment.finish(rows)
-    return settings.output
+    return experiment.folder
 
 
 def _trained(settings: InspectKernels) -> keras.Model:
@@ -81,7 +83,7 @@ def _trained(settings: InspectKernels) -> keras.Model:
 
 # ---------------------------------------------------------------------------------------------- what there is to see
 def widest(model: keras.Model) -> Iterator[tuple[str, keras.layers.Layer, np.ndarray]]:
-    """(stage, layer, kernel) of each stage's first convolution that sees more than one place; that of the picture in RGB."""
+    """Yield stage, layer and kernel of each stage's first convolution that sees more than one place; the picture's in RGB."""
     names, seen = zoo.stages(model), set()
     for name in names:
         inside = {layer.name for layer in zoo.features(model, [name]).layers} - seen
@@ -95,7 +97,7 @@ def widest(model: keras.Model) -> Iterator[tuple[str, keras.layers.Layer, np.nda
 
 
 def feature_maps(model: keras.Model, pixels: np.ndarray) -> dict[str, np.ndarray]:
-    """`(height, width, channels)` of each stage: a transformer's tokens as the patches they stand for."""
+    """Compute each stage's output as `(height, width, channels)`: a transformer's tokens as the patches they stand for."""
     names, maps = feature_stages(zoo.stages(model)), {}
     outputs = keras.tree.flatten(zoo.features(model, names).predict_on_batch(pixels[None]))
     for name, output in zip(names, outputs, strict=True):
@@ -108,8 +110,8 @@ def feature_maps(model: keras.Model, pixels: np.ndarray) -> dict[str, np.ndarray
 
 
 def most_active(maps: np.ndarray) -> np.ndarray:
-    """The channels with the largest mean of absolute values, in that order."""
-    return np.argsort(-np.abs(maps).mean(axis=(0, 1)), kind="stable")[:CHANNELS]
+    """Find the channels with the largest mean of absolute values, in that order."""
+    return np.argsort(-np.abs(maps).mean(axis=(0, 1)), kind="stable")[:CHANNELS_A_STAGE]
 
 
 def _row(fact: analysis.LayerFacts, maps: np.ndarray) -> dict:
@@ -127,7 +129,7 @@ def _row(fact: analysis.LayerFacts, maps: np.ndarray) -> dict:
 
 # ---------------------------------------------------------------------------------------------- drawings
 def draw_kernels(title: str, kernel: np.ndarray) -> Figure:
-    """Each kernel on its own scale: in colours if it sees RGB, otherwise a picture for each channel that it sees."""
+    """Draw each kernel on its own scale: in colours if it sees RGB, otherwise a picture for each channel that it sees."""
     height, width, inputs, outputs = kernel.shape
     size, signs = f"{height} × {width}", "red: +, blue: −"
     if inputs == 3:
@@ -139,8 +141,8 @@ def draw_kernels(title: str, kernel: np.ndarray) -> Figure:
     else:
         tiles = [(f"{i}→{j}", kernel[..., i, j]) for i in range(inputs) for j in range(outputs)]
         what = f"{outputs} kernels {size} × {inputs}, from map → to map; {signs}"
-    columns = outputs if inputs not in (1, 3) and 1 < outputs and len(tiles) <= ALL else 16
-    if len(tiles) > ALL:
+    columns = outputs if inputs not in (1, 3) and 1 < outputs and len(tiles) <= MOST_KERNELS else 16
+    if len(tiles) > MOST_KERNELS:
         what += f"; the {STRONGEST} strongest of {len(tiles):,}"
         tiles = sorted(tiles, key=lambda tile: -np.linalg.norm(tile[1]))[:STRONGEST]
     columns = min(columns, len(tiles))
@@ -164,14 +166,14 @@ def draw_kernels(title: str, kernel: np.ndarray) -> Figure:
 
 
 def draw_features(model: str, pixels: np.ndarray, maps: dict[str, np.ndarray], rows: list[dict]) -> Figure:
-    """A row for each stage: its name, stride and channels, and its most active channels, each on its own scale."""
-    figure = Figure(figsize=(1.35 * (CHANNELS + 3.4), 1.5 * len(maps) + 0.5), layout="constrained")
+    """Draw a row for each stage: its name, stride and channels, and its most active channels, each on its own scale."""
+    figure = Figure(figsize=(1.35 * (CHANNELS_A_STAGE + 3.4), 1.5 * len(maps) + 0.5), layout="constrained")
     figure.suptitle(f"{model}: a picture, and the most active channels of each stage")
-    grid = figure.add_gridspec(len(maps), CHANNELS + 3)
+    grid = figure.add_gridspec(len(maps), CHANNELS_A_STAGE + 3)
     shown = figure.add_subplot(grid[:, :2])
     shown.imshow(pixels.squeeze(), cmap="gray")
     shown.axis("off")
-    plots = [[figure.add_subplot(grid[i, j]) for j in range(2, CHANNELS + 3)] for i in range(len(maps))]
+    plots = [[figure.add_subplot(grid[i, j]) for j in range(2, CHANNELS_A_STAGE + 3)] for i in range(len(maps))]
     for line, (name, values), row in zip(plots, maps.items(), rows, strict=True):
         stride = f"stride {row['stride']}\n" if row["stride"] else ""
         line[0].text(
@@ -192,7 +194,7 @@ def draw_features(model: str, pixels: np.ndarray, maps: dict[str, np.ndarray], r
 
 
 def draw_settings(model: keras.Model, pixels: np.ndarray) -> Figure:
-    """The picture, a kernel of the first convolution, and what it gives for paddings and strides, all at one scale."""
+    """Draw the picture, a kernel of the first convolution, and what it gives for paddings and strides, all at one scale."""
     _, layer, kernel = next(widest(model))
     seen = keras.Model(model.input, model.get_layer("preprocessing").output)(pixels[None])
     seen = keras.ops.convert_to_numpy(seen)[0]
@@ -200,7 +202,7 @@ def draw_settings(model: keras.Model, pixels: np.ndarray) -> Figure:
     best = int(np.argmax([response.std() for response in responses]))
     half = kernel.shape[0] // 2
     panels = {"picture": pixels.squeeze()}
-    for padding, stride in SETTINGS:
+    for padding, stride in PADDINGS_AND_STRIDES:
         panels[f"padding {padding * half}, stride {stride}"] = convolve(seen, kernel[..., best], padding * half, stride)
     size = len(pixels)
     figure = Figure(figsize=(13, 3.5), layout="constrained")

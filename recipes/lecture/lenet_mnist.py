@@ -26,6 +26,7 @@ run_as_module(__name__)
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
@@ -42,12 +43,15 @@ from recipes.data.sources.folder import scan_folder
 from recipes.errors import UserError
 from recipes.evaluation.intervals import wilson
 from recipes.lecture.distortions import Distortion, distort
-from recipes.report.charts import panels
+from recipes.report.charts import BLUE, ORANGE, panels
 from recipes.runs.journal import Experiment
 from recipes.settings.lecture import LenetMnist
 from recipes.transfer import training
 from recipes.transfer.strategies import Phase
 from zoo.files import replace
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 BATCH = 128
 
@@ -56,17 +60,20 @@ BATCH = 128
 class Form:
     """How the network is built and trained."""
 
-    paper: float  # test error that LeCun et al. report
+    paper: float
+    """Test error that LeCun et al. report."""
     epochs: int
-    modern: bool = True  # ReLU and maximum pooling
+    modern: bool = True
+    """Whether with ReLU and maximum pooling, or with tanh and average pooling."""
     dropout: float = 0.0
     weight_decay: float | None = None
-    smoothing: float = 0.0  # of the labels
+    smoothing: float = 0.0
+    """Share of a label that goes to the other classes."""
     distortion: Distortion | None = None
 
 
 FORMS = {
-    "1998": Form(0.0095, epochs=15, modern=False),  # tanh and average pooling: the weights in zoo/pretrained
+    "1998": Form(0.0095, epochs=15, modern=False),  # gave the weights in zoo/pretrained
     "plain": Form(0.0095, epochs=15, dropout=0.3, weight_decay=0.05, smoothing=0.1),
     "distorted": Form(
         0.008,
@@ -79,7 +86,7 @@ FORMS = {
 
 
 def run(settings: LenetMnist) -> Path:
-    """Train the forms with every seed, write the table, a picture, and the weights of each; returns the folder.
+    """Train the forms with every seed, write the table, a picture, and the weights of each; return the folder.
 
     Raises:
         UserError: the data are not MNIST's, or the folder cannot be written.
@@ -96,20 +103,20 @@ def run(settings: LenetMnist) -> Path:
     }
     experiment.save_figure("errors", _figure(results))
     experiment.finish([_row(name, found) for name, found in results.items()], seeds=results)
-    return settings.output
+    return experiment.folder
 
 
 def _once(experiment: Experiment, settings: LenetMnist, name: str, seed: int, data: Dataset, pixels: np.ndarray) -> dict:
-    """A form trained with one seed; its weights become a file."""
+    """Train a form with one seed, or find its result in the journal; its weights become a file."""
     return experiment.once(
         f"{name}, seed {seed}",
-        lambda: _train(settings, name, seed, data, pixels),
+        lambda: _train(experiment.folder, settings, name, seed, data, pixels),
         but=("forms", "seeds"),
         form=asdict(FORMS[name]),
     )
 
 
-def _train(settings: LenetMnist, name: str, seed: int, data: Dataset, pixels: np.ndarray) -> dict:
+def _train(folder: Path, settings: LenetMnist, name: str, seed: int, data: Dataset, pixels: np.ndarray) -> dict:
     form, train = FORMS[name], data.part("train")
     keras.utils.set_random_seed(seed)
     model = keras.models.clone_model(zoo.lenet5(modern=form.modern, dropout=form.dropout), clone_function=_banded)
@@ -127,7 +134,7 @@ def _train(settings: LenetMnist, name: str, seed: int, data: Dataset, pixels: np
     model.compile(optimizer, loss, metrics=["accuracy"], jit_compile=False)
     history = training.History(Phase(f"{name}, seed {seed}", epochs, settings.learning_rate, None, augment=True), len(batches))
     model.fit(batches, epochs=epochs, verbose=0, shuffle=False, callbacks=[history])
-    _save(model, settings.output / f"{name}-{seed}.safetensors")
+    _save(model, folder / f"{name}-{seed}.safetensors")
     part = "validation" if settings.validation else "test"
     images = data.part(part)
     guesses = model.predict(pixels[images], batch_size=500, verbose=0).argmax(axis=1)
@@ -172,17 +179,17 @@ def _row(name: str, found: list[dict]) -> dict:
     }
 
 
-def _figure(results: dict[str, list[dict]]):
-    """Every seed's error, the median of them, and the paper's."""
+def _figure(results: dict[str, list[dict]]) -> "Figure":
+    """Draw every seed's error, the median of them, and the paper's."""
     part = next(iter(results.values()))[0]["part"]
     figure, (plot,) = panels()
     plot.set_ylabel(f"{part} error in %")
     for place, (name, found) in enumerate(results.items()):
         errors = [100 * result["error"] for result in found]
-        plot.plot([place] * len(errors), errors, "o", color="#3b82f6", alpha=0.6, label=None if place else "a seed")
-        plot.hlines(np.median(errors), place - 0.2, place + 0.2, color="#3b82f6", label=None if place else "median")
+        plot.plot([place] * len(errors), errors, "o", color=BLUE, alpha=0.6, label=None if place else "a seed")
+        plot.hlines(np.median(errors), place - 0.2, place + 0.2, color=BLUE, label=None if place else "median")
         paper = 100 * FORMS[name].paper
-        plot.hlines(paper, place - 0.3, place + 0.3, color="#e07b39", ls="--", label=None if place else "LeCun et al. 1998")
+        plot.hlines(paper, place - 0.3, place + 0.3, color=ORANGE, ls="--", label=None if place else "LeCun et al. 1998")
     plot.set_xticks(range(len(results)), list(results))
     plot.set_xlim(-0.6, len(results) - 0.4)
     plot.set_ylim(bottom=0)

@@ -29,7 +29,7 @@ class ExperimentSettings(Protocol):
     __dataclass_fields__: ClassVar[dict[str, dataclasses.Field]]
 
     @property
-    def output(self) -> Path:
+    def folder(self) -> Path:
         """Folder of the experiment."""
 
 
@@ -44,7 +44,7 @@ class Experiment:
     """
 
     def __init__(self, settings: ExperimentSettings):
-        self.folder, self._start = settings.output, time.monotonic()
+        self.folder, self._start = settings.folder, time.monotonic()
         values = {k: v for k, v in dataclasses.asdict(settings).items() if k != "output"}
         self.settings = json.loads(json.dumps(values, default=str))
         try:

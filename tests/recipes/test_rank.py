@@ -34,7 +34,7 @@ def finished(digits, tmp_path_factory) -> Ranking:
         digits,
         tmp_path_factory.mktemp("runs") / "rank",
         weights=("mobilenet:0.25=nowhere.h5", f"resnet20={SHIPPED}"),
-        images=60,
+        sample=60,
     )
     rank.run(settings)
     return settings
@@ -76,7 +76,7 @@ def test_a_budget_leaves_out_what_would_not_be_done_in_time(digits, tmp_path, mo
     speeds = {"lenet5": 6000, "mobilenet": 200}
     monkeypatch.setattr(rank, "work", lambda s, r, p: dict.fromkeys(rank.MEASURED, 0.5) | {"images/s": speeds[r.model]})
     weights = ("mobilenet_v2=a.h5", "mobilenet:0.25:128=b.h5")
-    rank.run(Ranking(digits, tmp_path / "rank", weights=weights, images=60, budget="4s"))
+    rank.run(Ranking(digits, tmp_path / "rank", weights=weights, sample=60, budget="4s"))
     notes = {row["candidate"]: row["note"] for row in table(Ranking(digits, tmp_path / "rank"))}
     assert (notes["lenet5 32"], notes["mobilenet 0.25 128"]) == ("front", "")  # of the same accuracy and faster
     assert notes["mobilenet_v2"].startswith("left out: it would take about 8 s, and of --budget")
@@ -112,7 +112,7 @@ def test_candidates_are_at_hand_or_match_the_pattern(digits):
         (["--weights", "lenet=x.h5"], "There is no model 'lenet'"),
         (["--models", "alexnet9*"], "--models 'alexnet9*' matches no model with published weights"),
         (["--budget", "soon"], "--budget must be a time such as 90s, 10m or 1.5h, found 'soon'"),
-        (["--images", "0"], "--images must be positive, found 0"),
+        (["--sample", "0"], "--sample must be positive, found 0"),
     ],
 )
 def test_bad_arguments_are_one_sentence(flags, sentence, digits, tmp_path, capsys):
@@ -124,7 +124,7 @@ def test_if_nothing_can_be_measured_the_reasons_are_told(tmp_path):
     with pytest.raises(UserError, match="does not exist"):
         rank.run(Ranking(tmp_path / "nowhere", tmp_path / "r"))
     with pytest.raises(UserError, match="No candidate can be measured. a: no weights"):
-        rank._report(None, [{"candidate": "a", "note": "no weights"}])
+        rank.ranked([{"candidate": "a", "note": "no weights"}])
 
 
 def test_the_front_by_hand():
@@ -153,7 +153,7 @@ def test_three_mobilenets_are_ordered_as_full_linear_probes_order_them(shared, t
         "mobilenet_v2": "mobilenet_v2_imagenet.h5",
     }
     weights = tuple(f"{name}={shared / 'weights' / file}" for name, file in files.items())
-    settings = Ranking(shared / "data" / "hymenoptera", tmp_path / "rank", weights=weights, images=100)
+    settings = Ranking(shared / "data" / "hymenoptera", tmp_path / "rank", weights=weights, sample=100)
     rank.run(settings)
     order = [row["candidate"] for row in table(settings)]
     assert order == ["mobilenet_v2", "mobilenet 0.75 192", "mobilenet 0.25 128", "lenet5 32"]

@@ -87,7 +87,7 @@ def test_the_chosen_rate_has_the_lowest_validation_loss_and_neighbours_on_both_s
         losses = {rate: np.inf if loss is None else loss for rate, loss in tried.items()}
         best = min(losses, key=losses.get)
         assert float(row["rate"]) == best
-        assert len(tried) == compare_optimizers.MOST or min(tried) < best < max(tried)
+        assert len(tried) == compare_optimizers.MOST_RATES or min(tried) < best < max(tried)
         assert RATES[row["optimizer"]] in tried
 
 
@@ -113,7 +113,7 @@ def test_bad_flags_are_one_sentence(arguments, sentence, digits, tmp_path, capsy
 
 
 @pytest.mark.slow
-class TestTrials:
+class TestRepeatedTraining:
     x, y = np.random.default_rng(0).integers(0, 256, (40, 32, 32, 1), np.uint8), np.arange(40) % 10
 
     def batches(self, seed):
@@ -121,37 +121,37 @@ class TestTrials:
 
     @pytest.mark.parametrize("optimizer", ["momentum", "adagrad"])
     def test_each_starts_as_a_new_model_and_optimizer_would(self, optimizer):
-        trial = comparison.Trials(zoo.lenet5, optimizer)
-        trial.train(self.batches(5), 5, 0.05, 2)
-        trial.train(self.batches(1), 1, 0.01, 2)
+        repeated = comparison.RepeatedTraining(zoo.lenet5, optimizer)
+        repeated.train(self.batches(5), 5, 0.05, 2)
+        repeated.train(self.batches(1), 1, 0.01, 2)
         keras.utils.set_random_seed(1)
         model = zoo.lenet5()
         model.compile(OPTIMIZERS[optimizer](0.01), "sparse_categorical_crossentropy", jit_compile=False)
         model.fit(self.batches(1), epochs=2, verbose=0, shuffle=False)
-        for one, other in zip(trial.model.weights, model.weights, strict=True):
+        for one, other in zip(repeated.model.weights, model.weights, strict=True):
             np.testing.assert_array_equal(array(one), array(other))
 
     def test_dropout_and_penalty_start_from_the_same_weights_and_repeat_their_masks(self):
-        trial = comparison.Trials(zoo.lenet5, "sgd", dropout=0.5, l2=0.01)
-        first = trial.train(self.batches(0), 0, 0.01, 1)
-        trial.train(self.batches(1), 1, 0.01, 1)
-        assert trial.train(self.batches(0), 0, 0.01, 1) == first
-        trial.train(self.batches(0), 0, 0.0, 1)
+        repeated = comparison.RepeatedTraining(zoo.lenet5, "sgd", dropout=0.5, l2=0.01)
+        first = repeated.train(self.batches(0), 0, 0.01, 1)
+        repeated.train(self.batches(1), 1, 0.01, 1)
+        assert repeated.train(self.batches(0), 0, 0.01, 1) == first
+        repeated.train(self.batches(0), 0, 0.0, 1)
         keras.utils.set_random_seed(0)
-        np.testing.assert_array_equal(array(trial.model.get_layer("c5").kernel), array(zoo.lenet5().get_layer("c5").kernel))
+        np.testing.assert_array_equal(array(repeated.model.get_layer("c5").kernel), array(zoo.lenet5().get_layer("c5").kernel))
 
     def test_pretrained_weights_are_the_start(self):
-        trial = compare_optimizers._trials(Recipe(Path("data"), model="lenet5", weights="mnist"), 7, "sgd")
-        trial.train(Batches(lambda samples, _: self.x[samples], self.y % 7, 16, 0), 0, 0.0, 1)
+        repeated = compare_optimizers.compile_model(Recipe(Path("data"), model="lenet5", weights="mnist"), 7, "sgd")
+        repeated.train(Batches(lambda samples, _: self.x[samples], self.y % 7, 16, 0), 0, 0.0, 1)
         for layer in ("c1", "f6"):
             start = zoo.lenet5(weights="mnist").get_layer(layer).kernel
-            np.testing.assert_array_equal(array(trial.model.get_layer(layer).kernel), array(start))
-        assert trial.model.output_shape == (None, 7)
+            np.testing.assert_array_equal(array(repeated.model.get_layer(layer).kernel), array(start))
+        assert repeated.model.output_shape == (None, 7)
 
     def test_the_loss_without_penalties_is_the_one_that_is_scored(self):
-        trial = comparison.Trials(zoo.lenet5, "sgd", l2=0.01)
-        history = trial.train(self.batches(0), 0, 0.0, 1)
-        kernels = [array(w) for w in trial.model.weights if w.name == "kernel"]
+        repeated = comparison.RepeatedTraining(zoo.lenet5, "sgd", l2=0.01)
+        history = repeated.train(self.batches(0), 0, 0.0, 1)
+        kernels = [array(w) for w in repeated.model.weights if w.name == "kernel"]
         assert history["loss"][0] - history["log_loss"][0] == pytest.approx(
             0.01 * sum(np.square(k).sum() for k in kernels), rel=1e-4
         )
@@ -169,7 +169,7 @@ def test_every_beginning_of_the_order_has_the_classes_in_proportion():
 class TestPictures:
     def parts(self, data, **options):
         options = {"images": 100, "held_out": 50, "test": True} | options
-        found = comparison.pictures(data, Framing(32, 32, 1), 0, **options)
+        found = comparison.prepare_sample(data, Framing(32, 32, 1), 0, **options)
         return {
             part: found.paths if part is None else [found.paths[i] for i in found.part(part)]
             for part in ("train", "validation", "test")
@@ -199,20 +199,6 @@ class TestPictures:
         assert len({path for paths in parts.values() for path in paths}) == 260
 
 
-def test_the_verdict_keeps_to_the_intervals():
-    """Student's t for two degrees of freedom is 4.3027: means of 0.9, 0.8, 0.5 with half widths of 0.0248."""
-    scores = {"a": [0.89, 0.9, 0.91], "b": [0.79, 0.8, 0.81], "c": [0.49, 0.5, 0.51]}
-    assert comparison.verdict(scores, "accuracy") == (
-        "a has the best accuracy, 0.9 (95 % interval 0.8752 to 0.9248), and no other interval reaches it."
-    )
-    scores["b"] = [0.86, 0.87, 0.88]
-    assert "a has the best accuracy" in comparison.verdict(scores, "accuracy")
-    assert "its interval overlaps with that of b: these data" in comparison.verdict(scores, "accuracy")
-    assert comparison.verdict(scores | {"c": [0.1, None, 0.2]}, "loss", min).startswith("b has the best loss, 0.87 ")
-    assert "a single seed gives no interval" in comparison.verdict({"a": [0.5], "b": [0.4]}, "accuracy")
-    assert comparison.verdict({"a": [None]}, "loss", min) == "No loss can be compared: every one has diverged."
-
-
 @pytest.mark.slow
 class TestFinetune:
     @pytest.mark.parametrize(
@@ -227,7 +213,7 @@ class TestFinetune:
     def test_the_default_rate_is_scaled_to_the_optimizer(self, flags, name, rate, digits):
         recipe = Recipe(digits, model="lenet5", strategy="large", **flags)
         model = zoo.new_head(backbone(recipe), 10)
-        data = comparison.pictures(digits, framing(model), 0, 100, 50, test=False)
+        data = comparison.prepare_sample(digits, framing(model), 0, 100, 50, test=False)
         (phase,) = chosen_strategy(recipe, model, data, known_evidence(recipe, model, data, 0.0)).phases
         assert phase.optimizer == name and phase.learning_rate == pytest.approx(rate)
 
@@ -268,5 +254,5 @@ def test_the_grid_is_extended_until_the_best_rate_lies_inside(lowest, expected, 
     tried = []
     settings = CompareOptimizers(tmp_path, tmp_path / "run")
     with Progress("rates", 3, "runs") as progress:
-        found = compare_optimizers._tune(Experiment(settings), settings, "sgd", work, progress)
+        found = compare_optimizers.tune_rate(Experiment(settings), settings, "sgd", work, progress)
     assert found == pytest.approx(expected) and len(tried) == len(set(tried)) == runs

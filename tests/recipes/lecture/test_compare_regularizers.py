@@ -91,7 +91,7 @@ def test_bad_flags_are_one_sentence(arguments, sentence, digits, tmp_path, capsy
 
 
 def test_pictures_are_moved_and_their_border_is_drawn_out(digits):
-    data = comparison.pictures(digits, Framing(32, 32, 1), 0, 20, 20, test=False)
+    data = comparison.prepare_sample(digits, Framing(32, 32, 1), 0, 20, 20, test=False)
     images = data.part("train")
     original = data.pixels[images[:1]][0].astype(int)
     rng, first = np.random.default_rng(0), np.zeros(60, int)

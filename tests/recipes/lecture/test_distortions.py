@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from recipes.lecture.distortions import Distortion, _field, distort
+from recipes.lecture.distortions import Distortion, distort, elastic_field
 
 SIZE = 32
 
@@ -62,7 +62,9 @@ def test_scale_and_shear():
 
 
 def test_an_elastic_field_is_as_strong_and_as_smooth_as_asked():
-    field = _field(400, SIZE, Distortion(elastic=1.5, smoothness=4), np.random.default_rng(0)).reshape(400, 2, SIZE, SIZE)
+    field = elastic_field(400, SIZE, Distortion(elastic=1.5, smoothness=4), np.random.default_rng(0)).reshape(
+        400, 2, SIZE, SIZE
+    )
     middle = field[:, :, 16, 16]
     assert np.sqrt((middle**2).mean()) == pytest.approx(1.5, rel=0.06)
     # White noise smoothed by a Gaussian of deviation s is correlated as exp(-distance² / 4 s²).

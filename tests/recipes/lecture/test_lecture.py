@@ -16,7 +16,8 @@ from PIL import Image
 import zoo
 from recipes import cli
 from recipes.data.digits import write_digits
-from recipes.lecture import inspect_kernels, receptive_fields
+from recipes.lecture import convolution, fields, inspect_kernels
+from recipes.lecture.pictures import picture
 from zoo import analysis
 
 MAP = ROOT / "docs" / "lecture.md"
@@ -30,7 +31,7 @@ FAST = {
     "zoo finetune DATA --strategy small": LENET,
     "zoo finetune DATA --strategy scratch": LENET,
     "zoo finetune DATA --strategy large --augment alexnet": LENET,
-    "zoo receptive_fields vgg16": "--input-size 32",
+    "zoo receptive_fields vgg16": "--image-size 32",
 }
 SLOW = ("vgg16", "finetune", "inspect_kernels")
 
@@ -83,7 +84,7 @@ COMMANDS = sorted({c for _, _, c in ROWS if c.startswith("zoo ") and c.split()[1
 @pytest.mark.parametrize("name", ELSEWHERE)
 def test_commands_that_other_tests_run(name):
     assert name in [command.split()[1] for _, _, command in ROWS]
-    text = (ROOT / "tests" / f"test_{name}.py").read_text(encoding="utf-8")
+    text = (ROOT / "tests" / "recipes" / "lecture" / f"test_{name}.py").read_text(encoding="utf-8")
     assert f'cli.main(["{name}"' in text or f'["{name}", str(digits)' in text
 
 
@@ -105,7 +106,7 @@ def test_a_command_as_a_process_of_its_own(tmp_path):
         [sys.executable, "-m", "recipes", "receptive_fields"], cwd=tmp_path, env=environment, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
-    names = {path.name for path in (tmp_path / "runs" / "receptive_fields").iterdir()}
+    names = {path.name for path in (tmp_path / "runs" / "receptive_fields" / "lenet5").iterdir()}
     assert {"worked_example.png", "stacks.png", "fields.png", "table.csv", "result.json"} <= names
     assert "padding 0, stride 2: 2 × 2\n -2   3\n -2  -1\n" in done.stdout
 
@@ -123,6 +124,16 @@ def test_commands_that_are_tests():
     assert f"{len(tests)} passed" in done.stdout
 
 
+def test_a_look_at_an_architecture_loads_neither_training_nor_search():
+    code = "import sys, recipes.lecture.receptive_fields, recipes.lecture.inspect_kernels; print(*sys.modules, sep=chr(10))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    loaded = set(done.stdout.split())
+    assert "recipes.lecture.fields" in loaded
+    above = ("recipes.transfer.training", "recipes.search", "recipes.finetune", "recipes.tune", "optuna", "keras_tuner")
+    assert {name for name in loaded if name.startswith(above)} == set()
+
+
 # ---------------------------------------------------------------------------------------------- the lecture's numbers
 @pytest.mark.parametrize(
     "padding, stride, output",
@@ -135,13 +146,13 @@ def test_commands_that_are_tests():
 )
 def test_the_worked_example(padding, stride, output):
     expected = [[int(number) for number in row.split()] for row in output.split(";")]
-    measured = receptive_fields.convolve(receptive_fields.INPUT, receptive_fields.KERNEL, padding, stride)
+    measured = convolution.convolve(convolution.INPUT, convolution.KERNEL, padding, stride)
     assert measured.tolist() == expected
 
 
 def test_sizes_are_those_of_the_formula():
     """⌊(n + 2p − k) / s⌋ + 1 along each axis."""
-    rows = receptive_fields.sizes()
+    rows = convolution.sizes()
     assert len(rows) == 10
     for row in rows:
         kernel, zeros = ([int(n) for n in row[name].split(" × ")] for name in ("kernel", "zeros around"))
@@ -152,7 +163,7 @@ def test_sizes_are_those_of_the_formula():
 
 @pytest.mark.slow
 def test_counts():
-    rows = {row["layer"]: (row["output"], row["weights"]) for row in receptive_fields.counts()}
+    rows = {row["layer"]: (row["output"], row["weights"]) for row in convolution.counts()}
     assert list(rows.values()) == [
         ("200 × 200 × 1", 75),
         ("200 × 200 × 10", 750),
@@ -164,7 +175,7 @@ def test_counts():
 
 
 def test_stacks_of_small_kernels_cost_less():
-    rows = [(row["sees"], row["weights / C²"], row["fewer than one kernel"]) for row in receptive_fields.stacks()]
+    rows = [(row["sees"], row["weights / C²"], row["fewer than one kernel"]) for row in convolution.stacks()]
     assert rows == [("5 × 5", 25, "0%"), ("5 × 5", 18, "28%"), ("7 × 7", 49, "0%"), ("7 × 7", 27, "45%")]
 
 
@@ -179,7 +190,7 @@ def test_lenet_has_fewer_weights_than_one_dense_layer():
 # ---------------------------------------------------------------------------------------------- what a stage sees
 def test_lenets_fields_are_measured():
     """By hand: 5, then a pool of 2: 6, stride 2; 5 more of stride 2: 14; a pool of 2: 16, stride 4."""
-    measured = receptive_fields.measure(zoo.lenet5(num_classes=0))
+    measured = fields.measure(zoo.lenet5(num_classes=0))
     assert [(stage["stride"], stage["sees"], stage["measured"]) for stage in measured.values()] == [(2, 6, 6), (4, 16, 16)]
 
 
@@ -187,7 +198,7 @@ def test_lenets_fields_are_measured():
 @pytest.mark.slow
 def test_measured_fields_are_the_computed_ones(name, options):
     model = zoo.get_model(name, num_classes=0, input_shape=(64, 64, 3), **options)
-    measured = receptive_fields.measure(model)
+    measured = fields.measure(model)
     assert len(measured) >= 3
     assert any(stage["measured"] < 64 for stage in measured.values())  # not only the picture's edge
     for stage in measured.values():
@@ -198,22 +209,22 @@ def test_measured_fields_are_the_computed_ones(name, options):
 def test_a_field_that_is_not_what_it_is_said_to_be_would_show():
     """The same network, said to see 4 pixels less: what moves lies outside."""
     model = zoo.lenet5(num_classes=0)
-    fact = receptive_fields.limited(model)[1]
+    fact = fields.limited(model)[1]
     places = np.arange(14, 18)
     moved = np.zeros((4, 5, 5))
     for i, place in enumerate(places):
         units = [u for u in range(5) if 4 * u <= place <= 4 * u + 15]
         moved[i][np.ix_(units, units)] = 1
-    found = receptive_fields._measured(fact, places, moved)
+    found = fields.measured_field(fact, places, moved)
     assert (found["of it in the picture"], found["measured"]) == (16, 16)
     smaller = tuple(dataclasses.replace(axis, first=axis.first + 2, last=axis.last - 2) for axis in fact.receptive_field)
-    found = receptive_fields._measured(dataclasses.replace(fact, receptive_field=smaller), places, moved)
+    found = fields.measured_field(dataclasses.replace(fact, receptive_field=smaller), places, moved)
     assert (found["of it in the picture"], found["measured"]) == (12, 16)
 
 
 def test_positive_kernels_average():
     model = zoo.mobilenet(0.25, num_classes=0, input_shape=(32, 32, 3))
-    receptive_fields.make_positive(model)
+    fields.make_positive(model)
     for name, inputs in (("conv1", (0, 1, 2)), ("conv_dw_1", (0, 1)), ("conv_pw_1", (0, 1, 2))):
         kernel = array(model.get_layer(name).kernel)
         assert kernel.min() > 0
@@ -267,18 +278,18 @@ def test_kernels_of_any_kind_are_drawn(shape):
 def test_the_picture_goes_through_the_decoder(tmp_path):
     Image.new("RGB", (80, 40), (200, 30, 30)).save(tmp_path / "red.png")
     model = zoo.mobilenet(0.25, input_shape=(32, 32, 3), num_classes=0)
-    pixels = receptive_fields.picture(model, tmp_path / "red.png")
+    pixels = picture(model, tmp_path / "red.png")
     assert pixels.shape == (32, 32, 3) and (pixels == (200, 30, 30)).all()
-    assert receptive_fields.picture(model).std() > 10  # scikit-learn's photograph
-    assert receptive_fields.picture(zoo.lenet5()).shape == (32, 32, 1)
+    assert picture(model).std() > 10  # scikit-learn's photograph
+    assert picture(zoo.lenet5()).shape == (32, 32, 1)
 
 
 @pytest.mark.parametrize(
     "arguments, says",
     [
         (["receptive_fields", "lenet6"], "There is no model 'lenet6': choose one of lenet5, alexnet"),
-        (["receptive_fields", "lenet5", "--input-size", "8"], "lenet5: height and width must be 16 or more"),
-        (["receptive_fields", "vit_ti_16", "--input-size", "32"], "vit_ti_16: every stage sees the whole picture"),
+        (["receptive_fields", "lenet5", "--image-size", "8"], "lenet5: height and width must be 16 or more"),
+        (["receptive_fields", "vit_ti_16", "--image-size", "32"], "vit_ti_16: every stage sees the whole picture"),
         (["inspect_kernels", "lenet6"], "There is no model 'lenet6'"),
         (["inspect_kernels", "lenet5", "nothing.png"], "nothing.png cannot be read"),
         (["inspect_kernels", "lenet5", "--weights", "imagenet"], "imagenet"),

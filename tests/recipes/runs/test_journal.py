@@ -19,6 +19,10 @@ class Settings:
     output: Path
     epochs: int = 3
 
+    @property
+    def folder(self):
+        return self.output
+
 
 def test_finished_pieces_are_not_done_again(tmp_path):
     done = []
