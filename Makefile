@@ -11,7 +11,7 @@ help:
 	@echo "make test   install into $(VENV), then run the tests, but those of make deep"
 	@echo "make fast   the tests that take less than two minutes together"
 	@echo "make deep   what make test leaves out, such as the deepest networks: an hour or two"
-	@echo "make lint   ruff"
+	@echo "make lint   ruff: its checks, and its format"
 
 # Made once, and again when the list of dependencies changes.
 $(READY): setup.cfg pyproject.toml
@@ -39,6 +39,7 @@ deep: $(READY)
 
 lint: $(READY)
 	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
 
 clean:
 	rm -rf $(VENV) runs build *.egg-info

@@ -2,6 +2,7 @@
 
 import ast
 import configparser
+import re
 from pathlib import Path
 
 import house
@@ -140,6 +141,12 @@ def test_every_package_of_recipes_has_a_floor():
     folders = {path.parent.name for path in (ROOT / "recipes").glob("*/__init__.py")}
     assert folders <= set(FLOORS)
     assert set(FLOORS) - folders == {"errors", "console", "cli", "commands"}
+
+
+def test_the_diagram_shows_the_floors():
+    page = (ROOT / "docs" / "contributing.md").read_text(encoding="utf-8")
+    (diagram,) = re.findall(r"```\n(commands .*?)```", page, re.S)
+    assert tuple(line.split()[0] for line in reversed(diagram.splitlines())) == FLOORS
 
 
 @pytest.mark.parametrize("package", house.PACKAGES)
