@@ -43,7 +43,8 @@ class Place:
         """The server's name and its database, whoever asks; or the file."""
         if self.file:
             return str(self.file)
-        return sqlalchemy.make_url(self.name).set(username=None, password=None).render_as_string()
+        url = sqlalchemy.make_url(self.name)
+        return sqlalchemy.URL.create("postgresql", host=url.host, port=url.port, database=url.database).render_as_string()
 
 
 def locate(storage: str | Path) -> Place:
