@@ -14,7 +14,7 @@
 - workers: 40 equal trials by one process held to one core, and by two, each held to its own.
 
 MobileNetV2, the last three stages as cuts, 4 views; hymenoptera (244 pictures to train on), or CIFAR-10, 200 of each class,
-resized. A quarter is held out to judge trials. Every result is appended to OUTPUT/search.json.
+resized. A quarter is held out to judge trials. Every result is appended to OUTPUT/result.json.
 """
 
 import argparse
@@ -31,7 +31,7 @@ from pathlib import Path
 
 from recipes.compute.versions import versions
 from recipes.console import say
-from recipes.search.study import open_study, trials
+from recipes.search.study import open_study
 from recipes.transfer.backbone import backbone, framing
 from zoo.files import write_json
 
@@ -48,8 +48,6 @@ class Problem:
         from strategies import folder
 
         import zoo
-
-        pass
         from recipes.data.dataset import prepare
         from recipes.data.sources.folder import scan_folder
         from recipes.data.views import VIEWS
@@ -94,7 +92,7 @@ class Problem:
         """The head that the values stand for; or, of an empty `hp`, its declaration."""
         from recipes.search import space
 
-        return space.heads(hp, list(self.features), self.views, EPOCHS)
+        return space.declare_head(hp, list(self.features), self.views, EPOCHS)
 
     def one_pass(self) -> float:
         """Seconds for the training pictures through the network, one view each."""
@@ -110,11 +108,12 @@ class Problem:
         return time.monotonic() - start
 
 
-def run_trials(problem: Problem, folder: Path, trials: int, seen=lambda trial: None) -> dict:
+def search(problem: Problem, folder: Path, trials: int, seen=lambda trial: None) -> dict:
     """A search as `zoo tune` makes it: (seconds, and by trial its settings and result)."""
     import keras_tuner
 
-    from recipes.search import loop, oracle
+    from recipes.search.loop import run_trials
+    from recipes.search.oracle import make_oracle
 
     start, done = time.monotonic(), {}
     hp = keras_tuner.HyperParameters()
@@ -137,11 +136,11 @@ def run_trials(problem: Problem, folder: Path, trials: int, seen=lambda trial: N
         seen(trial.number + 1)
         return {"loss": result.loss, "accuracy": result.accuracy}
 
-    loop.search(oracle.oracle("random", study, hp, trials, 0, EPOCHS), work)
+    run_trials(make_oracle("random", study, hp, trials, 0, EPOCHS), work)
     return {
         "seconds": time.monotonic() - start,
         "trials": done,
-        "failed": sum(record["state"] != "complete" for record in trials(study)),
+        "failed": sum(record.state != "done" for record in study.records()),
     }
 
 
@@ -217,7 +216,7 @@ def heads(settings, problem: Problem) -> dict:
 
     passed = problem.one_pass()
     with tempfile.TemporaryDirectory() as folder:
-        found = run_trials(problem, Path(folder), TRIALS)
+        found = search(problem, Path(folder), TRIALS)
     trials = list(found["trials"].values())
     keras_way, ratios, chosen = OnFeatures(problem), [], trials[:: len(trials) // 6]
     for trial in chosen:
@@ -333,7 +332,7 @@ def memory(settings, problem: Problem) -> dict:
         now[number] = int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 2**20
 
     with tempfile.TemporaryDirectory() as folder:
-        run_trials(problem, Path(folder), 200, seen)
+        search(problem, Path(folder), 200, seen)
     return {
         "peak MB": {n: peaks[n] for n in (10, 50, 100, 200)},
         "MB": {n: now[n] for n in (10, 50, 100, 200)},
@@ -342,8 +341,6 @@ def memory(settings, problem: Problem) -> dict:
 
 
 def workers(settings, problem: Problem) -> dict:
-    pass
-
     found = {}
     for count in (1, 2):
         with tempfile.TemporaryDirectory() as folder:
@@ -358,13 +355,13 @@ def workers(settings, problem: Problem) -> dict:
             (Path(folder) / "go").touch()
             for child in children:
                 child.wait()
-            records = trials(open_study(Path(folder) / "trials.db", "benchmark", {}))
-            ends = [record["began"].timestamp() + record["seconds"] for record in records]
+            records = open_study(Path(folder) / "trials.db", "benchmark", {}).records()
+            ends = [record.began.timestamp() + record.seconds for record in records]
             found[count] = {
                 "trials": len(records),
-                "seconds": max(ends) - min(record["began"].timestamp() for record in records),
+                "seconds": max(ends) - min(record.began.timestamp() for record in records),
                 "with the start of the processes": time.monotonic() - start,
-                "of each": sorted(sum(r["pid"] == pid for r in records) for pid in {r["pid"] for r in records}),
+                "of each": sorted(sum(r.pid == pid for r in records) for pid in {r.pid for r in records}),
             }
     return {"one": found[1], "two": found[2], "speed-up": found[1]["seconds"] / found[2]["seconds"]}
 
@@ -373,7 +370,8 @@ def work_alone(settings, problem: Problem) -> None:
     """One of the workers: trains its head once, says so, and takes trials when all are ready."""
     import keras_tuner
 
-    from recipes.search import loop, oracle
+    from recipes.search.loop import run_trials
+    from recipes.search.oracle import make_oracle
     from recipes.settings.tuned import HeadSettings
 
     folder, head, trainer = Path(settings.worker[0]), HeadSettings(kind="hidden", epochs=EPOCHS), problem.trainer()
@@ -384,15 +382,15 @@ def work_alone(settings, problem: Problem) -> None:
     hp = keras_tuner.HyperParameters()
     hp.Int("number", 0, 10**6)
     study = open_study(folder / "trials.db", "benchmark", {})
-    loop.search(
-        oracle.oracle("random", study, hp, 40, 0, EPOCHS),
+    run_trials(
+        make_oracle("random", study, hp, 40, 0, EPOCHS),
         lambda trial: {"loss": trainer.train(head, trial.seed, trial.report).loss},
     )
 
 
 def last(settings, part: str) -> dict:
     """The newest result of another part on this folder."""
-    path = settings.output / "search.json"
+    path = settings.output / "result.json"
     found = [
         r
         for r in json.loads(path.read_text() if path.exists() else "[]")
@@ -424,7 +422,7 @@ def main() -> None:
         return work_alone(settings, problem)
     result = {"part": settings.part, "folder": settings.folder} | globals()[settings.part](settings, problem)
     result |= {"load": os.getloadavg()[0], "cores": os.cpu_count(), "machine": platform.machine(), "versions": versions()}
-    path = settings.output / "search.json"
+    path = settings.output / "result.json"
     write_json(path, [*(json.loads(path.read_text()) if path.exists() else []), result])
     say(json.dumps(result, indent=2))
 

@@ -18,8 +18,8 @@ import alembic.command  # noqa: F401  each worker needs it
 import keras_tuner
 
 from recipes.console import table
-from recipes.search import loop
-from recipes.search.oracle import oracle
+from recipes.search.loop import Trial, run_trials
+from recipes.search.oracle import make_oracle
 from recipes.search.study import open_study
 from zoo.files import write_csv
 
@@ -35,7 +35,7 @@ def space() -> keras_tuner.HyperParameters:
     return hp
 
 
-def work(trial: loop.Trial) -> dict:
+def work(trial: Trial) -> dict:
     for epoch in range(1, EPOCHS + 1):
         trial.report(epoch, 1 / epoch)
     return {"loss": trial.hyperparameters.values["number0"]}
@@ -43,10 +43,10 @@ def work(trial: loop.Trial) -> dict:
 
 def worker(storage: str | Path, name: str, tuner: str, trials: int, start, used) -> None:
     study = open_study(storage, name, {})
-    tuned = oracle(tuner, study, space(), trials, 0, EPOCHS)
+    tuned = make_oracle(tuner, study, space(), trials, 0, EPOCHS)
     start.wait()
     began = time.process_time()
-    loop.search(tuned, work)
+    run_trials(tuned, work)
     used.put(time.process_time() - began)
 
 
@@ -70,7 +70,7 @@ def beats(storage: str | Path, count: int = 200) -> float:
         row = study.add({}, 0, {}, {})
     began = time.monotonic()
     for _ in range(count):
-        study.optuna._storage.record_heartbeat(row._trial_id)
+        study.beat(row)
     return count / (time.monotonic() - began)
 
 

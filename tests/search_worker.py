@@ -15,7 +15,7 @@ import keras_tuner
 
 from recipes.search import loop
 from recipes.search import study as study_of
-from recipes.search.oracle import oracle
+from recipes.search.oracle import make_oracle
 from zoo import files
 
 
@@ -72,8 +72,8 @@ def run(storage, log, trials, sleep=0.01, hangs_in=0, dies=None, machine=None, a
     time.sleep(max(0.0, at - time.time()))
     study = study_of.open_study(storage, "numbers", {"data": "none"})
     if dies:
-        _die(study._storage, *dies)
-    loop.search(oracle(tuner, study, small_space() if tuner == "grid" else space(), trials, 0, epochs=9), work)
+        _die(study.tables, *dies)
+    loop.run_trials(make_oracle(tuner, study, small_space() if tuner == "grid" else space(), trials, 0, epochs=9), work)
 
 
 def by_kerastuner(folder, trials):

@@ -19,22 +19,26 @@ from pathlib import Path
 
 from recipes.errors import UserError, shown
 
-LEAST = 4  # images in a batch: halving ends there
-MEMORY = re.compile(
+SMALLEST_BATCH = 4
+OUT_OF_MEMORY = re.compile(
     r"out of memory|\boom\b|resource.?exhausted|memoryerror|bad.?alloc|(cannot|can't|unable to|failed to) allocate",
     re.IGNORECASE,
 )
 
 
 class _Died(Exception):
-    """The process ran out of memory or was killed; what it said last."""
+    """Says that the process ran out of memory or was killed, with its last words."""
 
 
-def run(module: str, job: dict, folder: Path, report: Callable[[int, float], None], least: int = LEAST) -> dict:
-    """What the module's process gives for the job, and the `batch_size` that it gave it with: the job's, or, each time that
-    the process runs out of memory or is killed, half of it.
+def run(module: str, job: dict, folder: Path, report: Callable[[int, float], None], least: int = SMALLEST_BATCH) -> dict:
+    """Have a module's process do a job; returns what it gives, and the `batch_size` that it gave it with.
 
-    `report(epoch, loss)` is called after each epoch; if it raises, the process ends, too.
+    That is the job's or, each time that the process runs out of memory or is killed, half of it.
+
+    Args:
+        folder: gets the job and what the process says.
+        report: called with the epoch and the loss after each epoch; if it raises, the process ends, too.
+        least: images of a batch that is not halved any more.
 
     Raises:
         UserError: the process has failed, with its own sentence; or even batches of `least` images are too large for it.
@@ -86,13 +90,13 @@ def _attempt(module: str, job: dict, folder: Path, report: Callable[[int, float]
     reason = last.get("failed") or _last_line(log) or f"The process of the trial ended with status {code} and without a word"
     if code < 0:
         raise _Died(f"The process of the trial was killed by {signal.Signals(-code).name}{_hint(reason, code)}")
-    if last.get("memory") or MEMORY.search(reason):
+    if last.get("memory") or OUT_OF_MEMORY.search(reason):
         raise _Died(f"Out of memory: {reason}")
     raise UserError(reason)
 
 
 def _hint(reason: str, code: int) -> str:
-    if MEMORY.search(reason):
+    if OUT_OF_MEMORY.search(reason):
         return f": {reason}"
     return ", as the system does when memory runs out" if code == -signal.SIGKILL else ""
 
@@ -108,8 +112,10 @@ def _remove(folders: set[str]) -> None:
 
 
 def serve(work: Callable[[dict, Callable[[dict], None]], dict]) -> None:
-    """The other side: `work(job, tell)` of the job that the command line names. `tell` sends what it is given, such as
-    {"epoch": 1, "loss": 0.5}, or {"states": [FOLDER]}: folders to remove when the trial has ended.
+    """Do the job that the command line names, in the process that `run` has begun: `work(job, tell)`.
+
+    `tell` sends what it is given, such as {"epoch": 1, "loss": 0.5}, or {"states": [FOLDER]}: folders to remove when the trial
+    has ended.
     """
     threading.Thread(target=_end_with_parent, daemon=True).start()
     lines = os.fdopen(os.dup(1), "w", encoding="utf-8")
@@ -123,7 +129,12 @@ def serve(work: Callable[[dict, Callable[[dict], None]], dict]) -> None:
     except UserError as error:
         tell({"failed": str(error)})
     except Exception as error:
-        tell({"failed": clear(error), "memory": bool(isinstance(error, MemoryError) or MEMORY.search(_text(error)))})
+        tell(
+            {
+                "failed": clearest_line(error),
+                "memory": bool(isinstance(error, MemoryError) or OUT_OF_MEMORY.search(_text(error))),
+            }
+        )
         raise  # the log has the rest
 
 
@@ -137,7 +148,7 @@ def _text(error: Exception) -> str:
     return f"{type(error).__name__}: {error}".removesuffix(": ")
 
 
-def clear(error: Exception) -> str:
+def clearest_line(error: Exception) -> str:
     """The line of an error that says most: frameworks put pages around it."""
     lines = [line.strip() for line in _text(error).splitlines() if line.strip()]
-    return next((line for line in lines if MEMORY.search(line)), lines[0])
+    return next((line for line in lines if OUT_OF_MEMORY.search(line)), lines[0])

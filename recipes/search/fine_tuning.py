@@ -10,15 +10,23 @@ that runs out of memory is tried again with smaller batches (`recipes.compute.pr
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from recipes.compute import processes
 from recipes.errors import UserError
-from recipes.search.best_models import Kept
+from recipes.search.best_models import BestModels
+from recipes.search.records import TrialRecord
 from recipes.settings.finetune import Recipe
 from recipes.settings.tuned import FineTuneSettings
+
+if TYPE_CHECKING:
+    import keras
+    from keras_tuner import HyperParameters
+
+    from recipes.search.loop import Trial
 
 NOTHING = "nothing"  # is frozen: among KerasTuner's choices there is no None
 AUGMENTATIONS = ("none", "crops", "modern")
@@ -26,14 +34,15 @@ AUGMENTATIONS = ("none", "crops", "modern")
 
 @dataclass(frozen=True)
 class FineTuner:
-    """The search around a recipe.
+    """What is searched around a recipe, and the work on one trial.
 
     Args:
         recipe: what is not searched, the head among it.
-        cuts, policies: what may be chosen to freeze, and of batch norm: `choices`.
+        cuts: stages up to which a trial may freeze the network; see `choices`.
+        policies: what batch norm may do.
         epochs: of a trial at most.
         folder: where the logs of failed trials lie.
-        kept: gets the models.
+        models: gets those of the trials.
     """
 
     recipe: Recipe
@@ -41,10 +50,10 @@ class FineTuner:
     policies: Sequence[str]
     epochs: int
     folder: Path
-    kept: Kept
+    models: BestModels
 
-    def space(self, hp) -> Recipe:
-        """The trial of these `keras_tuner.HyperParameters` as a recipe; new ones get the space."""
+    def declare_recipe(self, hp: "HyperParameters") -> Recipe:
+        """Declare the space of fine-tunings, and read the recipe that `hp` stands for."""
         cut = hp.Choice("freeze_until", [NOTHING, *self.cuts])
         found = FineTuneSettings(
             None if cut == NOTHING else cut,
@@ -62,31 +71,32 @@ class FineTuner:
             epochs=hp.values.get("tuner/epochs") or epochs,  # Hyperband's word is the last
         )
 
-    def work(self, trial) -> dict:
-        """Loss and accuracy on the held-out quarter, and the batch size that had room; for `loop.search`.
+    def work(self, trial: "Trial") -> dict:
+        """Train, and give loss and accuracy on the held-out quarter and the batch size that had room.
 
         Raises:
             UserError: the trial has failed, in a sentence.
         """
-        recipe = self.space(trial.hyperparameters)
-        least = min(recipe.batch_size, 16 if recipe.batch_norm == "adapt" else processes.LEAST)
+        recipe = self.declare_recipe(trial.hyperparameters)
+        least = min(recipe.batch_size, 16 if recipe.batch_norm == "adapt" else processes.SMALLEST_BATCH)
         folder = self.folder / f"trial{trial.number}"
         model = folder / "model.keras"
         job = {"recipe": recipe.as_dict(), "seed": trial.seed, "batch_size": recipe.batch_size, "model": str(model)}
         result = processes.run("recipes.search.fine_tuning", job, folder, trial.report, least)
-        self.kept.offer(trial.number, result["loss"], model.suffix, model.stat().st_size, model.rename)
+        self.models.offer(trial.number, result["loss"], model.suffix, model.stat().st_size, model.rename)
         model.unlink(missing_ok=True)  # it is not among the best
         return result
 
-    def winner(self, trial: Mapping) -> Recipe:
-        """The recipe that `zoo finetune --recipe` repeats, from the best trial's record."""
-        from recipes.search.space import chosen
+    def winner(self, trial: TrialRecord) -> Recipe:
+        """Make the recipe that `zoo finetune --recipe` repeats, from the best trial."""
+        from recipes.search.space import hyperparameters_of
 
-        return dataclasses.replace(self.space(chosen(trial["values"])), batch_size=trial["result"]["batch_size"])
+        recipe = self.declare_recipe(hyperparameters_of(trial.values))
+        return dataclasses.replace(recipe, batch_size=trial.result["batch_size"])
 
 
-def choices(model, images: int, batch_size: int) -> tuple[list[str], list[str]]:
-    """Stages with weights between them and the classifier, and the policies of batch norm that these pictures allow."""
+def choices(model: "keras.Model", images: int, batch_size: int) -> tuple[list[str], list[str]]:
+    """Find the stages with weights between them and the classifier, and the policies of batch norm that the pictures allow."""
     import keras
 
     import zoo

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 
 import keras_tuner
 import optuna
-from keras_tuner.engine.base_tuner import BaseTuner
 from keras_tuner.engine.trial import Trial as KerasTrial
 from keras_tuner.engine.trial import TrialStatus
 
 from recipes.errors import UserError
+from recipes.search.keras_tuner_private import TrialLoop
 from recipes.search.oracle import SharedOracle
+from recipes.search.records import TrialRecord
 
 
 @dataclass(frozen=True)
@@ -26,40 +27,43 @@ class Trial:
     hyperparameters: keras_tuner.HyperParameters
     """With their values; those of Hyperband, tuner/epochs and its like, are in `.values`."""
     seed: int
-    """The same for the same hyper-parameters, also when it is run again after a kill."""
+    """The same for the same hyper-parameters, also when the trial is run again after a kill."""
     run: int
     """1, and more when it is run again because its worker died or was stopped."""
     report: Callable[[int, float], None]
     """To be called with the epoch, from 1, and the loss after it; raises to end the trial early or because of a NaN."""
 
 
-def search(oracle: SharedOracle, work: Callable[[Trial], dict], ended: Callable[[dict], None] = lambda record: None) -> None:
+def run_trials(
+    oracle: SharedOracle, work: Callable[[Trial], dict], ended: Callable[[TrialRecord], None] = lambda record: None
+) -> None:
     """Run trials until there are no more, beside any other workers of the same study.
 
     Args:
         work: trains and returns what it has found, JSON values with at least "loss". What it raises is the failure of this
             trial alone.
-        ended: is called after each trial with its record, see `store.record`.
+        ended: is called after each trial with its record.
     """
     with _stopping():
         Loop(oracle, work, ended).search()
 
 
-class Loop(BaseTuner):
-    """KerasTuner's, without its files."""
+class Loop(TrialLoop):
+    """Runs `work` on one trial after another, each under signs of life, and has the study know how each has ended."""
 
-    def __init__(self, oracle: SharedOracle, work: Callable[[Trial], dict], ended: Callable[[dict], None]):
+    def __init__(self, oracle: SharedOracle, work: Callable[[Trial], dict], ended: Callable[[TrialRecord], None]):
         self._work, self._ended = work, ended
         super().__init__(oracle)
 
     def run_trial(self, trial: KerasTrial) -> dict:
+        """Do the work on a trial."""
         history = trial.outcome["history"] = []
 
         def report(epoch: int, loss: float) -> None:
             history.append([epoch, float(loss)])
             if not math.isfinite(loss):
                 raise FloatingPointError(f"the loss is {loss:g} after epoch {epoch}")
-            if self.oracle.prunes and self.oracle.study.report(trial.row, epoch, float(loss)):
+            if self.oracle.prunes and self.oracle.study.should_stop(trial.row, epoch, float(loss)):
                 raise optuna.TrialPruned
 
         attributes = trial.row.user_attrs
@@ -67,11 +71,16 @@ class Loop(BaseTuner):
             Trial(trial.row.number, trial.hyperparameters, attributes["seed"], attributes["run"]["count"], report)
         )
 
-    def _try_run_and_update_trial(self, trial: KerasTrial) -> None:
+    def attempt(self, trial: KerasTrial) -> None:
+        """Do the work on a trial, and note its status, its score and why it failed.
+
+        Raises:
+            KeyboardInterrupt: somebody wants the worker to stop; the trial is given back.
+        """
         study = self.oracle.study
         trial.outcome = {}
         try:
-            with study.alive(trial.row):
+            with study.beating(trial.row):
                 result = self.run_trial(trial)
             loss = float(result["loss"])
             if not math.isfinite(loss):
@@ -90,15 +99,13 @@ class Loop(BaseTuner):
             raise
 
     def on_trial_end(self, trial: KerasTrial) -> None:
+        """Write down how a trial has ended."""
         self._ended(self.oracle.end_trial(trial))
-
-    def _get_tuner_fname(self) -> str:
-        return ""
 
 
 @contextlib.contextmanager
 def _stopping() -> Iterator[None]:
-    """A cluster that takes the machine away says so by SIGTERM: to be treated as Ctrl-C."""
+    """Treat SIGTERM as Ctrl-C: a cluster that takes the machine away says so by it."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -1,4 +1,4 @@
-"""Tuners whose trials lie in a `store.Study`: KerasTuner's own, and Optuna's samplers behind KerasTuner's `Oracle`.
+"""Tuners whose trials lie in a `Study`: KerasTuner's own, and Optuna's samplers behind KerasTuner's `Oracle`.
 
 A tuner decides in `populate_space`, under the study's lock, from the trials of all workers and from what it noted with the
 newest one. It decides the same in every worker and after every restart.
@@ -21,12 +21,17 @@ from collections.abc import Mapping, Sequence
 import keras_tuner
 import optuna
 import sklearn.exceptions
+from keras_tuner.engine.hyperparameters import HyperParameter
 from keras_tuner.engine.trial import Trial, TrialStatus
 from keras_tuner.oracles import BayesianOptimizationOracle, GridSearchOracle, HyperbandOracle, RandomSearchOracle
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import FrozenTrial, TrialState
 
-from recipes.search.study import Study, patient
+from recipes.search.keras_tuner_private import count_values, next_combination, notes_of, record_values, remember
+from recipes.search.optuna_private import suggest
+from recipes.search.records import TrialRecord
+from recipes.search.storage import retry_while_away
+from recipes.search.study import Study
 
 STATUS = {
     TrialState.COMPLETE: TrialStatus.COMPLETED,
@@ -35,8 +40,6 @@ STATUS = {
     TrialState.RUNNING: TrialStatus.RUNNING,
     TrialState.PRUNED: TrialStatus.STOPPED,
 }
-# What KerasTuner's tuners know beyond the trials themselves.
-NOTES = ("_seed_state", "_brackets", "_current_bracket", "_current_iteration")
 
 
 class SharedOracle(keras_tuner.Oracle):
@@ -45,15 +48,15 @@ class SharedOracle(keras_tuner.Oracle):
     study: Study
     prunes = False
 
-    @patient
+    @retry_while_away
     def create_trial(self, tuner_id: str) -> Trial:
-        """The next trial to run; waits where there is none now but others still run, for one of them may come back."""
+        """Give the next trial to run; wait where there is none now but others still run, for one of them may come back."""
         pause = 0.05
         while True:
             with self.study.lock():
                 rows, unfinished = self.study.look()
                 self._look(rows)
-                row = self.study.again(unfinished) or self._add(rows)
+                row = self.study.take_over(unfinished) or self._add(rows)
             if row is not None:
                 self.trials[str(row.number)] = trial = self._trial(row)
                 return trial
@@ -62,21 +65,21 @@ class SharedOracle(keras_tuner.Oracle):
             time.sleep(pause * random.uniform(0.5, 1.5))
             pause = min(2 * pause, 5)
 
-    @patient
-    def end_trial(self, trial: Trial) -> dict:
-        """Write it down; its record, see `store.record`."""
+    @retry_while_away
+    def end_trial(self, trial: Trial) -> TrialRecord:
+        """Write down how a trial has ended."""
         state = next(state for state, status in STATUS.items() if status == trial.status)
         return self.study.end(trial.row, state, trial.score, trial.outcome)
 
     def get_best_trials(self, num_trials: int = 1) -> list[Trial]:
-        """Finished ones only, where KerasTuner makes up the number with failed ones."""
+        """The best of the finished trials: KerasTuner makes up the number with failed ones."""
         with self.study.lock():
             self._look(self.study.look()[0])
         finished = [trial for trial in self.trials.values() if trial.status == TrialStatus.COMPLETED]
         return sorted(finished, key=lambda trial: trial.score)[:num_trials]
 
     def save(self) -> None:
-        """All is saved where it happens."""
+        """Do nothing: all is saved where it happens."""
 
     def _add(self, rows: Sequence[FrozenTrial]) -> FrozenTrial | None:
         """One more trial, if the tuner gives one now."""
@@ -85,8 +88,8 @@ class SharedOracle(keras_tuner.Oracle):
         response = self.populate_space(str(len(rows)))
         if response["status"] != TrialStatus.RUNNING:
             return None
-        values, notes = response["values"], {name: vars(self)[name] for name in NOTES if name in vars(self)}
-        return self.study.add(values, self._trial_seed(values), notes, self._distributions(values))
+        values = response["values"]
+        return self.study.add(values, self._trial_seed(values), notes_of(self), self._distributions(values))
 
     def _look(self, rows: Sequence[FrozenTrial]) -> None:
         """See the trials of all workers, and the notes that lie with the newest."""
@@ -94,10 +97,10 @@ class SharedOracle(keras_tuner.Oracle):
             known = self.trials.get(str(row.number))
             if known is None or known.row is not row:
                 self.trials[str(row.number)] = trial = self._trial(row)
-                self._record_values(trial)
+                record_values(self, trial)
         self.ongoing_trials = {name: trial for name, trial in self.trials.items() if trial.status == TrialStatus.RUNNING}
         if rows:
-            vars(self).update(rows[-1].user_attrs["notes"])
+            remember(self, rows[-1].user_attrs["notes"])
 
     def _trial(self, row: FrozenTrial) -> Trial:
         hyperparameters = self.hyperparameters.copy()
@@ -120,51 +123,62 @@ class SharedOracle(keras_tuner.Oracle):
 
 
 class Random(SharedOracle, RandomSearchOracle):
-    pass
+    """KerasTuner's random search."""
 
 
 class Grid(SharedOracle, GridSearchOracle):
+    """KerasTuner's grid search, without its waiting."""
+
     def populate_space(self, trial_id: str) -> dict:
-        """KerasTuner's order; but it waits for a trial's end before it goes on, since the trial may add hyper-parameters. Here
-        all are known, and workers need not wait for each other.
+        """Propose the next combination in KerasTuner's order.
+
+        KerasTuner waits for a trial's end before it goes on, since the trial may add hyper-parameters. Here all are known, and
+        workers need not wait for each other.
         """
         hps = self.get_space()
         if self.trials:
-            values = self._get_next_combination(list(self.trials.values())[-1].hyperparameters.values)
+            values = next_combination(self, list(self.trials.values())[-1].hyperparameters.values)
         else:
             values = {hp.name: hp.default for hp in hps.space if hps.is_active(hp)}
         return {"status": TrialStatus.RUNNING if values else TrialStatus.STOPPED, "values": values}
 
 
 class Bayesian(SharedOracle, BayesianOptimizationOracle):
+    """KerasTuner's Gaussian process."""
+
     def populate_space(self, trial_id: str) -> dict:
+        """Propose values, in silence."""
         with warnings.catch_warnings():  # of a process that could be fitted better still
             warnings.simplefilter("ignore", sklearn.exceptions.ConvergenceWarning)
             return super().populate_space(trial_id)
 
 
 class Hyperband(SharedOracle, HyperbandOracle):
-    pass
+    """KerasTuner's Hyperband."""
 
 
 class Sampled(SharedOracle):
     """A sampler of Optuna's, made anew for each trial, so that none repeats another worker's draws."""
 
     prunes = True
+    pruner: optuna.pruners.BasePruner
 
     def populate_space(self, trial_id: str) -> dict:
-        memory = optuna.create_study(sampler=self._sampler(self.seed + int(trial_id)))
-        memory.add_trials([trial.row for trial in self.trials.values()])
-        asked, hps = memory.ask(), keras_tuner.HyperParameters()
+        """Propose values that the sampler draws from all trials so far."""
+        past = optuna.create_study(sampler=self._sampler(self.seed + int(trial_id)))
+        past.add_trials([trial.row for trial in self.trials.values()])
+        asked, hps = past.ask(), keras_tuner.HyperParameters()
         for hp in self.hyperparameters.space:
             hps.merge([hp])
             if hps.is_active(hp):
                 found = distribution(hp)
-                hps.values[hp.name] = hp.default if found is None else asked._suggest(hp.name, found)
+                hps.values[hp.name] = hp.default if found is None else suggest(asked, hp.name, found)
         return {"status": TrialStatus.RUNNING, "values": hps.values}
 
 
 class Tpe(Sampled):
+    """Optuna's tree-structured Parzen estimator, and an early end for what is worse than the median."""
+
     pruner = optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=1)
 
     @staticmethod
@@ -175,19 +189,22 @@ class Tpe(Sampled):
 
 
 class Asha(Sampled):
+    """Optuna's random sampler, and its asynchronous successive halving."""
+
     pruner = optuna.pruners.SuccessiveHalvingPruner(reduction_factor=3)
     _sampler = staticmethod(lambda seed: optuna.samplers.RandomSampler(seed=seed))
 
 
 ORACLES = {"random": Random, "grid": Grid, "bayesian": Bayesian, "hyperband": Hyperband, "tpe": Tpe, "asha": Asha}
-TUNERS = tuple(ORACLES)
 
 
-def oracle(tuner: str, study: Study, space: keras_tuner.HyperParameters, trials: int, seed: int, epochs: int) -> SharedOracle:
-    """A tuner that minimises "loss" over at most so many trials of the study.
+def make_oracle(
+    tuner: str, study: Study, space: keras_tuner.HyperParameters, trials: int, seed: int, epochs: int
+) -> SharedOracle:
+    """Make a tuner that minimises "loss" over at most so many trials of the study.
 
     Args:
-        tuner: one of TUNERS.
+        tuner: one of ORACLES.
         space: all hyper-parameters; a trial cannot add any.
         epochs: of a trial; what Hyperband gives its best.
 
@@ -205,15 +222,16 @@ def oracle(tuner: str, study: Study, space: keras_tuner.HyperParameters, trials:
         hyperparameters=space,
         allow_new_entries=False,
         tune_new_entries=False,
-        seed=seed + 1,
+        seed=seed + 1,  # KerasTuner takes a seed of 0 for none
         **own,
-    )  # KerasTuner takes a seed of 0 for none
+    )
     made.study, made.max_trials = study, trials
-    made.study.optuna.pruner = kind.pruner if kind.prunes else optuna.pruners.NopPruner()
+    if kind.prunes:
+        study.pruner = kind.pruner
     return made
 
 
-def distribution(hp) -> BaseDistribution | None:
+def distribution(hp: HyperParameter) -> BaseDistribution | None:
     """Optuna's form of a hyper-parameter; None for one that is fixed."""
     kind = type(hp).__name__
     if kind == "Fixed":
@@ -223,6 +241,6 @@ def distribution(hp) -> BaseDistribution | None:
     if kind == "Choice" or hp.step and hp.sampling != "linear":
         return CategoricalDistribution(list(hp.values))
     made = IntDistribution if kind == "Int" else FloatDistribution
-    high = hp.max_value if hp.step is None else hp.min_value + (hp._get_n_values() - 1) * hp.step
+    high = hp.max_value if hp.step is None else hp.min_value + (count_values(hp) - 1) * hp.step
     step = hp.step if hp.sampling == "linear" else None
     return made(hp.min_value, high, log=hp.sampling == "log", **({"step": step} if step else {}))

@@ -1,21 +1,26 @@
-"""A search in pictures: which hyper-parameters went with which loss, and which of them mattered."""
+"""Charts of a search: which hyper-parameters went with which loss, and which of them mattered."""
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from recipes.report.charts import BLUE, GRAY, ORANGE, panels, use_page_colors
-from recipes.search.board import ranked
+from recipes.search.records import TrialRecord, ranked
 
-AXES = 8  # more cannot be read
-CATEGORIES = 6  # numbers of which there are no more than that each get a tick
-FEWEST = 10  # trials, below which importance is a guess
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+MAX_AXES = 8  # more cannot be read
+MAX_TICKS = 6  # numbers of which there are no more than that each get a tick
+MIN_TRIALS = 10  # with fewer, importance is a guess
 
 
-def importance(records: Sequence[Mapping], seed: int = 0) -> tuple[dict[str, float], float]:
-    """How much each hyper-parameter tells about the loss, in shares that add up to 1, the largest first; and how much of the
-    differences in loss all of them explain together.
+def importance(records: Sequence[TrialRecord], seed: int = 0) -> tuple[dict[str, float], float]:
+    """Measure how much each hyper-parameter tells about the loss, and how much all of them explain.
+
+    The first are shares that add up to 1, the largest first; the second is a share of the differences in loss.
 
     A random forest learns the ranks of the losses, which no diverged trial can dominate, from the hyper-parameters; a
     hyper-parameter matters as much as the forest errs when that one is shuffled (Breiman 2001, "Random Forests", section
@@ -25,9 +30,9 @@ def importance(records: Sequence[Mapping], seed: int = 0) -> tuple[dict[str, flo
     from sklearn.inspection import permutation_importance
 
     trials, names = ranked(records), varied(records)
-    if len(trials) < FEWEST or not names:
+    if len(trials) < MIN_TRIALS or not names:
         return {}, 0.0
-    columns = np.column_stack([_codes([trial["values"].get(name) for trial in trials]) for name in names])
+    columns = np.column_stack([_codes([trial.values.get(name) for trial in trials]) for name in names])
     ranks = np.arange(len(trials)) / (len(trials) - 1)
     forest = RandomForestRegressor(100, min_samples_leaf=2, oob_score=True, random_state=seed).fit(columns, ranks)
     means = permutation_importance(forest, columns, ranks, n_repeats=5, random_state=seed).importances_mean.clip(0)
@@ -36,14 +41,25 @@ def importance(records: Sequence[Mapping], seed: int = 0) -> tuple[dict[str, flo
     return {names[i]: float(shares[i]) for i in order}, float(max(forest.oob_score_, 0.0))
 
 
-def varied(records: Sequence[Mapping]) -> list[str]:
+def varied(records: Sequence[TrialRecord]) -> list[str]:
     """The hyper-parameters that differ between trials; a missing one, such as a width without a layer, is a value too."""
     trials = ranked(records)
-    names = dict.fromkeys(name for trial in trials for name in trial["values"])
-    return [name for name in names if len({trial["values"].get(name) for trial in trials}) > 1]
+    names = dict.fromkeys(name for trial in trials for name in trial.values)
+    return [name for name in names if len({trial.values.get(name) for trial in trials}) > 1]
 
 
-def draw_importance(shares: Mapping[str, float], explained: float):
+def draw_all(records: Sequence[TrialRecord], shares: Mapping[str, float], explained: float) -> dict[str, "Figure"]:
+    """Draw what there is to be seen of the trials, by title; `shares` and `explained` as by `importance`."""
+    names, figures = list(shares) or varied(records), {}
+    if names:
+        figures["parallel coordinates"] = draw_coordinates(records, names)
+    if shares:
+        figures["importance"] = draw_importance(shares, explained)
+    return figures | {"loss by trial": draw_progress(records)}
+
+
+def draw_importance(shares: Mapping[str, float], explained: float) -> "Figure":
+    """Draw how much each hyper-parameter tells about the loss, as bars."""
     figure, (plot,) = panels(1, 6.4, 0.9 + 0.3 * len(shares))
     names = list(shares)[::-1]
     plot.barh(names, [shares[name] for name in names], color=BLUE, height=0.6)
@@ -52,11 +68,11 @@ def draw_importance(shares: Mapping[str, float], explained: float):
     return figure
 
 
-def draw_progress(records: Sequence[Mapping]):
-    """The loss of each trial, and the best so far."""
-    trials = sorted(ranked(records), key=lambda trial: trial["trial"])
+def draw_progress(records: Sequence[TrialRecord]) -> "Figure":
+    """Draw the loss of each trial, and the best so far."""
+    trials = sorted(ranked(records), key=lambda trial: trial.number)
     figure, (plot,) = panels(1, 6.4, 3.6)
-    numbers, losses = [trial["trial"] for trial in trials], np.array([trial["loss"] for trial in trials])
+    numbers, losses = [trial.number for trial in trials], np.array([trial.loss for trial in trials])
     plot.plot(numbers, losses, "o", markersize=3.5, color=BLUE, label="a trial")
     plot.step(numbers, np.minimum.accumulate(losses), where="post", color=ORANGE, linewidth=1.6, label="best so far")
     plot.set(xlabel="trial", ylabel="loss on the pictures held out")
@@ -67,11 +83,11 @@ def draw_progress(records: Sequence[Mapping]):
     return figure
 
 
-def draw_coordinates(records: Sequence[Mapping], names: Sequence[str]):
-    """Parallel coordinates: a line a trial through its hyper-parameters to its loss; the best tenth is drawn over the rest."""
-    trials, names = ranked(records)[::-1], list(names)[:AXES]
-    axes = [_axis([trial["values"].get(name) for trial in trials]) for name in names]
-    places, ticks = _axis([trial["loss"] for trial in trials], categories=0)
+def draw_coordinates(records: Sequence[TrialRecord], names: Sequence[str]) -> "Figure":
+    """Draw parallel coordinates: a line a trial through its hyper-parameters to its loss, the best tenth over the rest."""
+    trials, names = ranked(records)[::-1], list(names)[:MAX_AXES]
+    axes = [place_on_axis([trial.values.get(name) for trial in trials]) for name in names]
+    places, ticks = place_on_axis([trial.loss for trial in trials], max_ticks=0)
     axes.append((1 - places, [(1 - place, label) for place, label in ticks]))  # the best at the top
     heights = np.column_stack([places for places, _ in axes])
     figure, (plot,) = panels(1, 1.0 + 1.1 * len(axes), 4.6)
@@ -105,21 +121,21 @@ def draw_coordinates(records: Sequence[Mapping], names: Sequence[str]):
 
 
 def _codes(values: Sequence) -> np.ndarray:
-    """Numbers for a forest, which asks for their order alone: words by alphabet, what is not there before all others."""
+    """Values as numbers for a forest, which asks for their order alone: words by alphabet, what is not there first."""
     if all(isinstance(value, int | float) or value is None for value in values):
         return np.array([-np.inf if value is None else value for value in values]).clip(-1e30)
     order = sorted({str(value) for value in values if value is not None})
     return np.array([-1.0 if value is None else order.index(str(value)) for value in values])
 
 
-def _axis(values: Sequence, categories: int = CATEGORIES) -> tuple[np.ndarray, list[tuple[float, str]]]:
-    """Places between 0 and 1 on an upright axis, and its ticks; what is not there has the lowest place."""
+def place_on_axis(values: Sequence, max_ticks: int = MAX_TICKS) -> tuple[np.ndarray, list[tuple[float, str]]]:
+    """Give values places between 0 and 1 on an upright axis, and the axis its ticks; what is not there has the lowest place."""
     known = [value for value in values if value is not None]
     numeric = all(isinstance(value, int | float) and not isinstance(value, bool) for value in known)
     distinct = sorted(set(known)) if numeric else sorted(set(known), key=str)
     if len(known) < len(values):
         distinct = [None, *distinct]
-    if not numeric or len(set(known)) <= categories:
+    if not numeric or len(set(known)) <= max_ticks:
         spread = {value: i / max(len(distinct) - 1, 1) for i, value in enumerate(distinct)}
         return np.array([spread[value] for value in values]), [(spread[value], _label(value)) for value in distinct]
     low, high = min(known), max(known)
@@ -132,5 +148,5 @@ def _axis(values: Sequence, categories: int = CATEGORIES) -> tuple[np.ndarray, l
     return places, ([(0.0, _label(None))] if base else []) + ticks
 
 
-def _label(value) -> str:
+def _label(value: object) -> str:
     return "none" if value is None else f"{value:.2g}" if isinstance(value, float) else str(value)

@@ -2,35 +2,41 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import PurePath
+from typing import TYPE_CHECKING
 
 from recipes.report.charts import svg
 from recipes.report.page import page
-from recipes.search.board import counted, described, ranked
+from recipes.search.board import described
 from recipes.search.plots import varied
+from recipes.search.records import TrialRecord, counted, ranked
 
-BEST, FAILURES = 20, 100  # rows
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+MAX_TRIALS = 20
+MAX_FAILURES = 100
 
 
-def render(result: dict, records: Sequence[Mapping], figures: Mapping) -> str:
-    """The report as HTML text that any UTF-8 file can hold.
+def render(result: dict, records: Sequence[TrialRecord], figures: Mapping[str, "Figure"]) -> str:
+    """Write the report, as HTML text that any UTF-8 file can hold.
 
     Args:
-        result: what is written to search.json.
-        records: the trials; see `recipes.search.board`.
-        figures: from a title to a matplotlib figure.
+        result: what is written to result.json.
+        records: the trials.
+        figures: charts, by title.
     """
     trials, names = ranked(records), varied(records)
-    same = {name: value for trial in trials[:1] for name, value in trial["values"].items() if name not in names}
-    failures = [trial for trial in records if trial["state"] == "failed"]
+    same = {name: value for trial in trials[:1] for name, value in trial.values.items() if name not in names}
+    failures = [trial for trial in records if trial.state == "failed"]
     return page(
         "search.html",
         scope={"heads": "heads", "finetune": "ways to fine-tune"}[result["settings"]["scope"]],
         result=result,
         data=PurePath(result["data"]).name,
-        trials=trials[:BEST],
+        trials=[trial.as_dict() for trial in trials[:MAX_TRIALS]],
         names=names,
         same=same,
         counted=counted(records),
         charts=[{"title": title, "uri": svg(figure)} for title, figure in figures.items()],
-        failures=[{**trial, "described": described(trial["values"])} for trial in failures[:FAILURES]],
+        failures=[trial.as_dict() | {"described": described(trial.values)} for trial in failures[:MAX_FAILURES]],
     )

@@ -7,23 +7,23 @@ import keras_tuner
 from callbacks.optimizers import OPTIMIZERS, RATES
 from recipes.settings.tuned import HeadSettings
 
-UNITS = (64, 256)  # of hidden layers: each is a shape that is compiled once
+UNITS = (64, 256)  # few, for each is a shape that is compiled once
 
 
-def chosen(values: Mapping) -> keras_tuner.HyperParameters:
-    """The hyper-parameters of a trial's record, for a space to read."""
+def hyperparameters_of(values: Mapping) -> keras_tuner.HyperParameters:
+    """Turn the values of a trial's record into hyper-parameters, for a space to read."""
     hp = keras_tuner.HyperParameters()
     hp.values = dict(values)
     return hp
 
 
-def heads(hp: keras_tuner.HyperParameters, cuts: Sequence[str], views: Sequence[str], epochs: int) -> HeadSettings:
-    """Declare the space, and read the head that `hp` stands for.
+def declare_head(hp: keras_tuner.HyperParameters, cuts: Sequence[str], views: Sequence[str], epochs: int) -> HeadSettings:
+    """Declare the space of heads, and read the head that `hp` stands for.
 
     Args:
         cuts: stages, the last of which is the default.
         views: what there is to train on; the first is what evaluation sees, and every head sees it.
-        epochs: at most.
+        epochs: of a trial at most.
     """
     kind, _, units = hp.Choice("head", ["linear", *(f"hidden {units}" for units in UNITS)]).partition(" ")
     optimizer = hp.Choice("optimizer", list(OPTIMIZERS), default="adam")

@@ -1,4 +1,4 @@
-"""The trials of a search in Optuna's tables: a file of SQLite, or a server of PostgreSQL for several machines.
+"""A study: the trials of one search, in tables that all its workers share.
 
 A trial is one row from its creation to its end, whoever runs it. Who runs it changes under one lock of the study only, and a
 kill may come between any two steps:
@@ -13,85 +13,91 @@ kill may come between any two steps:
 
 import contextlib
 import functools
-import hashlib
 import json
 import math
 import os
-import platform
-import random
-import sqlite3
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote
 
 import optuna
-import sqlalchemy
+from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.pruners import BasePruner, NopPruner
+from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 
-from recipes.console import say
 from recipes.errors import UserError, shown
-from zoo.files import Process, lock, this_process
+from recipes.search.optuna_private import read_trials, read_unfinished, trial_id
+from recipes.search.records import TrialRecord
+from recipes.search.storage import locate, open_tables, opening, retry_while_away
+from zoo.files import Process, this_process
 
-BEAT, GRACE = 10, 60  # seconds between two signs of life, and without one until a worker of another machine is dead
-PATIENCE = 600  # seconds for which a worker waits for a server that is away, as when it starts anew
-OWNER = ".owner"  # the file in a search's folder that its process holds
+BEAT = 10  # seconds between two signs of life
+GRACE = 60  # seconds without a sign of life after which a worker of another machine is taken for dead
 DEATHS = 3  # a trial in which so many workers have died is given to no other
-optuna.logging.set_verbosity(optuna.logging.ERROR)
-
-
-Lock = Callable[[], AbstractContextManager]
-
-
-def patient(call: Callable) -> Callable:
-    """Try again while the storage cannot be used. What this is put on can be cut off at any step anyway.
-
-    Raises:
-        UserError: it could not be for too long.
-    """
-
-    @functools.wraps(call)
-    def calling(*arguments, **named):
-        limit, pause = time.monotonic() + PATIENCE, 0.5
-        while True:
-            try:
-                return call(*arguments, **named)
-            except (sqlalchemy.exc.OperationalError, optuna.exceptions.StorageInternalError) as error:
-                if time.monotonic() > limit:
-                    raise UserError(f"The storage of the trials cannot be used ({_reason(error)}).") from error
-                if pause == 0.5:
-                    say(f"The storage of the trials cannot be used now ({_reason(error)}): trying for {PATIENCE / 60:.0f} min.")
-            time.sleep(pause * random.uniform(0.5, 1.5))
-            pause = min(2 * pause, 10)
-
-    return calling
-
-
-def _reason(error: Exception) -> str:
-    return shown(str(error.__cause__ or error).strip().splitlines()[0])
+WORDS = {
+    TrialState.COMPLETE: "done",
+    TrialState.PRUNED: "pruned",
+    TrialState.RUNNING: "running",
+    TrialState.WAITING: "waiting",
+    TrialState.FAIL: "failed",
+}
 
 
 @dataclass(frozen=True)
 class Unfinished:
     """A trial that waits or runs, as it is now."""
 
-    trial_id: int
+    id: int
     waits: bool
     run: Mapping
+    """Its worker, how often it was begun, and how many workers died in it."""
     silent: float
     """Seconds since its worker's last sign of life."""
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether its worker is dead: the kernel knows it of this machine's, signs of life that stay away tell it of others."""
+        worker = Process(**{name: self.run[name] for name in ("host", "machine", "pid", "began")})
+        alive = worker.is_alive
+        if alive is None or worker.began is None:
+            return self.silent > GRACE
+        return not alive or worker.pid == os.getpid()  # who asks for a trial runs none
+
 
 class Study:
-    """The trials of one search, shared by all its workers."""
+    """The trials of one search, shared by all its workers.
 
-    def __init__(self, study: optuna.Study, tables: optuna.storages.RDBStorage, lock: Lock, where: str):
-        self.optuna, self.lock, self._where = study, lock, where
-        self._storage, self._id = tables, study._study_id
+    Args:
+        study: Optuna's.
+        tables: the storage that it lies in.
+        lock: excludes all other workers of the study.
+        place: the storage's name, to be shown.
+    """
+
+    pruner: BasePruner = NopPruner()
+
+    def __init__(self, study: optuna.Study, tables: RDBStorage, lock: Callable[[], AbstractContextManager], place: str):
+        self.name, self.tables, self.lock = study.study_name, tables, lock
+        self._study, self._place = study, place
+        self._id = tables.get_study_id_from_name(study.study_name)
         self._seen: dict[int, FrozenTrial] = {}
+
+    @property
+    def identity(self) -> dict:
+        """What must not change from one start to the next, by name."""
+        return self._study.user_attrs.get("identity", {})
+
+    @property
+    def home(self) -> dict | None:
+        """The folder that gets the results: its mark, where it is, and whether it is finished."""
+        return self._study.user_attrs.get("home")
+
+    def set_home(self, home: Mapping) -> None:
+        """Say which folder gets the results; under the lock."""
+        self._study.set_user_attr("home", dict(home))
 
     def claim(self, identity: Mapping) -> None:
         """Write down what the study is of; who comes later must agree in each point.
@@ -99,120 +105,115 @@ class Study:
         Raises:
             UserError: it was begun with something else.
         """
-        name, asked = self.optuna.study_name, json.loads(json.dumps(identity))
+        asked = json.loads(json.dumps(identity))
         with self.lock():
-            known = self.optuna.user_attrs.get("identity", {})
-            if not known and self.optuna.trials:
-                raise UserError(f"The study {name!r} in {self._where} was not begun by `zoo tune`: give another name.")
-            for what in known.keys() & asked.keys():
-                if known[what] != asked[what]:
+            known = self.identity
+            if not known and self._study.trials:
+                raise UserError(f"The study {self.name!r} in {self._place} was not begun by `zoo tune`: give another name.")
+            for what in asked:
+                if what in known and known[what] != asked[what]:
                     raise UserError(
-                        f"The study {name!r} in {self._where} was begun with {_differ(what, known, asked)}: "
-                        "give the same again, or begin another study."
+                        f"The study {self.name!r} in {self._place} was begun with {_differ(what, known, asked)}: "
+                        "give the same again, or begin another study in another --output."
                     )
             if asked.keys() - known.keys():
-                self.optuna.set_user_attr("identity", {**known, **asked})
+                self._study.set_user_attr("identity", {**known, **asked})
 
-    def beside(self, identity: Mapping) -> list[tuple[dict, dict]]:
-        """(identity, record) of the trials of all studies in the same storage that agree in these points."""
+    def records(self) -> list[TrialRecord]:
+        """The trials, by number."""
+        return [_record(row) for row in self._study.get_trials(deepcopy=False)]
+
+    def records_like(self, identity: Mapping) -> list[tuple[dict, TrialRecord]]:
+        """(identity, trial) of all studies in the same storage that agree in these points."""
         found = []
-        for other in optuna.get_all_study_summaries(self._storage, include_best_trial=False):
+        for other in optuna.get_all_study_summaries(self.tables, include_best_trial=False):
             known = other.user_attrs.get("identity", {})
             if all(known.get(what) == asked for what, asked in identity.items()):
-                found += [(known, record(row)) for row in self._storage.get_all_trials(other._study_id)]
+                rows = self.tables.get_all_trials(self.tables.get_study_id_from_name(other.study_name))
+                found += [(known, _record(row)) for row in rows]
         return found
 
     def look(self) -> tuple[list[FrozenTrial], list[Unfinished]]:
-        """All trials by number, not to be changed, and how the unfinished ones stand; under the lock.
+        """Read all trials by number, not to be changed, and how the unfinished ones stand; under the lock.
 
         A row is read when it is new and when it has ended; in between only its worker changes. So the time does not grow with
         the number of workers.
         """
-        unfinished = self._unfinished()
-        were = {row._trial_id for row in self._seen.values() if not row.state.is_finished()}
-        newest = max((row._trial_id for row in self._seen.values()), default=-1)
-        for row in self._storage._get_trials(self._id, None, were - {one.trial_id for one in unfinished}, newest):
-            self._seen[row.number] = row
-        return [self._seen[number] for number in sorted(self._seen)], unfinished
-
-    def _unfinished(self) -> list[Unfinished]:
-        tables = optuna.storages._rdb.models
-        trial, run, sign = tables.TrialModel, tables.TrialUserAttributeModel, tables.TrialHeartbeatModel
-        query = (
-            sqlalchemy.select(trial.trial_id, trial.state, run.value_json, sign.heartbeat, sqlalchemy.func.now())
-            .join(run, (run.trial_id == trial.trial_id) & (run.key == "run"))
-            .outerjoin(sign, sign.trial_id == trial.trial_id)
-            .where(trial.study_id == self._id, trial.state.in_([TrialState.WAITING, TrialState.RUNNING]))
-            .order_by(trial.number)
-        )
-        with self._storage.engine.connect() as connection:
-            rows = connection.execute(query).all()
-        return [
+        unfinished = [
             Unfinished(
-                trial_id,
+                row_id,
                 state == TrialState.WAITING,
                 json.loads(run),
                 (now.replace(tzinfo=None) - beat).total_seconds() if beat else math.inf,
             )
-            for trial_id, state, run, beat, now in rows
+            for row_id, state, run, beat, now in read_unfinished(self.tables, self._id, "run")
         ]
+        open_before = {trial_id(row) for row in self._seen.values() if not row.state.is_finished()}
+        newest = max(map(trial_id, self._seen.values()), default=-1)
+        for row in read_trials(self.tables, self._id, open_before - {one.id for one in unfinished}, newest):
+            self._seen[row.number] = row
+        return [self._seen[number] for number in sorted(self._seen)], unfinished
 
-    def add(self, values: Mapping, seed: int, notes: Mapping, distributions: Mapping) -> FrozenTrial:
-        """A new row, running for this worker; under the lock. `notes` are what the tuner must remember."""
+    def add(self, values: Mapping, seed: int, notes: Mapping, distributions: Mapping[str, BaseDistribution]) -> FrozenTrial:
+        """Create a row, running for this worker; under the lock. `notes` are what the tuner must remember."""
         row = optuna.create_trial(
             state=TrialState.WAITING,
             distributions=distributions,
-            params={name: _within(values[name], distribution) for name, distribution in distributions.items()},
+            params={name: _clipped(values[name], distribution) for name, distribution in distributions.items()},
             user_attrs={"values": dict(values), "seed": seed, "notes": dict(notes), "run": {"count": 0, "deaths": 0}},
         )
-        return self._take(self._storage.create_new_trial(self._id, row), row.user_attrs["run"])
+        return self._take(self.tables.create_new_trial(self._id, row), row.user_attrs["run"])
 
-    def again(self, unfinished: Sequence[Unfinished]) -> FrozenTrial | None:
-        """The first of them that waits, or whose worker is dead, now running for this worker; under the lock."""
+    def take_over(self, unfinished: Sequence[Unfinished]) -> FrozenTrial | None:
+        """Take the first of them that waits, or whose worker is dead, to run it in this worker; under the lock."""
         for one in unfinished:
             if one.waits:
-                return self._take(one.trial_id, one.run)
-            if _is_dead(one):
+                return self._take(one.id, one.run)
+            if one.is_lost:
                 run = one.run | {"deaths": one.run["deaths"] + 1}
                 if run["deaths"] < DEATHS:
-                    self._storage.set_trial_state_values(one.trial_id, TrialState.WAITING)
-                    return self._take(one.trial_id, run)
+                    self.tables.set_trial_state_values(one.id, TrialState.WAITING)
+                    return self._take(one.id, run)
                 message = f"{DEATHS} workers died in it, the last one process {run['pid']} on {run['host']}"
-                self._finish(one.trial_id, TrialState.FAIL, None, {"message": message})
+                self._finish(one.id, TrialState.FAIL, None, {"message": message})
         return None
 
-    def _take(self, trial_id: int, run: Mapping) -> FrozenTrial:
+    def _take(self, row_id: int, run: Mapping) -> FrozenTrial:
         run = {**this_process().as_dict(), "count": run["count"] + 1, "deaths": run["deaths"]}
-        self._storage.set_trial_user_attr(trial_id, "run", run)
-        self._storage.record_heartbeat(trial_id)
-        self._storage.set_trial_state_values(trial_id, TrialState.RUNNING)
-        return self._storage.get_trial(trial_id)
+        self.tables.set_trial_user_attr(row_id, "run", run)
+        self.tables.record_heartbeat(row_id)
+        self.tables.set_trial_state_values(row_id, TrialState.RUNNING)
+        return self.tables.get_trial(row_id)
 
-    def end(self, row: FrozenTrial, state: TrialState, loss: float | None, outcome: Mapping) -> dict:
-        """Write the end of a trial, unless another worker has been given it meanwhile; the trial's record."""
+    def end(self, row: FrozenTrial, state: TrialState, loss: float | None, outcome: Mapping) -> TrialRecord:
+        """Write the end of a trial, unless another worker has been given it meanwhile."""
         outcome = json.loads(json.dumps(outcome, default=lambda value: value.tolist()))  # NumPy's numbers are none of JSON's
         with self.lock():
-            if self._mine(row):
-                self._finish(row._trial_id, state, loss, outcome)
-        return record(self._storage.get_trial(row._trial_id))
+            if self._is_mine(row):
+                self._finish(trial_id(row), state, loss, outcome)
+        return _record(self.tables.get_trial(trial_id(row)))
 
     def give_back(self, row: FrozenTrial) -> None:
-        """Let another run it."""
+        """Let another worker run a trial of this one."""
         with self.lock():
-            if self._mine(row):
-                self._storage.set_trial_state_values(row._trial_id, TrialState.WAITING)
+            if self._is_mine(row):
+                self.tables.set_trial_state_values(trial_id(row), TrialState.WAITING)
+
+    def beat(self, row: FrozenTrial) -> None:
+        """Give a sign of life."""
+        self.tables.record_heartbeat(trial_id(row))
 
     @contextlib.contextmanager
-    def alive(self, row: FrozenTrial) -> Iterator[None]:
+    def beating(self, row: FrozenTrial) -> Iterator[None]:
         """Give signs of life from a thread."""
         ended = threading.Event()
 
-        def beat():
+        def keep_beating():
             while not ended.wait(BEAT):
                 with contextlib.suppress(Exception):  # a server that is away for a moment: the next one may pass
-                    self._storage.record_heartbeat(row._trial_id)
+                    self.beat(row)
 
-        thread = threading.Thread(target=beat, daemon=True)
+        thread = threading.Thread(target=keep_beating, daemon=True)
         thread.start()
         try:
             yield
@@ -220,23 +221,23 @@ class Study:
             ended.set()
             thread.join()
 
-    @patient
-    def report(self, row: FrozenTrial, epoch: int, loss: float) -> bool:
-        """Note an intermediate loss; whether the study's pruner would stop here."""
-        self._storage.set_trial_intermediate_value(row._trial_id, epoch, loss)
-        return self.optuna.pruner.prune(self.optuna, self._storage.get_trial(row._trial_id))
+    @retry_while_away
+    def should_stop(self, row: FrozenTrial, epoch: int, loss: float) -> bool:
+        """Note an intermediate loss, and say whether the pruner would stop here."""
+        self.tables.set_trial_intermediate_value(trial_id(row), epoch, loss)
+        return self.pruner.prune(self._study, self.tables.get_trial(trial_id(row)))
 
-    def _mine(self, row: FrozenTrial) -> bool:
-        now = self._storage.get_trial(row._trial_id)
+    def _is_mine(self, row: FrozenTrial) -> bool:
+        now = self.tables.get_trial(trial_id(row))
         return now.state == TrialState.RUNNING and now.user_attrs["run"] == row.user_attrs["run"]
 
-    def _finish(self, trial_id: int, state: TrialState, loss: float | None, outcome: Mapping) -> None:
-        self._storage.set_trial_user_attr(trial_id, "outcome", outcome)
-        self._storage.set_trial_state_values(trial_id, state, None if loss is None else [loss])
+    def _finish(self, row_id: int, state: TrialState, loss: float | None, outcome: Mapping) -> None:
+        self.tables.set_trial_user_attr(row_id, "outcome", outcome)
+        self.tables.set_trial_state_values(row_id, state, None if loss is None else [loss])
 
 
 def open_study(storage: str | Path, name: str, identity: Mapping) -> Study:
-    """The study of that name, made if there is none; any number of workers may do so at once.
+    """Open the study of that name, made if there is none; any number of workers may do so at once.
 
     Args:
         storage: a file, or the address of a PostgreSQL server: "postgresql://user:password@host/database".
@@ -245,154 +246,37 @@ def open_study(storage: str | Path, name: str, identity: Mapping) -> Study:
     Raises:
         UserError: the storage cannot be used, or the study is of something else.
     """
-    address, where, lock_by_name = _place(storage)
-    try:
-        with lock_by_name(""):
-            if not _is_address(storage):
-                _set_aside_if_damaged(Path(storage))
-            # Its check of the tables' version loads every migration, which takes longer than the rest; the identity has it.
-            tables = optuna.storages.RDBStorage(address, _engine(address), skip_compatibility_check=True)
-            _quick(tables.engine)
+    place = locate(storage)
+    with opening(place):
+        if place.file:
+            place.file.parent.mkdir(parents=True, exist_ok=True)
+        with place.lock(""):
+            tables = open_tables(place)
             study = optuna.create_study(storage=tables, study_name=name, load_if_exists=True)
-    except ImportError as error:
-        raise UserError("--storage postgresql://... needs psycopg2: pip install 'keras-transfer-zoo[postgresql]'.") from error
-    except (sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.StorageInternalError, sqlite3.Error, OSError) as error:
-        raise UserError(f"--storage {where} cannot be used ({_reason(error)}).") from error
-    opened = Study(study, tables, functools.partial(lock_by_name, name), where)
+    opened = Study(study, tables, functools.partial(place.lock, name), place.name)
     opened.claim({**identity, "optuna": optuna.__version__.partition(".")[0]})
     return opened
 
 
-def trials(study: Study) -> list[dict]:
-    """The records of all trials, by number."""
-    return [record(row) for row in study.optuna.get_trials(deepcopy=False)]
-
-
-def record(row: FrozenTrial) -> dict:
-    """What is known of a trial."""
+def _record(row: FrozenTrial) -> TrialRecord:
     run, outcome = row.user_attrs["run"], row.user_attrs.get("outcome", {})
     seconds = (row.datetime_complete - row.datetime_start).total_seconds() if row.datetime_complete else None
-    return {
-        "trial": row.number,
-        "state": row.state.name.lower(),
-        "loss": row.value,
-        "seed": row.user_attrs["seed"],
-        "values": row.user_attrs["values"],
-        "result": outcome.get("result", {}),
-        "history": outcome.get("history", []),
-        "message": outcome.get("message", ""),
-        "began": row.datetime_start,
-        "seconds": seconds,
-        "host": run.get("host"),
-        "pid": run.get("pid"),
-        "runs": run["count"],
-        "deaths": run["deaths"],
-    }
-
-
-@contextlib.contextmanager
-def alone(folder: Path) -> Iterator[None]:
-    """Hold a search's folder; freed when the process ends, however it does.
-
-    Raises:
-        UserError: another process holds it.
-    """
-    owner = folder / OWNER
-    with contextlib.ExitStack() as stack:
-        try:
-            stack.enter_context(lock(owner, wait=False))
-        except BlockingIOError:
-            raise UserError(
-                f"{shown(folder)} is being searched by {owner.read_text('utf-8') or 'another process'}: wait for it, "
-                "stop it, or give another --output."
-            ) from None
-        # Written in place: the lock is on this very file.
-        note = f"process {os.getpid()} on {platform.node()}, begun {time.strftime('%Y-%m-%d %H:%M:%S')}"
-        owner.write_text(note, encoding="utf-8")
-        yield
-
-
-def _is_dead(trial: Unfinished) -> bool:
-    """Of this machine's processes the kernel knows; of others, whether their signs of life stay away."""
-    worker = Process(**{name: trial.run[name] for name in ("host", "machine", "pid", "began")})
-    alive = worker.is_alive
-    if alive is None or worker.began is None:
-        return trial.silent > GRACE
-    return not alive or worker.pid == os.getpid()  # who asks for a trial runs none
-
-
-def _is_address(storage: str | Path) -> bool:
-    return isinstance(storage, str) and "://" in storage
-
-
-def _place(storage: str | Path) -> tuple[str, str, Callable[[str], AbstractContextManager]]:
-    """(SQLAlchemy's address, how to show it, a lock by name that excludes all other workers)."""
-    if not _is_address(storage):
-        path = Path(os.path.abspath(storage))
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return (
-            f"sqlite:///file:{quote(str(path))}?uri=true",
-            shown(path),
-            lambda name: lock(path.with_name(f"{path.name}.lock")),
-        )
-    if not storage.startswith("postgresql://"):
-        raise UserError(f"--storage takes a file or postgresql://user:password@host/database, found {shown(storage)!r}.")
-    url = sqlalchemy.make_url(storage)  # shown without its password
-    address = url.set(drivername="postgresql+psycopg2").render_as_string(hide_password=False)
-    return address, url.render_as_string(), functools.partial(_server_lock, address)
-
-
-@contextlib.contextmanager
-def _server_lock(address: str, name: str) -> Iterator[None]:
-    key = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], signed=True)
-    # A machine that vanishes with the lock gives it back when the server has missed it for half a minute.
-    options = "-c tcp_keepalives_idle=15 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3"
-    engine = _lock_engine(address, options)
-    with engine.begin() as connection:  # the lock ends with the transaction
-        connection.execute(sqlalchemy.text("select pg_advisory_xact_lock(:key)"), {"key": key})
-        yield
-
-
-@functools.cache
-def _lock_engine(address: str, options: str) -> sqlalchemy.Engine:
-    return sqlalchemy.create_engine(address, poolclass=sqlalchemy.NullPool, connect_args={"options": options})
-
-
-def _engine(address: str) -> dict:
-    """One connection is kept, since a server has few for many workers."""
-    if address.startswith("sqlite"):
-        return {"connect_args": {"timeout": 60}}
-    return {"pool_size": 1, "pool_pre_ping": True}
-
-
-def _quick(engine: sqlalchemy.Engine) -> None:
-    """Spare SQLite the wait for the disk after each change: what a kill leaves is whole, and a power cut loses no more than
-    the last changes."""
-    if engine.name == "sqlite":
-
-        @sqlalchemy.event.listens_for(engine, "connect")
-        def _(connection, _):
-            connection.execute("pragma journal_mode=wal")
-            connection.execute("pragma synchronous=normal")
-
-        engine.dispose()  # those that are open were opened without
-
-
-def _set_aside_if_damaged(path: Path) -> None:
-    try:
-        with contextlib.closing(sqlite3.connect(path, timeout=60)) as database:
-            found = database.execute("pragma quick_check(1)").fetchone()[0]
-    except sqlite3.OperationalError:  # it cannot be opened: not a word on what is in it
-        raise
-    except sqlite3.DatabaseError as error:
-        found = str(error)
-    if found == "ok":
-        return
-    aside = path.with_name(f"{path.name}.damaged-{time.strftime('%Y%m%d-%H%M%S')}")
-    for end in ("", "-wal", "-shm"):
-        with contextlib.suppress(FileNotFoundError):
-            os.replace(f"{path}{end}", f"{aside}{end}")
-    say(f"The trials in {shown(path)} are damaged ({found}): set aside as {shown(aside.name)}, and the search begins anew.")
+    return TrialRecord(
+        number=row.number,
+        state=WORDS[row.state],
+        loss=row.value,
+        seed=row.user_attrs["seed"],
+        values=row.user_attrs["values"],
+        result=outcome.get("result", {}),
+        history=outcome.get("history", []),
+        message=outcome.get("message", ""),
+        began=row.datetime_start,
+        seconds=seconds,
+        host=run.get("host"),
+        pid=run.get("pid"),
+        runs=run["count"],
+        deaths=run["deaths"],
+    )
 
 
 def _differ(what: str, known: Mapping, asked: Mapping) -> str:
@@ -409,8 +293,8 @@ def _short(value: object) -> str:
     return shown(text if len(text) < 300 else text[:297] + "...")
 
 
-def _within(value, distribution):
-    """A product of rounding may lie a last digit outside."""
-    if isinstance(distribution, optuna.distributions.CategoricalDistribution):
+def _clipped(value: object, distribution: BaseDistribution) -> object:
+    """A value inside its bounds: a product of rounding may lie a last digit outside."""
+    if isinstance(distribution, CategoricalDistribution):
         return value
     return min(max(value, distribution.low), distribution.high)

@@ -6,14 +6,14 @@ from pathlib import Path
 
 
 def write(folder: Path, values: Mapping, history: Sequence[Mapping], scores: Mapping[str, float]) -> None:
-    """One file of events, in a folder of the trial's own."""
+    """Write a trial as one file of events, in a folder of its own."""
     from tensorboard.compat.proto import event_pb2, summary_pb2
     from tensorboard.plugins.hparams import metadata, plugin_data_pb2
     from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
     writer = EventFileWriter(str(folder))
 
-    def add(summary, step: int = 0) -> None:
+    def add(summary: summary_pb2.Summary, step: int = 0) -> None:
         writer.add_event(event_pb2.Event(wall_time=time.time(), step=step, summary=summary))
 
     def scalars(row: Mapping, step: int) -> None:

@@ -11,10 +11,11 @@ from recipes.settings.tune import Tuning
 
 
 def run(joining: Tuning, count: int, gpus: Sequence[str]) -> None:
-    """Start so many, each with its share of the cores and the GPUs; returns when the last has ended.
+    """Start `count` workers, each with its share of the cores and the GPUs, and wait for the last to end.
 
     Args:
-        joining: the settings of one, with the storage and the study that it joins.
+        joining: settings of one of them, with the storage and the study that it joins.
+        gpus: what CUDA calls them.
     """
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_setaffinity") else []
     children = []

@@ -5,6 +5,7 @@ import csv
 import json
 import os
 import re
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -20,8 +21,10 @@ from helpers import ROOT, digits_folder
 
 from recipes import cli, finetune, tune
 from recipes.errors import UserError
-from recipes.search import best_models, board, plots, report, tensorboard, workers
-from recipes.search.study import alone, open_study
+from recipes.search import best_models, board, disk, folder, plots, preparation, report, scopes, tensorboard, workers
+from recipes.search.folder import STORAGE, hold_folder, study_name
+from recipes.search.records import TrialRecord
+from recipes.search.study import Study, open_study
 from recipes.settings.finetune import Recipe
 from recipes.settings.tune import Tuning
 
@@ -33,22 +36,23 @@ def digits(tmp_path_factory) -> Path:
     return digits_folder(tmp_path_factory.mktemp("digits"), 12)
 
 
-def record(trial: int, loss: float | None, **values) -> dict:
-    state = "failed" if loss is None else "done"
-    return {
-        "trial": trial,
-        "state": state,
-        "loss": loss,
-        "accuracy": loss and 1 - loss,
-        "epoch": 3,
-        "values": values,
-        "seed": trial,
-        "worker": "host:1",
-        "seconds": 0.5,
-        "runs": 1,
-        "started": None,
-        "message": "" if loss else "FloatingPointError: <b>",
-    }
+def record(trial: int, loss: float | None, **values) -> TrialRecord:
+    return TrialRecord(
+        number=trial,
+        state="failed" if loss is None else "done",
+        loss=loss,
+        seed=trial,
+        values=values,
+        result={"accuracy": loss and 1 - loss, "epoch": 3},
+        history=[],
+        message="" if loss else "FloatingPointError: <b>",
+        began=None,
+        seconds=0.5,
+        host="host",
+        pid=1,
+        runs=1,
+        deaths=0,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -61,17 +65,17 @@ def finished(digits, tmp_path_factory) -> Tuning:
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         limit = time.monotonic() + 300
-        while not ended(output / tune.STORAGE):
+        while not ended(output / STORAGE):
             assert process.poll() is None and time.monotonic() < limit, process.communicate()
             time.sleep(0.02)
         process.send_signal(signal.SIGKILL)
-    before = tune.records(open_study(output / tune.STORAGE, tune._name(settings), {}))
+    before = open_study(output / STORAGE, study_name(settings), {}).records()
     tune.run(settings)
-    after = tune.records(open_study(output / tune.STORAGE, tune._name(settings), {}))
-    done = [row for row in before if row["state"] == "done"]
+    after = open_study(output / STORAGE, study_name(settings), {}).records()
+    done = [row for row in before if row.state == "done"]
     assert 1 <= len(done) < TRIALS  # so that there was something to go on with
     assert after[: len(done)] == done  # none lost, none run again
-    assert all(row["runs"] == 1 for row in after[len(done) + 1 :])
+    assert all(row.runs == 1 for row in after[len(done) + 1 :])
     return settings
 
 
@@ -91,7 +95,7 @@ def table(settings: Tuning) -> list[dict]:
 
 @pytest.mark.slow
 def test_what_a_search_leaves(finished):
-    rows, result = table(finished), json.loads((finished.output / "search.json").read_text())
+    rows, result = table(finished), json.loads((finished.output / "result.json").read_text())
     assert [int(row["trial"]) for row in rows] == list(range(TRIALS)) and {row["state"] for row in rows} == {"done"}
     assert len({row["worker"] for row in rows}) == 2  # the process that was killed, and this one
     best = min(rows, key=lambda row: float(row["loss"]))
@@ -109,7 +113,7 @@ def test_what_a_search_leaves(finished):
 
 @pytest.mark.slow
 def test_ctrl_c_leaves_the_table(digits, tmp_path, monkeypatch):
-    train, begun = tune.HeadTrainer.train, []
+    train, begun = scopes.HeadTrainer.train, []
 
     def interrupted_in_the_second(*arguments):
         begun.append(1)
@@ -117,7 +121,7 @@ def test_ctrl_c_leaves_the_table(digits, tmp_path, monkeypatch):
             raise KeyboardInterrupt
         return train(*arguments)
 
-    monkeypatch.setattr(tune.HeadTrainer, "train", interrupted_in_the_second)
+    monkeypatch.setattr(scopes.HeadTrainer, "train", interrupted_in_the_second)
     settings = Tuning(digits, tmp_path / "tune", model="lenet5", trials=3, epochs=2, tuner="grid")
     with pytest.raises(KeyboardInterrupt):
         tune.run(settings)
@@ -147,7 +151,7 @@ def test_the_recipe_reproduces_the_winner(finished, tmp_path):
 
 @pytest.mark.slow
 def test_a_rerun_tries_nothing_and_computes_nothing_again(finished, monkeypatch, capsys):
-    monkeypatch.setattr(tune.features, "forward", None)
+    monkeypatch.setattr(preparation.features, "forward", None)
     monkeypatch.setattr(finetune, "run", None)
     rows = table(finished)
     tune.run(finished)
@@ -209,8 +213,8 @@ def test_a_server_that_is_not_there_is_one_sentence(digits, tmp_path, capsys):
 def test_a_search_on_a_server_is_joined_from_another_folder(digits, postgres, tmp_path, capsys):
     """The command of the first machine, of a second that adds trials, and of the first again, which gets the results."""
     flags = [str(digits), "--model", "lenet5", "--tuner", "grid", "--epochs", "2", "--storage", postgres, "--study", "digits"]
-    for folder, trials, said in (("home", 1, "The winner"), ("guest", 2, "2 done"), ("home", 2, "2 done so far")):
-        assert cli.main(["tune", *flags, "--trials", str(trials), "--output", str(tmp_path / folder)]) == 0
+    for name, trials, said in (("home", 1, "The winner"), ("guest", 2, "2 done"), ("home", 2, "2 done so far")):
+        assert cli.main(["tune", *flags, "--trials", str(trials), "--output", str(tmp_path / name)]) == 0
         assert said in capsys.readouterr().out
     assert os.path.exists(tmp_path / "home" / "best" / "model.keras") and not os.path.exists(tmp_path / "guest" / "best")
     with open(tmp_path / "home" / "trials.csv", newline="") as file:
@@ -228,28 +232,104 @@ def test_a_folder_of_other_things_is_left_alone(digits, tmp_path):
 
 
 def test_a_folder_in_use_names_its_owner(digits, tmp_path):
-    (tmp_path / tune.STORAGE).touch()
-    with alone(tmp_path), pytest.raises(UserError, match=f"process {os.getpid()} on "):
+    (tmp_path / STORAGE).touch()
+    with hold_folder(tmp_path), pytest.raises(UserError, match=f"process {os.getpid()} on "):
         tune.run(Tuning(digits, tmp_path, model="lenet5"))
 
 
-def test_results_belong_to_the_folder_in_which_the_study_was_begun(digits, tmp_path):
-    home, guest = (Tuning(digits, tmp_path / name, storage=str(tmp_path / "db"), trials=2) for name in ("home", "guest"))
+def test_results_belong_to_the_folder_in_which_the_study_was_begun(digits, tmp_path, monkeypatch):
+    home, guest = (
+        Tuning(digits, tmp_path / name, storage=str(tmp_path / "db"), study="s", trials=2) for name in ("home", "guest")
+    )
     study = open_study(tmp_path / "db", "s", {})
     for settings in (home, guest):
         settings.output.mkdir()
-    assert tune._at_home(home, study) and not tune._at_home(guest, study) and tune._at_home(home, study)
+    gets_results = folder.gets_results
+    assert gets_results(home, study) and not gets_results(guest, study) and gets_results(home, study)
     second = open_study(tmp_path / "db", "another in the same folder", {})
-    assert tune._at_home(home, second) and tune._at_home(home, study)
-    ended = [record(0, 0.1), record(1, 0.2)]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tune, "records", lambda study: ended)
-        study.optuna.set_user_attr("home", study.optuna.user_attrs["home"] | {"finished": True})
-        assert not tune._at_home(guest, study)  # nothing is left to do
-        study.optuna.set_user_attr("home", study.optuna.user_attrs["home"] | {"finished": False})
-        assert tune._at_home(guest, study)  # the home was lost with its machine
-        study.optuna.set_user_attr("home", study.optuna.user_attrs["home"] | {"finished": True})
-        assert not tune._at_home(home, study)
+    with pytest.raises(UserError, match="home is the folder of the study 's': choose another --output"):
+        gets_results(replace(home, study="another in the same folder"), second)
+    assert second.home is None and gets_results(home, study)
+    monkeypatch.setattr(Study, "records", lambda study: [record(0, 0.1), record(1, 0.2)])
+    study.set_home(study.home | {"finished": True})
+    assert not gets_results(guest, study)  # nothing is left to do
+    study.set_home(study.home | {"finished": False})
+    assert gets_results(guest, study)  # the home was lost with its machine
+    study.set_home(study.home | {"finished": True})
+    assert not gets_results(home, study)
+
+
+def contents(path: Path) -> dict[str, bytes]:
+    """Every file of a search, but the note of the process that holds the folder."""
+    return {str(file): file.read_bytes() for file in path.rglob("*") if file.is_file() and file.name != folder.OWNER}
+
+
+@pytest.mark.slow
+def test_a_folder_belongs_to_one_study(finished, digits, tmp_path, capsys):
+    """Commands into the folder of a finished search: other data, data of the same name, another study, another storage."""
+    output, before = finished.output, contents(finished.output)
+    others, same_name = tmp_path / "others", tmp_path / digits.name
+    for copy in (others, same_name):
+        shutil.copytree(digits, copy)
+        next(path for path in copy.rglob("*") if path.is_file()).unlink()
+    flags = ["--model", "lenet5", "--trials", str(TRIALS), "--epochs", "4", "--tuner", "grid", "--output", str(output)]
+    name = f"{digits.name} heads"
+    belongs = f"--output {output} is the folder of the study {name!r}"
+    remedy = f"--study {name!r} and its data to go on with it."
+    refused = f"{belongs}: choose another --output, or give {remedy}"
+    file = output / STORAGE
+    for arguments, sentences in [
+        ([others], [refused]),
+        ([digits, "--study", "another"], [refused]),
+        ([digits, "--storage", tmp_path / "db"], [f"{belongs} in {file}: choose another", f"--storage {file} {remedy}"]),
+        ([same_name], [f"The study {name!r} in {file} was begun with pictures ", "another study in another --output"]),
+    ]:
+        assert cli.main(["tune", *map(str, arguments), *flags]) == 2
+        found = capsys.readouterr().err
+        assert all(sentence in found for sentence in sentences) and found.count("zoo: ") == 1, found
+        assert contents(output) == before
+    assert not (tmp_path / "db").exists()
+    # The study that is there goes on, by its name and from wherever its pictures lie now.
+    moved = tmp_path / "moved"
+    shutil.copytree(digits, moved)
+    assert cli.main(["tune", str(moved), *flags, "--study", name, "--storage", str(file)]) == 0
+    assert f"{TRIALS} done so far" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_two_folders_have_two_searches(digits, tmp_path, capsys):
+    """Begun at the same place by the same command line: what the first found is untouched, and the second is refused."""
+    first, second = digits, digits_folder(tmp_path, 11).rename(tmp_path / "second")
+    flags = ["--model", "lenet5", "--trials", "1", "--epochs", "2", "--tuner", "grid"]
+    assert cli.main(["tune", str(first), *flags, "--output", str(tmp_path / "a")]) == 0
+    before = contents(tmp_path / "a")
+    assert cli.main(["tune", str(second), *flags, "--output", str(tmp_path / "a")]) == 2
+    assert f"{tmp_path / 'a'} is the folder of the study '{first.name} heads'" in capsys.readouterr().err
+    assert contents(tmp_path / "a") == before
+    assert cli.main(["tune", str(second), *flags, "--output", str(tmp_path / "b")]) == 0
+    assert contents(tmp_path / "a") == before
+    names = {json.loads((tmp_path / name / "result.json").read_text())["data"] for name in ("a", "b")}
+    assert names == {str(first), str(second)}
+
+
+def test_two_scopes_share_a_folder_and_a_moved_folder_is_the_same(digits, tmp_path):
+    heads = Tuning(digits, tmp_path / "tune")
+    fine_tunings = replace(heads, scope="finetune")
+    fine_tunings.folder.mkdir(parents=True)
+    marks = [folder.mark_folder(settings) for settings in (heads, fine_tunings)]
+    assert [mark.study for mark in marks] == [f"{digits.name} heads", f"{digits.name} finetune"]
+    assert [folder.mark_folder(settings) for settings in (heads, fine_tunings)] == marks
+    heads.output.rename(tmp_path / "moved")
+    assert folder.mark_folder(replace(heads, output=tmp_path / "moved")) == marks[0]
+
+
+def test_a_server_is_the_same_whoever_asks(digits, tmp_path):
+    settings = Tuning(digits, tmp_path, storage="postgresql://me:secret@host:5432/trials")
+    mark = folder.mark_folder(settings)
+    assert b"secret" not in (tmp_path / folder.MARK).read_bytes()
+    assert folder.mark_folder(replace(settings, storage="postgresql://you@host:5432/trials")) == mark
+    with pytest.raises(UserError, match="the study .* in postgresql://host:5432/trials: choose another --output"):
+        folder.mark_folder(replace(settings, storage="postgresql://you@host:5432/others"))
 
 
 def test_workers_divide_the_cores_and_the_gpus(tmp_path, monkeypatch, capsys):
@@ -278,16 +358,16 @@ def test_the_command_of_a_worker_is_read_back_as_it_was(digits, tmp_path):
 
 
 def test_models_are_kept_by_loss_and_within_the_disk(tmp_path):
-    room = best_models.Disk(tmp_path, 10_000, pictures=1000, features=1000, run=0, logs=0)
-    models = best_models.Kept(room, 2)
+    room = disk.DiskBudget(tmp_path, 10_000, pictures=1000, features=1000, run=0, logs=0)
+    models = best_models.BestModels(room, 2)
     for trial, loss in enumerate((0.5, 0.7, 0.6, 0.4)):
         models.offer(trial, loss, ".npz", 400, lambda path: path.write_bytes(bytes(400)))
     assert [file.name for file in models.files()] == ["0.400000 trial 3.npz", "0.500000 trial 0.npz"]
     models.offer(4, 0.1, ".npz", 20_000, None)  # too large for what is left
     assert [file.name for file in models.files()] == ["0.400000 trial 3.npz"]
-    assert best_models.used(tmp_path) <= 10_000 - 2000
+    assert disk.bytes_below(tmp_path) <= 10_000 - 2000
     with pytest.raises(UserError, match="--disk 1.5 MB is too little: the search takes up to 2.0 MB"):
-        best_models.Disk(tmp_path, 1.5e6, pictures=1_000_000, features=1_000_000, run=0, logs=0)
+        disk.DiskBudget(tmp_path, 1.5e6, pictures=1_000_000, features=1_000_000, run=0, logs=0)
 
 
 def test_importance_finds_what_mattered():
@@ -304,11 +384,11 @@ def test_importance_finds_what_mattered():
 
 
 def test_places_on_an_axis_by_hand():
-    places, ticks = plots._axis(["sgd", None, "adam"])
+    places, ticks = plots.place_on_axis(["sgd", None, "adam"])
     assert places.tolist() == [1, 0, 0.5] and [label for _, label in ticks] == ["none", "adam", "sgd"]
-    places, _ = plots._axis([10.0**-i for i in range(9)])
+    places, _ = plots.place_on_axis([10.0**-i for i in range(9)])
     assert places == pytest.approx(1 - np.arange(9) / 8)
-    places, _ = plots._axis([float(i) for i in range(1, 10)])
+    places, _ = plots.place_on_axis([float(i) for i in range(1, 10)])
     assert places == pytest.approx(np.arange(9) / 8)
 
 
@@ -316,8 +396,8 @@ def test_the_board_in_a_log_tells_failures_once(capsys):
     rows = [record(0, 0.5, rate=0.1)]
     with board.Board(3, lambda: list(rows)) as shown:
         rows += [record(1, None, rate=0.2), record(2, 0.25, rate=0.3)]
-        shown._look()
-        shown._look()
+        shown.update()
+        shown.update()
     found = capsys.readouterr()
     assert found.out == "trial 1 failed: FloatingPointError: <b>\n"
     assert "search  3/3 trials" in found.err
@@ -328,10 +408,8 @@ def test_the_live_table_has_the_best_first():
     from rich.console import Console
 
     rows = [record(i, 0.5 / (i + 1), rate=0.1 * i) for i in range(12)]
-    shown = board.Board(20, lambda: rows)
-    shown._start, shown._found = time.monotonic() - 6, 0
     console = Console(width=100, record=True, file=open(os.devnull, "w"))
-    console.print(shown._table(rows))
+    console.print(board.live_table(rows, board.headline(rows, total=20, ended_before=0, seconds=6.0)))
     lines = console.export_text().splitlines()
     console.file.close()
     assert lines[0].startswith("12 done of 20  2.00 trials/s  0:04 left")
@@ -353,7 +431,7 @@ def test_the_report_escapes_what_comes_from_elsewhere():
         "importance": {},
         "counts": {"trials": 2, "scored": 1, "failed": 1, "train": 8, "held_out": 2},
         "model": {"name": "lenet5"},
-        "best": rows[0] | {"accuracy_interval": [0.1, 0.9]},
+        "best": rows[0].as_dict() | {"accuracy_interval": [0.1, 0.9]},
         "winner": None,
         "command": "zoo tune",
         "repeat": "zoo finetune",

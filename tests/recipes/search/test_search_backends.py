@@ -19,24 +19,27 @@ from recipes.compute import runtime
 runtime.start(0)
 import keras, keras_tuner, numpy as np
 from recipes import tune
-from recipes.search import loop, space, study as store; from recipes.transfer import head_trainer as trainer
-from recipes.search.oracle import TUNERS, oracle
+from recipes.search import loop, space
+from recipes.search.oracle import make_oracle
+from recipes.search.study import open_study
+from recipes.transfer.head_trainer import HeadTrainer
 
 features = np.random.default_rng(0).standard_normal((1, 40, 8)).astype("float32")
 labels = (features[0, :, 0] > 0).astype(int)
-heads = trainer.HeadTrainer({"pre_logits": features}, labels, np.arange(30), np.arange(30, 40), 2)
+heads = HeadTrainer({"pre_logits": features}, labels, np.arange(30), np.arange(30, 40), 2)
 hp = keras_tuner.HyperParameters()
-space.heads(hp, ["pre_logits"], ["centre"], 3)
+space.declare_head(hp, ["pre_logits"], ["centre"], 3)
 
 def work(trial):
-    settings = dataclasses.replace(space.heads(trial.hyperparameters, ["pre_logits"], ["centre"], 3), kind="linear", units=256)
+    head = space.declare_head(trial.hyperparameters, ["pre_logits"], ["centre"], 3)
+    settings = dataclasses.replace(head, kind="linear", units=256)
     result = heads.train(settings, trial.seed, trial.report)
     return {"loss": result.loss, "accuracy": result.accuracy}
 
 for tuner in ("random", "tpe"):
-    study = store.open_study(pathlib.Path(sys.argv[1]) / "trials.db", tuner, {})
-    loop.search(oracle(tuner, study, hp, 2, 0, 3), work)
-    assert [record["state"] for record in store.trials(study)] == ["complete"] * 2, store.trials(study)
+    study = open_study(pathlib.Path(sys.argv[1]) / "trials.db", tuner, {})
+    loop.run_trials(make_oracle(tuner, study, hp, 2, 0, 3), work)
+    assert [record.state for record in study.records()] == ["done"] * 2, study.records()
 print(keras.backend.backend(), "tensorflow" in sys.modules)
 """
 )

@@ -17,7 +17,9 @@ import pytest
 from helpers import ROOT
 
 from recipes.errors import UserError
-from recipes.search.study import DEATHS, alone, open_study, trials
+from recipes.search.folder import hold_folder
+from recipes.search.records import TrialRecord
+from recipes.search.study import DEATHS, open_study
 
 pytestmark = pytest.mark.slow
 HERE = ROOT / "tests"
@@ -30,7 +32,7 @@ def work(*arguments, **options):
 
 
 def hold(folder: Path, held) -> None:
-    with alone(folder):
+    with hold_folder(folder):
         held.set()
         time.sleep(600)
 
@@ -67,12 +69,12 @@ class Search:
         worker.kill()
         worker.join()
 
-    def finish(self, *workers) -> list[dict]:
+    def finish(self, *workers) -> list[TrialRecord]:
         """Wait for these workers' good ends; all trials."""
         for worker in workers:
             worker.join(300)
             assert worker.exitcode == 0
-        return trials(open_study(self.storage, "numbers", {}))
+        return open_study(self.storage, "numbers", {}).records()
 
     def end(self) -> None:
         for worker in self._workers:
@@ -131,17 +133,17 @@ def by_kerastuner(*arguments) -> None:
 def right(trials, undisturbed, count=8) -> bool:
     """None is lost, none is there twice, and each has the hyper-parameters that it should have, and their score."""
     for trial in trials:
-        assert trial["loss"] == pytest.approx(trial["values"]["units"] / 1000 + trial["values"]["rate"], rel=1e-12)
-    assert [trial["state"] for trial in trials] == ["complete"] * count
-    return [trial["values"] for trial in trials] == undisturbed[:count]
+        assert trial.loss == pytest.approx(trial.values["units"] / 1000 + trial.values["rate"], rel=1e-12)
+    assert [trial.state for trial in trials] == ["done"] * count
+    return [trial.values for trial in trials] == undisturbed[:count]
 
 
 def test_two_workers_share_forty_trials(search, undisturbed):
     trials = search.finish(search.start(40), search.start(40))
-    assert right(trials, undisturbed, 40) and [t["trial"] for t in trials] == list(range(40))
+    assert right(trials, undisturbed, 40) and [t.number for t in trials] == list(range(40))
     assert Counter(trial for trial, *_ in search.log()) == Counter(range(40))
     assert min(Counter(process for _, process, *_ in search.log()).values()) > 5
-    assert {t["pid"] for t in trials} == {process for _, process, *_ in search.log()} and {t["runs"] for t in trials} == {1}
+    assert {t.pid for t in trials} == {process for _, process, *_ in search.log()} and {t.runs for t in trials} == {1}
 
 
 def test_one_is_killed_in_mid_trial(search, undisturbed):
@@ -150,11 +152,11 @@ def test_one_is_killed_in_mid_trial(search, undisturbed):
     search.kill(dying)
     trials = search.finish(other)
     assert right(trials, undisturbed)
-    again = [line for line in search.log() if trials[line[0]]["runs"] == 2]
+    again = [line for line in search.log() if trials[line[0]].runs == 2]
     assert len(again) == 2 and [line[1] for line in again] == [dying.pid, other.pid]
     assert again[0][0] == again[1][0] and again[0][2:] == again[1][2:]  # the same seed, the same hyper-parameters
     assert Counter(trial for trial, *_ in search.log()) == Counter([*range(8), again[0][0]])
-    assert sum(t["deaths"] for t in trials) == 1
+    assert sum(t.deaths for t in trials) == 1
 
 
 def test_all_are_killed_and_one_is_started(search, undisturbed):
@@ -188,7 +190,7 @@ def test_kills_between_any_two_steps_of_a_trial(search, undisturbed):
         assert worker.exitcode == -signal.SIGKILL, (method, word)
     trials = search.finish(search.start(sleep=0))
     assert right(trials, undisturbed)
-    assert max(t["deaths"] for t in trials) < DEATHS
+    assert max(t.deaths for t in trials) < DEATHS
 
 
 def test_many_start_at_once_on_a_fresh_store(search, undisturbed):
@@ -213,8 +215,8 @@ def test_signs_of_life_decide_over_workers_of_another_machine(search, undisturbe
     os.kill(still.pid, signal.SIGCONT)
     assert trials == search.finish(still) and right(trials, undisturbed, 6)
     assert Counter(trial for trial, *_ in search.log()) == Counter([*range(6), lost, late])
-    assert [t["deaths"] for t in trials] == [int(n in (lost, late)) for n in range(6)]
-    assert trials[kept]["pid"] == slow.pid and {trials[lost]["pid"], trials[late]["pid"]} == {other.pid}
+    assert [t.deaths for t in trials] == [int(n in (lost, late)) for n in range(6)]
+    assert trials[kept].pid == slow.pid and {trials[lost].pid, trials[late].pid} == {other.pid}
 
 
 def test_a_worker_that_is_asked_to_stop_gives_its_trial_back(local, undisturbed):
@@ -225,7 +227,7 @@ def test_a_worker_that_is_asked_to_stop_gives_its_trial_back(local, undisturbed)
         worker.join(300)
         assert worker.exitcode == 1  # by KeyboardInterrupt, which the command line turns into a sentence
     trials = local.finish(local.start())
-    assert right(trials, undisturbed) and [t["deaths"] for t in trials] == [0] * 8
+    assert right(trials, undisturbed) and [t.deaths for t in trials] == [0] * 8
 
 
 def test_a_trial_that_kills_its_workers_is_given_up(local):
@@ -234,11 +236,11 @@ def test_a_trial_that_kills_its_workers_is_given_up(local):
         local.until(worker, 1)
         local.kill(worker)
     first, *others = local.finish(local.start(3))
-    assert (first["state"], first["message"]) == (
-        "fail",
-        f"3 workers died in it, the last one process {worker.pid} on {first['host']}",
+    assert (first.state, first.message) == (
+        "failed",
+        f"3 workers died in it, the last one process {worker.pid} on {first.host}",
     )
-    assert [t["state"] for t in others] == ["complete", "complete"]
+    assert [t.state for t in others] == ["done", "done"]
 
 
 def test_the_grid_is_enumerated_once_by_three_workers_of_whom_one_dies(local):
@@ -247,7 +249,7 @@ def test_the_grid_is_enumerated_once_by_three_workers_of_whom_one_dies(local):
     local.kill(dying)
     trials = local.finish(*others, local.start(100, tuner="grid"))
     combinations = [(1, 0.1), (1, 0.2), (2, 0.1), (2, 0.2), (3, 0.1, "a"), (3, 0.1, "b"), (3, 0.2, "a"), (3, 0.2, "b")]
-    assert sorted(tuple(t["values"].values()) for t in trials) == combinations
+    assert sorted(tuple(t.values.values()) for t in trials) == combinations
     assert Counter(trial for trial, *_ in local.log("end")) == Counter(range(8))
 
 
@@ -257,9 +259,9 @@ def test_a_second_search_in_a_folder_is_refused_with_the_owner_named(context, tm
     owner.start()
     assert held.wait(300)
     with pytest.raises(UserError, match=f"is being searched by process {owner.pid} on .*: wait for it, stop it"):
-        with alone(tmp_path):
+        with hold_folder(tmp_path):
             pass
     owner.kill()
     owner.join()
-    with alone(tmp_path):  # a killed owner holds nothing
+    with hold_folder(tmp_path):  # a killed owner holds nothing
         pass

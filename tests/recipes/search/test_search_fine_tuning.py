@@ -25,8 +25,10 @@ from recipes.data.images import center
 from recipes.data.sources.folder import scan_folder
 from recipes.errors import UserError
 from recipes.search import fine_tuning
-from recipes.search.best_models import Disk, Kept
+from recipes.search.best_models import BestModels
+from recipes.search.disk import DiskBudget
 from recipes.search.fine_tuning import FineTuner
+from recipes.search.records import TrialRecord
 from recipes.settings.finetune import Recipe
 from recipes.settings.tuned import FineTuneSettings
 from recipes.transfer import training
@@ -149,9 +151,14 @@ BEST = {"freeze_until": "stage1", "layer_decay": 0.7, "weight_decay": 0.01, "lea
 def trial(tuner, seed=5, report=lambda epoch, loss: None, **values):
     """As `recipes.search.loop` gives it."""
     hp = keras_tuner.HyperParameters()
-    tuner.space(hp)
+    tuner.declare_recipe(hp)
     hp.values |= BEST | values
     return SimpleNamespace(number=1, hyperparameters=hp, seed=seed, report=report)
+
+
+def done(values, **result) -> TrialRecord:
+    """The record of a trial that went to its end."""
+    return TrialRecord(1, "done", 0.5, 5, values, result, [], "", None, None, None, None, 1, 0)
 
 
 @pytest.fixture(scope="module")
@@ -163,7 +170,7 @@ def tuner(tmp_path_factory) -> FineTuner:
 
 def places(folder):
     """For logs and models."""
-    return folder, Kept(Disk(folder, 1e9, 0, 0, 0, 0), 1)
+    return folder, BestModels(DiskBudget(folder, 1e9, 0, 0, 0, 0), 1)
 
 
 def test_the_space_is_what_a_recipe_can_say(tuner, tmp_path, capsys):
@@ -177,9 +184,9 @@ def test_the_space_is_what_a_recipe_can_say(tuner, tmp_path, capsys):
         "batch_norm",
         "epochs",
     }
-    best = tuner.winner({"values": hp.values, "result": {"batch_size": 8}})
+    best = tuner.winner(done(hp.values, batch_size=8))
     assert (best.fine_tuning, best.batch_size) == (FineTuneSettings("stage1", 0.7, 0.01), 8)
-    assert tuner.space(trial(tuner, **{"freeze_until": "nothing", "tuner/epochs": 3}).hyperparameters).epochs == 3
+    assert tuner.declare_recipe(trial(tuner, **{"freeze_until": "nothing", "tuner/epochs": 3}).hyperparameters).epochs == 3
     best.save(tmp_path / "best.json")
     assert Recipe.load(tmp_path / "best.json") == best
     assert cli.read_settings("finetune", ["--recipe", str(tmp_path / "best.json")]) == best
@@ -201,7 +208,7 @@ def test_what_may_be_frozen_and_done_with_batch_norm():
 
 @pytest.mark.slow
 def test_a_trial_goes_on_from_its_last_epoch_to_the_same_score(tuner, monkeypatch):
-    recipe = tuner.space(trial(tuner, epochs=4).hyperparameters)
+    recipe = tuner.declare_recipe(trial(tuner, epochs=4).hyperparameters)
     job = {"recipe": recipe.as_dict(), "seed": 5, "batch_size": 16, "model": str(tuner.folder / "model.keras")}
     steps, told = [], []
     step = training.History.on_train_batch_end
@@ -226,7 +233,7 @@ def test_a_trial_goes_on_from_its_last_epoch_to_the_same_score(tuner, monkeypatc
 @pytest.mark.slow
 @pytest.mark.deep
 def test_the_winner_is_a_run_like_any_other(tuner, tmp_path):
-    best = tuner.winner({"values": trial(tuner, epochs=2).hyperparameters.values, "result": {"batch_size": 16}})
+    best = tuner.winner(done(trial(tuner, epochs=2).hyperparameters.values, batch_size=16))
     best.save(tmp_path / "best.json")
     assert cli.main(["finetune", "--recipe", str(tmp_path / "best.json"), "--output", str(tmp_path / "run")]) == 0
     result = json.loads((tmp_path / "run" / "result.json").read_text())

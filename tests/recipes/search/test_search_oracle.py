@@ -4,6 +4,7 @@ import itertools
 import math
 import os
 import sqlite3
+import time
 
 import keras_tuner
 import numpy as np
@@ -11,10 +12,10 @@ import optuna
 import pytest
 
 from recipes.errors import UserError
-from recipes.search import loop, study
-from recipes.search.oracle import distribution, oracle
-from recipes.search.study import open_study, time
-from recipes.search.study import trials as trials_of
+from recipes.search import loop, storage
+from recipes.search.oracle import distribution, make_oracle
+from recipes.search.records import TrialRecord
+from recipes.search.study import open_study
 
 
 def space(**more) -> keras_tuner.HyperParameters:
@@ -46,10 +47,10 @@ def search(
     seed=0,
     epochs=9,
     **more,
-) -> list[dict]:
+) -> list[TrialRecord]:
     study = open_study(file, name, {"data": "abc"})
-    loop.search(oracle(tuner, study, hp or space(), trials, seed, epochs), work, **more)
-    return trials_of(study)
+    loop.run_trials(make_oracle(tuner, study, hp or space(), trials, seed, epochs), work, **more)
+    return study.records()
 
 
 def test_a_search_in_two_parts_is_the_search_in_one(file, tmp_path, monkeypatch):
@@ -57,18 +58,18 @@ def test_a_search_in_two_parts_is_the_search_in_one(file, tmp_path, monkeypatch)
     whole = search(file, "whole", 7)
     first, both = search(file, "parts", 3), search(file, "parts", 7)
     assert both[:3] == first  # not run again: the times are the same, too
-    assert [(t["values"], t["seed"], t["loss"]) for t in both] == [(t["values"], t["seed"], t["loss"]) for t in whole]
-    assert all(t["loss"] == bowl(t["values"]) and t["state"] == "complete" and t["pid"] == os.getpid() for t in whole)
-    assert len({t["seed"] for t in whole}) == 7
-    assert search(file, "other seed", 1, seed=1)[0]["values"] != whole[0]["values"]
+    assert [(t.values, t.seed, t.loss) for t in both] == [(t.values, t.seed, t.loss) for t in whole]
+    assert all(t.loss == bowl(t.values) and t.state == "done" and t.pid == os.getpid() for t in whole)
+    assert len({t.seed for t in whole}) == 7
+    assert search(file, "other seed", 1, seed=1)[0].values != whole[0].values
     assert os.listdir(tmp_path) == []  # KerasTuner's loop writes none of its files
 
 
 def test_the_same_hyper_parameters_have_the_same_seed_in_any_search(file):
     grid, blind = (search(file, f"small {name}", 6, name, small(), lambda trial: {"loss": 0.0}) for name in ("grid", "random"))
-    seeds = {tuple(t["values"].items()): t["seed"] for t in grid}
+    seeds = {tuple(t.values.items()): t.seed for t in grid}
     assert len(set(seeds.values())) == 6 and len(blind) > 3
-    assert all(seeds[tuple(t["values"].items())] == t["seed"] for t in blind)
+    assert all(seeds[tuple(t.values.items())] == t.seed for t in blind)
 
 
 def small() -> keras_tuner.HyperParameters:
@@ -96,15 +97,15 @@ def test_failures_in_a_row_end_nothing_and_are_told(file):
     told = []
     trials = search(file, "failures", 7, work=work, ended=told.append)
     assert told == trials
-    assert [t["state"] for t in trials] == ["complete", "fail", "fail", "fail", "fail", "complete", "complete"]
-    assert [t["message"] for t in trials[1:5]] == [
+    assert [t.state for t in trials] == ["done", "failed", "failed", "failed", "failed", "done", "done"]
+    assert [t.message for t in trials[1:5]] == [
         "ValueError: no such width",
         "MemoryError",
         "FloatingPointError: the loss is nan after epoch 2",
         "FloatingPointError: the loss is inf",
     ]
-    assert trials[3]["history"][0] == [1, 0.5] and trials[5]["result"] == {"loss": 0.5, "accuracy": 0.5, "curve": [0, 1]}
-    made = oracle("random", open_study(file, "failures", {}), space(), 7, 0, 9)
+    assert trials[3].history[0] == [1, 0.5] and trials[5].result == {"loss": 0.5, "accuracy": 0.5, "curve": [0, 1]}
+    made = make_oracle("random", open_study(file, "failures", {}), space(), 7, 0, 9)
     assert [(t.trial_id, t.score) for t in made.get_best_trials(7)] == [("6", 0.4), ("5", 0.5), ("0", 1.0)]
 
 
@@ -121,21 +122,21 @@ def test_ctrl_c_leaves_the_trial_to_be_run_again(file):
         search(file, "interrupted", 3, work=work)
     trials = search(file, "interrupted", 3, work=work)
     assert [number for number, *_ in begun] == [0, 1, 1, 2] and [run for *_, run in begun] == [1, 1, 2, 1]
-    assert begun[1][1] == begun[2][1] and [t["deaths"] for t in trials] == [0, 0, 0]
+    assert begun[1][1] == begun[2][1] and [t.deaths for t in trials] == [0, 0, 0]
 
 
 def test_hyperband_promotes_the_best_of_each_round(file):
     """Nine for an epoch, the best three of them for three, the best of those for nine: Li et al., factor 3."""
     trials = search(file, "hyperband", 13, "hyperband")
-    shape = [(t["values"]["tuner/initial_epoch"], t["values"]["tuner/epochs"]) for t in trials]
+    shape = [(t.values["tuner/initial_epoch"], t.values["tuner/epochs"]) for t in trials]
     assert shape == [(0, 1)] * 9 + [(1, 3)] * 3 + [(3, 9)]
-    best = sorted(trials[:9], key=lambda t: t["loss"])[:3]
-    assert [t["values"]["tuner/trial_id"] for t in trials[9:12]] == [str(t["trial"]) for t in best]
-    assert trials[12]["values"]["tuner/trial_id"] == "9"  # the best again: its loss depends on its hyper-parameters alone
+    best = sorted(trials[:9], key=lambda t: t.loss)[:3]
+    assert [t.values["tuner/trial_id"] for t in trials[9:12]] == [str(t.number) for t in best]
+    assert trials[12].values["tuner/trial_id"] == "9"  # the best again: its loss depends on its hyper-parameters alone
     for promoted, first in zip(trials[9:13], [*best, best[0]], strict=True):
-        assert promoted["seed"] == first["seed"]
-        assert {n: v for n, v in promoted["values"].items() if n in ("rate", "mix")} == {
-            n: first["values"][n] for n in ("rate", "mix")
+        assert promoted.seed == first.seed
+        assert {n: v for n, v in promoted.values.items() if n in ("rate", "mix")} == {
+            n: first.values[n] for n in ("rate", "mix")
         }
 
 
@@ -155,7 +156,7 @@ def test_what_learns_from_trials_beats_what_does_not(file, tuner, trials, last):
         )
         for name in (tuner, "random")
     )
-    assert np.mean([t["loss"] for t in learnt[-last:]]) < 0.5 * np.mean([t["loss"] for t in blind])
+    assert np.mean([t.loss for t in learnt[-last:]]) < 0.5 * np.mean([t.loss for t in blind])
 
 
 @pytest.mark.parametrize("tuner", ["tpe", "asha"])
@@ -167,10 +168,10 @@ def test_pruners_end_bad_trials_early(file, tuner):
         return {"loss": loss}
 
     trials = search(file, f"pruned {tuner}", 12, tuner, work=work)
-    pruned, whole = ([t for t in trials if t["state"] == state] for state in ("pruned", "complete"))
+    pruned, whole = ([t for t in trials if t.state == state] for state in ("pruned", "done"))
     assert len(pruned) + len(whole) == 12 and 2 <= len(pruned) <= 10
-    assert all(len(t["history"]) == 9 for t in whole) and all(len(t["history"]) < 9 for t in pruned)
-    assert all(t["loss"] > min(w["loss"] for w in whole) for t in pruned)
+    assert all(len(t.history) == 9 for t in whole) and all(len(t.history) < 9 for t in pruned)
+    assert all(t.loss > min(w.loss for w in whole) for t in pruned)
 
 
 @pytest.mark.parametrize(
@@ -189,7 +190,7 @@ def test_a_changed_search_is_refused(file, changed, sentence):
         search(file, "settled", 3, **changed)
     with pytest.raises(UserError, match="'settled' in .*trials.db was begun with data abc, not xyz"):
         open_study(file, "settled", {"data": "xyz"})
-    assert trials_of(open_study(file, "settled", {"data": "abc"})) == before
+    assert open_study(file, "settled", {"data": "abc"}).records() == before
 
 
 def test_a_study_of_others_is_left_alone(tmp_path):
@@ -216,9 +217,9 @@ def test_a_server_that_is_away_for_a_moment_costs_nothing(tmp_path, monkeypatch,
         monkeypatch.setattr(optuna.storages.RDBStorage, name, failing(getattr(optuna.storages.RDBStorage, name)))
     monkeypatch.setattr(time, "sleep", lambda seconds: None)
     trials = search(tmp_path / "trials.db", "s", 6)
-    assert [(t["values"], t["seed"], t["loss"]) for t in trials] == [(t["values"], t["seed"], t["loss"]) for t in whole]
+    assert [(t.values, t.seed, t.loss) for t in trials] == [(t.values, t.seed, t.loss) for t in whole]
     assert "cannot be used now (the server is starting up): trying for 10 min." in capsys.readouterr().out
-    monkeypatch.setattr(study, "PATIENCE", 0)
+    monkeypatch.setattr(storage, "PATIENCE", 0)
     calls = itertools.repeat(9)
     with pytest.raises(UserError, match="The storage of the trials cannot be used .the server is starting up."):
         search(tmp_path / "trials.db", "s", 7)
@@ -240,17 +241,17 @@ def test_a_damaged_file_is_set_aside_and_named(tmp_path, damage, capsys):
 
 
 @pytest.mark.parametrize(
-    "storage, sentence",
+    "address, sentence",
     [
         ("mysql://host/db", "--storage takes a file or postgresql://user:password@host/database, found 'mysql://host/db'"),
         ("postgresql://me:secret@127.0.0.1:1/db", r"postgresql://me:\*\*\*@127.0.0.1:1/db cannot be used \(.*refused"),
     ],
 )
-def test_a_storage_that_cannot_be_used_is_one_sentence(storage, sentence):
-    if "postgresql:" in storage:
+def test_a_storage_that_cannot_be_used_is_one_sentence(address, sentence):
+    if "postgresql:" in address:
         pytest.importorskip("psycopg2")
     with pytest.raises(UserError, match=sentence):
-        open_study(storage, "s", {})
+        open_study(address, "s", {})
 
 
 def test_a_folder_is_no_storage(tmp_path):

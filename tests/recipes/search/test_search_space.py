@@ -16,9 +16,9 @@ def draws(count: int, epochs: int = 20) -> list[HeadSettings]:
     found = []
     for seed in range(count):
         hp = keras_tuner.HyperParameters()
-        space.heads(hp, CUTS, VIEWS, epochs)
+        space.declare_head(hp, CUTS, VIEWS, epochs)
         hp.values = {each.name: each.random_sample(100 * seed + i) for i, each in enumerate(hp.space)}
-        found.append(space.heads(hp, CUTS, VIEWS, epochs))
+        found.append(space.declare_head(hp, CUTS, VIEWS, epochs))
     return found
 
 
@@ -49,15 +49,15 @@ def test_learning_rates_are_on_the_scale_of_the_optimizer():
 
 
 def test_the_default_is_a_linear_head_before_the_old_classifier():
-    head = space.heads(keras_tuner.HyperParameters(), CUTS, VIEWS, 20)
+    head = space.declare_head(keras_tuner.HyperParameters(), CUTS, VIEWS, 20)
     assert (head.cut, head.kind, head.optimizer, head.epochs, head.views) == ("pre_logits", "linear", "adam", 20, 3)
 
 
 def test_hyperband_says_how_long():
     hp = keras_tuner.HyperParameters()
-    space.heads(hp, CUTS, VIEWS, 20)
+    space.declare_head(hp, CUTS, VIEWS, 20)
     hp.values["tuner/epochs"] = 3
-    assert space.heads(hp, CUTS, VIEWS, 20).epochs == 3
+    assert space.declare_head(hp, CUTS, VIEWS, 20).epochs == 3
 
 
 @pytest.mark.parametrize("name, value", [("kind", "deep"), ("dropout", 1.0), ("optimizer", "lion"), ("epochs", 0)])

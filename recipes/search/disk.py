@@ -1,0 +1,75 @@
+"""What a search may take on the disk, stated before anything is decoded."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from recipes.errors import UserError
+
+# What a trial may take in the storage, the tables and the log.
+BYTES_A_TRIAL = 10_000
+BYTES_AN_EPOCH = 300
+
+
+@dataclass(frozen=True)
+class DiskBudget:
+    """What a search may use, and what it does: all in bytes.
+
+    Args:
+        folder: the search's own.
+        bound: what may be used.
+        pictures: decoded, in the cache.
+        features: in the cache.
+        run: of the winner, and of trainings that go on where they were cut off.
+        logs: table, storage and logs.
+
+    Raises:
+        UserError: it is more than `bound` from the start.
+    """
+
+    folder: Path
+    bound: float
+    pictures: int
+    features: int
+    run: int
+    logs: int
+
+    def __post_init__(self):
+        if (needed := self.pictures + self.features + self.run + self.logs) > self.bound:
+            raise UserError(
+                f"--disk {_mega(self.bound)} is too little: the search takes up to {_mega(needed)}, which is {self}. Give "
+                "more, or fewer images or a smaller --image-size."
+            )
+
+    def __str__(self) -> str:
+        return (
+            f"{_mega(self.pictures)} of pictures and {_mega(self.features)} of features in the cache, {_mega(self.run)} "
+            f"for the winner's run, {_mega(self.logs)} of tables and logs"
+        )
+
+    @property
+    def left(self) -> float:
+        """Bytes for models and TensorBoard, beside what the rest may take."""
+        extra = sum(bytes_below(self.folder / name) for name in ("models", "tensorboard"))
+        return self.bound - self.pictures - self.features - self.run - self.logs - extra
+
+
+def bytes_below(folder: Path) -> int:
+    """Count the bytes of all files below a folder; another process may take some away meanwhile."""
+    total = 0
+    for where, _, names in os.walk(folder):
+        for name in names:
+            try:
+                total += os.lstat(os.path.join(where, name)).st_size
+            except FileNotFoundError:
+                continue
+    return total
+
+
+def bytes_of_logs(trials: int, epochs: int) -> int:
+    """Bytes that tables, storage and logs of so many trials may take."""
+    return trials * (BYTES_A_TRIAL + BYTES_AN_EPOCH * epochs)
+
+
+def _mega(count: float) -> str:
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"

@@ -1,0 +1,149 @@
+"""A search's folder: the one study that it belongs to, the process that works in it, and whether it gets the results."""
+
+import contextlib
+import json
+import os
+import platform
+import time
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from recipes.errors import UserError, shown
+from recipes.search.storage import locate
+from recipes.search.study import Study
+from recipes.settings.tune import Tuning
+from zoo.files import lock, write_json
+
+STORAGE = "trials.db"
+OWNER = ".owner"  # the file in a folder that its process holds
+MARK = ".study.json"  # the file in the folder of each scope that says which study it belongs to
+
+
+@dataclass(frozen=True)
+class Mark:
+    """Tells a folder from all others, and says which study it belongs to."""
+
+    id: str
+    study: str
+    storage: str
+
+    @classmethod
+    def read(cls, folder: Path) -> "Mark | None":
+        """Read a folder's mark; None if it has none."""
+        try:
+            return cls(**json.loads((folder / MARK).read_text("utf-8")))
+        except FileNotFoundError:
+            return None
+
+
+@contextlib.contextmanager
+def entered(settings: Tuning) -> Iterator[bool]:
+    """Work in a search's folder; gives whether it is this process's until then, or another's that this one can but join.
+
+    Raises:
+        UserError: it belongs to another study; or it is another process's and no storage was given to join through; or it holds
+            what no search wrote, or cannot be written. Nothing in it has changed.
+    """
+    output = settings.output
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        names = os.listdir(output)
+        if names and OWNER not in names:
+            raise UserError(f"--output {shown(output)} holds files that no search wrote: choose a new or an empty folder.")
+        if not names:
+            (output / OWNER).touch()  # first of all: from now on the folder is known as a search's
+        settings.folder.mkdir(exist_ok=True)
+        mark_folder(settings)
+    except OSError as error:
+        raise UserError(f"--output {shown(output)} cannot be written ({error.strerror}): choose another.") from error
+    with contextlib.ExitStack() as stack:
+        is_held = True
+        try:
+            stack.enter_context(hold_folder(output))
+        except UserError:
+            if settings.storage is None:
+                raise
+            is_held = False
+        yield is_held
+
+
+@contextlib.contextmanager
+def hold_folder(folder: Path) -> Iterator[None]:
+    """Hold a search's folder; freed when the process ends, however it does.
+
+    Raises:
+        UserError: another process holds it.
+    """
+    owner = folder / OWNER
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(lock(owner, wait=False))
+        except BlockingIOError:
+            raise UserError(
+                f"{shown(folder)} is being searched by {owner.read_text('utf-8') or 'another process'}: wait for it, "
+                "stop it, or give another --output."
+            ) from None
+        # Written in place: the lock is on this very file.
+        note = f"process {os.getpid()} on {platform.node()}, begun {time.strftime('%Y-%m-%d %H:%M:%S')}"
+        owner.write_text(note, encoding="utf-8")
+        yield
+
+
+def mark_folder(settings: Tuning) -> Mark:
+    """Have the folder of a scope belong to the study of these settings, and to no other; gives its mark.
+
+    Raises:
+        UserError: it belongs to another study. Nothing has changed.
+    """
+    folder, asked = settings.folder, Mark(uuid.uuid4().hex, study_name(settings), _storage_from(settings))
+    mark = Mark.read(folder)
+    if mark is None:
+        with lock(folder / f"{MARK}.lock"):  # of several workers that begin a search at once, one marks the folder
+            mark = Mark.read(folder)
+            if mark is None:
+                mark = asked
+                write_json(folder / MARK, vars(mark))
+    if (mark.study, mark.storage) != (asked.study, asked.storage):
+        place, flag = "", ""
+        if mark.storage != asked.storage:
+            storage = settings.output / STORAGE if mark.storage == STORAGE else mark.storage
+            place, flag = f" in {shown(storage)}", f" --storage {shown(storage)}"
+        raise UserError(
+            f"--output {shown(settings.output)} is the folder of the study {mark.study!r}{place}: choose another --output, or "
+            f"give{flag} --study {mark.study!r} and its data to go on with it."
+        )
+    return mark
+
+
+def gets_results(settings: Tuning, study: Study) -> bool:
+    """Whether the results are this folder's: the study was begun in it, or its trials ended without their reaching a folder."""
+    own = mark_folder(settings)
+    with study.lock():
+        home = study.home
+        if home:
+            ended = sum(record.has_ended for record in study.records())
+            if home["mark"] == own.id or home["finished"] or ended < settings.trials:
+                return home["mark"] == own.id
+        study.set_home({"mark": own.id, "where": f"{platform.node()}:{settings.folder.resolve()}", "finished": False})
+    return True
+
+
+def study_name(settings: Tuning) -> str:
+    """Name of the study: --study, or that of the data and the scope."""
+    return settings.study or f"{settings.data.resolve().name} {settings.scope}"
+
+
+def study_storage(settings: Tuning) -> str | Path:
+    """Where the trials lie: --storage, or a file in the folder."""
+    return settings.storage or settings.output / STORAGE
+
+
+def _storage_from(settings: Tuning) -> str:
+    """Name of the storage that stays the same when the folder is moved together with what it holds."""
+    place = locate(study_storage(settings))
+    if place.file is None:
+        return place.database
+    file, output = place.file.resolve(), settings.output.resolve()
+    return str(file.relative_to(output) if file.is_relative_to(output) else file)

@@ -1,0 +1,56 @@
+"""The parts of KerasTuner that it does not promise to keep, and what is used instead of them elsewhere in this project.
+
+KerasTuner keeps its trials in files of one process; here they lie in tables that many share. When a new version moves a part,
+tests/recipes/search/test_private_parts.py names it.
+"""
+
+from collections.abc import Mapping
+
+import keras_tuner
+from keras_tuner.engine.base_tuner import BaseTuner
+from keras_tuner.engine.hyperparameters import HyperParameter
+from keras_tuner.engine.trial import Trial
+from keras_tuner.oracles import GridSearchOracle
+
+# What KerasTuner's tuners know beyond the trials themselves.
+MEMORY = ("_seed_state", "_brackets", "_current_bracket", "_current_iteration")
+
+
+def notes_of(oracle: keras_tuner.Oracle) -> dict:
+    """What a tuner must remember from one trial to the next, as values for JSON."""
+    return {name: vars(oracle)[name] for name in MEMORY if name in vars(oracle)}
+
+
+def remember(oracle: keras_tuner.Oracle, notes: Mapping) -> None:
+    """Give a tuner the memory of another, which may have been in another process."""
+    vars(oracle).update(notes)
+
+
+def record_values(oracle: keras_tuner.Oracle, trial: Trial) -> None:
+    """Have a tuner know a trial's values, which it proposes to no other."""
+    oracle._record_values(trial)
+
+
+def next_combination(oracle: GridSearchOracle, values: Mapping) -> dict | None:
+    """The combination of a grid that comes after these values; None after the last."""
+    return oracle._get_next_combination(values)
+
+
+def count_values(hp: HyperParameter) -> int:
+    """Number of values of a hyper-parameter that goes in steps."""
+    return hp._get_n_values()
+
+
+class TrialLoop(BaseTuner):
+    """KerasTuner's loop over trials, without its files: `attempt` does what a trial needs, and never fails for one."""
+
+    def attempt(self, trial: Trial) -> None:
+        """Run a trial and give it its status and score."""
+        raise NotImplementedError
+
+    def _try_run_and_update_trial(self, trial: Trial) -> None:
+        self.attempt(trial)
+
+    def _get_tuner_fname(self) -> str:
+        """Name of a file that is never written."""
+        return ""

@@ -1,0 +1,105 @@
+"""What a search knows before its first trial: the pictures and who sees them, the network, and the room on the disk."""
+
+import hashlib
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+
+import zoo
+from recipes.console import say
+from recipes.data.dataset import Dataset, prepare
+from recipes.data.sources.listing import Listing
+from recipes.data.views import visible
+from recipes.search.best_models import BestModels
+from recipes.search.disk import DiskBudget, bytes_of_logs
+from recipes.settings.finetune import Recipe
+from recipes.settings.shared import size
+from recipes.settings.tune import Tuning
+from recipes.transfer import features
+from recipes.transfer.backbone import backbone, framing, new_head
+from recipes.transfer.features import POOLED
+from recipes.transfer.strategies import probed
+
+
+@dataclass
+class Search:
+    """What is known before the first trial.
+
+    Args:
+        train: indices of the training pictures.
+        held_out: places in `train` of those that judge trials.
+        cuts: from a stage to the name of its features.
+        views: how a trial may see a picture.
+    """
+
+    settings: Tuning
+    model: keras.Model
+    data: Dataset
+    train: np.ndarray
+    held_out: np.ndarray
+    cuts: dict[str, str]
+    views: list[str]
+    disk: DiskBudget
+
+    @property
+    def best_models(self) -> BestModels:
+        """The models of the best trials."""
+        return BestModels(self.disk, self.settings.keep)
+
+    def features(self) -> dict[str, np.ndarray]:
+        """By stage, `(views, training pictures, features)`; in one pass, which takes all other pictures along."""
+        samples = [(i, view) for view in self.views for i in self.train]
+        samples += [(i, "centre") for i in np.flatnonzero(self.data.splits != "train")]
+        rows = features.extract(self.model, list(self.cuts.values()), self.data, samples, self.settings.batch_size)
+        shape = len(self.views), len(self.train), -1
+        return {cut: rows[name][np.arange(shape[0] * shape[1])].reshape(shape) for cut, name in self.cuts.items()}
+
+    def identity(self) -> dict:
+        """What the trials see: it must be the same whenever, and wherever, the search goes on."""
+        data, held_out = self.data, set(self.train[self.held_out].tolist())
+        pictures = sorted(
+            (digest, int(label), "held out" if i in held_out else str(part))
+            for i, (digest, label, part) in enumerate(zip(data.digests, data.labels, data.splits, strict=True))
+        )
+        network = zoo.split(self.model, "pre_logits")[0]
+        return {
+            "weights": features.fingerprint(network, data.framing)[:12],
+            "pictures": f"{len(pictures)} of {hashlib.sha256(repr(pictures).encode()).hexdigest()[:12]}",
+            "views": self.views,
+        } | ({"batch size": self.settings.batch_size} if self.settings.scope == "finetune" else {})
+
+
+def prepare_search(settings: Tuning, found: Listing) -> Search:
+    """Decode the pictures and divide them; nothing is decoded if the disk could not hold it.
+
+    Raises:
+        UserError: --model, --weights or --disk cannot be used.
+    """
+    recipe = base_recipe(settings)
+    body = backbone(recipe)
+    frame = framing(body)
+    cuts = {stage: stage if body.get_layer(stage).output.ndim == 2 else stage + POOLED for stage in probed(zoo.stages(body))}
+    views = visible(frame, settings.mirror != "no")
+    # A worker's trained model, and two states of a training, of weights and the optimiser's two slots each, that a killed
+    # trial goes on from.
+    states = 28 * body.count_params() * (settings.workers or 1) if settings.scope == "finetune" else 0
+    widths = [body.get_layer(stage).output.shape[-1] for stage in cuts]
+    disk = DiskBudget(
+        settings.folder,
+        size(settings.disk),
+        pictures=len(found.files) * frame.resize**2 * frame.channels,
+        features=4 * sum(widths) * len(views) * len(found.files),
+        run=6 * body.count_params() + states,
+        logs=bytes_of_logs(settings.trials, settings.epochs),
+    )
+    say(f"disk: at most {settings.disk} (--disk): {disk}; the rest for the {settings.keep} best models.")
+    data = prepare(found, frame, settings.validation, settings.test, settings.seed)
+    train, held_out = data.part("train"), data.inner(settings.seed).part("validation")
+    return Search(settings, new_head(recipe, body, data), data, train, held_out, cuts, views, disk)
+
+
+def base_recipe(settings: Tuning) -> Recipe:
+    """What is not searched, as the recipe of a run in `best/`."""
+    names = ("data", "model", "weights", "alpha", "image_size", "validation", "test", "mirror", "batch_size", "seed")
+    return Recipe(output=settings.folder / "best", **{name: getattr(settings, name) for name in names})
