@@ -12,6 +12,7 @@ from recipes.cli import run_as_module
 run_as_module(__name__)
 
 import json
+from pathlib import Path
 
 from recipes import finetune
 from recipes.console import say
@@ -20,8 +21,8 @@ from recipes.settings.demo import Demo
 from recipes.settings.finetune import Recipe
 
 
-def run(settings: Demo) -> None:
-    """Write the folder, run the recipe twice, compare.
+def run(settings: Demo) -> Path:
+    """Write the folder, run the recipe twice, compare; returns the folder.
 
     Raises:
         UserError: the output cannot be written.
@@ -44,3 +45,4 @@ def run(settings: Demo) -> None:
     for name, value in accuracy.items():
         say(f"  {name:<22}{value}")
     say(f"Open {(settings.folder / 'pretrained' / 'report.html').resolve()}")
+    return settings.folder

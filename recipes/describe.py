@@ -1,4 +1,4 @@
-"""Every layer of an architecture, its stages and its weights: zoo describe MODEL [--input-size N] [--variant V] [--alpha A]."""
+"""Every layer of an architecture, its stages and its weights: zoo describe MODEL [--image-size N] [--variant V] [--alpha A]."""
 
 from recipes.cli import run_as_module
 
@@ -15,8 +15,8 @@ from recipes.transfer.backbone import builder_options
 from zoo import analysis
 
 
-def run(settings: Description) -> None:
-    """Print three tables: all layers, what comes out of the stages, and the weights there are.
+def run(settings: Description) -> str:
+    """Print three tables: all layers, what comes out of the stages, and the weights there are; returns what it printed.
 
     Raises:
         UserError: no such model, or options that it does not have.
@@ -25,15 +25,19 @@ def run(settings: Description) -> None:
     header, *cells = analysis.rows([fact for fact in analysis.analyze(model) if fact.name in zoo.stages(model)])
     stages = [(name, output, *field) for name, _, output, _, _, *field in (("stage", *header[1:]), *cells)]
     shape = " × ".join(map(str, model.input_shape[1:]))
-    say(f"{model.name}, variant {model.origin.variant} of {', '.join(model.origin.variants)}, input {shape}")
-    for lines in (analysis.table(model), analysis.align(stages, "<>>>>"), models.table(models.records(model.name))):
-        say()
-        for line in lines:
-            say(line)
+    title = f"{model.name}, variant {model.origin.variant} of {', '.join(model.origin.variants)}, input {shape}"
+    tables = (analysis.table(model), analysis.align(stages, "<>>>>"), models.table(models.records(model.name)))
+    text = "\n\n".join([title, *("\n".join(lines) for lines in tables)])
+    say(text)
+    return text
 
 
 def build(settings: Description) -> keras.Model:
-    """The model without values, as the settings ask for it."""
+    """Build the model without values, as the settings ask for it.
+
+    Raises:
+        UserError: no such model, or options that it does not have.
+    """
     options = {"variant": settings.variant, **builder_options(settings.model, settings.alpha)}
     builder = zoo.MODELS[settings.model]
     try:

@@ -7,8 +7,8 @@ run_as_module(__name__)
 import csv
 import dataclasses
 import fnmatch
+import io
 import json
-import sys
 
 import zoo
 from recipes.console import say
@@ -22,8 +22,8 @@ FIELDS = [*(field.name for field in dataclasses.fields(Entry)), "crop"]
 HEADER = ("model", "variant", "weights", "parameters", "multiply-adds", "input", "top-1", "stages (stride:channels)")
 
 
-def run(settings: Models) -> None:
-    """Print a row for each set of weights, and for each variant that has none.
+def run(settings: Models) -> str:
+    """Print a row for each set of weights, and for each variant that has none; returns what it printed.
 
     Raises:
         UserError: no model's name matches the pattern, or two formats were asked for.
@@ -34,19 +34,13 @@ def run(settings: Models) -> None:
     if not names:
         raise UserError(f"No model matches {settings.pattern!r}: `zoo models` lists all; patterns are like 'resnet*'.")
     rows = [record for name in names for record in records(name)]
-    if settings.json:
-        say(json.dumps(rows, indent=2))
-    elif settings.csv:
-        writer = csv.DictWriter(sys.stdout, rows[0], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows({name: _flat(value) for name, value in row.items()} for row in rows)
-    else:
-        for line in table(rows):
-            say(line)
+    text = json.dumps(rows, indent=2) if settings.json else _csv(rows) if settings.csv else "\n".join(table(rows))
+    say(text)
+    return text
 
 
 def records(model: str) -> list[dict]:
-    """All that the catalog says of each of the model's weights, with their multiply-adds and stages.
+    """Give all that the catalog says of each of the model's weights, with their multiply-adds and stages.
 
     A variant without weights has a record, too, whose other fields are None.
     """
@@ -58,7 +52,7 @@ def records(model: str) -> list[dict]:
 
 
 def table(rows: list[dict]) -> list[str]:
-    """The records as aligned lines, with a header."""
+    """Align the records as lines, with a header."""
     cells = [
         (
             row["model"],
@@ -93,6 +87,14 @@ def _rounded(number: int | None) -> str:
         if number >= unit:
             return f"{number / unit:.3g} {name}"
     return str(number)
+
+
+def _csv(rows: list[dict]) -> str:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, rows[0], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({name: _flat(value) for name, value in row.items()} for row in rows)
+    return text.getvalue().removesuffix("\n")
 
 
 def _flat(value):

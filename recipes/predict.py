@@ -15,23 +15,23 @@ from recipes.console import say
 from recipes.data.dataset import in_threads
 from recipes.data.images import Framing, ImageError, center, read
 from recipes.errors import UserError, shown
+from recipes.evaluation.tasks import of_activation
 from recipes.runs import model_file
 from recipes.settings.predict import Prediction
-from zoo.heads import many_labels
 
 BATCH = 64
 
 
-def run(settings: Prediction) -> None:
-    """Print a line for each picture; those that cannot be read are named at the end.
+def run(settings: Prediction) -> str:
+    """Print a line for each picture; returns what it printed. Those that cannot be read are named at the end.
 
     Raises:
         UserError: no such run, nothing to predict, or pictures that could not be read.
     """
     model, classes, framing = model_file.read(settings.run)
     paths = list(dict.fromkeys(expand(settings.images)))
-    framing = Framing(**framing)
-    problems = []
+    task = of_activation(model.layers[-1].activation.__name__)
+    framing, lines, problems = Framing(**framing), [], []
     for start in range(0, len(paths), BATCH):
         pixels, good = [], []
         for path, result in in_threads(lambda path: (path, _read(path, framing)), paths[start : start + BATCH]):
@@ -43,14 +43,16 @@ def run(settings: Prediction) -> None:
         if good:
             guesses = model.predict(np.stack(pixels), batch_size=32, verbose=0)
             for path, guess in zip(good, guesses, strict=True):
-                named = _over_half(guess, classes) if many_labels(model) else _likeliest(guess, classes, settings.top)
-                say(f"{shown(path)}  {named}")
+                named = _likeliest(guess, classes, settings.top) if task.one_label else _over_half(guess, classes)
+                lines.append(f"{shown(path)}  {named}")
+                say(lines[-1])
     if problems:
         raise UserError(f"{len(problems)} of {len(paths)} pictures could not be read: {'; '.join(problems[:20])}.")
+    return "\n".join(lines)
 
 
 def expand(images: Sequence[str]) -> Iterator[Path]:
-    """Files as they are, folders with all files below them but hidden ones, globs expanded here if the shell did not.
+    """List files as they are, folders with all files below them but hidden ones, globs expanded here if the shell did not.
 
     Raises:
         UserError: something names no file.

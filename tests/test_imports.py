@@ -86,6 +86,10 @@ def hidden(name: str) -> bool:
     return name.startswith("_") and not name.endswith("__")
 
 
+# Arguments that users write, of the same name as a function beside them.
+PUBLIC_PARAMETERS = {"surgery.py stages"}  # zoo.features(model, stages=[...])
+
+
 def one_name_two_meanings(path: Path) -> list[str]:
     """Parameters and local variables of a file that are called as a module it imports, or as a function or class it defines."""
     tree = house.parsed(path)
@@ -196,7 +200,8 @@ def test_nothing_private_is_taken_from_another_module(package):
 
 @pytest.mark.parametrize("package", house.PACKAGES)
 def test_one_name_has_one_meaning_in_a_file(package):
-    assert [place for path in of(package).values() for place in one_name_two_meanings(path)] == []
+    found = [place for path in of(package).values() for place in one_name_two_meanings(path)]
+    assert [place for place in found if re.sub(r":\d+", "", place) not in PUBLIC_PARAMETERS] == []
 
 
 def test_setup_lists_every_package():

@@ -123,11 +123,6 @@ def standardize(model: keras.Model, mean: np.ndarray, scale: float) -> None:
         layer.finalize_state()  # Keras computes with a copy, which is made here
 
 
-def many_labels(model: keras.Model) -> bool:
-    """Tell whether each class of the model has a probability of its own, so that a picture may have several labels."""
-    return getattr(model.layers[-1], "activation", None) is keras.activations.sigmoid
-
-
 def _vector(model: keras.Model, pooling: str) -> keras.KerasTensor:
     """Find what the head sees: "pre_logits", or a stage of that name behind another pooling of the same map."""
     x = surgery.features(model, ["pre_logits"]).outputs[0]

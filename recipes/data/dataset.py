@@ -16,8 +16,8 @@ from recipes.data import split
 from recipes.data.images import DECODER_VERSION, Framing, ImageError, decode, read_bytes
 from recipes.data.sources.listing import File, Listing
 from recipes.data.store import Rows, Store
-from recipes.data.tasks import MULTI_CLASS, Task
 from recipes.errors import UserError, shown
+from recipes.evaluation.tasks import MULTI_CLASS, Task
 from zoo.files import cache_folder
 from zoo.progress import Progress
 

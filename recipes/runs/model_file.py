@@ -118,7 +118,7 @@ def stranger() -> Iterator[Stranger]:
             process.close()
 
 
-def check_saved(model, path: Path, pixels: np.ndarray, reported: np.ndarray, stranger: Stranger) -> None:
+def check_saved(model, path: Path, pixels: np.ndarray, reported: np.ndarray, process: Stranger) -> None:
     """Compare the saved model with the trained one, and that with what was reported, on some pixels.
 
     A model that answers otherwise after loading is worse than none; so is one that does not answer as was reported.
@@ -130,7 +130,7 @@ def check_saved(model, path: Path, pixels: np.ndarray, reported: np.ndarray, str
 
     before = keras.ops.convert_to_numpy(model(pixels, training=False))  # called, since `predict` would be traced for it
     compared = {
-        "saved": (stranger.answers(path, pixels), MAX_RELOAD_DIFFERENCE),
+        "saved": (process.answers(path, pixels), MAX_RELOAD_DIFFERENCE),
         "evaluated": (reported, MAX_BATCH_DIFFERENCE),
     }
     for what, (other, limit) in compared.items():

@@ -62,9 +62,9 @@ class Rule(NamedTuple):
 
 
 def rule(optimizer: str, rates: np.ndarray, l2: np.ndarray | float = 0.0) -> Rule:
-    """The optimiser of that name in callbacks.optimizers, with a learning rate for each step."""
+    """Write the optimiser of that name in callbacks.optimizers as numbers, with a learning rate for each step."""
     plain = dict.fromkeys(Rule._fields, 0.0) | {"inside": 1.0, "l2": 2 * l2}
-    time = np.arange(1, len(rates) + 1)
+    step = np.arange(1, len(rates) + 1)
     adam = {
         "keep_m": 0.9,
         "add_m": 0.1,
@@ -73,7 +73,7 @@ def rule(optimizer: str, rates: np.ndarray, l2: np.ndarray | float = 0.0) -> Rul
         "scaled": 1.0,
         "inside": 0.0,
         "outside": 1e-7,
-        "use_m": rates * np.sqrt(1 - 0.999**time) / (1 - 0.9**time),
+        "use_m": rates * np.sqrt(1 - 0.999**step) / (1 - 0.9**step),
     }
     own = {
         "sgd": {"use_g": rates},
@@ -87,15 +87,15 @@ def rule(optimizer: str, rates: np.ndarray, l2: np.ndarray | float = 0.0) -> Rul
     return Rule(**{name: np.broadcast_to(value, rates.shape) for name, value in (plain | own).items()})
 
 
-def update(weights, gradient, m, v, rule: Rule):
-    """(weights, m, v) of a layer after a step."""
+def update(weights, gradient, m, v, numbers: Rule):
+    """Take a step: gives a layer's (weights, m, v) afterwards."""
     inputs = weights.shape[0]
     kernel = ops.cast(ops.arange(inputs)[:, None] < inputs - 1, "float32")  # not the bias
-    gradient = gradient + rule.l2 * kernel * weights
-    m = rule.keep_m * m + rule.add_m * gradient
-    v = rule.keep_v * v + rule.add_v * ops.square(gradient)
-    size = ops.sqrt(rule.scaled * v + rule.inside) + rule.outside
-    return (1 - rule.decay * kernel) * weights - (rule.use_m * m + rule.use_g * gradient) / size, m, v
+    gradient = gradient + numbers.l2 * kernel * weights
+    m = numbers.keep_m * m + numbers.add_m * gradient
+    v = numbers.keep_v * v + numbers.add_v * ops.square(gradient)
+    size = ops.sqrt(numbers.scaled * v + numbers.inside) + numbers.outside
+    return (1 - numbers.decay * kernel) * weights - (numbers.use_m * m + numbers.use_g * gradient) / size, m, v
 
 
 def outputs(layers, x, keep=1.0):
@@ -216,7 +216,7 @@ class HeadTrainer:
         views, features, x, labels, held_out = self._on_device(settings.cut)
         steps = math.ceil(len(self._train) / BATCH)
         rates, rules = _rules(settings, steps)
-        layers, slots = _start(settings, features, self._classes, np.random.default_rng(seed))
+        layers, slots = first_layers(settings, features, self._classes, np.random.default_rng(seed))
         width = settings.units if settings.kind == "hidden" else features
         numbers = np.float32(settings.dropout), np.float32(settings.label_smoothing)
         stopping, best, history = settings.patience and len(self._held_out), 0, []
@@ -309,8 +309,8 @@ def _rules(settings: HeadSettings, steps: int) -> tuple[np.ndarray, np.ndarray]:
     return rates, np.stack(rule(settings.optimizer, rates, l2), axis=1).astype("float32")
 
 
-def _start(settings: HeadSettings, features: int, classes: int, generator: np.random.Generator) -> tuple[list, list]:
-    """First layers, as Keras' Dense begins, and their slots."""
+def first_layers(settings: HeadSettings, features: int, classes: int, generator: np.random.Generator) -> tuple[list, list]:
+    """Draw the first layers, as Keras' Dense begins, and their slots."""
     sizes = [features, *([settings.units] if settings.kind == "hidden" else []), classes]
     layers, slots = [], []
     for before, behind in zip(sizes, sizes[1:], strict=False):

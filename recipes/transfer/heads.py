@@ -18,7 +18,7 @@ import zoo
 from callbacks.learning_rate import warmup_cosine
 from callbacks.optimizers import get_optimizer
 from recipes.data.batches import Batches
-from recipes.data.tasks import MULTI_CLASS, Task
+from recipes.evaluation.tasks import MULTI_CLASS, Task
 from recipes.settings.tuned import HeadSettings
 from recipes.transfer import logistic, training
 from recipes.transfer.head_trainer import HeadTrainer

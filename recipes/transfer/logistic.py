@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from recipes.data.tasks import MULTI_CLASS, Task
+from recipes.evaluation.tasks import MULTI_CLASS, Task
 
 PENALTIES = np.logspace(1, -5, 13)  # of half the squared weights, relative to the mean loss
 FOLDS = 5
@@ -144,10 +144,10 @@ def solve(task: Task, views: np.ndarray, labels: np.ndarray, used: np.ndarray, p
         wide = weights.reshape(count, features + 1, classes).transpose(1, 0, 2).reshape(features + 1, -1)
         logits = (x @ wide).reshape(len(x), count, classes)
         guess = task.probabilities(logits)
-        fit = (share * task.cross_entropy(truth, logits, guess)).sum(axis=(0, 2))
+        cost = (share * task.cross_entropy(truth, logits, guess)).sum(axis=(0, 2))
         slope = (x.T @ (share * (guess - truth)).reshape(len(x), -1)).reshape(features + 1, count, classes)
         shaped = weights.reshape(count, features + 1, classes)
-        value = fit + 0.5 * (decay * shaped**2).sum(axis=(1, 2))
+        value = cost + 0.5 * (decay * shaped**2).sum(axis=(1, 2))
         return value, (slope.transpose(1, 0, 2) + decay * shaped).reshape(count, -1)
 
     solved = _lbfgs(loss, np.zeros((count, (features + 1) * classes), "float32"), tick)

@@ -9,7 +9,7 @@ import numpy as np
 from recipes.compute.versions import versions
 from recipes.data.dataset import SPLITS, Dataset
 from recipes.data.images import center
-from recipes.data.tasks import SEPARATOR
+from recipes.evaluation.tasks import SEPARATOR
 from recipes.report.run import render
 from recipes.runs import model_file
 from recipes.runs.folder import SCHEMA

@@ -15,8 +15,8 @@ from callbacks.optimizers import LayerwiseRates, decayed_rates, get_optimizer
 from callbacks.state import Stateful
 from recipes.compute.versions import versions
 from recipes.data.batches import Batches
-from recipes.data.tasks import MULTI_CLASS, Task
 from recipes.errors import UserError, shown
+from recipes.evaluation.tasks import MULTI_CLASS, Task
 from recipes.transfer import batch_norm
 from recipes.transfer.features import fingerprint
 from recipes.transfer.strategies import Phase

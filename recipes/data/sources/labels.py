@@ -14,8 +14,8 @@ from collections import Counter
 from pathlib import Path
 
 from recipes.data.sources.listing import SPLITS, File, Listing
-from recipes.data.tasks import MULTI_LABEL, SEPARATOR
 from recipes.errors import UserError, shown
+from recipes.evaluation.tasks import MULTI_LABEL, SEPARATOR
 
 VALUES = {"0": False, "1": True}
 

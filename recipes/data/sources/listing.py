@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from recipes.data.tasks import MULTI_CLASS, Task
+from recipes.evaluation.tasks import MULTI_CLASS, Task
 
 SPLITS = {"train": "train", **dict.fromkeys(("val", "valid", "validation"), "validation"), "test": "test"}
 

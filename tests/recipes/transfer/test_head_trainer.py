@@ -126,7 +126,7 @@ def test_a_whole_training_is_that_of_keras_layers(heads):
             keras.layers.Dense(CLASSES, "softmax", kernel_regularizer=penalty),
         ]
     )
-    first, _ = head_trainer._start(settings, FEATURES, CLASSES, np.random.default_rng(5))
+    first, _ = head_trainer.first_layers(settings, FEATURES, CLASSES, np.random.default_rng(5))
     model.set_weights([part for layer in map(array, first) for part in (layer[:-1], layer[-1])])
     model.compile(get_optimizer("adamw", warmup_cosine(3e-3, 3 * settings.epochs)), smooth)
     counts = np.bincount(labels[:TRAIN])

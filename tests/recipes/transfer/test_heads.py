@@ -7,7 +7,7 @@ from helpers import array
 
 import zoo
 from recipes.data.batches import Batches
-from recipes.data.tasks import MULTI_CLASS, MULTI_LABEL
+from recipes.evaluation.tasks import MULTI_CLASS, MULTI_LABEL
 from recipes.transfer import heads, logistic
 
 
@@ -81,7 +81,7 @@ def test_matrix_of_labels_is_solved_as_one_regression_a_class():
     labels = np.stack([numbers == 0, numbers != 1, x[:, 3] > 4], axis=1).astype("float32")
     everything = np.ones((1, len(labels)), bool)
     kernel, bias = logistic.solve(MULTI_LABEL, x[None], labels, everything, np.array([0.02]), lambda: None)
-    ours = logistic._sigmoid(x @ kernel[0] + bias[0])
+    ours = MULTI_LABEL.probabilities(x @ kernel[0] + bias[0])
     for i in range(3):
         one = LogisticRegression(C=1 / (0.02 * len(x)), tol=1e-8, max_iter=10_000).fit(x.astype(float), labels[:, i])
         np.testing.assert_allclose(ours[:, i], one.predict_proba(x)[:, 1], atol=3e-3)

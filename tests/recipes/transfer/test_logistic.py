@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from recipes.data.tasks import MULTI_CLASS
+from recipes.evaluation.tasks import MULTI_CLASS
 from recipes.transfer import logistic
 
 

@@ -10,9 +10,9 @@ from helpers import digits_folder
 
 from recipes import cli
 from recipes.data.dataset import Dataset
-from recipes.data.tasks import MULTI_LABEL
 from recipes.errors import UserError
 from recipes.evaluation.intervals import mean_interval
+from recipes.evaluation.tasks import MULTI_LABEL
 from recipes.settings.finetune import Recipe
 from recipes.transfer import repeats
 

@@ -267,5 +267,5 @@ MULTI_CLASS, MULTI_LABEL = MultiClass(), MultiLabel()
 
 
 def of_activation(activation: str) -> Task:
-    """The task whose models end in that activation: what a saved model is for."""
-    return next(task for task in (MULTI_CLASS, MULTI_LABEL) if task.activation == activation)
+    """Find the task of a saved model by the activation that it ends in."""
+    return MULTI_LABEL if activation == MULTI_LABEL.activation else MULTI_CLASS
