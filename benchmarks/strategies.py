@@ -158,7 +158,7 @@ def _recipe(data: Path, output: Path | None, backbone: str, strategy: str, seed:
 
     model, alpha, size, weights = BACKBONES[backbone]
     path = None if strategy == "scratch" else str(shared / "weights" / weights)
-    return Recipe(data, output, model, path, alpha, strategy, validation=0.0, image_size=size, seed=seed)
+    return Recipe(data, output, model, path, alpha, size, validation=0.0, strategy=strategy, seed=seed)
 
 
 def ours(data: Path, backbone: str, strategy: str, seed: int, shared: Path) -> dict:
@@ -182,19 +182,18 @@ def ours(data: Path, backbone: str, strategy: str, seed: int, shared: Path) -> d
 def along(data: Path, backbone: str, seed: int, shared: Path) -> dict:
     """`large`, trained once; right answers and log-loss on test/ at each share of the way from the fitted head to its end."""
     from callbacks.averaging import interpolate
-    from recipes import finetune
     from recipes.evaluation.metrics import metrics
     from recipes.transfer.choice import SHARES, interpolated
+    from recipes.transfer.run import fit, prepare, probabilities
+    from recipes.transfer.trials import choose
 
-    recipe = _recipe(data, None, backbone, "large", seed, shared)
-    run = finetune.begin(recipe)
-    facts = finetune.known_facts(recipe, run.model, run.data, time.monotonic())
-    run.strategy = interpolated(finetune.chosen_strategy(recipe, run.model, run.data, facts), 1.0)
-    finetune.learn(run)
-    end, test, found = run.model.get_weights(), run.data.part("test"), []
+    prepared = prepare(_recipe(data, None, backbone, "large", seed, shared))
+    strategy = interpolated(choose(prepared, time.monotonic()).strategy, 1.0)
+    fitted, pictures, model = fit(prepared, strategy), prepared.data, prepared.model
+    end, test, found = model.get_weights(), pictures.part("test"), []
     for share in (0.0, *SHARES):
-        interpolate(run.model, run.start, end, share)
-        measured = metrics(run.data.labels[test], finetune.predict(run, test), run.data.classes)
+        interpolate(model, fitted.start, end, share)
+        measured = metrics(pictures.labels[test], probabilities(prepared, strategy, test), pictures.classes)
         found.append({"share": share, "right": round(measured["accuracy"] * len(test)), "loss": measured["loss"]})
     return {"images": len(test), "along": found}
 

@@ -132,8 +132,7 @@ def work(folder: Path, weights: Path, model: str, file: str, options: dict, cut:
         network = zoo.new_head(zoo.get_model(model, weights=weights / file, num_classes=0, **options), 2)
     data = prepare(scan_folder(folder), framing(network), 0.2, 0.2, 0)
     train, judged = data.part("train"), data.part("validation")
-    cut = (cut or "pre_logits") + features.POOLED
-    cut = cut if network.get_layer(cut.removesuffix(features.POOLED)).output.ndim > 2 else cut.removesuffix(features.POOLED)
+    cut = features.vector_cut(network, cut or "pre_logits")
     views = [(i, "centre") for i in [*train, *judged]]
     rows = features.extract(network, [cut], data, views, 32)[cut]
     x, y = rows[: len(train)], data.labels[train]

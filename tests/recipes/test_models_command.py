@@ -134,7 +134,7 @@ def test_describe_prints_layers_stages_and_weights(zoo_command):
 
 @pytest.mark.slow
 def test_describe_with_options(zoo_command):
-    _, out, _ = zoo_command("describe", "mobilenet_v2", "--alpha", "0.35", "--input-size", "65", "--variant", "keras")
+    _, out, _ = zoo_command("describe", "mobilenet_v2", "--alpha", "0.35", "--image-size", "65", "--variant", "keras")
     assert out.startswith("mobilenet_v2, variant keras of keras, torch, timm, input 65 × 65 × 3\n")
     assert next(line for line in out.splitlines() if line.startswith("total")).split()[1] == "1,691,208"
 
@@ -145,7 +145,7 @@ def test_describe_with_options(zoo_command):
         (["lenet"], "There is no model 'lenet': choose one of lenet5, "),
         (["lenet5", "--alpha", "0.5"], "--alpha does not apply to lenet5: only the MobileNets have a width multiplier."),
         (["lenet5", "--variant", "torch"], "lenet5 has the variants keras, found 'torch'."),
-        (["lenet5", "--input-size", "8"], "lenet5: height and width must be 16 or more, found (8, 8, 1)."),
+        (["lenet5", "--image-size", "8"], "lenet5: height and width must be 16 or more, found (8, 8, 1)."),
     ],
 )
 @pytest.mark.slow
