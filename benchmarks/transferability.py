@@ -119,6 +119,7 @@ def work(folder: Path, weights: Path, model: str, file: str, options: dict, cut:
     import zoo
     from recipes.data.dataset import prepare
     from recipes.data.sources.folder import scan_folder
+    from recipes.data.views import CENTER
     from recipes.evaluation.metrics import metrics
     from recipes.transfer import features, logistic
     from recipes.transfer.backbone import framing
@@ -133,7 +134,7 @@ def work(folder: Path, weights: Path, model: str, file: str, options: dict, cut:
     data = prepare(scan_folder(folder), framing(network), 0.2, 0.2, 0)
     train, judged = data.part("train"), data.part("validation")
     cut = features.vector_cut(network, cut or "pre_logits")
-    views = [(i, "centre") for i in [*train, *judged]]
+    views = [(i, CENTER) for i in [*train, *judged]]
     rows = features.extract(network, [cut], data, views, 32)[cut]
     x, y = rows[: len(train)], data.labels[train]
     found, seconds = {}, {}
