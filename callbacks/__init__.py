@@ -12,7 +12,7 @@ _MODULES = {
     "averaging": ("WeightAveraging", "interpolate"),
     "checkpoint": ("TrainingState",),
     "early_stopping": ("IntervalEarlyStopping",),
-    "learning_rate": ("LearningRateFinder", "warmup_cosine"),
+    "learning_rate": ("LearningRateFinder", "warmup_cosine", "warmup_cosine_rates"),
     "optimizers": ("OPTIMIZERS", "RATES", "LayerwiseRates", "decayed_rates", "get_optimizer", "layerwise"),
     "penalties": ("l2_sp",),
     "regularization": ("DropoutScheduler", "L2Scheduler", "Scheduled", "ScheduledValue"),

@@ -1,5 +1,6 @@
-"""The private parts of Keras that the callbacks cannot do without, all of them; tests/callbacks/test_callbacks_keras_private.py
-tells which of them a new version of Keras has moved.
+"""The private parts of Keras that the callbacks cannot do without, all of them.
+
+tests/callbacks/test_callbacks_keras_private.py tells which of them a new version of Keras has moved.
 """
 
 import keras

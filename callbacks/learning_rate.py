@@ -17,7 +17,7 @@ def warmup_cosine(peak: float, steps: int) -> keras.optimizers.schedules.CosineD
 
 
 def warmup_cosine_rates(peak: float, steps: int) -> np.ndarray:
-    """The learning rate of each step under `warmup_cosine`, `(steps,)`, for those who need all of them at once."""
+    """Compute the learning rate of each step under `warmup_cosine`, `(steps,)`, for those who need all of them at once."""
     rise, step = max(1, steps // 10), np.arange(steps)
     fall = peak * (1 + np.cos(np.pi * (step - rise) / max(1, steps - rise))) / 2
     return np.where(step < rise, peak * step / rise, fall)

@@ -167,7 +167,7 @@ def work(settings: Ranking, recipe: Recipe, pictures: Listing) -> dict:
 
 
 def front(rows: Sequence[Mapping]) -> list[Mapping]:
-    """The Pareto front in accuracy and speed, slowest first."""
+    """Find the Pareto front in accuracy and speed, slowest first."""
 
     def beats(a: Mapping, b: Mapping) -> bool:
         pairs = [(a[name], b[name]) for name in ("accuracy", "images/s")]

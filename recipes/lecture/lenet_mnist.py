@@ -152,6 +152,7 @@ class Banded(keras.layers.Conv2D):
     """
 
     def call(self, x: keras.KerasTensor) -> keras.KerasTensor:
+        """Convolve pictures."""
         height, width, channels, filters = self.kernel.shape
         rows, columns = x.shape[1] - height + 1, x.shape[2] - width + 1
         bands = ops.stack([x[:, i : i + rows] for i in range(height)], axis=2)
