@@ -35,21 +35,21 @@ def split(model: keras.Model, at: str) -> tuple[keras.Model, keras.Model]:
         raise ValueError(f"{model.name} cannot be cut at {at!r}: other branches run beside it.") from error
 
 
-def features(model: keras.Model, at: Sequence[str] | None = None) -> keras.Model:
-    """Make a model that shares the layers and has one output for each stage in `at` (default: all), in that order.
+def features(model: keras.Model, stages: Sequence[str] | None = None) -> keras.Model:
+    """Make a model that shares the layers and has one output for each of `stages` (default: all), in that order.
 
     The outputs are `(batch, height, width, channels)`, a transformer's `(batch, tokens, channels)`; that of "pre_logits"
     is `(batch, channels)`, except where the classifier is a convolution. They come as a list, or alone if there is one.
     `zoo.facts` knows the stride and the channels of each.
 
-    >>> pyramid = zoo.features(zoo.resnet50(weights="imagenet"), at=["stage2", "stage3", "stage4"])
+    >>> pyramid = zoo.features(zoo.resnet50(weights="imagenet"), stages=["stage2", "stage3", "stage4"])
     >>> [output.shape for output in pyramid.outputs]
     [(None, 28, 28, 512), (None, 14, 14, 1024), (None, 7, 7, 2048)]
 
     Raises:
         ValueError: one of them is no stage of the model, or there is none.
     """
-    names = [layer.name for layer in _stage_layers(model)] if at is None else list(at)
+    names = [layer.name for layer in _stage_layers(model)] if stages is None else list(stages)
     if not names:
         raise ValueError("features needs one stage or more.")
     return keras.Model(model.input, [_cut(model, name) for name in names], name=f"{model.name}_features")

@@ -358,10 +358,10 @@ def test_features_are_the_bodies_outputs():
 
 def test_features_come_in_the_order_that_was_asked_for():
     model = zoo.lenet5()
-    chosen = zoo.features(model, at=["pre_logits", "stage1"])
+    chosen = zoo.features(model, stages=["pre_logits", "stage1"])
     assert [output.shape for output in chosen.outputs] == [(None, 84), (None, 14, 14, 6)]
     assert chosen.get_layer("c1") is model.get_layer("c1")
-    assert zoo.features(model, at=["stage2"])(np.zeros((1, 32, 32, 1))).shape == (1, 5, 5, 16)  # no list of one
+    assert zoo.features(model, stages=["stage2"])(np.zeros((1, 32, 32, 1))).shape == (1, 5, 5, 16)  # no list of one
 
 
 @pytest.mark.parametrize(
@@ -373,5 +373,5 @@ def test_features_come_in_the_order_that_was_asked_for():
 )
 def test_unknown_stages_are_told_in_one_sentence(chosen, message):
     with pytest.raises(ValueError, match=message) as caught:
-        zoo.features(zoo.lenet5(), at=chosen)
+        zoo.features(zoo.lenet5(), stages=chosen)
     assert "\n" not in str(caught.value)
