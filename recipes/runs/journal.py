@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, ClassVar, Protocol
 from recipes.compute.versions import versions
 from recipes.console import say, table
 from recipes.errors import UserError, shown
+from recipes.runs.folder import check_default
+from recipes.settings.shared import DataCommand
 from zoo.files import append_line, replace, write_csv, write_json
 
 if TYPE_CHECKING:
@@ -40,10 +42,13 @@ class Experiment:
         settings: those of its command; all but `output` name what a piece of work depends on.
 
     Raises:
-        UserError: the folder cannot be written, or holds files that no experiment wrote.
+        UserError: the folder cannot be written, holds files that no experiment wrote, or, as the default one, results on
+            another folder of images.
     """
 
     def __init__(self, settings: ExperimentSettings):
+        if isinstance(settings, DataCommand):
+            check_default(settings)
         self.folder, self._start = settings.folder, time.monotonic()
         values = {k: v for k, v in dataclasses.asdict(settings).items() if k != "output"}
         self.settings = json.loads(json.dumps(values, default=str))

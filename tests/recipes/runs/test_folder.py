@@ -1,11 +1,14 @@
 """A run's folder: as a whole or not at all, and never anyone else's files."""
 
+import json
 import os
 import subprocess
 import sys
 
 import pytest
+from helpers import digits_folder
 
+from recipes import cli
 from recipes.errors import UserError
 from recipes.runs import model_file
 from recipes.runs.folder import recover, writing
@@ -73,3 +76,18 @@ def test_no_run_to_read(tmp_path):
     (tmp_path / "model.keras").write_bytes(b"PK not a zip")
     with pytest.raises(UserError, match="is damaged"):
         model_file.read(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["finetune", "rank", "compare_optimizers"])
+def test_a_second_folder_of_one_name_does_not_take_over_what_was_written_for_the_first(name, tmp_path, monkeypatch, capsys):
+    """Without --output both would write to runs/COMMAND/photos."""
+    monkeypatch.chdir(tmp_path)
+    first, second = (digits_folder(tmp_path / place, 4).rename(tmp_path / place / "photos") for place in "ab")
+    written = tmp_path / "runs" / name / "photos"
+    written.mkdir(parents=True)
+    (written / "journal.jsonl").touch()
+    result = {"data": str(first)} if name == "finetune" else {"settings": {"data": str(first)}}
+    (written / "result.json").write_text(json.dumps(result))
+    assert cli.main([name, str(second), *(["--model", "lenet5"] if name != "rank" else [])]) == 2
+    assert f"holds results on {first}, not on {second}: give --output" in capsys.readouterr().err
+    assert json.loads((written / "result.json").read_text()) == result
