@@ -104,10 +104,13 @@ def pytest_collection_finish():
     gc.set_threshold(200_000, 20, 100)
 
 
+start_stranger = model_file.stranger  # which tests replace
+
+
 @pytest.fixture(scope="session")
 def stranger():
     """One process without this project for all runs of the session: to start one, as each command does, takes 8 s."""
-    with model_file.stranger() as process:
+    with start_stranger() as process:
         yield process
 
 

@@ -46,7 +46,7 @@ def entered(settings: Tuning) -> Iterator[bool]:
         UserError: it belongs to another study; or it is another process's and no storage was given to join through; or it holds
             what no search wrote, or cannot be written. Nothing in it has changed.
     """
-    output = settings.output
+    output = settings.root
     try:
         output.mkdir(parents=True, exist_ok=True)
         names = os.listdir(output)
@@ -108,10 +108,10 @@ def mark_folder(settings: Tuning) -> Mark:
     if (mark.study, mark.storage) != (asked.study, asked.storage):
         place, flag = "", ""
         if mark.storage != asked.storage:
-            storage = settings.output / STORAGE if mark.storage == STORAGE else mark.storage
+            storage = settings.root / STORAGE if mark.storage == STORAGE else mark.storage
             place, flag = f" in {shown(storage)}", f" --storage {shown(storage)}"
         raise UserError(
-            f"--output {shown(settings.output)} is the folder of the study {mark.study!r}{place}: choose another --output, or "
+            f"--output {shown(settings.root)} is the folder of the study {mark.study!r}{place}: choose another --output, or "
             f"give{flag} --study {mark.study!r} and its data to go on with it."
         )
     return mark
@@ -137,7 +137,7 @@ def study_name(settings: Tuning) -> str:
 
 def study_storage(settings: Tuning) -> str | Path:
     """Where the trials lie: --storage, or a file in the folder."""
-    return settings.storage or settings.output / STORAGE
+    return settings.storage or settings.root / STORAGE
 
 
 def _storage_from(settings: Tuning) -> str:
@@ -145,5 +145,5 @@ def _storage_from(settings: Tuning) -> str:
     place = locate(study_storage(settings))
     if place.file is None:
         return place.database
-    file, output = place.file.resolve(), settings.output.resolve()
+    file, output = place.file.resolve(), settings.root.resolve()
     return str(file.relative_to(output) if file.is_relative_to(output) else file)
