@@ -50,11 +50,11 @@ class Problem:
         import zoo
         from recipes.data.dataset import prepare
         from recipes.data.sources.folder import scan_folder
-        from recipes.data.views import VIEWS
+        from recipes.data.views import CENTER, VIEWS
         from recipes.lecture.comparison import stratified
         from recipes.settings.finetune import Recipe
         from recipes.transfer import features
-        from recipes.transfer.features import POOLED
+        from recipes.transfer.features import vector_cut
         from recipes.transfer.strategies import probed
 
         name = {"cifar": "cifar-200"}.get(settings.folder, settings.folder)
@@ -66,15 +66,15 @@ class Problem:
         self.pictures = self.data.part("train")
         self.test = np.random.default_rng(0).permutation(test)[:TEST]
         stages, self.views = probed(zoo.stages(self.body)), VIEWS
-        names = [stage if stage == "pre_logits" else stage + POOLED for stage in stages]
+        cuts = [vector_cut(self.body, stage) for stage in stages]
         both = np.concatenate([self.pictures, self.test])
-        samples = [(i, view) for view in VIEWS for i in self.pictures] + [(i, "centre") for i in self.test]
+        samples = [(i, view) for view in VIEWS for i in self.pictures] + [(i, CENTER) for i in self.test]
         model = zoo.new_head(self.body, len(self.data.classes))  # a network is cut before something
-        rows = features.extract(model, names, self.data, samples, 32)
+        rows = features.extract(model, cuts, self.data, samples, 32)
         # (views, pictures, features); of the test pictures there is one view, repeated
         count, self.features = len(self.pictures), {}
-        for stage, name in zip(stages, names, strict=True):
-            found = rows[name][np.arange(len(samples))]
+        for stage, cut in zip(stages, cuts, strict=True):
+            found = rows[cut][np.arange(len(samples))]
             trained = found[: len(VIEWS) * count].reshape(len(VIEWS), count, -1)
             tested = np.broadcast_to(found[len(VIEWS) * count :], (len(VIEWS), len(self.test), found.shape[-1]))
             self.features[stage] = np.concatenate([trained, tested], axis=1)
@@ -96,10 +96,11 @@ class Problem:
 
     def one_pass(self) -> float:
         """Seconds for the training pictures through the network, one view each."""
+        from recipes.data.views import CENTER
         from recipes.transfer import features
         from zoo.progress import Progress
 
-        samples = [(i, "centre") for i in self.pictures]
+        samples = [(i, CENTER) for i in self.pictures]
         with Progress("warm", 32, "views") as progress:
             features.forward(self.body, self.data, samples[:32], 32, progress)
         start = time.monotonic()

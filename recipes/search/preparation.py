@@ -10,7 +10,7 @@ import zoo
 from recipes.console import say
 from recipes.data.dataset import Dataset, prepare
 from recipes.data.sources.listing import Listing
-from recipes.data.views import visible
+from recipes.data.views import CENTER, View, visible
 from recipes.search.best_models import BestModels
 from recipes.search.disk import DiskBudget, bytes_of_logs
 from recipes.settings.finetune import Recipe
@@ -18,7 +18,7 @@ from recipes.settings.shared import size
 from recipes.settings.tune import Tuning
 from recipes.transfer import features
 from recipes.transfer.backbone import backbone, framing, new_head
-from recipes.transfer.features import POOLED
+from recipes.transfer.features import Cut, vector_cut
 from recipes.transfer.strategies import probed
 
 
@@ -29,7 +29,7 @@ class Search:
     Args:
         train: indices of the training pictures.
         held_out: places in `train` of those that judge trials.
-        cuts: from a stage to the name of its features.
+        cuts: where the features of each stage are taken.
         views: how a trial may see a picture.
     """
 
@@ -38,8 +38,8 @@ class Search:
     data: Dataset
     train: np.ndarray
     held_out: np.ndarray
-    cuts: dict[str, str]
-    views: list[str]
+    cuts: dict[str, Cut]
+    views: list[View]
     disk: DiskBudget
 
     @property
@@ -50,10 +50,10 @@ class Search:
     def features(self) -> dict[str, np.ndarray]:
         """By stage, `(views, training pictures, features)`; in one pass, which takes all other pictures along."""
         samples = [(i, view) for view in self.views for i in self.train]
-        samples += [(i, "centre") for i in np.flatnonzero(self.data.splits != "train")]
+        samples += [(i, CENTER) for i in np.flatnonzero(self.data.splits != "train")]
         rows = features.extract(self.model, list(self.cuts.values()), self.data, samples, self.settings.batch_size)
         shape = len(self.views), len(self.train), -1
-        return {cut: rows[name][np.arange(shape[0] * shape[1])].reshape(shape) for cut, name in self.cuts.items()}
+        return {stage: rows[cut][np.arange(shape[0] * shape[1])].reshape(shape) for stage, cut in self.cuts.items()}
 
     def identity(self) -> dict:
         """What the trials see: it must be the same whenever, and wherever, the search goes on."""
@@ -66,7 +66,7 @@ class Search:
         return {
             "weights": features.fingerprint(network, data.framing)[:12],
             "pictures": f"{len(pictures)} of {hashlib.sha256(repr(pictures).encode()).hexdigest()[:12]}",
-            "views": self.views,
+            "views": [str(view) for view in self.views],
         } | ({"batch size": self.settings.batch_size} if self.settings.scope == "finetune" else {})
 
 
@@ -79,7 +79,7 @@ def prepare_search(settings: Tuning, found: Listing) -> Search:
     recipe = base_recipe(settings)
     body = backbone(recipe)
     frame = framing(body)
-    cuts = {stage: stage if body.get_layer(stage).output.ndim == 2 else stage + POOLED for stage in probed(zoo.stages(body))}
+    cuts = {stage: vector_cut(body, stage) for stage in probed(zoo.stages(body))}
     views = visible(frame, settings.mirror != "no")
     # A worker's trained model, and two states of a training, of weights and the optimiser's two slots each, that a killed
     # trial goes on from.

@@ -17,7 +17,7 @@ def hyperparameters_of(values: Mapping) -> keras_tuner.HyperParameters:
     return hp
 
 
-def declare_head(hp: keras_tuner.HyperParameters, cuts: Sequence[str], views: Sequence[str], epochs: int) -> HeadSettings:
+def declare_head(hp: keras_tuner.HyperParameters, cuts: Sequence[str], views: Sequence, epochs: int) -> HeadSettings:
     """Declare the space of heads, and read the head that `hp` stands for.
 
     Args:
