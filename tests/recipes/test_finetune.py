@@ -24,6 +24,7 @@ from recipes.compute import runtime
 from recipes.errors import UserError
 from recipes.runs.folder import writing
 from recipes.settings.finetune import Recipe
+from recipes.settings.tuned import FineTuneSettings
 from recipes.transfer import features
 from recipes.transfer import run as engine
 from recipes.transfer.run import fit, prepare
@@ -156,6 +157,15 @@ def test_every_strategy_runs_freezes_and_repeats(strategy, frozen, digits, tmp_p
     assert (tmp_path / "one" / "files.csv").read_bytes() == (tmp_path / "two" / "files.csv").read_bytes()
     history = table(tmp_path / "one" / "history.csv")
     assert [row["epoch"] for row in history] == ["1", "2"] and all(row["validation_loss"] for row in history)
+
+
+@pytest.mark.parametrize("strategy", ["small", "full", "lp_ft", "gradual", "tuned", "auto"])
+@pytest.mark.slow
+def test_recipe_json_repeats_every_strategy_to_the_same_predictions(strategy, digits, tmp_path, deterministic):
+    found = FineTuneSettings("stage1", 0.7, 0.01) if strategy == "tuned" else None
+    finetune.run(Recipe(digits, tmp_path / "one", "lenet5", strategy=strategy, fine_tuning=found, epochs=1))
+    assert finetune.run(replace(Recipe.load(tmp_path / "one" / "recipe.json"), output=tmp_path / "two")) == tmp_path / "two"
+    assert (tmp_path / "one" / "files.csv").read_bytes() == (tmp_path / "two" / "files.csv").read_bytes()
 
 
 @pytest.mark.slow
