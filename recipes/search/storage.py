@@ -33,8 +33,8 @@ class Place:
     """As SQLAlchemy takes it, with the password."""
     name: str
     """As it is shown, without the password."""
-    lock: Callable[[str], AbstractContextManager]
-    """Excludes all other workers, by the name of what is locked."""
+    locked: Callable[[str], AbstractContextManager]
+    """Excludes all other workers from what has this name."""
     file: Path | None
     """None for a server."""
 

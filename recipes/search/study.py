@@ -250,10 +250,10 @@ def open_study(storage: str | Path, name: str, identity: Mapping) -> Study:
     with opening(place):
         if place.file:
             place.file.parent.mkdir(parents=True, exist_ok=True)
-        with place.lock(""):
+        with place.locked(""):
             tables = open_tables(place)
             study = optuna.create_study(storage=tables, study_name=name, load_if_exists=True)
-    opened = Study(study, tables, functools.partial(place.lock, name), place.name)
+    opened = Study(study, tables, functools.partial(place.locked, name), place.name)
     opened.claim({**identity, "optuna": optuna.__version__.partition(".")[0]})
     return opened
 
