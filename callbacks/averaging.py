@@ -37,6 +37,9 @@ class WeightAveraging(Stateful):
         best: how many epochs to average; their weights are kept in memory.
         monitor: name of a metric in the logs.
         mode: "min", "max", or "auto": by the metric's name.
+
+    Raises:
+        ValueError: `best` is below 1, or `mode` is "auto" and the metric's name does not tell.
     """
 
     STATE = ("values", "weights")
@@ -49,15 +52,15 @@ class WeightAveraging(Stateful):
         self._sign = direction(monitor, mode)
         self._forget()
 
-    def _forget(self):
+    def _forget(self) -> None:
         """Begin with no epoch; `values` and `weights` are those of the best so far, the best first."""
         self.values, self.weights = [], []
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict | None = None) -> None:
         self._forget()
         self._variables = list(self.model.weights)
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         value = self._sign * monitored(logs, self.monitor, type(self).__name__)
         place = sum(better <= value for better in self.values)
         if place < self.best and not math.isnan(value):
@@ -66,7 +69,7 @@ class WeightAveraging(Stateful):
             self.weights.insert(place, [snapshot(v) for v in self._variables])
             del self.values[self.best :], self.weights[self.best :]
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: dict | None = None) -> None:
         self.sync()
         for variable, values in zip(self._variables, zip(*self.weights, strict=True), strict=bool(self.weights)):
             _assign(variable, sum(value / len(values) for value in values))

@@ -32,7 +32,7 @@ class TrainingState(Stateful):
     >>> batches = Batches(..., first_epoch=state.initial_epoch)   # the order of data: a function of seed and epoch
     >>> model.fit(batches, epochs=50, shuffle=False, initial_epoch=state.initial_epoch, callbacks=state.callbacks)
 
-    In the state: all variables of the model, seeds of its layers among them, and of the optimizer; what the callbacks
+    In the state: all variables of the model, seeds of its layers among them, and of the optimiser; what the callbacks
     remember; the history; the generators of Python, NumPy and PyTorch. Not in it, for Keras gives no access: the order in
     which `fit` itself shuffles arrays (give a `PyDataset`, and `shuffle=False`), and TensorFlow's global generator (give
     layers and `tf.data` seeds).
@@ -42,8 +42,8 @@ class TrainingState(Stateful):
 
     Args:
         folder: where state.npz and previous.npz lie; nothing else in it is touched.
-        callbacks: those of the fit, each with `get_state` and `set_state`. Others, which remember nothing, can be given to
-            fit beside `state.callbacks`.
+        callbacks: the fit's, each with `get_state` and `set_state`. Others, which remember nothing, can be given to fit
+            beside `state.callbacks`.
         every: epochs between two states; the end of training is always saved.
 
     Raises:
@@ -68,7 +68,7 @@ class TrainingState(Stateful):
             return 0
         return sys.maxsize if self._found["stopped"] else self._found["epoch"]
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         if self._found is not None:
             if epoch != self.initial_epoch:
                 raise ValueError(
@@ -79,19 +79,21 @@ class TrainingState(Stateful):
         elif epoch % self._every == 0:
             self._save(epoch)
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: dict | None = None) -> None:
         if self._found is not None:
             self._restore()
         else:
             self._save(self.model.history.epoch[-1] + 1)
 
     def _variables(self) -> list[keras.Variable]:
+        """Collect the variables of the model, and then those of its optimiser."""
         model = self.sync()
-        if not model.optimizer.built:  # with TensorFlow not before the first step
+        if not model.optimizer.built:  # with TensorFlow, not before the first step
             model.optimizer.build(model.trainable_variables)
         return [*model.variables, *model.optimizer.variables]
 
     def _save(self, epoch: int) -> None:
+        """Write the state in which training goes on with this epoch."""
         arrays = {f"variable{i}": snapshot(v) for i, v in enumerate(self._variables())}
         state = {
             "schema": SCHEMA,
@@ -109,6 +111,7 @@ class TrainingState(Stateful):
         self._write(arrays | {"state": np.frombuffer(text.encode(), np.uint8)})
 
     def _write(self, arrays: dict[str, np.ndarray]) -> None:
+        """Replace the state by these arrays, and keep it as the previous one."""
         self._folder.mkdir(parents=True, exist_ok=True)
         state = self._folder / "state.npz"
 
@@ -121,6 +124,7 @@ class TrainingState(Stateful):
         replace(state, write)
 
     def _read(self) -> dict | None:
+        """Read the newest state that is not damaged; None without any. Raises ValueError if all are damaged."""
         damaged = []
         for name in ("state.npz", "previous.npz"):
             path = self._folder / name
@@ -129,7 +133,7 @@ class TrainingState(Stateful):
             try:
                 with open(path, "rb") as file:
                     members = np.load(file)
-                    arrays = {key: members[key] for key in members.files}  # which checks the checksum of each
+                    arrays = {key: members[key] for key in members.files}  # NumPy's zip compares each one's checksum
                 found = _unpack(json.loads(arrays.pop("state").tobytes()), arrays)
             except DAMAGED as error:
                 damaged.append(f"{path} is damaged ({error})")
@@ -144,6 +148,7 @@ class TrainingState(Stateful):
         return None
 
     def _restore(self) -> None:
+        """Give model, callbacks, history and generators what was found, once."""
         found, self._found = self._found, None
         arrays, variables = found["arrays"], self._variables()
         saved = [arrays[key] for key in sorted((k for k in arrays if k.startswith("variable")), key=lambda k: int(k[8:]))]

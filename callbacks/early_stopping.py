@@ -2,6 +2,8 @@
 
 import math
 
+import numpy as np
+
 from callbacks.state import Stateful, direction, monitored, snapshot
 
 
@@ -19,6 +21,9 @@ class IntervalEarlyStopping(Stateful):
         start_from_epoch: no check before so many epochs are over.
         restore_best_weights: at the end of the run, stopped or not, take the model of its best check instead.
         verbose: whether to say that and why the run was stopped.
+
+    Raises:
+        ValueError: a number is out of its range, or `mode` is "auto" and the metric's name does not tell.
     """
 
     STATE = ("last", "best", "last_epoch", "best_epoch", "worse", "stopped_epoch", "last_weights", "best_weights")
@@ -45,19 +50,19 @@ class IntervalEarlyStopping(Stateful):
         self._sign = direction(monitor, mode)
         self._forget()
 
-    def _forget(self):
+    def _forget(self) -> None:
         """Begin with no check; `last` is the last good one's value, `best` the best one's."""
         self.last = self.best = None
         self.last_epoch = self.best_epoch = self.stopped_epoch = None
         self.last_weights = self.best_weights = None
         self.worse = 0
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict | None = None) -> None:
         self._forget()
         # Kept as objects: another callback may add to the model's weights, or take away, before the end.
         self._variables = list(self.model.weights)
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         logs, done = logs or {}, epoch + 1
         check = done % self.interval == 0 and done >= self.start_from_epoch
         validated = not self.monitor.startswith("val_") or any(name.startswith("val_") for name in logs)
@@ -84,13 +89,13 @@ class IntervalEarlyStopping(Stateful):
                 before = "" if self.last is None else f" after {self.last * self._sign:.6g} in epoch {self.last_epoch + 1}"
                 print(f"Epoch {done}: stopped, {self.monitor} is {value * self._sign:.6g}{before}.")
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: dict | None = None) -> None:
         if self.restore_best_weights:
             self._restore(self.best_weights)
         elif self.stopped_epoch is not None:
             self._restore(self.last_weights)
 
-    def _restore(self, weights):
+    def _restore(self, weights: list[np.ndarray] | None) -> None:
         if weights is not None:
             self.sync()
             for variable, value in zip(self._variables, weights, strict=True):

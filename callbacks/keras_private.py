@@ -1,4 +1,4 @@
-"""The private parts of Keras that the callbacks cannot do without, all of them.
+"""All private parts of Keras that the callbacks cannot do without.
 
 tests/callbacks/test_callbacks_keras_private.py tells which of them a new version of Keras has moved.
 """
@@ -12,7 +12,7 @@ def untrack(model: keras.Model, generator: keras.random.SeedGenerator) -> None:
 
 
 def trained_variables(optimizer: keras.optimizers.Optimizer) -> list[keras.Variable]:
-    """Return the variables that an optimizer was built for, in its order."""
+    """Return the variables that an optimiser was built for, in its order."""
     return optimizer._trainable_variables
 
 

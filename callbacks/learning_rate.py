@@ -17,7 +17,7 @@ def warmup_cosine(peak: float, steps: int) -> keras.optimizers.schedules.CosineD
 
 
 def warmup_cosine_rates(peak: float, steps: int) -> np.ndarray:
-    """Compute the learning rate of each step under `warmup_cosine`, `(steps,)`, for those who need all of them at once."""
+    """Compute the learning rate of every step under `warmup_cosine`, `(steps,)`."""
     rise, step = max(1, steps // 10), np.arange(steps)
     fall = peak * (1 + np.cos(np.pi * (step - rise) / max(1, steps - rise))) / 2
     return np.where(step < rise, peak * step / rise, fall)
@@ -31,7 +31,7 @@ class LearningRateFinder(Stateful):
     >>> finder.suggestion
     >>> finder.save("rates.csv", "rates.png")
 
-    The fit is an experiment: at its end model and optimizer have the values that they began with. The optimizer needs a
+    The fit is an experiment: at its end model and optimiser have the values that they began with. The optimiser needs a
     number as its learning rate, not a schedule.
 
     Args:
@@ -53,7 +53,7 @@ class LearningRateFinder(Stateful):
 
     @property
     def smoothed(self) -> list[float]:
-        """Running mean of the losses with decay 0.9, corrected for its start at 0."""
+        """The running mean of the losses with decay 0.9, corrected for its start at 0."""
         mean, means = 0.0, []
         for i, loss in enumerate(self.losses, 1):
             mean = 0.9 * mean + 0.1 * loss
@@ -62,14 +62,14 @@ class LearningRateFinder(Stateful):
 
     @property
     def suggestion(self) -> float | None:
-        """Rate at which the smoothed loss falls fastest; None if it never falls."""
+        """The rate at which the smoothed loss falls fastest; None if it never falls."""
         means = self.smoothed
         slopes = [(means[i + 1] - means[i - 1], self.rates[i]) for i in range(1, len(means) - 1)]
         slope, rate = min(slopes, default=(0.0, None))
         return rate if slope < 0 else None
 
     def save(self, data: str | os.PathLike, picture: str | os.PathLike | None = None) -> None:
-        """Write the curve as CSV, and as a picture."""
+        """Write the curve as CSV, and, where a `picture` is named, as a PNG."""
         names = ("learning_rate", "loss", "smoothed")
         rows = zip(self.rates, self.losses, self.smoothed, strict=True)
         write_csv(data, (dict(zip(names, row, strict=True)) for row in rows))
@@ -85,20 +85,20 @@ class LearningRateFinder(Stateful):
                 axes.legend()
             figure.savefig(picture)
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict | None = None) -> None:
         model = self.model
         if not model.optimizer.built:
             model.optimizer.build(model.trainable_variables)
         self.rates, self.losses = [], []
         self._before = [(v, snapshot(v)) for v in [*model.variables, *model.optimizer.variables]]
 
-    def on_train_batch_begin(self, batch, logs=None):
+    def on_train_batch_begin(self, batch: int, logs: dict | None = None) -> None:
         self._rate = self.lowest * (self.highest / self.lowest) ** (len(self.rates) / (self.steps - 1))
         self.sync().optimizer.learning_rate = self._rate
         if batch == 0:
             self._sum = 0.0
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
         # Keras logs the epoch's mean so far: its last term is this batch's loss, where batches are equally large.
         loss = logs["loss"] * (batch + 1) - self._sum
         self._sum += loss
@@ -109,7 +109,7 @@ class LearningRateFinder(Stateful):
         if exploded or len(self.rates) >= self.steps:
             self.model.stop_training = True
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: dict | None = None) -> None:
         self.sync()
         for variable, value in self._before:
             variable.assign(value)

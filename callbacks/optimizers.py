@@ -48,18 +48,21 @@ def get_optimizer(
 
 @keras.saving.register_keras_serializable("callbacks")
 class LayerwiseRates(optimizers.Optimizer):
-    """Another optimizer whose update of each layer's variables is multiplied by that layer's rate.
+    """Wraps an optimiser, and multiplies its update of each layer's variables by that layer's rate.
 
     What is multiplied is the update: Adam divides by the gradient's own size, so that a scaled gradient would change
-    nothing. Weight decay, as part of the update, is multiplied as well. The inner optimizer's slots are what they would be
+    nothing. Weight decay, as part of the update, is multiplied as well. The inner optimiser's slots are what they would be
     without the wrapper. Multiplied variables cost memory for one more copy of themselves during a step.
 
     The rates are variables: they may be changed inside a compiled `fit` with `set_rates`.
 
     Args:
-        inner: any Keras optimizer.
+        inner: any optimiser of Keras without `use_ema`.
         rates: from a layer's name, or a pattern of names, to its rate; the first that matches holds. Layers that none
             matches have rate 1. See `decayed_rates`.
+
+    Raises:
+        ValueError: the inner optimiser has `use_ema`, or, in `build`, a pattern matches no trainable layer.
     """
 
     def __init__(self, inner: optimizers.Optimizer, rates: Mapping[str, float], name: str | None = None):
@@ -68,7 +71,7 @@ class LayerwiseRates(optimizers.Optimizer):
         super().__init__(learning_rate=0.0, name=name)
         self.inner, self.rates = inner, dict(rates)
 
-    def build(self, variables):
+    def build(self, variables: Sequence[keras.Variable]) -> None:
         if self.built:
             return
         unused = [pattern for pattern in self.rates if not any(_matches(pattern, v) for v in variables)]
@@ -84,11 +87,11 @@ class LayerwiseRates(optimizers.Optimizer):
     def set_rates(self, rates: Mapping[str, float]) -> None:
         """Give layers other rates from the next step on, by the same rules as in `rates`."""
         self.rates = dict(rates)
-        if self.built:  # with TensorFlow not before the first step
+        if self.built:  # with TensorFlow, not before the first step
             for rate, variable in zip(self._rates, trained_variables(self), strict=True):
                 rate.assign(self._rate(variable))
 
-    def apply(self, grads, trainable_variables=None):
+    def apply(self, grads: Sequence, trainable_variables: Sequence[keras.Variable] | None = None) -> None:
         variables = trained_variables(self) if trainable_variables is None else list(trainable_variables)
         if not self.built:
             self.build(variables)
@@ -96,36 +99,36 @@ class LayerwiseRates(optimizers.Optimizer):
         self.inner.apply(grads, variables)
         for variable, old in zip(variables, before, strict=True):
             rate = ops.cast(self._rates[index_of(self, variable)], variable.dtype)
-            # Exact at both ends: a rate of 1 is the inner optimizer, a rate of 0 moves nothing.
+            # Exact at both ends: a rate of 1 is the inner optimiser, a rate of 0 moves nothing.
             variable.assign(rate * variable + (1 - rate) * old)
 
     def _rate(self, variable: keras.Variable) -> float:
         return next((rate for pattern, rate in self.rates.items() if _matches(pattern, variable)), 1.0)
 
     @property
-    def variables(self):
+    def variables(self) -> list[keras.Variable]:
         return super().variables + self.inner.variables
 
     @property
-    def learning_rate(self):
+    def learning_rate(self) -> keras.Variable:
         return self.inner.learning_rate
 
     @learning_rate.setter
-    def learning_rate(self, learning_rate):
+    def learning_rate(self, learning_rate: float) -> None:
         self.inner.learning_rate = learning_rate
 
     @property
-    def iterations(self):
+    def iterations(self) -> keras.Variable:
         return self.inner.iterations
 
-    def scale_loss(self, loss):
+    def scale_loss(self, loss: keras.KerasTensor) -> keras.KerasTensor:
         return self.inner.scale_loss(loss)
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {"name": self.name, "inner": keras.saving.serialize_keras_object(self.inner), "rates": self.rates}
 
     @classmethod
-    def from_config(cls, config, custom_objects=None):
+    def from_config(cls, config: dict, custom_objects: dict | None = None) -> "LayerwiseRates":
         inner = keras.saving.deserialize_keras_object(config.pop("inner"), custom_objects=custom_objects)
         return cls(inner, **config)
 

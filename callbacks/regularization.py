@@ -18,7 +18,7 @@ from zoo.layers import kernels
 
 
 class ScheduledValue(keras.random.SeedGenerator):
-    """A number that may change between two compiled steps.
+    """Holds a number that may change between two compiled steps.
 
     What a layer or model holds of this class reaches the step as a variable on every backend, but is none of its
     weights: it is not counted, saved, or restored with them. That is how Keras treats the state of a seed.
@@ -46,7 +46,7 @@ class Scheduled(Stateful):
         self.curve, self.layers, self.by, self.name = curve, layers, by, name
         self._undo = []
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict | None = None) -> None:
         self.detach()
         model = self.model
         self._scheduled = ScheduledValue(self._value(0), self.name)
@@ -56,18 +56,18 @@ class Scheduled(Stateful):
         self._undo.append(_hold(model, f"scheduled_{self.name}", self._scheduled))
         _trace_again(model)
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         if self.by == "epoch":
             self._set(epoch)
 
-    def on_train_batch_begin(self, batch, logs=None):
+    def on_train_batch_begin(self, batch: int, logs: dict | None = None) -> None:
         if self.by == "step":
             self._set(int(self.model.optimizer.iterations))
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         logs[self.name] = float(self._scheduled.state)
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: dict | None = None) -> None:
         self.detach()
         _trace_again(self.model)
 
@@ -85,10 +85,12 @@ class Scheduled(Stateful):
             self._undo.pop()()
 
     def _set(self, time: float) -> None:
+        """Let the layers read the curve's value from the next step on."""
         self.sync()
         self._scheduled.state.assign(self._value(time))
 
     def _value(self, time: float) -> float:
+        """Follow the curve. Raises ValueError where it leaves what the number can be."""
         value = float(self.curve(time))
         self.check(value)
         return value
@@ -102,7 +104,7 @@ class L2Scheduler(Scheduled):
     Args:
         curve: from epoch, or step, to value; see `callbacks.schedules`.
         layers: pattern of the layers' names, as of file names.
-        by: "epoch", or "step": the optimizer's count of steps.
+        by: "epoch", or "step": the optimiser's count of steps.
         name: under which the value is logged.
     """
 
@@ -135,7 +137,7 @@ class DropoutScheduler(Scheduled):
         curve: from epoch, or step, to rate; see `callbacks.schedules`.
         layers: pattern of the layers' names, as of file names. The default takes all, those that drop whole branches of
             a residual network (stochastic depth) among them.
-        by: "epoch", or "step": the optimizer's count of steps.
+        by: "epoch", or "step": the optimiser's count of steps.
         name: under which the rate is logged.
     """
 
@@ -164,7 +166,7 @@ class DropoutScheduler(Scheduled):
 def _penalty(before: Callable | None, factor: keras.Variable) -> Callable:
     """Make a penalty of factor · Σ w² on top of the one that was there."""
 
-    def penalty(kernel):
+    def penalty(kernel: keras.KerasTensor) -> keras.KerasTensor:
         added = ops.cast(factor, kernel.dtype) * ops.sum(ops.square(kernel))
         return added if before is None else before(kernel) + added
 
@@ -172,13 +174,14 @@ def _penalty(before: Callable | None, factor: keras.Variable) -> Callable:
 
 
 def _restore(kernel: keras.Variable, regularizer: Callable | None) -> Callable:
+    """Make what gives the kernel back its regulariser."""
     return lambda: setattr(kernel, "regularizer", regularizer)
 
 
 def _dropout(noise_shape: tuple | None, seed: keras.random.SeedGenerator, rate: keras.Variable) -> Callable:
     """Make the call of a dropout layer whose rate is a variable."""
 
-    def call(inputs, training=False):
+    def call(inputs: keras.KerasTensor, training: bool = False) -> keras.KerasTensor:
         if not training:
             return inputs
         shape = ops.shape(inputs)
@@ -196,7 +199,7 @@ def _hold(model: keras.Model, name: str, generator: keras.random.SeedGenerator) 
     """Make the generator's state one of the model's variables, and return what undoes it."""
     setattr(model, name, generator)
 
-    def release():
+    def release() -> None:
         delattr(model, name)
         untrack(model, generator)
 

@@ -5,7 +5,7 @@ import numpy as np
 
 
 class Stateful(keras.callbacks.Callback):
-    """A callback whose attributes named in `STATE` are all that it remembers.
+    """Base of the callbacks whose attributes named in `STATE` are all that they remember.
 
     They hold numbers, strings, None, NumPy arrays, and lists or dictionaries of these.
     """

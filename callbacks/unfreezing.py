@@ -1,6 +1,6 @@
-"""Stages thaw one after another inside one `fit`.
+"""Thawing the stages of a network one after another inside one `fit`.
 
-Every layer that will train at some time is trainable from the start, and the optimizer has slots for all of them; what is
+Every layer that will train at some time is trainable from the start, and the optimiser has slots for all of them; what is
 still frozen has its update multiplied by 0 (`LayerwiseRates`). So nothing is traced again, the slots of what was already
 training go on untouched, and the slots of what thaws are warm: started empty in the middle of a run, Adam's would make the
 first steps about three times too long, for its correction of the bias is by then over. The price is that frozen stages
@@ -24,11 +24,15 @@ class GradualUnfreezing(Stateful):
     The model must be compiled with `LayerwiseRates`, whose own rates hold for what has thawed.
 
     Batch norm is a matter of its own. A `BatchNormalization` made untrainable before `compile` stays in inference mode
-    through the whole fit, frozen or thawed: `batch_norm="inference"` asks that all those of stages that begin frozen are.
+    through the whole fit, frozen or thawed: `batch_norm="inference"` asks for that of all stages that begin frozen.
     `batch_norm="train"` lets them be trainable; then they use and update statistics of the batch from the first epoch on,
     also while their scale and offset are frozen.
 
     Layers that were made untrainable before `compile` stay so, whatever the plan.
+
+    Raises:
+        ValueError: the plan does not begin with epoch 0, or names no stage of the model; or, with "inference", batch norm
+            of frozen stages is trainable.
     """
 
     STATE = ("_rates",)
@@ -42,11 +46,11 @@ class GradualUnfreezing(Stateful):
         self.plan, self.batch_norm = dict(plan), batch_norm
         self._rates = None
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict | None = None) -> None:
         optimizer = layerwise(self.model.optimizer)
         self._rates = dict(optimizer.rates)
         for stage in self.plan.values():
-            self._before(stage)  # whether there is one, before anything is trained
+            self._before(stage)  # a stage that is missing is to be known before anything is trained
         moving = [x.name for x in self._before(self.plan[0]) if isinstance(x, layers.BatchNormalization) and x.trainable]
         if moving and self.batch_norm == "inference":
             raise ValueError(
@@ -54,15 +58,15 @@ class GradualUnfreezing(Stateful):
                 'untrainable before compile, or give batch_norm="train".'
             )
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         stage = self.plan[max(start for start in self.plan if start <= epoch)]
         frozen = {layer.name: 0.0 for layer in self._before(stage) if layer.trainable_variables}
         layerwise(self.sync().optimizer).set_rates(frozen | {k: v for k, v in self._rates.items() if k not in frozen})
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         logs["frozen"] = float(sum(rate == 0 for rate in layerwise(self.model.optimizer).rates.values()))
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: dict | None = None) -> None:
         layerwise(self.model.optimizer).set_rates(self._rates)
 
     def _before(self, stage: str | None) -> list[keras.layers.Layer]:
