@@ -183,15 +183,15 @@ class OnFeatures:
         return plain(settings, inputs, inputs, self.problem.classes, self.steps())
 
     def steps(self) -> int:
-        from recipes.transfer.head_trainer import BATCH
+        from recipes.transfer.head_trainer import BATCH_SIZE
 
-        return -(-len(self.problem.train) // BATCH)
+        return -(-len(self.problem.train) // BATCH_SIZE)
 
     def fit(self, model, settings, epochs=None, **options):
         import keras
         import numpy as np
 
-        from recipes.transfer.head_trainer import BATCH
+        from recipes.transfer.head_trainer import BATCH_SIZE
 
         problem, (x, held_out) = self.problem, self.arrays[settings.cut]
         truth, counts = np.eye(problem.classes), np.bincount(problem.labels[problem.train])
@@ -201,7 +201,7 @@ class OnFeatures:
         return model.fit(
             x,
             truth[problem.labels[problem.train]],
-            batch_size=BATCH,
+            batch_size=BATCH_SIZE,
             epochs=epochs or settings.epochs,
             validation_data=(held_out, truth[problem.labels[problem.held_out]]),
             callbacks=callbacks,

@@ -183,7 +183,7 @@ def along(data: Path, backbone: str, seed: int, shared: Path) -> dict:
     """`large`, trained once; right answers and log-loss on test/ at each share of the way from the fitted head to its end."""
     from callbacks.averaging import interpolate
     from recipes.evaluation.metrics import metrics
-    from recipes.transfer.choice import SHARES, interpolated
+    from recipes.transfer.choice import INTERPOLATIONS, interpolated
     from recipes.transfer.run import fit, prepare, probabilities
     from recipes.transfer.trials import choose
 
@@ -191,7 +191,7 @@ def along(data: Path, backbone: str, seed: int, shared: Path) -> dict:
     strategy = interpolated(choose(prepared, time.monotonic()).strategy, 1.0)
     fitted, pictures, model = fit(prepared, strategy), prepared.data, prepared.model
     end, test, found = model.get_weights(), pictures.part("test"), []
-    for share in (0.0, *SHARES):
+    for share in (0.0, *INTERPOLATIONS):
         interpolate(model, fitted.start, end, share)
         measured = metrics(pictures.labels[test], probabilities(prepared, strategy, test), pictures.classes)
         found.append({"share": share, "right": round(measured["accuracy"] * len(test)), "loss": measured["loss"]})

@@ -1,4 +1,7 @@
-"""The command `zoo`. Nothing heavy is imported before a command's settings have been read."""
+"""The command `zoo`: finds the command that is asked for, reads its settings, and runs it.
+
+Nothing heavy is imported before the settings have been read.
+"""
 
 import dataclasses
 import importlib
@@ -20,7 +23,7 @@ class Command:
     summary: str
 
     def load_settings(self) -> type:
-        """The class of the command's settings."""
+        """Import the class of the command's settings."""
         module, _, name = self.settings.rpartition(".")
         return getattr(importlib.import_module(f"recipes.settings.{module}"), name)
 
@@ -52,7 +55,7 @@ COMMANDS = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit status: 0, 2 after bad input, 130 after Ctrl-C."""
+    """Run one command, and return the exit status: 0, 2 after bad input, 130 after Ctrl-C."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     if not arguments or arguments[0] in ("-h", "--help"):
         print(_overview())
@@ -86,6 +89,7 @@ def run_as_module(name: str) -> None:
 
 
 def _run(name: str, *arguments: str) -> int:
+    """Run a command with its flags, and return the exit status. Raises UserError for bad input."""
     if name not in COMMANDS:
         raise UserError(f"There is no command {name!r}: choose one of {', '.join(COMMANDS)}.")
     settings = read_settings(name, list(arguments))
@@ -97,7 +101,7 @@ def _run(name: str, *arguments: str) -> int:
 
 
 def read_settings(name: str, arguments: list[str]) -> object:
-    """The command's settings from its flags, on top of those of `--recipe FILE`.
+    """Read the command's settings from its flags, on top of those of `--recipe FILE`.
 
     Raises:
         UserError: a setting cannot be, or the file is no recipe.
@@ -117,5 +121,6 @@ def read_settings(name: str, arguments: list[str]) -> object:
 
 
 def _overview() -> str:
+    """Write the usage with a line a command."""
     lines = [f"  {name:<22}{command.summary}" for name, command in COMMANDS.items()]
     return "\n".join(["usage: zoo COMMAND ...", "", *lines, "", "`zoo COMMAND --help` lists a command's flags."])

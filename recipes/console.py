@@ -11,8 +11,8 @@ def say(line: str = "") -> None:
 
 
 def table(rows: Sequence[Mapping]) -> str:
-    """Rows of one set of keys as aligned text: numbers to the right, words to the left."""
-    from zoo.analysis import align  # Keras, which is not to be loaded before a line can be said
+    """Align rows of one set of keys as text, below their names: numbers to the right, words to the left."""
+    from zoo.analysis import align  # not at the top: it brings Keras, for which no line should wait
 
     columns = list(rows[0])
     cells = [columns, *([_cell(row[c]) for c in columns] for row in rows)]
@@ -21,4 +21,5 @@ def table(rows: Sequence[Mapping]) -> str:
 
 
 def _cell(value: object) -> str:
+    """Write a value in four digits; a dash for None."""
     return "–" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)

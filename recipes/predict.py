@@ -19,7 +19,7 @@ from recipes.evaluation.tasks import of_activation
 from recipes.runs import model_file
 from recipes.settings.predict import Prediction
 
-BATCH = 64
+BATCH_SIZE = 64
 
 
 def run(settings: Prediction) -> str:
@@ -32,9 +32,9 @@ def run(settings: Prediction) -> str:
     paths = list(dict.fromkeys(expand(settings.images)))
     task = of_activation(model.layers[-1].activation.__name__)
     framing, lines, problems = Framing(**framing), [], []
-    for start in range(0, len(paths), BATCH):
+    for start in range(0, len(paths), BATCH_SIZE):
         pixels, good = [], []
-        for path, result in in_threads(lambda path: (path, _read(path, framing)), paths[start : start + BATCH]):
+        for path, result in in_threads(lambda path: (path, _read(path, framing)), paths[start : start + BATCH_SIZE]):
             if isinstance(result, ImageError):
                 problems.append(f"{shown(path)} {result}")
             else:

@@ -1,1 +1,1 @@
-"""The machine: what every command does before it computes, devices, processes."""
+"""The machine that commands compute on: its start, devices, processes and versions."""

@@ -1,10 +1,10 @@
-"""The accelerators that there are."""
+"""Which accelerators there are."""
 
 import os
 
 
 def gpus() -> list[str]:
-    """The GPUs that the backend sees, as CUDA_VISIBLE_DEVICES names them."""
+    """List the GPUs that the backend sees, as CUDA_VISIBLE_DEVICES names them."""
     import keras
 
     backend = keras.backend.backend()

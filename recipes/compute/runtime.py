@@ -6,8 +6,14 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Iterator
+from types import FrameType
 
-M_ARENA_MAX, M_MMAP_THRESHOLD, M_TRIM_THRESHOLD, MOST = -8, -3, -1, 2**31 - 1  # glibc's malloc.h
+# As in glibc's malloc.h.
+M_ARENA_MAX = -8
+M_MMAP_THRESHOLD = -3
+M_TRIM_THRESHOLD = -1
+MAX_INT = 2**31 - 1
 
 
 def start(seed: int) -> None:
@@ -18,7 +24,7 @@ def start(seed: int) -> None:
     from zoo import progress
 
     progress.interrupted.clear()
-    if threading.current_thread() is threading.main_thread():  # no other may say what a signal does
+    if threading.current_thread() is threading.main_thread():  # Python lets no other thread set a handler
         signal.signal(signal.SIGINT, _interrupt)
     keras.utils.set_random_seed(seed)
     if keras.backend.backend() == "tensorflow":
@@ -39,19 +45,19 @@ def keep_memory() -> None:
     with contextlib.suppress(AttributeError, OSError):
         change = ctypes.CDLL(None).mallopt
         # One arena, since those of threads give memory back whatever is set; then nothing is mapped apart, nothing trimmed.
-        for parameter, value in ((M_ARENA_MAX, 1), (M_MMAP_THRESHOLD, MOST), (M_TRIM_THRESHOLD, MOST)):
+        for parameter, value in ((M_ARENA_MAX, 1), (M_MMAP_THRESHOLD, MAX_INT), (M_TRIM_THRESHOLD, MAX_INT)):
             change(parameter, value)
 
 
 @contextlib.contextmanager
-def quiet_import():
+def quiet_import() -> Iterator[None]:
     """Keep TensorFlow's start-up notes (no GPU found, CPU features) off the screen: they are for its developers.
 
     They come from C++ before any logging can be set up, so the stream itself is turned away; errors of the import are
     Python's and are not touched.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # JAX takes what it needs of a GPU, for others may use it
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # others may use the GPU as well
     sys.stderr.flush()
     screen = os.dup(2)
     with open(os.devnull, "w") as nowhere:
@@ -62,10 +68,10 @@ def quiet_import():
         if keras.backend.backend() == "tensorflow":
             import tensorflow as tf
 
-            for gpu in tf.config.list_physical_devices("GPU"):  # as JAX above; once in use it can no longer be said
+            for gpu in tf.config.list_physical_devices("GPU"):  # the same for TensorFlow, possible only before its first use
                 with contextlib.suppress(RuntimeError):
                     tf.config.experimental.set_memory_growth(gpu, True)
-            tf.config.list_logical_devices()  # the first look for devices prints, too
+            tf.config.list_logical_devices()  # done here, since the first look for devices prints as well
         yield
     finally:
         sys.stderr.flush()
@@ -73,7 +79,8 @@ def quiet_import():
         os.close(screen)
 
 
-def _interrupt(number, frame):
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """Handle Ctrl-C: let `zoo.progress` know, and raise KeyboardInterrupt."""
     from zoo import progress
 
     progress.interrupted.set()

@@ -1,4 +1,4 @@
-"""What numbers depend on besides data and seeds."""
+"""Versions of the programs that numbers depend on, besides data and seeds."""
 
 import contextlib
 import platform
@@ -8,7 +8,7 @@ PACKAGES = ("keras", "tensorflow", "jax", "torch", "numpy", "pillow", "scikit-le
 
 
 def versions() -> dict[str, str]:
-    """What numbers depend on besides data and seeds."""
+    """Collect the versions of Python, of this project and of the packages it computes with, and the name of the backend."""
     import keras
 
     import zoo

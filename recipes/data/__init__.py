@@ -1,1 +1,1 @@
-"""From a folder of pictures to arrays: listing, splitting, decoding."""
+"""From pictures on the disk to batches: sources, decoding, division, views, augmentation."""

@@ -1,4 +1,4 @@
-"""What training pictures go through before the network sees them.
+"""Augmentation: what training pictures go through before the network sees them.
 
 - `crops`: the crop at a random place, and a coin for its mirror image.
 - `alexnet`: Krizhevsky et al. 2012 (ImageNet Classification with Deep Convolutional Neural Networks, section 4.1): the
@@ -25,18 +25,32 @@ from PIL import Image, ImageEnhance, ImageOps
 
 from recipes.data.dataset import Dataset
 from recipes.data.images import center
+from recipes.data.store import Rows
 
-SHIFT = 0.1  # standard deviation of AlexNet's colour shift, in those of the colours themselves
-AREA, ASPECT = (0.08, 1.0), (3 / 4, 4 / 3)  # of a random-resized crop, relative to the picture
-ERASED, GRAY = 0.1, 127.5  # share of the pictures, and what fills the rectangle
-MIXUP, CUTMIX = 0.2, 1.0  # both parameters of the beta distribution of the weights
-SMOOTHING = 0.1  # share of the label that is spread over all classes
+# Standard deviation of AlexNet's shift, in standard deviations of the colours themselves.
+COLOR_SHIFT = 0.1
+# Bounds of a random-resized crop: its share of the picture's area, and its width over its height.
+CROP_AREA = (0.08, 1.0)
+CROP_ASPECT = (3 / 4, 4 / 3)
+ERASING_SHARE = 0.1
+ERASING_FILL = 127.5
+# Both parameters of the beta distribution that a mixture's weights are drawn from.
+MIXUP_BETA = 0.2
+CUTMIX_BETA = 1.0
+LABEL_SMOOTHING = 0.1
 
 Step = Callable[[np.ndarray, np.random.Generator], np.ndarray]
+Mix = Callable[[np.ndarray, np.ndarray, np.random.Generator], tuple[np.ndarray, np.ndarray]]
 
 
-def pipeline(name: str, data: Dataset, images: np.ndarray, mirror: bool) -> tuple[Callable, Callable | None]:
-    """What `training.Batches` reads some images with, and what it mixes a batch and its one-hot labels with, if anything."""
+def pipeline(name: str, data: Dataset, images: np.ndarray, mirror: bool) -> tuple[Step, Mix | None]:
+    """Make what `batches.Batches` reads samples with, and what it mixes a batch and its one-hot labels with, if anything.
+
+    Args:
+        name: "none", "crops", "alexnet" or "modern".
+        images: indices in `data` of the pictures to train on.
+        mirror: whether a mirrored picture is of the same class.
+    """
     crop = partial(random_crop, size=data.framing.size)
     flip: list[Step] = [random_mirror] if mirror else []
     steps: list[Step] = {
@@ -56,19 +70,21 @@ def pipeline(name: str, data: Dataset, images: np.ndarray, mirror: bool) -> tupl
 
 
 def random_crop(pixels: np.ndarray, generator: np.random.Generator, size: int) -> np.ndarray:
+    """Cut a square of `size` pixels from each picture, at a random place."""
     corners = generator.integers(0, pixels.shape[1] - size + 1, (len(pixels), 2))
     return np.stack([p[y : y + size, x : x + size] for p, (y, x) in zip(pixels, corners, strict=True)])
 
 
 def random_mirror(pixels: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """Mirror each picture, left to right, by the toss of a coin."""
     flips = generator.random(len(pixels)) < 0.5
     pixels = pixels.copy()
     pixels[flips] = pixels[flips, :, ::-1]
     return pixels
 
 
-def color_shift(pixels, images: np.ndarray) -> Step:
-    """A step that adds one colour to a whole picture, drawn as the colours of the training pictures vary, 0.1 as far.
+def color_shift(pixels: Rows | np.ndarray, images: np.ndarray) -> Step:
+    """Make a step that adds a colour to each picture, drawn as the colours of the `images` vary, a tenth as far.
 
     The paper multiplies the components by eigenvalues; its authors' code (cuda-convnet2, `color_stdevs`) by their square
     roots. Only these have the pixels' unit, and they are used.
@@ -76,16 +92,19 @@ def color_shift(pixels, images: np.ndarray) -> Step:
     deviations, components = principal_colors(pixels, images)
 
     def shift(batch: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-        drawn = generator.normal(0, SHIFT, (len(batch), len(deviations))) * deviations
+        drawn = generator.normal(0, COLOR_SHIFT, (len(batch), len(deviations))) * deviations
         return batch + (drawn @ components.T)[:, None, None].astype("float32")
 
     return shift
 
 
-def principal_colors(pixels, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Standard deviations `(channels,)` along the principal components, the columns of the second, of some pictures' colours.
+def principal_colors(pixels: Rows | np.ndarray, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Find the principal components of some pictures' colours.
 
     Of each picture a grid of about 64 × 64 pixels is looked at, and one picture at a time is in memory.
+
+    Returns:
+        The standard deviations `(channels,)` along the components, and the components, `(channels, channels)`, as columns.
     """
     every, channels = max(1, pixels.shape[1] // 64), pixels.shape[-1]
     count, total, products = 0, np.zeros(channels), np.zeros((channels, channels))
@@ -98,17 +117,17 @@ def principal_colors(pixels, images: np.ndarray) -> tuple[np.ndarray, np.ndarray
 
 
 def random_resized_crop(pixels: np.ndarray, generator: np.random.Generator, size: int) -> np.ndarray:
-    """A rectangle of random area, aspect and place, resized to the square."""
+    """Cut a rectangle of random area, aspect and place from each picture, and resize it to a square of `size` pixels."""
     side = pixels.shape[1]
     boxes = [rectangle(side, generator) for _ in pixels]
     return _each(pixels, lambda image, i: image.resize((size, size), Image.Resampling.BILINEAR, boxes[i]))
 
 
 def rectangle(side: int, generator: np.random.Generator) -> tuple[int, int, int, int]:
-    """(left, upper, right, lower) inside a square; the whole, if ten draws do not fit."""
+    """Draw (left, upper, right, lower) inside a square; it is the whole square, if ten draws do not fit."""
     for _ in range(10):
-        area = generator.uniform(*AREA) * side * side
-        aspect = math.exp(generator.uniform(*np.log(ASPECT)))
+        area = generator.uniform(*CROP_AREA) * side * side
+        aspect = math.exp(generator.uniform(*np.log(CROP_ASPECT)))
         width, height = round(math.sqrt(area * aspect)), round(math.sqrt(area / aspect))
         if 0 < width <= side and 0 < height <= side:
             left, upper = generator.integers(0, side - width + 1), generator.integers(0, side - height + 1)
@@ -117,7 +136,7 @@ def rectangle(side: int, generator: np.random.Generator) -> tuple[int, int, int,
 
 
 def trivial_augment(pixels: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """One random operation of random strength for each picture: the "wide" space of the paper's table 1.
+    """Change each picture by one random operation of random strength, of the "wide" space of the paper's table 1.
 
     Shifts are relative to the size: the paper's 32 pixels, at 224.
     """
@@ -134,6 +153,7 @@ def _each(pixels: np.ndarray, change: Callable[[Image.Image, int], Image.Image])
 
 
 def _affine(image: Image.Image, *matrix: float) -> Image.Image:
+    """Move each pixel as Pillow's six numbers say."""
     return image.transform(image.size, Image.Transform.AFFINE, matrix, Image.Resampling.BILINEAR)
 
 
@@ -157,31 +177,31 @@ OPERATIONS: tuple[Callable[[Image.Image, float], Image.Image], ...] = (
 
 
 def random_erasing(pixels: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """Keras' layer: some pictures lose a rectangle. A layer a batch, for its seed belongs to the batch."""
-    layer = keras.layers.RandomErasing((ERASED, ERASED), fill_value=GRAY, seed=_seed(generator))
+    """Erase a rectangle of some pictures, by Keras' layer: a new one for each batch, since the seed belongs to the batch."""
+    layer = keras.layers.RandomErasing((ERASING_SHARE, ERASING_SHARE), fill_value=ERASING_FILL, seed=_seed(generator))
     return keras.ops.convert_to_numpy(layer(pixels, training=True))
 
 
-def mix_and_smooth(pixels: np.ndarray, labels: np.ndarray, generator: np.random.Generator):
-    """Mixup or cutmix, one as often as the other, and smoothed labels."""
+def mix_and_smooth(pixels: np.ndarray, labels: np.ndarray, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Apply mixup or cutmix to a batch, one as often as the other, and smooth its labels `(batch, classes)`."""
     pixels, labels = (mixup if generator.random() < 0.5 else cutmix)(pixels, labels, generator)
     return pixels, smooth(labels)
 
 
-def mixup(pixels: np.ndarray, labels: np.ndarray, generator: np.random.Generator):
-    """Keras' layer: each picture and its label become a weighted mean of themselves and another's."""
-    layer = keras.layers.MixUp(MIXUP, seed=_seed(generator))
+def mixup(pixels: np.ndarray, labels: np.ndarray, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Make each picture and its label a weighted mean of themselves and another's, by Keras' layer."""
+    layer = keras.layers.MixUp(MIXUP_BETA, seed=_seed(generator))
     mixed = layer({"images": pixels, "labels": labels}, training=True)
     return keras.ops.convert_to_numpy(mixed["images"]), keras.ops.convert_to_numpy(mixed["labels"])
 
 
-def cutmix(pixels: np.ndarray, labels: np.ndarray, generator: np.random.Generator):
-    """A rectangle of each picture comes from another, and of the label as much as it covers.
+def cutmix(pixels: np.ndarray, labels: np.ndarray, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Replace a rectangle of each picture by another's, and of its label as much as the rectangle covers.
 
     Section 3.1 of the paper: the centre lies anywhere, and what sticks out is cut off.
     """
     side, others = pixels.shape[1], generator.permutation(len(pixels))
-    half = side * np.sqrt(1 - generator.beta(CUTMIX, CUTMIX, len(pixels))) / 2
+    half = side * np.sqrt(1 - generator.beta(CUTMIX_BETA, CUTMIX_BETA, len(pixels))) / 2
     middle = generator.uniform(0, side, (2, len(pixels)))
     low, high = (np.rint(edge).clip(0, side).astype(int) for edge in (middle - half, middle + half))
     mixed = pixels.astype("float32")
@@ -192,9 +212,13 @@ def cutmix(pixels: np.ndarray, labels: np.ndarray, generator: np.random.Generato
 
 
 def smooth(labels: np.ndarray) -> np.ndarray:
-    """What `CategoricalCrossentropy(label_smoothing=...)` does inside the loss, which would smooth the validation's too."""
-    return (1 - SMOOTHING) * labels + np.float32(SMOOTHING / labels.shape[-1])
+    """Spread LABEL_SMOOTHING of each label over all classes.
+
+    `CategoricalCrossentropy(label_smoothing=...)` does it inside the loss, and would smooth the validation's labels, too.
+    """
+    return (1 - LABEL_SMOOTHING) * labels + np.float32(LABEL_SMOOTHING / labels.shape[-1])
 
 
 def _seed(generator: np.random.Generator) -> int:
+    """Draw a seed for a layer of Keras."""
     return int(generator.integers(2**31))

@@ -1,6 +1,7 @@
 """Batches that training draws from, in an order and with random numbers that hang on seed and epoch alone."""
 
 import math
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import keras
@@ -8,22 +9,29 @@ import numpy as np
 
 from recipes.data.store import Rows
 
+Reader = Callable[[np.ndarray, np.random.Generator], np.ndarray]
+
 
 class Batches(keras.utils.PyDataset):
-    """Shuffled batches, another order in every epoch; `read(samples, generator)` gives the inputs of some samples.
+    """Shuffled batches, in another order in every epoch.
 
-    Labels are class numbers, or a row a sample; these may be mixed: `mix(inputs, labels, generator)` gives both anew. So
-    many `threads` read ahead of the training. With `weights` of the samples their losses count so much; with `sampling`
-    they are drawn so often instead.
+    Args:
+        read: `read(samples, generator)` gives the inputs of some samples, `(samples, ...)`.
+        labels: class numbers `(samples,)`, or rows `(samples, classes)`.
+        seed: with the epoch and the batch, all that is random depends on.
+        mix: `mix(inputs, labels, generator)` gives both anew; for labels that are rows.
+        threads: how many read ahead of the training; 0: none.
+        weights: `(samples,)`, how much each one's loss counts.
+        sampling: let the weights say how often a sample is drawn, instead.
     """
 
     def __init__(
         self,
-        read,
+        read: Reader,
         labels: np.ndarray,
         batch_size: int,
         seed: int,
-        mix=None,
+        mix: Callable[[np.ndarray, np.ndarray, np.random.Generator], tuple] | None = None,
         threads: int = 0,
         weights: np.ndarray | None = None,
         sampling: bool = False,
@@ -36,19 +44,20 @@ class Batches(keras.utils.PyDataset):
         self.begin(0)
 
     def begin(self, epoch: int) -> None:
-        """What is read next belongs to this epoch: a run that was cut off goes on in the middle."""
+        """Read what belongs to this epoch from now on; so a run that was cut off goes on in the middle."""
         self._epoch = epoch
         generator, count = np.random.default_rng((self._seed, self._epoch)), len(self.labels)
         self._order = generator.permutation(count) if self._shares is None else generator.choice(count, count, p=self._shares)
         self._ahead: dict[int, Future] = {}
 
-    def on_epoch_end(self):
+    def on_epoch_end(self) -> None:
+        """Begin the next epoch; Keras calls this."""
         self.begin(self._epoch + 1)
 
     def __len__(self) -> int:
         return math.ceil(len(self.labels) / self._batch_size)
 
-    def __getitem__(self, batch: int):
+    def __getitem__(self, batch: int) -> tuple[np.ndarray, ...]:
         if self._pool is None:
             return self._batch(batch)
         for later in range(batch, min(batch + 2 * self._threads, len(self))):
@@ -56,21 +65,26 @@ class Batches(keras.utils.PyDataset):
                 self._ahead[later] = self._pool.submit(self._batch, later)
         return self._ahead.pop(batch).result()
 
-    def _batch(self, batch: int):
+    def _batch(self, batch: int) -> tuple[np.ndarray, ...]:
+        """Read a batch: inputs, labels and, if there are any, weights."""
         samples = self._order[batch * self._batch_size :][: self._batch_size]
         # Each batch has its own generator: a thread that works ahead cannot change what another batch draws.
         generator = np.random.default_rng((self._seed, self._epoch, batch))
         inputs, labels = self.draw(samples, generator)
         return (inputs, labels) if self._weights is None else (inputs, labels, self._weights[samples])
 
-    def draw(self, samples: np.ndarray, generator: np.random.Generator):
-        """Inputs and labels of some samples."""
+    def draw(self, samples: np.ndarray, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Read the inputs and labels of some samples, mixed if the batches are."""
         inputs, labels = self._read(samples, generator), self.labels[samples]
         return self._mix(inputs, labels, generator) if self._mix else (inputs, labels)
 
 
-def from_features(rows: Rows, images: int, views: int = 1):
-    """A reader of cached activations; of a picture's views, which follow each other in blocks, one is drawn."""
+def from_features(rows: Rows, images: int, views: int = 1) -> Reader:
+    """Make a reader of cached activations that draws one of a picture's views.
+
+    Args:
+        rows: `(views * images, ...)`, all images of a view, then all of the next.
+    """
 
     def read(samples: np.ndarray, generator: np.random.Generator) -> np.ndarray:
         return rows[samples + images * generator.integers(0, views, len(samples))]

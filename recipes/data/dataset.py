@@ -1,11 +1,11 @@
-"""A folder of images, ready to train on: scanned, decoded once, divided, with everything that was found on the way."""
+"""From a listing to a `Dataset`, ready to train on: decoded once, divided, with all that was found on the way."""
 
 import contextlib
 import hashlib
 import os
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -21,9 +21,9 @@ from recipes.evaluation.tasks import MULTI_CLASS, Task
 from zoo.files import cache_folder
 from zoo.progress import Progress
 
-SHARD = 256  # pictures decoded, and written, at a time
+SHARD_IMAGES = 256
 SPLITS = ("train", "validation", "test")
-HELD_OUT = 0.25  # of the training pictures, where something is to be chosen among them
+HELD_OUT_SHARE = 0.25
 
 
 @dataclass(frozen=True)
@@ -33,40 +33,41 @@ class Dataset:
     root: Path
     classes: tuple[str, ...]
     paths: list[str]
-    labels: np.ndarray  # as `task` has them
+    labels: np.ndarray  # `(images,)` or `(images, classes)`, as `task` encodes them
     splits: np.ndarray  # (images,) "train", "validation" or "test"
-    digests: list[str]  # sha256 of each file
+    digests: list[str]  # SHA-256 of the files
     pixels: Rows  # (images, resize, resize, channels), uint8
     framing: Framing
     left_out: list[tuple[str, str]]  # (path, reason)
     findings: list[str]
-    given: list[str] = field(default_factory=list, repr=False)  # (images,) a part that the folder gave, or "" for none
-    shares: dict[str, float] = field(default_factory=dict)  # of the parts that are split off
+    given: list[str] = field(default_factory=list, repr=False)  # the parts that the source gave; "": none
+    shares: dict[str, float] = field(default_factory=dict)  # part that is split off: its share
     task: Task = MULTI_CLASS
 
     def part(self, name: str) -> np.ndarray:
-        """Indices of a split's pictures."""
+        """Find the indices of a split's pictures, `(pictures,)`."""
         return np.flatnonzero(self.splits == name)
 
     def counts(self, name: str) -> dict[str, int]:
-        """Number of a split's pictures in each class."""
+        """Count a split's pictures in each class."""
         return dict(zip(self.classes, self.task.count(self.labels[self.part(name)], len(self.classes)), strict=True))
 
     def divided(self, seed: int) -> "Dataset":
-        """The same pictures, with the parts that are split off drawn by another seed."""
+        """Draw the parts that are split off by another seed, of the same pictures."""
         splits = split.assign(self.task.strata(self.labels), self.digests, self.given, self.shares, seed)
         return replace(self, splits=np.array(splits))
 
     def inner(self, seed: int, name: str = "validation") -> "Dataset":
-        """The training part alone, a quarter of it under that name: what a search learns from, and judges by. Copies of a
-        picture stay together; of two pictures that a class has, none is held out.
+        """Take the training part alone, and hold a quarter of it out under that name: for choosing inside it.
+
+        Copies of a picture stay together; of two pictures that a class has, none is held out.
         """
         train = self.part("train")
         digests, strata = [self.digests[i] for i in train], self.task.strata(self.labels[train])
-        return self.training(np.array(split.assign(strata, digests, [""] * len(train), {name: HELD_OUT}, seed)))
+        return self.training(np.array(split.assign(strata, digests, [""] * len(train), {name: HELD_OUT_SHARE}, seed)))
 
     def training(self, splits: np.ndarray) -> "Dataset":
-        """The training part alone, divided anew."""
+        """Take the training part alone, divided anew: `splits` says how, `(training pictures,)`."""
         train = self.part("train")
         return replace(
             self,
@@ -79,10 +80,14 @@ class Dataset:
 
 
 def prepare(folder: Listing, framing: Framing, validation: float, test: float, seed: int) -> Dataset:
-    """Decode and divide what `sources.scan` found; unreadable pictures are left out, named and counted.
+    """Decode and divide what a source has listed; unreadable pictures are left out, named and counted.
+
+    Args:
+        validation: share of a class's pictures to split off, where the listing has no such part.
+        test: the same.
 
     Raises:
-        UserError: see `split.check_counts` and `cache.Store`.
+        UserError: a class has too few pictures, or the cache cannot be written or has too little room.
     """
     digests, problems, store = _decode_all(folder, framing)
     left_out = [*folder.left_out, *((file.path, reason) for file, reason in problems)]
@@ -113,7 +118,7 @@ def prepare(folder: Listing, framing: Framing, validation: float, test: float, s
 
 
 def training_files(folder: Listing, validation: float, test: float, seed: int) -> list[File]:
-    """The files that `prepare` would train on, if all are whole; none is decoded."""
+    """List the files that `prepare` would train on, if all are whole; none is decoded."""
     divided, fractions = _missing_parts([file.split for file in folder.files], validation, test)
     if not fractions:
         return [file for file, part in zip(folder.files, divided, strict=True) if part == "train"]
@@ -130,22 +135,26 @@ def training_files(folder: Listing, validation: float, test: float, seed: int) -
     return [file for file, part in zip(files, splits, strict=True) if part == "train"]
 
 
-def in_threads(function, items: Sequence) -> Iterator:
-    """`map` in two threads a core. Pillow's warnings about odd metadata, which become findings, stay off the screen."""
+def in_threads(function: Callable, items: Sequence) -> Iterator:
+    """Map in two threads a core, with Pillow's warnings about odd metadata, which become findings, off the screen."""
     with warnings.catch_warnings(), ThreadPoolExecutor(2 * (os.cpu_count() or 1)) as pool:
         warnings.simplefilter("ignore")
         yield from pool.map(function, items)
 
 
-def _decode_all(folder: Listing, framing: Framing):
-    """({file: digest}, [(file, reason)], store of pixels), decoding only what no earlier run has decoded."""
+def _decode_all(folder: Listing, framing: Framing) -> tuple[dict[File, str], list[tuple[File, str]], Store]:
+    """Decode what no earlier run has decoded.
+
+    Returns:
+        The digest of each file that is a picture, the files that are none with the reason, and the store of pixels.
+    """
     shape = (framing.resize, framing.resize, framing.channels)
     kind = f"v{DECODER_VERSION}-{framing.size}-{framing.resize}-{framing.channels}-{framing.interpolation}"
     store = Store(cache_folder("pixels") / kind, shape, "uint8")
     store.require_room(len(folder.files))
     digests, problems = {}, []
 
-    def read(file: File):
+    def read(file: File) -> tuple[File, str | None, object]:
         try:
             data = read_bytes(folder.root / file.path)
             digest = hashlib.sha256(data).hexdigest()
@@ -154,9 +163,9 @@ def _decode_all(folder: Listing, framing: Framing):
             return file, None, str(error)
 
     with Progress("reading", len(folder.files), "images") as progress:
-        for start in range(0, len(folder.files), SHARD):
+        for start in range(0, len(folder.files), SHARD_IMAGES):
             new = {}
-            for file, digest, result in in_threads(read, folder.files[start : start + SHARD]):
+            for file, digest, result in in_threads(read, folder.files[start : start + SHARD_IMAGES]):
                 if digest is None:
                     problems.append((file, result))
                 else:
@@ -171,7 +180,7 @@ def _decode_all(folder: Listing, framing: Framing):
 
 
 def _missing_parts(given: list[str], validation: float, test: float) -> tuple[list[str], dict[str, float]]:
-    """What is still to be divided ("" in the list) and into which parts.
+    """Say which files are still to be divided, "" in the list, and which share goes into which part.
 
     A folder with val/ and no test/ keeps all of train/ to train on: val/ is then what the run reports.
     """
@@ -185,7 +194,8 @@ def _missing_parts(given: list[str], validation: float, test: float) -> tuple[li
     return ["" if part in ("", "train") and fractions else part or "train" for part in given], fractions
 
 
-def _check_counts(folder: Listing, files: list[File], keys: list[str], divided: list[str], fractions) -> None:
+def _check_counts(folder: Listing, files: list[File], keys: list[str], divided: list[str], fractions: dict[str, float]) -> None:
+    """Refuse a class with too few different pictures, and a folder without any, with a UserError."""
     pictures: dict[str, set[str]] = {label: set() for label in folder.classes}
     for file, key, part in zip(files, keys, divided, strict=True):
         if part in ("", "train"):
@@ -197,6 +207,7 @@ def _check_counts(folder: Listing, files: list[File], keys: list[str], divided: 
 
 
 def _warn(root: Path, left_out: list[tuple[str, str]]) -> None:
+    """Print the first files that are left out, and the number of the others."""
     for path, reason in left_out[:20]:
         print(f"warning: {shown(root / path)} {reason}: left out.", file=sys.stderr)
     if len(left_out) > 20:

@@ -8,11 +8,17 @@ from PIL import Image
 from recipes.errors import UserError
 from zoo.files import replace
 
-BOX, FRAME = 20, 32  # MNIST's digits lie in a box of 20 pixels, and LeNet-5 sees 32
+# MNIST's digits lie in a box of 20 pixels, and LeNet-5 sees 32.
+DIGIT_SIZE = 20
+PICTURE_SIZE = 32
 
 
 def write_digits(folder: Path, images: int, seed: int) -> Path:
-    """scikit-learn's digits as pictures: `images` of each class in train/, the rest in test/."""
+    """Write scikit-learn's digits as pictures, `images` of each class in train/ and the rest in test/.
+
+    Raises:
+        UserError: the folder cannot be written.
+    """
     from sklearn.datasets import load_digits
 
     digits = load_digits()
@@ -30,8 +36,8 @@ def write_digits(folder: Path, images: int, seed: int) -> Path:
 
 
 def digit_picture(digit: np.ndarray) -> Image.Image:
-    """8 × 8 values of 0..16, enlarged into the middle of a black frame, as MNIST's are."""
-    frame = Image.new("L", (FRAME, FRAME))
-    box = Image.fromarray(np.uint8(digit * 255 / 16)).resize((BOX, BOX), Image.BICUBIC)
-    frame.paste(box, ((FRAME - BOX) // 2,) * 2)
+    """Enlarge `(8, 8)` values from 0 to 16 into the middle of a black frame, as MNIST's digits lie there."""
+    frame = Image.new("L", (PICTURE_SIZE, PICTURE_SIZE))
+    box = Image.fromarray(np.uint8(digit * 255 / 16)).resize((DIGIT_SIZE, DIGIT_SIZE), Image.BICUBIC)
+    frame.paste(box, ((PICTURE_SIZE - DIGIT_SIZE) // 2,) * 2)
     return frame

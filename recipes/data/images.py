@@ -10,7 +10,7 @@ The rule, in the order in which it is applied:
 6. 16-bit grey is divided by 257, so that 65535 becomes 255; 32-bit integer and float pictures are read on
    the same scale and refused when a value lies outside 0..65535. Of 16-bit colour the high byte is used.
 7. Palettes are expanded, transparency of any kind is composited on white, CMYK, YCbCr and LAB are converted.
-8. A picture longer than LONGEST:1 is first cut to its middle part of that aspect, with a note.
+8. A picture longer than MAX_ASPECT:1 is first cut to its middle part of that aspect, with a note.
 9. The short side is resized to `resize`, antialiased, in 8 bits; the middle `resize` x `resize` is kept.
 
 Changing any of this changes pixels: raise DECODER_VERSION.
@@ -31,8 +31,9 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 DECODER_VERSION = 1
 MAX_PIXELS = 50_000_000
-LONGEST = 10  # aspect ratio up to which the whole picture is resized: 10000x1 would become 2,560,000 x 256
-ENLARGED = 8  # a note is made when a picture is enlarged more than this
+# Why there is one: 10000x1 would be resized to 2,560,000 x 256.
+MAX_ASPECT = 10
+MAX_UNNOTED_ENLARGEMENT = 8
 FORMATS = (
     *("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF"),
     *("JPEG2000", "PPM", "ICO", "PCX", "SGI", "QOI", "TGA"),
@@ -41,9 +42,10 @@ FORMATS = (
 
 @dataclass(frozen=True)
 class Framing:
-    """The short side is resized to `resize` (antialiased), then `size` x `size` is cut from the centre.
+    """How a picture becomes an input: its short side is resized to `resize`, then `size` x `size` cut from the centre.
 
-    Raises ValueError for numbers that cannot be framed.
+    Raises:
+        ValueError: numbers that cannot be, or an unknown interpolation.
     """
 
     size: int
@@ -62,16 +64,16 @@ class Framing:
 
 
 class ImageError(Exception):
-    """Why a file is no usable picture: words that follow the path, "is truncated" for one."""
+    """Says why a file is no usable picture, in words that follow its path, such as "is truncated"."""
 
 
 def read(path: str | os.PathLike, framing: Framing) -> tuple[np.ndarray, list[str]]:
-    """`decode` of a file. Raises ImageError."""
+    """Decode a file, as `decode` does its content. Raises ImageError."""
     return decode(read_bytes(path), framing)
 
 
 def read_bytes(path: str | os.PathLike) -> bytes:
-    """The content of a regular file; nothing else is opened, for a pipe would block. Raises ImageError."""
+    """Read a regular file; nothing else is opened, for a pipe would block. Raises ImageError."""
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):
             raise ImageError("is not a regular file")
@@ -82,9 +84,12 @@ def read_bytes(path: str | os.PathLike) -> bytes:
 
 
 def decode(data: bytes, framing: Framing) -> tuple[np.ndarray, list[str]]:
-    """Pixels, uint8 (resize, resize, channels), and notes on what the user should know of this picture.
+    """Decode a picture: pixels `(resize, resize, channels)`, uint8, and notes on what the user should know of it.
 
-    `centre` of the result is exactly the centre crop of the whole resized picture. Raises ImageError.
+    `center` of the result is exactly the centre crop of the whole resized picture.
+
+    Raises:
+        ImageError: the bytes are no picture that can be used.
     """
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
@@ -109,7 +114,11 @@ def decode(data: bytes, framing: Framing) -> tuple[np.ndarray, list[str]]:
 
 
 def center(pixels: np.ndarray, framing: Framing) -> np.ndarray:
-    """The central (..., size, size, channels) of (..., resize, resize, channels). Raises ValueError."""
+    """Cut the central `(..., size, size, channels)` out of `(..., resize, resize, channels)`.
+
+    Raises:
+        ValueError: the pixels have another shape.
+    """
     expected = (framing.resize, framing.resize, framing.channels)
     if pixels.shape[-3:] != expected:
         raise ValueError(f"centre expects pixels whose shape ends with {expected}; found {pixels.shape}.")
@@ -119,6 +128,7 @@ def center(pixels: np.ndarray, framing: Framing) -> np.ndarray:
 
 
 def _check_size(width: int, height: int) -> None:
+    """Refuse a picture that is too large, or empty, with an ImageError."""
     if width * height > MAX_PIXELS:
         raise _too_large(width * height)
     if width * height < 1:
@@ -130,6 +140,7 @@ def _too_large(pixels: int) -> ImageError:
 
 
 def _frames(image: Image.Image) -> list[str]:
+    """Note that only the first of several frames or pages is used."""
     frames = getattr(image, "n_frames", 1)
     if frames == 1 or image.format == "MPO":  # MPO: a camera's JPEG with a preview behind it, no animation
         return []
@@ -138,6 +149,7 @@ def _frames(image: Image.Image) -> list[str]:
 
 
 def _turn_upright(image: Image.Image) -> list[str]:
+    """Apply the EXIF orientation in place; gives a note if that cannot be read."""
     try:
         ImageOps.exif_transpose(image, in_place=True)
     except Exception:  # unreadable EXIF, which raises almost anything, does not make the pixels worse
@@ -146,7 +158,7 @@ def _turn_upright(image: Image.Image) -> list[str]:
 
 
 def _color(image: Image.Image, channels: int) -> tuple[Image.Image, list[str]]:
-    """The loaded picture in mode L or RGB, and notes."""
+    """Convert a loaded picture to mode L or RGB; gives notes beside."""
     notes = []
     if image.mode.startswith("I") or image.mode == "F":
         image, notes = _eight_bits(image)
@@ -163,7 +175,7 @@ def _color(image: Image.Image, channels: int) -> tuple[Image.Image, list[str]]:
 
 
 def _eight_bits(image: Image.Image) -> tuple[Image.Image, list[str]]:
-    """16-bit or 32-bit grey in mode L, and notes. Raises ImageError for values outside 0..65535."""
+    """Convert 16-bit or 32-bit grey to mode L; gives notes beside. Raises ImageError for values outside 0..65535."""
     values = np.asarray(image)
     low, high = values.min(), values.max()
     if not (low >= 0 and high <= 65535):  # written so that NaN fails
@@ -177,14 +189,14 @@ def _eight_bits(image: Image.Image) -> tuple[Image.Image, list[str]]:
 
 
 def _frame(image: Image.Image, framing: Framing) -> tuple[Image.Image, list[str]]:
-    """The picture resized and cut to resize x resize, and notes."""
+    """Resize a picture, and cut it to `resize` x `resize`; gives notes beside."""
     short, long = sorted(image.size)
     notes = []
-    if long > LONGEST * short:
-        x, y = (max(side - LONGEST * short, 0) // 2 for side in image.size)  # as much from either end
+    if long > MAX_ASPECT * short:
+        x, y = (max(side - MAX_ASPECT * short, 0) // 2 for side in image.size)  # as much from either end
         image = image.crop((x, y, image.width - x, image.height - y))
         notes.append(f"aspect ratio {long // short}:1: only the middle is used")
-    if short * ENLARGED < framing.resize:
+    if short * MAX_UNNOTED_ENLARGEMENT < framing.resize:
         notes.append(f"short side of only {short} px: enlarged to {framing.resize}")
     width, height = (max(framing.resize, round(side * framing.resize / short)) for side in image.size)
     image = image.resize((width, height), Image.Resampling[framing.interpolation.upper()])
@@ -197,7 +209,8 @@ def _frame(image: Image.Image, framing: Framing) -> tuple[Image.Image, list[str]
 HEADLESS = "is damaged or truncated: it begins like an image, but its header cannot be read"
 JPEG_XL = "is a JPEG XL picture, which Pillow cannot read: convert it to JPEG or PNG"
 HEIC = "is a HEIC picture, which Pillow cannot read: convert it to JPEG"
-SIGNATURES = (  # what is found under the names of pictures: position, bytes, reason
+# What is found under the names of pictures: position, bytes, reason.
+SIGNATURES = (
     (0, b"version https://git-lfs", "is a Git-LFS pointer, not an image: run `git lfs pull`"),
     (0, b"\x00\x05\x16\x07", "is an AppleDouble file of macOS, not an image: delete it"),
     (0, b"%PDF", "is a PDF document, not an image"),
@@ -214,7 +227,7 @@ SIGNATURES = (  # what is found under the names of pictures: position, bytes, re
 
 
 def _what_it_is(data: bytes) -> str:
-    """The reason for bytes in which Pillow recognises no image."""
+    """Say what bytes are in which Pillow recognises no picture, as the words of an ImageError."""
     if not data:
         return "is empty (0 bytes)"
     if not data.strip(b"\0"):
@@ -231,6 +244,7 @@ def _what_it_is(data: bytes) -> str:
 
 
 def _is_text(sample: bytes) -> bool:
+    """Whether the beginning of a file is text in UTF-8."""
     try:  # incremental: the sample may end within a character
         text = codecs.getincrementaldecoder("utf-8-sig")().decode(sample)
     except UnicodeDecodeError:

@@ -1,4 +1,4 @@
-"""Who trains, who chooses, who judges: the division of pictures by their content.
+"""The division of pictures by their content: which train, which choose, which judge.
 
 A picture's place depends on the digest of its bytes, on the seed and on the rest of its class, never on its
 name or on the order of listing. So copies stay together, a renamed file stays where it was, and a new file
@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 
 from recipes.errors import UserError, shown
 
-HELD_OUT = ("test", "validation")
-LEAST_IN_TRAIN = 2
+HELD_OUT_PARTS = ("test", "validation")
+MIN_TRAIN_IMAGES = 2
 
 
 def assign(
@@ -22,12 +22,17 @@ def assign(
     fractions: Mapping[str, float],
     seed: int,
 ) -> list[str]:
-    """The split of every file, "train", "validation" or "test".
+    """Assign every file to a split, "train", "validation" or "test".
 
-    labels, digests, given: one entry a file; where `given` is "" the file is divided, else it stays.
-    fractions: share of "validation" and "test" in the distinct pictures of a class; a missing one is 0.
     A picture has one place: the one that the folder gave it, else that of the first of its classes.
-    Raises ValueError for fractions that cannot be.
+
+    Args:
+        labels: what is kept in proportion, one a file, as are `digests` and `given`.
+        given: the split that the folder gave; "" where the file is to be divided.
+        fractions: share of "validation" and "test" in the distinct pictures of a class; a missing one is 0.
+
+    Raises:
+        ValueError: fractions that cannot be.
     """
     place: dict[str, str] = {}
     for split, digest in sorted(zip(given, digests, strict=True)):
@@ -41,19 +46,20 @@ def assign(
         quota = _quota(len(free[label]), fractions)
         quota.subtract(place[digest] for digest in free[label] if digest in place)
         for digest in sorted(free[label] - place.keys(), key=lambda digest: _rank(digest, seed)):
-            place[digest] = next((split for split in HELD_OUT if quota[split] > 0), "train")
+            place[digest] = next((split for split in HELD_OUT_PARTS if quota[split] > 0), "train")
             quota[place[digest]] -= 1
     return [split or place[digest] for split, digest in zip(given, digests, strict=True)]
 
 
 def _rank(digest: str, seed: int) -> str:
+    """Draw a picture's place in the order of its class."""
     return hashlib.sha256(f"{seed}:{digest}".encode()).hexdigest()
 
 
 def _quota(pictures: int, fractions: Mapping[str, float]) -> Counter[str]:
-    """How many of a class's pictures go to each wanted part: at least one, while train keeps two."""
+    """Count how many of a class's pictures go to each wanted part: at least one, while train keeps two."""
     wanted = _wanted(fractions)
-    spare = max(pictures - LEAST_IN_TRAIN, 0)
+    spare = max(pictures - MIN_TRAIN_IMAGES, 0)
     quota = Counter()
     for position, split in enumerate(wanted):
         later = len(wanted) - position - 1
@@ -64,22 +70,26 @@ def _quota(pictures: int, fractions: Mapping[str, float]) -> Counter[str]:
 
 
 def _wanted(fractions: Mapping[str, float]) -> list[str]:
-    """The parts to hold out, test first. Raises ValueError."""
+    """List the parts to hold out, test first. Raises ValueError for fractions that cannot be."""
     shares = list(fractions.values())
-    if not (set(fractions) <= set(HELD_OUT) and all(share >= 0 for share in shares) and sum(shares) < 1):
+    if not (set(fractions) <= set(HELD_OUT_PARTS) and all(share >= 0 for share in shares) and sum(shares) < 1):
         raise ValueError(
             f"fractions takes shares of 'validation' and 'test', not below 0 and together below 1; found {dict(fractions)}."
         )
-    return [split for split in HELD_OUT if fractions.get(split, 0) > 0]
+    return [split for split in HELD_OUT_PARTS if fractions.get(split, 0) > 0]
 
 
 def minimum(fractions: Mapping[str, float]) -> int:
-    """The least number of distinct pictures a class needs: two to train and one for each wanted part."""
-    return LEAST_IN_TRAIN + len(_wanted(fractions))
+    """Count the distinct pictures that a class needs: two to train and one for each wanted part."""
+    return MIN_TRAIN_IMAGES + len(_wanted(fractions))
 
 
 def check_counts(counts: Mapping[str, int], needed: int, root: object) -> None:
-    """counts: distinct usable pictures by class. Raises UserError when a class has fewer than `needed`."""
+    """Refuse a class with fewer than `needed` distinct usable pictures.
+
+    Raises:
+        UserError: naming the class with the fewest of those `counts`.
+    """
     lacking = sorted((count, label) for label, count in counts.items() if count < needed)
     if lacking:
         count, label = lacking[0]
@@ -91,7 +101,7 @@ def check_counts(counts: Mapping[str, int], needed: int, root: object) -> None:
 
 
 def duplicates(paths: Sequence[str], labels: Sequence[str], splits: Sequence[str], digests: Sequence[str]) -> list[str]:
-    """Findings on equal pictures; `splits` are those that the folder gave, "" for none."""
+    """Report equal pictures in sentences; `splits` are those that the folder gave, "" for none."""
     copies: dict[str, list[int]] = {}
     for index, digest in enumerate(digests):
         copies.setdefault(digest, []).append(index)
@@ -110,11 +120,11 @@ def duplicates(paths: Sequence[str], labels: Sequence[str], splits: Sequence[str
 
 
 def _differing(group: Sequence[int], values: Sequence[str]) -> tuple[int, int] | None:
-    """The first file of a group and the first that differs from it."""
+    """Find the first file of a group and the first that differs from it; None without one."""
     return next(((group[0], other) for other in group if values[other] != values[group[0]]), None)
 
 
 def _pairs(pairs: Sequence[tuple[int, int]], paths: Sequence[str]) -> str:
-    """How many there are, and the first three."""
+    """Write how many pairs there are, and the first three."""
     named = [f"{shown(paths[one])} = {shown(paths[other])}" for one, other in pairs[:3]]
     return f"{len(pairs)} ({'; '.join(named)}{'; ...' if len(pairs) > 3 else ''})"

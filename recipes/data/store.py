@@ -21,16 +21,16 @@ from zoo.files import replace, write_text
 
 
 class Rows:
-    """Some rows of a store in a chosen order, on disk: `rows[indices]` reads them as one array."""
+    """Rows of a store in a chosen order, on disk: `rows[indices]` reads some as one array."""
 
     def __init__(self, shards: list[np.ndarray], places: np.ndarray):
-        self._shards, self._places = shards, places  # places: (rows, 2), shard and row in it
+        self._shards, self._places = shards, places  # places: (rows, 2), the shard and the row in it
         self.shape = (len(places), *shards[0].shape[1:])
 
     def __len__(self) -> int:
         return len(self._places)
 
-    def __getitem__(self, indices) -> np.ndarray:
+    def __getitem__(self, indices: np.ndarray | Sequence[int] | slice) -> np.ndarray:
         places = self._places[indices]
         out = np.empty((len(places), *self.shape[1:]), self._shards[0].dtype)
         for shard in np.unique(places[:, 0]):
@@ -38,14 +38,16 @@ class Rows:
             out[chosen] = self._shards[shard][places[chosen, 1]]
         return out
 
-    def take(self, indices) -> "Rows":
+    def take(self, indices: np.ndarray) -> "Rows":
+        """Choose some of the rows, in another order, without reading them."""
         return Rows(self._shards, self._places[indices])
 
 
 class Store:
-    """Rows of one `shape` and `dtype` under `folder`, by key; a row may carry a short text.
+    """Arrays of one `shape` and `dtype` under `folder`, by key; each may carry a short text.
 
-    Raises UserError where the folder cannot be written or has too little room.
+    Raises:
+        UserError: the folder cannot be made or written, or has too little room.
     """
 
     def __init__(self, folder: Path, shape: tuple[int, ...], dtype: str):
@@ -65,7 +67,7 @@ class Store:
         return key in self._index and self._shard(self._index[key][0]) is not None
 
     def require_room(self, rows: int) -> None:
-        """Raises UserError, before any work, if that many more rows do not fit on the disk."""
+        """Make sure, before any work, that so many more rows fit on the disk. Raises UserError if they do not."""
         need, free = rows * self._row_bytes, shutil.disk_usage(self._folder).free
         if need > 0.9 * free:
             raise UserError(
@@ -78,7 +80,7 @@ class Store:
         return int(np.prod(self._shape)) * self._dtype.itemsize
 
     def add(self, keys: Sequence[str], rows: np.ndarray, texts: Iterable[str] = ()) -> None:
-        """Write one shard."""
+        """Write one shard: `rows` `(keys, *shape)`, and a text for each key, or none."""
         rows = np.ascontiguousarray(rows, self._dtype)
         name = hashlib.sha256("\n".join(keys).encode()).hexdigest()[:32]
         listing = {"keys": list(keys), "texts": list(texts), "crc32": zlib.crc32(rows)}
@@ -90,13 +92,14 @@ class Store:
         self._add_listing(path)
 
     def rows(self, keys: Sequence[str]) -> Rows:
-        """The rows of these keys, all of which must be there."""
+        """Find the rows of these keys, all of which must be there."""
         paths = list(dict.fromkeys(self._index[key][0] for key in keys))
         number = {path: i for i, path in enumerate(paths)}
         places = np.array([(number[self._index[key][0]], self._index[key][1]) for key in keys])
         return Rows([self._shard(path) for path in paths], places)
 
     def _add_listing(self, path: Path) -> None:
+        """Know the rows of a shard from its list of keys; a damaged list counts for nothing."""
         try:
             listing = json.loads(path.read_bytes())
             keys, texts = listing["keys"], listing["texts"]
@@ -106,11 +109,12 @@ class Store:
         self.texts |= dict(zip(keys, texts, strict=False))
 
     def _shard(self, path: Path) -> np.ndarray | None:
-        """The memory-mapped array, checked once; None, and forgotten, if it is damaged."""
+        """Open a shard as a memory-mapped array, checked once; gives None, and forgets it, if it is damaged."""
         with self._opening:  # once, whichever thread asks first; and CPython 3.11 parses NumPy's headers in one thread only
             return self._opened(path)
 
     def _opened(self, path: Path) -> np.ndarray | None:
+        """Do so, by one thread at a time."""
         if path not in self._open:
             try:
                 array = np.load(path.with_suffix(".npy"), mmap_mode="r")

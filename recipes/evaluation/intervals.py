@@ -20,7 +20,7 @@ def mean_interval(values: Sequence[float]) -> tuple[float, float, float]:
 Z95 = 1.959963984540054  # the 97.5 % point of the normal distribution
 
 
-MANY, RESAMPLES = 1_000, 500
+MIN_UNRESAMPLED, RESAMPLES = 1_000, 500
 
 
 def wilson(correct: int, total: int) -> tuple[float, float]:
@@ -47,7 +47,7 @@ def resampled(images: int, value: Callable[[np.ndarray], float | None]) -> list[
     """The 95 % interval of a value of some images, given by their indices: the middle of what other draws of them give; draws
     without a value are left out.
     """
-    if images >= MANY:
+    if images >= MIN_UNRESAMPLED:
         return None
     generator = np.random.default_rng(0)
     draws = [value(generator.integers(0, images, images)) for _ in range(RESAMPLES)]

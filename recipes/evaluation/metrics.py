@@ -12,9 +12,9 @@ import numpy as np
 
 from recipes.evaluation.intervals import mean_of_shares, resampled, wilson
 
-SMALLEST = 1e-7  # a probability of zero would make the loss infinite
-BINS = 10
-UNEVEN = 1.5  # how many times as many pictures the largest class has as the smallest, before classes are called uneven
+MIN_PROBABILITY = 1e-7  # a probability of zero would make the loss infinite
+CALIBRATION_BINS = 10
+UNEVEN_RATIO = 1.5  # how many times as many pictures the largest class has as the smallest, before classes are called uneven
 MEASURES = {"accuracy": "accuracy", "balanced_accuracy": "balanced accuracy", "macro_f1": "macro F1"}
 LABEL_MEASURES = {"mean_average_precision": "mean average precision", "macro_f1": "macro F1", "micro_f1": "micro F1"}
 
@@ -22,12 +22,12 @@ LABEL_MEASURES = {"mean_average_precision": "mean average precision", "macro_f1"
 def measures(counts: Sequence[int]) -> tuple[dict[str, str], str]:
     """Choose what to report, keys of `metrics` with their names, the most telling first, by each class's pictures; and why."""
     ratio = max(counts) / max(min(counts), 1)
-    if ratio < UNEVEN:
+    if ratio < UNEVEN_RATIO:
         return {"accuracy": "accuracy"}, "the classes are about equally large"
     first = ("balanced_accuracy", "macro_f1", "accuracy")
     return {name: MEASURES[name] for name in first}, (
         f"the classes are uneven, the largest with {ratio:.1f} times as many images as the smallest "
-        f"({UNEVEN} or more): every class counts the same in these, while accuracy is mostly that of the large ones"
+        f"({UNEVEN_RATIO} or more): every class counts the same in these, while accuracy is mostly that of the large ones"
     )
 
 
@@ -40,7 +40,7 @@ def tempered(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
     from scipy.optimize import minimize_scalar
     from scipy.special import log_softmax
 
-    logits = np.log(np.maximum(probabilities, SMALLEST)).astype("float64")
+    logits = np.log(np.maximum(probabilities, MIN_PROBABILITY)).astype("float64")
 
     def losses(log_temperature: float) -> np.ndarray:
         scaled = log_softmax(logits / math.exp(log_temperature), axis=1)
@@ -72,7 +72,7 @@ def metrics(labels: np.ndarray, probabilities: np.ndarray, classes: Sequence[str
         "images": images,
         "accuracy": correct / images,
         "accuracy_interval": list(wilson(correct, images)),
-        "loss": float(np.mean(-np.log(np.clip(truth, SMALLEST, 1.0)))),
+        "loss": float(np.mean(-np.log(np.clip(truth, MIN_PROBABILITY, 1.0)))),
         "balanced_accuracy": float(np.divide(*recalls).mean()),
         "balanced_accuracy_interval": list(mean_of_shares(*recalls)),
         **_with_interval("macro_f1", lambda truth, guess: _macro_f1(truth, guess, len(classes)), labels, predictions),
@@ -139,7 +139,7 @@ def label_metrics(labels: np.ndarray, probabilities: np.ndarray, classes: Sequen
         raise ValueError("the model's predictions are not finite numbers; training has diverged")
     predictions, images = probabilities > 0.5, len(labels)
     all_right = int((predictions == labels).all(axis=1).sum())
-    clipped = np.clip(np.where(labels, probabilities, 1 - probabilities), SMALLEST, 1)
+    clipped = np.clip(np.where(labels, probabilities, 1 - probabilities), MIN_PROBABILITY, 1)
     right, actual, predicted = (each.sum(axis=0) for each in (predictions & labels, labels, predictions))
     return {
         "images": images,
@@ -187,11 +187,11 @@ def _ratio(part: int, whole: int) -> float | None:
 
 def _calibration(confidences: np.ndarray, correct: np.ndarray) -> list[dict]:
     """Mean confidence and accuracy in ten equal bins of confidence, leaving out the empty ones."""
-    index = np.minimum((confidences * BINS).astype(int), BINS - 1)
+    index = np.minimum((confidences * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
     return [
         {
-            "low": i / BINS,
-            "high": (i + 1) / BINS,
+            "low": i / CALIBRATION_BINS,
+            "high": (i + 1) / CALIBRATION_BINS,
             "images": int((index == i).sum()),
             "confidence": float(confidences[index == i].mean()),
             "accuracy": float(correct[index == i].mean()),

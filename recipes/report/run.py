@@ -12,11 +12,11 @@ from recipes.report.charts import BLUE, GRAY, ORANGE, data_uri, page_plot, svg
 from recipes.report.page import page
 
 SPLITS = ("test", "validation", "train")  # the most trustworthy first
-MATRIX_CLASSES = 30  # a larger confusion matrix cannot be read
-CONFUSIONS = 30
-MISTAKES = 24
-LEFT_OUT = 100
-THUMBNAIL = 160
+MAX_MATRIX_CLASSES = 30  # a larger confusion matrix cannot be read
+MAX_CONFUSIONS = 30
+MAX_MISTAKES = 24
+MAX_LEFT_OUT = 100
+THUMBNAIL_SIZE = 160
 
 
 def render(
@@ -47,10 +47,10 @@ def render(
         ],
         charts=_curves(history, result) or _choice(result.get("head") or {}),
         measures={name: (MEASURES | LABEL_MEASURES)[name] for name in result.get("measures") or ["accuracy"]},
-        mistakes=[row | {"thumbnail": _thumbnail(picture(row["path"]))} for row in mistakes[:MISTAKES]],
+        mistakes=[row | {"thumbnail": _thumbnail(picture(row["path"]))} for row in mistakes[:MAX_MISTAKES]],
         mistake_count=len(mistakes),
         augmented=[[_titled(cell) for cell in (row, *row["versions"])] for row in augmented],
-        left_out=left_out[:LEFT_OUT],
+        left_out=left_out[:MAX_LEFT_OUT],
         left_out_count=len(left_out),
         **(_measured(scores[split], result["classes"]) if split else {}),
     )
@@ -66,7 +66,7 @@ def _measured(scores: dict, classes: list[str]) -> dict:
     if "confusion" not in scores:  # pictures may have several labels
         return measured
     confusion = np.array(scores["confusion"])
-    small = len(classes) <= MATRIX_CLASSES
+    small = len(classes) <= MAX_MATRIX_CLASSES
     return measured | {
         "matrix": _matrix(confusion, classes) if small else None,
         "confusions": None if small else _confusions(confusion, classes),
@@ -93,7 +93,7 @@ def _matrix(confusion: np.ndarray, classes: list[str]) -> list[dict]:
 def _confusions(confusion: np.ndarray, classes: list[str]) -> list[dict]:
     """The most frequent pairs of truth and wrong prediction."""
     wrong, totals = confusion - np.diag(np.diag(confusion)), confusion.sum(axis=1)
-    order = np.argsort(-wrong, axis=None, kind="stable")[:CONFUSIONS]
+    order = np.argsort(-wrong, axis=None, kind="stable")[:MAX_CONFUSIONS]
     pairs = zip(*np.unravel_index(order, wrong.shape), strict=True)
     return [
         {"truth": classes[i], "prediction": classes[j], "count": int(wrong[i, j]), "of": int(totals[i])}
@@ -119,7 +119,7 @@ def _thumbnail(image: np.ndarray | None) -> str | None:
     from PIL import Image
 
     small = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
-    small.thumbnail((THUMBNAIL, THUMBNAIL))
+    small.thumbnail((THUMBNAIL_SIZE, THUMBNAIL_SIZE))
     buffer = io.BytesIO()
     small.save(buffer, "JPEG", quality=80)
     return data_uri("image/jpeg", buffer.getvalue())

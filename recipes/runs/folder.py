@@ -22,7 +22,7 @@ from zoo.files import Process, flush, this_process
 
 FILES = {"model.keras", "result.json", "report.html", "recipe.json", "files.csv", "history.csv"}
 SCHEMA = 1
-STALE = 24 * 3600  # seconds
+STALE_SECONDS = 24 * 3600  # seconds
 
 
 @contextlib.contextmanager
@@ -114,7 +114,7 @@ def _clear_up(folder: Path) -> None:
         pid, began, _ = left_over.suffix[1:].split("-")
         writer = dataclasses.replace(here, pid=int(pid), began=None if began == "None" else began)
         if left_over.suffix[1:] != _token(writer):
-            dead = time.time() - left_over.stat().st_mtime > STALE
+            dead = time.time() - left_over.stat().st_mtime > STALE_SECONDS
         else:
             dead = not writer.is_alive
         if dead:

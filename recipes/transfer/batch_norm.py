@@ -13,7 +13,7 @@ from keras import layers
 
 from recipes.errors import UserError
 
-LEAST_BATCH, BATCHES = 16, 10
+MIN_BATCH_SIZE, STATISTICS_BATCHES = 16, 10
 
 
 def apply(model: keras.Model, policy: str, steps: int) -> None:
@@ -21,7 +21,7 @@ def apply(model: keras.Model, policy: str, steps: int) -> None:
     for layer in model.layers:
         if isinstance(layer, layers.BatchNormalization) and layer.trainable:
             if policy == "adapt":
-                layer.momentum = max(1 - BATCHES / steps, 0.9)
+                layer.momentum = max(1 - STATISTICS_BATCHES / steps, 0.9)
                 continue
             layer.trainable = False  # which makes it use the moving statistics, and leave them alone
             for variable in (layer.gamma, layer.beta):
@@ -33,13 +33,13 @@ def check(policy: str, images: int, batch_size: int) -> None:
     """Raises UserError where statistics cannot be estimated."""
     if policy != "adapt":
         return
-    if batch_size < LEAST_BATCH:
+    if batch_size < MIN_BATCH_SIZE:
         raise UserError(
-            f"--batch-norm adapt needs batches of {LEAST_BATCH} images or more, found --batch-size {batch_size}: the mean and "
+            f"--batch-norm adapt needs batches of {MIN_BATCH_SIZE} images or more, found --batch-size {batch_size}: the mean and "
             "variance of fewer are too uncertain. Choose inference or affine, or larger batches."
         )
-    if images < BATCHES * batch_size:
+    if images < STATISTICS_BATCHES * batch_size:
         raise UserError(
-            f"--batch-norm adapt needs {BATCHES * batch_size} training images or more, {BATCHES} batches of {batch_size}, "
+            f"--batch-norm adapt needs {STATISTICS_BATCHES * batch_size} training images or more, {STATISTICS_BATCHES} batches of {batch_size}, "
             f"found {images}: the statistics would be those of the same few pictures again. Choose inference or affine."
         )

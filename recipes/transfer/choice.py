@@ -16,7 +16,7 @@ from recipes.transfer.evidence import Evidence, Trial
 from recipes.transfer.strategies import STEPS, STRATEGIES, Phase, Strategy, scratch, tuned
 
 MIN_GAIN = 0.05  # by which share of the loss a costlier strategy must be better than a cheaper one
-SHARES = (0.25, 0.5, 0.75, 1.0)  # of the way to the trained weights, which a trial compares
+INTERPOLATIONS = (0.25, 0.5, 0.75, 1.0)  # of the way to the trained weights, which a trial compares
 LARGE_IMAGES = 10_000  # training images from which `auto` takes large without a trial
 MEDIUM_IMAGES = 1_000  # training images from which `auto` takes medium, if nothing could be tried
 MIN_CLASS_IMAGES = 4  # of the smallest class, for it to be divided for a trial

@@ -27,7 +27,7 @@ class Trial:
     loss: float  # recipes.evaluation.metrics.tempered
     accuracy: float
     error: float  # the standard error of the loss's distance to that of the first that was tried
-    interpolation: float = 1.0  # how far it went: one of recipes.transfer.choice.SHARES
+    interpolation: float = 1.0  # how far it went: one of recipes.transfer.choice.INTERPOLATIONS
 
 
 @dataclass(frozen=True)

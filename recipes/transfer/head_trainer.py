@@ -24,7 +24,7 @@ from callbacks.schedules import Constant, Cosine
 from recipes.settings.tuned import HeadSettings
 from recipes.transfer.logistic import balanced_weights, standardization
 
-BATCH = 64
+BATCH_SIZE = 64
 WEIGHT_DECAY = 0.004  # of adamw: callbacks.optimizers' and Keras' own
 
 
@@ -214,7 +214,7 @@ class HeadTrainer:
             FloatingPointError: the loss is no number any more.
         """
         views, features, x, labels, held_out = self._on_device(settings.cut)
-        steps = math.ceil(len(self._train) / BATCH)
+        steps = math.ceil(len(self._train) / BATCH_SIZE)
         rates, rules = _rules(settings, steps)
         layers, slots = first_layers(settings, features, self._classes, np.random.default_rng(seed))
         width = settings.units if settings.kind == "hidden" else features
@@ -292,11 +292,11 @@ class HeadTrainer:
         """The samples of each step, every picture once in one of its views, and how much each counts in its step's mean."""
         count = len(self._train)
         order, view = generator.permutation(count), generator.integers(0, views, count)
-        rows = np.zeros((math.ceil(count / BATCH), BATCH), "int32")
+        rows = np.zeros((math.ceil(count / BATCH_SIZE), BATCH_SIZE), "int32")
         shares = np.zeros(rows.shape, "float32")
         rows.flat[:count] = order + count * view
         shares.flat[:count] = balanced_weights(self._labels[self._train], self._classes)[order] if weighted else 1
-        sizes = np.full(len(rows), BATCH)
+        sizes = np.full(len(rows), BATCH_SIZE)
         sizes[-1] -= rows.size - count
         return rows, shares / sizes[:, None].astype("float32")
 

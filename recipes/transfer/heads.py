@@ -3,7 +3,7 @@
 - `linear` is solved: `recipes.transfer.logistic`.
 - `cosine` is computed: a class's direction is the mean of its pictures' directions (Qi, Brown, Lowe 2018, "Low-Shot
   Learning with Imprinted Weights", arXiv:1712.07136, section 3.2); its one number, the scale, is cross-validated.
-- `dropout` and `hidden` are stepped: Adam, with warm-up and cosine decay; the number of epochs is the best of `EPOCHS` on
+- `dropout` and `hidden` are stepped: Adam, with warm-up and cosine decay; the number of epochs is the best of `EPOCH_CHOICES` on
   a fold of the training part, after which the head is trained anew on all of it.
 - one that a search has found is trained as the search trained it: `recipes.transfer.head_trainer`.
 """
@@ -26,10 +26,10 @@ from recipes.transfer.strategies import Phase
 from zoo.heads import COSINE, SCALE, standardize
 from zoo.layers import CLASSIFIER
 
-SCALES = np.geomspace(1, 100, 17)  # of the cosines
-EPOCHS = (5, 15, 50)  # of a stepped head, to choose from
+COSINE_SCALES = np.geomspace(1, 100, 17)  # of the cosines
+EPOCH_CHOICES = (5, 15, 50)  # of a stepped head, to choose from
 LEARNING_RATE = 1e-3  # of a stepped head
-BATCH = 32
+BATCH_SIZE = 32
 MAX_STEPS = 20_000  # of a stepped head
 
 
@@ -119,10 +119,12 @@ def _cosine(
         scores = []
         for train, test in folds:
             cosines = _unit(views[0, test]) @ directions(used[:, train], labels[train])
-            scores.append([logistic.score(task, task.probabilities(s * cosines), labels[test], weights[test]) for s in SCALES])
+            scores.append(
+                [logistic.score(task, task.probabilities(s * cosines), labels[test], weights[test]) for s in COSINE_SCALES]
+            )
         path += [
             {"scale": float(scale), "mirrored": with_mirrored, "loss": float(loss), "accuracy": float(accuracy)}
-            for scale, (loss, accuracy) in zip(SCALES, np.mean(scores, axis=0), strict=True)
+            for scale, (loss, accuracy) in zip(COSINE_SCALES, np.mean(scores, axis=0), strict=True)
         ]
     best = min(path, key=lambda row: row["loss"])
     model.get_layer(COSINE).set_weights([directions(views if best["mirrored"] else views[~mirrored], labels)])
@@ -162,7 +164,7 @@ def _stepped(
         def read(samples: np.ndarray, generator: np.random.Generator) -> np.ndarray:
             return views[generator.integers(0, len(views), len(samples)), images[samples]]
 
-        batches = Batches(read, labels[images], BATCH, seed, weights=weights[images])
+        batches = Batches(read, labels[images], BATCH_SIZE, seed, weights=weights[images])
         optimizer = get_optimizer("adam", warmup_cosine(LEARNING_RATE, len(batches) * epochs))
         part.compile(optimizer, task.loss(labels), metrics=[task.accuracy_metric()], jit_compile=False)
         recorder = training.History(Phase("head", epochs, LEARNING_RATE, "pre_logits", augment=False), len(batches))
@@ -170,7 +172,7 @@ def _stepped(
         return recorder.rows
 
     path = []
-    for epochs in [epochs for epochs in EPOCHS if epochs * len(labels) <= MAX_STEPS * BATCH] or EPOCHS[:1]:
+    for epochs in [epochs for epochs in EPOCH_CHOICES if epochs * len(labels) <= MAX_STEPS * BATCH_SIZE] or EPOCH_CHOICES[:1]:
         steps(epochs, train)
         guesses = keras.ops.convert_to_numpy(part(views[0, test], training=False))
         loss, accuracy = logistic.score(task, guesses, labels[test], weights[test])

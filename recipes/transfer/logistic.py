@@ -19,11 +19,11 @@ from recipes.evaluation.tasks import MULTI_CLASS, Task
 PENALTIES = np.logspace(1, -5, 13)  # of half the squared weights, relative to the mean loss
 FOLDS = 5
 ONE_FOLD_IMAGES = 2_000  # above that many one fold is precise enough, and five are slow
-TOLERANCE = 1e-4  # of L-BFGS: the largest element of the gradient
+MAX_GRADIENT = 1e-4  # of L-BFGS: the largest element of the gradient
 MAX_STEPS = 300  # of L-BFGS
-MEMORY = 10  # pairs of steps and changes that L-BFGS remembers
+LBFGS_PAIRS = 10  # pairs of steps and changes that L-BFGS remembers
 TOTAL_STEPS = 3 * MAX_STEPS  # at most: without mirrored views, with them, and the final fit
-ELEMENTS = 30_000_000  # numbers in one array of predictions: bounds the memory
+MAX_ELEMENTS = 30_000_000  # numbers in one array of predictions: bounds the memory
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ def _path(task: Task, views: np.ndarray, labels: np.ndarray, folds, tick, mirror
     """Cross-validated loss and accuracy of the first view for every penalty."""
     scores = np.zeros((len(PENALTIES), len(folds), 2))
     problems = [(i, j) for j in range(len(folds)) for i in range(len(PENALTIES))]
-    width = max(1, ELEMENTS // (views.shape[0] * views.shape[1] * task.one_hot(labels).shape[1]))
+    width = max(1, MAX_ELEMENTS // (views.shape[0] * views.shape[1] * task.one_hot(labels).shape[1]))
     for start in range(0, len(problems), width):
         part = problems[start : start + width]
         used = np.zeros((len(part), len(labels)), bool)
@@ -159,7 +159,7 @@ def _lbfgs(loss: Callable, x: np.ndarray, tick) -> np.ndarray:
     """Minimise each row of `x` `(problems, variables)`: Nocedal & Wright, Numerical Optimization, algorithm 7.5."""
     value, slope = loss(x)
     pairs: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
-    going = np.abs(slope).max(axis=1) > TOLERANCE
+    going = np.abs(slope).max(axis=1) > MAX_GRADIENT
     for _ in range(MAX_STEPS):
         if not going.any():
             break
@@ -176,11 +176,11 @@ def _lbfgs(loss: Callable, x: np.ndarray, tick) -> np.ndarray:
         new, new_slope = np.where(bad[:, None], x, new), np.where(bad[:, None], slope, new_slope)
         step, change = new - x, new_slope - slope
         curvature = (step * change).sum(axis=1)
-        pairs = [*pairs, (step, change, np.where(curvature > 1e-10, 1 / np.maximum(curvature, 1e-10), 0))][-MEMORY:]
+        pairs = [*pairs, (step, change, np.where(curvature > 1e-10, 1 / np.maximum(curvature, 1e-10), 0))][-LBFGS_PAIRS:]
         # A problem whose loss no step brings down has met the precision of float32: it is solved.
         lower = ~bad & (new_value < value)
         x, value, slope = new, np.where(bad, value, new_value), new_slope
-        going &= lower & (np.abs(slope).max(axis=1) > TOLERANCE)
+        going &= lower & (np.abs(slope).max(axis=1) > MAX_GRADIENT)
         tick()
     return x
 

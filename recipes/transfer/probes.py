@@ -23,9 +23,9 @@ from recipes.transfer.strategies import probed
 from recipes.transfer.transferability import leave_one_out, logme
 from zoo.progress import Progress
 
-SAMPLE, FEWEST = 2_000, 5  # pictures at most, and of a class at least
-SHARE = 0.1  # of the budget for the pass
-BATCHES = 3  # from which a speed is measured, after a first one that compiles
+MAX_SAMPLE, MIN_CLASS_SAMPLE = 2_000, 5  # pictures at most, and of a class at least
+BUDGET_SHARE = 0.1  # of the budget for the pass
+TIMED_BATCHES = 3  # from which a speed is measured, after a first one that compiles
 
 
 def measure(
@@ -37,10 +37,10 @@ def measure(
     step is taken for four passes.
     """
     rates: list[float] = []
-    most = SAMPLE
+    most = MAX_SAMPLE
     if budget:
         rates = forward_rates(model, data, train, batch_size)
-        most = min(SAMPLE, int(SHARE * budget * np.median(rates)))
+        most = min(MAX_SAMPLE, int(BUDGET_SHARE * budget * np.median(rates)))
     # A copy of the picture that is left out would give it away.
     distinct = train[np.sort(np.unique(np.array(data.digests)[train], return_index=True)[1])]
     chosen = distinct[sample(data.labels[distinct], most, seed)]
@@ -64,12 +64,12 @@ def measure(
 
 
 def sample(labels: np.ndarray, most: int, seed: int) -> np.ndarray:
-    """Indices of about `most` pictures, the classes in proportion, but of none fewer than FEWEST, if it has as many."""
+    """Indices of about `most` pictures, the classes in proportion, but of none fewer than MIN_CLASS_SAMPLE, if it has as many."""
     generator, share = np.random.default_rng(seed), min(1.0, most / len(labels))
     chosen = []
     for label in np.unique(labels):
         members = generator.permutation(np.flatnonzero(labels == label))
-        chosen.append(members[: max(round(share * len(members)), FEWEST)])
+        chosen.append(members[: max(round(share * len(members)), MIN_CLASS_SAMPLE)])
     return np.sort(np.concatenate(chosen))
 
 
@@ -83,8 +83,8 @@ def forward_rates(model: keras.Model, data: Dataset, images: np.ndarray, batch_s
     """Images per second of a few batches up to the classifier, compiled before."""
     body, views = zoo.split(model, zoo.stages(model)[-1])[0], [(i, CENTER) for i in np.resize(images, batch_size)]
     rates: list[float] = []
-    with Progress("speed", (1 + BATCHES) * batch_size, "images") as progress:
-        for _ in range(1 + BATCHES):
+    with Progress("speed", (1 + TIMED_BATCHES) * batch_size, "images") as progress:
+        for _ in range(1 + TIMED_BATCHES):
             features.forward(body, data, views, batch_size, progress, rates)
     return rates[1:]
 
@@ -95,8 +95,8 @@ def training_rate(model: keras.Model, data: Dataset, images: np.ndarray, batch_s
     pixels, labels = center(data.pixels[chosen], data.framing), data.labels[chosen]
     copy, seconds = keras.models.clone_model(model), []
     copy.compile("adam", "sparse_categorical_crossentropy", jit_compile=False)
-    with Progress("speed of training", (1 + BATCHES) * batch_size, "images") as progress:
-        for _ in range(1 + BATCHES):
+    with Progress("speed of training", (1 + TIMED_BATCHES) * batch_size, "images") as progress:
+        for _ in range(1 + TIMED_BATCHES):
             start = time.monotonic()
             copy.train_on_batch(pixels, labels)
             seconds.append(time.monotonic() - start)

@@ -23,7 +23,7 @@ from recipes.transfer.strategies import Phase
 from zoo.files import cache_folder
 from zoo.progress import Progress
 
-CHECKS = 20  # of the validation part in one phase, each of which leaves a state
+CHECKS_PER_PHASE = 20  # of the validation part in one phase, each of which leaves a state
 
 
 def prepare(model: keras.Model, phase: Phase, steps: int) -> keras.Model:
@@ -66,7 +66,7 @@ def train(
     part.compile(optimizer, loss, metrics=metrics, jit_compile=False)
     recorder = History(phase, len(batches), deadline, report)
     averaging = [WeightAveraging(phase.average_best, monitor="loss")] if phase.average_best else []
-    every = max(1, phase.epochs // CHECKS)
+    every = max(1, phase.epochs // CHECKS_PER_PHASE)
     try:
         state = TrainingState(folder, [recorder, *averaging], every)
     except ValueError as error:  # a sentence already
@@ -105,21 +105,21 @@ class History(Stateful):
         self._progress = Progress(phase.name, steps * phase.epochs, "steps")
         self._note = ""
 
-    def set_state(self, state):
+    def set_state(self, state: dict) -> None:
         super().set_state(state)
         self._progress.skip(len(self.rows) * self._steps)
         for row in self.rows:
             self._report(row)
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         self._start = time.monotonic()
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
         self._progress.advance(1, self._note)
         if time.monotonic() > self._deadline:
             self.model.stop_training = True
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         values = {
             "learning_rate": float(self.model.optimizer.learning_rate),
             "loss": logs["loss"],
@@ -139,5 +139,5 @@ class History(Stateful):
         self._report(row)
         self._note = f"epoch {epoch + 1}/{self._phase.epochs} loss {row['loss']:.4f}"
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: dict | None = None) -> None:
         self._progress.__exit__(None)

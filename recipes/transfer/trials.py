@@ -16,7 +16,7 @@ from recipes.errors import UserError
 from recipes.evaluation.metrics import tempered
 from recipes.settings.finetune import Recipe
 from recipes.settings.shared import seconds
-from recipes.transfer.choice import SHARES, chosen_strategy, needs_images, next_to_try
+from recipes.transfer.choice import INTERPOLATIONS, chosen_strategy, needs_images, next_to_try
 from recipes.transfer.evidence import Evidence, Trial
 from recipes.transfer.probes import measure
 from recipes.transfer.run import fit, probabilities
@@ -121,7 +121,7 @@ def _try(
     strategy = replace(strategy, phases=shorter)
     fitted = fit(prepared, strategy, deadline)
     end = model.get_weights()
-    for share in SHARES if shorter else (1.0,):
+    for share in INTERPOLATIONS if shorter else (1.0,):
         if shorter:
             interpolate(model, fitted.start, end, share)
         guesses[share] = probabilities(prepared, strategy, held_out)

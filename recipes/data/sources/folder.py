@@ -1,4 +1,4 @@
-"""From a folder to a list of files: what there is, by name and kind only; no picture is opened here.
+"""Pictures in one folder per class: what there is, by name and kind only; no picture is opened here.
 
     ROOT/class/picture                      or      ROOT/train/class/picture
                                                     ROOT/val/class/picture        (also: valid, validation)
@@ -18,15 +18,15 @@ from pathlib import Path
 from recipes.data.sources.listing import SPLITS, File, Listing
 from recipes.errors import UserError, shown
 
-SYSTEM = ("__macosx", "thumbs.db", "desktop.ini")
-LAYOUT = "put one folder per class into it, or train/ (and val/, test/) with one folder per class"
+SYSTEM_NAMES = ("__macosx", "thumbs.db", "desktop.ini")
+LAYOUT_HINT = "put one folder per class into it, or train/ (and val/, test/) with one folder per class"
 
 Identity = tuple[int, int]  # device and inode: the same for everything that is the same file or folder
 
 
 @dataclass
 class _Walk:
-    """What is collected on the way; paths are relative to the root."""
+    """What is collected on the way through the folders; paths are relative to the root."""
 
     root: str
     places: dict[Identity, str]  # root, split and class folders: a link to one of them is not followed
@@ -39,7 +39,11 @@ class _Walk:
 
 
 def scan_folder(root: str | os.PathLike) -> Listing:
-    """List the pictures below `root`. Raises UserError where nothing can be learnt from them."""
+    """List the pictures below `root`.
+
+    Raises:
+        UserError: nothing can be learnt from what is there.
+    """
     root = Path(root)
     walk = _Walk(os.fspath(root), {_identity_of_root(root): "."})
     folders, strays = _entries_or_refuse(walk, "")
@@ -63,6 +67,7 @@ def scan_folder(root: str | os.PathLike) -> Listing:
 
 
 def _identity_of_root(root: Path) -> Identity:
+    """Identify the root. Raises UserError if it is no folder that can be opened."""
     try:
         status = os.stat(root)
     except FileNotFoundError:
@@ -75,13 +80,13 @@ def _identity_of_root(root: Path) -> Identity:
 
 
 def _entries(walk: _Walk, folder: str) -> tuple[dict[str, Identity], dict[str, Identity]]:
-    """The (folders, regular readable files) of a folder, links followed, sorted by path. Raises OSError."""
+    """List the (folders, regular readable files) of a folder, links followed, sorted by path. Raises OSError."""
     folders, files = {}, {}
     with os.scandir(os.path.join(walk.root, folder)) as listing:
         entries = sorted(listing, key=lambda entry: entry.name)
     for entry in entries:
         path = f"{folder}/{entry.name}" if folder else entry.name
-        if entry.name.startswith(".") or entry.name.lower() in SYSTEM:
+        if entry.name.startswith(".") or entry.name.lower() in SYSTEM_NAMES:
             walk.ignored += 1
             continue
         try:
@@ -105,6 +110,7 @@ def _entries(walk: _Walk, folder: str) -> tuple[dict[str, Identity], dict[str, I
 
 
 def _entries_or_refuse(walk: _Walk, folder: str) -> tuple[dict[str, Identity], dict[str, Identity]]:
+    """List them; a folder that cannot be read ends everything with a UserError."""
     try:
         return _entries(walk, folder)
     except OSError as error:
@@ -114,11 +120,12 @@ def _entries_or_refuse(walk: _Walk, folder: str) -> tuple[dict[str, Identity], d
 
 
 def _place(walk: _Walk, path: str) -> str:
+    """Write a path below the root in full, printable."""
     return shown(os.path.join(walk.root, path) if path else walk.root)
 
 
 def _split_folders(walk: _Walk, folders: dict[str, Identity]) -> dict[str, str]:
-    """{"train": its folder, ...}, train first, or {} where `folders` are classes. Raises UserError."""
+    """Find {"train": its folder, ...}, train first; {} where `folders` are classes. Raises UserError for a mixture."""
     found: dict[str, str] = {}
     for path in folders:
         split = SPLITS.get(path.lower())
@@ -134,7 +141,7 @@ def _split_folders(walk: _Walk, folders: dict[str, Identity]) -> dict[str, str]:
             "move the others away, or rename a class that is called like a split."
         )
     if found and "train" not in found:
-        raise UserError(f"{_place(walk, '')} has {_some(found.values())} but no train/: {LAYOUT}.")
+        raise UserError(f"{_place(walk, '')} has {_some(found.values())} but no train/: {LAYOUT_HINT}.")
     if len({folders[path] for path in found.values()}) < len(found):
         raise UserError(
             f"In {_place(walk, '')} two of {_some(found.values())} are links to the same folder: "
@@ -144,7 +151,7 @@ def _split_folders(walk: _Walk, folders: dict[str, Identity]) -> dict[str, str]:
 
 
 def _class_folders(walk: _Walk, parent: str, folders: dict[str, Identity], strays: Iterable[str]) -> dict[str, str]:
-    """{class: its folder}. Raises UserError for a folder without class folders."""
+    """Find {class: its folder}. Raises UserError for a folder without class folders."""
     labels = {}
     for path, identity in folders.items():
         place = walk.places.setdefault(identity, path)
@@ -159,15 +166,15 @@ def _class_folders(walk: _Walk, parent: str, folders: dict[str, Identity], stray
             )
     strays = list(strays)
     if not labels and strays:
-        raise UserError(f"In {_place(walk, parent)} the images are not in class folders: {LAYOUT}.")
+        raise UserError(f"In {_place(walk, parent)} the images are not in class folders: {LAYOUT_HINT}.")
     if not labels:
-        raise UserError(f"{_place(walk, parent)} is empty: {LAYOUT}.")
+        raise UserError(f"{_place(walk, parent)} is empty: {LAYOUT_HINT}.")
     walk.left_out += [(path, "lies outside the class folders") for path in strays]
     return labels
 
 
 def _check_classes(walk: _Walk, parts: dict[str, str], labels: dict[str, dict[str, str]]) -> list[str]:
-    """Findings about the classes of all splits. Raises UserError for a single or an unknown class."""
+    """Compare the classes of all splits; gives findings. Raises UserError for a single or an unknown class."""
     (first, known), *others = labels.items()
     if len(known) < 2:
         only = next(iter(known.values()))
@@ -198,11 +205,12 @@ def _check_classes(walk: _Walk, parts: dict[str, str], labels: dict[str, dict[st
 
 
 def _plain(name: str) -> str:
+    """Write a name without what tells apart only case and Unicode form."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 
 def _files_of_class(walk: _Walk, label: str, folder: str) -> list[str]:
-    """Sorted paths of the files below a class folder, each file once. Raises UserError if there is none."""
+    """List the files below a class folder, sorted, each once. Raises UserError if there is none."""
     seen_folders: set[Identity] = set()
     seen_files: set[Identity] = set()
     found, pending, left_out = [], [folder], len(walk.left_out)
@@ -235,7 +243,7 @@ def _files_of_class(walk: _Walk, label: str, folder: str) -> list[str]:
 
 
 def _summary(walk: _Walk) -> list[str]:
-    """Sentences on what the walk ignored, merged or skipped."""
+    """Say in sentences what the walk ignored, merged or skipped."""
     findings = []
     if walk.ignored:
         findings.append(
@@ -255,6 +263,6 @@ def _summary(walk: _Walk) -> list[str]:
 
 
 def _some(names: Iterable[str]) -> str:
-    """At most five names, printable."""
+    """Write at most five names, printable, and the number of the others."""
     names = [shown(name) for name in names]
     return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

@@ -17,11 +17,15 @@ from recipes.data.sources.listing import SPLITS, File, Listing
 from recipes.errors import UserError, shown
 from recipes.evaluation.tasks import MULTI_LABEL, SEPARATOR
 
-VALUES = {"0": False, "1": True}
+BOOLEANS = {"0": False, "1": True}
 
 
 def scan_labels(root: Path, file: Path) -> Listing:
-    """The pictures that the file lists.
+    """List the pictures that the file names.
+
+    Args:
+        root: folder that the paths in the file are relative to.
+        file: a CSV file, as above.
 
     Raises:
         UserError: the folder or the file cannot be read, or a line of it cannot be understood.
@@ -56,7 +60,7 @@ def scan_labels(root: Path, file: Path) -> Listing:
 
 
 def _read(file: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
-    """(columns, [(line, row)])"""
+    """Read (columns, [(number of the line, row)]). Raises UserError for what is no such table."""
     try:
         with open(file, newline="", encoding="utf-8-sig") as text:
             reader = csv.DictReader(text, strict=True)
@@ -82,12 +86,14 @@ def _read(file: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
 
 
 def _value(text: str, name: str, where: str) -> bool:
-    if text.strip() not in VALUES:
+    """Read a 0 or 1. Raises UserError for anything else, with the place."""
+    if text.strip() not in BOOLEANS:
         raise UserError(f"{where}: column {shown(name)} must be 0 or 1, found {shown(text)!r}.")
-    return VALUES[text.strip()]
+    return BOOLEANS[text.strip()]
 
 
 def _check(file: Path, classes: tuple[str, ...], counts: Counter, files: int) -> None:
+    """Refuse labels that all pictures have, or none, with a UserError."""
     if not classes:
         raise UserError(f"{shown(file)} gives no picture a label.")
     for name in classes:

@@ -1,4 +1,4 @@
-"""What a source gives: a list of pictures with their classes, by name and kind only; no picture is opened."""
+"""What a source gives: a list of pictures with their classes."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,20 +10,20 @@ SPLITS = {"train": "train", **dict.fromkeys(("val", "valid", "validation"), "val
 
 @dataclass(frozen=True)
 class File:
-    """A candidate: any regular, readable file in a class folder."""
+    """A candidate for a picture: a regular, readable file, not opened yet."""
 
     path: str  # relative to the root, as found (undecodable bytes as surrogates), "/"-separated
-    label: str | tuple[str, ...]  # name of its class; names, where a picture has any number of labels
+    label: str | tuple[str, ...]  # a name; several, where a picture has any number of labels
     split: str  # "train", "validation", "test", or "" where the folder does not say
 
 
 @dataclass(frozen=True)
 class Listing:
-    """What a folder holds; files sorted by split, class and path."""
+    """What a source has found; the files are sorted."""
 
     root: Path
     classes: tuple[str, ...]
     files: tuple[File, ...]
-    left_out: tuple[tuple[str, str], ...]  # path, reason
-    findings: tuple[str, ...]  # sentences
+    left_out: tuple[tuple[str, str], ...]  # (path, reason)
+    findings: tuple[str, ...]
     task: Task = MULTI_CLASS

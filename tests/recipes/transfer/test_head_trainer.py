@@ -13,7 +13,7 @@ from callbacks.learning_rate import warmup_cosine, warmup_cosine_rates
 from callbacks.optimizers import OPTIMIZERS, get_optimizer
 from recipes.settings.tuned import HeadSettings
 from recipes.transfer import head_trainer
-from recipes.transfer.head_trainer import BATCH, HeadTrainer, Rule
+from recipes.transfer.head_trainer import BATCH_SIZE, HeadTrainer, Rule
 
 TRAIN, FEATURES, CLASSES = 150, 20, 3  # three batches, the last of which is not full
 
@@ -133,10 +133,10 @@ def test_a_whole_training_is_that_of_keras_layers(heads):
     for epoch in range(1, settings.epochs + 1):
         generator = np.random.default_rng((5, epoch))
         order, view = generator.permutation(TRAIN), generator.integers(0, 3, TRAIN)
-        for start in range(0, TRAIN, BATCH):
-            some = order[start : start + BATCH]
+        for start in range(0, TRAIN, BATCH_SIZE):
+            some = order[start : start + BATCH_SIZE]
             weights = TRAIN / CLASSES / counts[labels[some]]
-            model.train_on_batch(x[view[start : start + BATCH], some], np.eye(CLASSES)[labels[some]], weights)
+            model.train_on_batch(x[view[start : start + BATCH_SIZE], some], np.eye(CLASSES)[labels[some]], weights)
     for found, expected in zip(result.weights, model.get_weights(), strict=True):
         np.testing.assert_allclose(found, expected, atol=2e-5)
     held_out = array(model((views[0, TRAIN:] - center) / scale))
@@ -222,7 +222,7 @@ def test_an_epoch_sees_every_picture_once_in_one_of_its_views(heads):
     np.testing.assert_allclose(shares.sum(axis=1), 1, rtol=1e-6)  # a mean in each step, also in the last, of 22
     assert heads._order(np.random.default_rng(0), 1, weighted=False)[0].max() < TRAIN
     rows, shares = heads._order(np.random.default_rng(0), 1, weighted=True)
-    shares[-1] *= (TRAIN % BATCH) / BATCH
+    shares[-1] *= (TRAIN % BATCH_SIZE) / BATCH_SIZE
     by_class = np.bincount(problem()[1][rows[shares > 0]], shares[shares > 0])
     np.testing.assert_allclose(by_class, by_class.mean(), rtol=1e-5)
 

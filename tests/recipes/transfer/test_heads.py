@@ -37,13 +37,13 @@ def test_cosine_head_is_fitted_centred_and_its_scale_is_one_of_the_path():
     expected /= np.linalg.norm(expected, axis=0)
     np.testing.assert_allclose(array(model.get_layer("cosine").kernel), expected, atol=1e-4)
     best = min(fitted.as_dict()["path"], key=lambda row: row["loss"])
-    assert fitted.chosen == {"scale": best["scale"]} and len(fitted.path) == len(heads.SCALES)
+    assert fitted.chosen == {"scale": best["scale"]} and len(fitted.path) == len(heads.COSINE_SCALES)
 
 
 @pytest.mark.slow
 def test_stepped_head_learns_what_no_line_separates_and_its_epochs_are_one_of_the_path(monkeypatch):
-    monkeypatch.setattr(heads, "EPOCHS", (2, 60))
-    monkeypatch.setattr(logistic, "ITERATIONS", 15)
+    monkeypatch.setattr(heads, "EPOCH_CHOICES", (2, 60))
+    monkeypatch.setattr(logistic, "MAX_STEPS", 15)
     rng = np.random.default_rng(0)
     x = rng.normal(size=(240, 84)).astype("float32")
     x[:, 2:] = 0

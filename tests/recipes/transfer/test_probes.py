@@ -73,7 +73,7 @@ def test_pictures_that_are_held_out_are_never_passed(facts, model, data, monkeyp
     monkeypatch.setattr(features, "crop", lambda d, index, view: seen.append(index) or crop(d, index, view))
     again = probes.measure(model, data, data.part("train"), 16, seed=0)
     assert again.probes == facts.probes
-    assert len(seen) == 16 * (1 + probes.BATCHES) and set(data.splits[seen]) == {"train"}
+    assert len(seen) == 16 * (1 + probes.TIMED_BATCHES) and set(data.splits[seen]) == {"train"}
 
 
 def test_a_budget_shrinks_the_sample_and_training_is_timed(model, data, monkeypatch):
