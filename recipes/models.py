@@ -40,7 +40,7 @@ def run(settings: Models) -> str:
 
 
 def records(model: str) -> list[dict]:
-    """Give all that the catalog says of each of the model's weights, with their multiply-adds and stages.
+    """Collect all that the catalog says of each of the model's weights, with their multiply-adds and stages.
 
     A variant without weights has a record, too, whose other fields are None.
     """
@@ -70,17 +70,19 @@ def table(rows: list[dict]) -> list[str]:
 
 
 def _record(known: Entry | facts.Facts, measured: facts.Facts | None) -> dict:
+    """Join what the catalog knows with what was measured."""
     record = {name: getattr(known, name, None) for name in FIELDS}
     stages = [dataclasses.asdict(stage) for stage in measured.stages] if measured else None
     return {**record, "multiply_adds": measured and measured.multiply_adds, "stages": stages}
 
 
 def _stage(stage: dict) -> str:
+    """Write a stage as its stride and channels; a vector has channels only."""
     return f"{stage['stride']}:{stage['channels']}" if stage["stride"] else str(stage["channels"])
 
 
 def _rounded(number: int | None) -> str:
-    """Three digits: 4.09 G."""
+    """Write a number in three digits, such as 4.09 G."""
     if number is None:
         return "?"
     for unit, name in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
@@ -90,6 +92,7 @@ def _rounded(number: int | None) -> str:
 
 
 def _csv(rows: list[dict]) -> str:
+    """Write the records as CSV, with a header."""
     text = io.StringIO()
     writer = csv.DictWriter(text, rows[0], lineterminator="\n")
     writer.writeheader()
@@ -97,8 +100,8 @@ def _csv(rows: list[dict]) -> str:
     return text.getvalue().removesuffix("\n")
 
 
-def _flat(value):
-    """A cell of a CSV file."""
+def _flat(value: object) -> object:
+    """Write a value into a cell of a CSV file."""
     if isinstance(value, dict):
         return " ".join(f"{name}={of}" for name, of in value.items())
     if isinstance(value, tuple):

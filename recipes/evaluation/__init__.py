@@ -1,1 +1,1 @@
-"""Numbers that say how good a classifier is, and how sure that is."""
+"""How good a classifier is, and how sure that is: tasks, metrics, intervals, verdicts."""

@@ -5,9 +5,15 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+# Between minus and plus this many standard deviations lie 95 % of a normal distribution.
+Z95 = 1.959963984540054
+# So many images give an interval that is too narrow to be worth its time.
+MIN_UNRESAMPLED = 1_000
+RESAMPLES = 500
+
 
 def mean_interval(values: Sequence[float]) -> tuple[float, float, float]:
-    """(mean, low, high): the 95 % interval of the mean by Student's t; a single value has none, and gets NaN."""
+    """Compute (mean, low, high), the 95 % interval of the mean by Student's t; a single value has none, and gets NaN."""
     from scipy.stats import t
 
     values = np.asarray(values, float)
@@ -17,14 +23,12 @@ def mean_interval(values: Sequence[float]) -> tuple[float, float, float]:
     return float(values.mean()), float(values.mean() - half), float(values.mean() + half)
 
 
-Z95 = 1.959963984540054  # the 97.5 % point of the normal distribution
-
-
-MIN_UNRESAMPLED, RESAMPLES = 1_000, 500
-
-
 def wilson(correct: int, total: int) -> tuple[float, float]:
-    """The 95 % Wilson score interval of the share `correct / total`."""
+    """Compute the 95 % Wilson score interval (low, high) of the share `correct / total`.
+
+    Raises:
+        ValueError: the total is 0.
+    """
     if total <= 0:
         raise ValueError("an interval needs at least one image")
     share, square = correct / total, Z95**2 / total
@@ -35,7 +39,7 @@ def wilson(correct: int, total: int) -> tuple[float, float]:
 
 
 def mean_of_shares(correct: Sequence[int], totals: Sequence[int]) -> tuple[float, float]:
-    """The 95 % interval of the mean of independent shares, by their Wilson intervals (Zou & Donner 2008, MOVER)."""
+    """Compute the 95 % interval of the mean of independent shares by their Wilson intervals (Zou & Donner 2008, MOVER)."""
     shares = np.divide(correct, totals)
     low, high = np.transpose([wilson(int(c), int(n)) for c, n in zip(correct, totals, strict=True)])
     mean, count = shares.mean(), len(shares)
@@ -44,8 +48,13 @@ def mean_of_shares(correct: Sequence[int], totals: Sequence[int]) -> tuple[float
 
 
 def resampled(images: int, value: Callable[[np.ndarray], float | None]) -> list[float] | None:
-    """The 95 % interval of a value of some images, given by their indices: the middle of what other draws of them give; draws
-    without a value are left out.
+    """Compute the 95 % interval of a value of some images: the middle of what other draws of them give.
+
+    Args:
+        value: computes it from the indices of images; a draw that has none, and gives None, is left out.
+
+    Returns:
+        [low, high]; None for MIN_UNRESAMPLED images or more.
     """
     if images >= MIN_UNRESAMPLED:
         return None

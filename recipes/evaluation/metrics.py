@@ -12,15 +12,21 @@ import numpy as np
 
 from recipes.evaluation.intervals import mean_of_shares, resampled, wilson
 
-MIN_PROBABILITY = 1e-7  # a probability of zero would make the loss infinite
+# A probability of zero would make the loss infinite.
+MIN_PROBABILITY = 1e-7
 CALIBRATION_BINS = 10
-UNEVEN_RATIO = 1.5  # how many times as many pictures the largest class has as the smallest, before classes are called uneven
+# The largest class's pictures over the smallest's, from which on classes are called uneven.
+UNEVEN_RATIO = 1.5
 MEASURES = {"accuracy": "accuracy", "balanced_accuracy": "balanced accuracy", "macro_f1": "macro F1"}
 LABEL_MEASURES = {"mean_average_precision": "mean average precision", "macro_f1": "macro F1", "micro_f1": "micro F1"}
 
 
 def measures(counts: Sequence[int]) -> tuple[dict[str, str], str]:
-    """Choose what to report, keys of `metrics` with their names, the most telling first, by each class's pictures; and why."""
+    """Choose what to report by the number of pictures in each class.
+
+    Returns:
+        Keys of `metrics` with their names, the most telling first; and why, in words.
+    """
     ratio = max(counts) / max(min(counts), 1)
     if ratio < UNEVEN_RATIO:
         return {"accuracy": "accuracy"}, "the classes are about equally large"
@@ -32,10 +38,10 @@ def measures(counts: Sequence[int]) -> tuple[dict[str, str], str]:
 
 
 def tempered(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-    """Each picture's log-loss, at the temperature that makes their mean least (Guo et al. 2017, arXiv:1706.04599, section 4.2).
+    """Compute log-losses `(images,)` at the temperature that makes their mean least, from class numbers and probabilities.
 
-    It tells how well a classifier sets the classes apart: one that does it better, but is too sure of itself, or not sure
-    enough, which one number mends, does not look the worse for that.
+    See Guo et al. 2017, arXiv:1706.04599, section 4.2. It tells how well a classifier sets the classes apart: one that does
+    it better, but is too sure of itself, or not sure enough, which one number mends, does not look the worse for that.
     """
     from scipy.optimize import minimize_scalar
     from scipy.special import log_softmax
@@ -50,7 +56,7 @@ def tempered(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
 
 
 def metrics(labels: np.ndarray, probabilities: np.ndarray, classes: Sequence[str]) -> dict:
-    """Measure one part, from integer labels (n,) and probabilities (n, classes).
+    """Measure one part, from class numbers `(images,)` and probabilities `(images, classes)`.
 
     Raises:
         ValueError: there are no images, shapes differ, or a probability is no finite number.
@@ -96,7 +102,7 @@ def _check(labels: np.ndarray, probabilities: np.ndarray, classes: int) -> None:
 
 
 def _per_class(right: np.ndarray, actual: np.ndarray, predicted: np.ndarray, classes: Sequence[str]) -> list[dict]:
-    """Precision, recall and F1 of each class, from counts of its pictures; None where there is nothing to divide by."""
+    """Compute precision, recall and F1 of each class from counts of its pictures; None where there is nothing to divide by."""
     rows = []
     for name, *counts in zip(classes, right.tolist(), actual.tolist(), predicted.tolist(), strict=True):
         found, of_class, taken = counts
@@ -117,7 +123,7 @@ def _per_class(right: np.ndarray, actual: np.ndarray, predicted: np.ndarray, cla
 
 
 def _macro_f1(labels: np.ndarray, predictions: np.ndarray, classes: int) -> float:
-    """The mean of F1 over the classes that there are or that were predicted."""
+    """Average F1 over the classes that there are or that were predicted."""
     right, actual, predicted = (np.bincount(i, minlength=classes) for i in (labels[labels == predictions], labels, predictions))
     there = actual + predicted > 0
     return float((2 * right[there] / (actual + predicted)[there]).mean())
@@ -127,7 +133,8 @@ def label_metrics(labels: np.ndarray, probabilities: np.ndarray, classes: Sequen
     """Measure one part where each class has a probability of its own, and is predicted above one half.
 
     Args:
-        labels: 0 and 1, `(n, classes)`.
+        labels: 0 and 1, `(images, classes)`.
+        probabilities: `(images, classes)`.
 
     Raises:
         ValueError: there are no images, shapes differ, or a probability is no finite number.
@@ -146,7 +153,7 @@ def label_metrics(labels: np.ndarray, probabilities: np.ndarray, classes: Sequen
         **_with_interval("mean_average_precision", _mean_average_precision, labels, probabilities),
         **_with_interval("macro_f1", lambda truth, guess: float(np.mean(_f1(truth, guess, axis=0))), labels, predictions),
         **_with_interval("micro_f1", lambda truth, guess: float(_f1(truth, guess, axis=None)), labels, predictions),
-        "accuracy": all_right / images,  # all labels of the picture
+        "accuracy": all_right / images,
         "accuracy_interval": list(wilson(all_right, images)),
         "loss": float(-np.log(clipped).sum(axis=1).mean()),
         "classes": [
@@ -157,14 +164,19 @@ def label_metrics(labels: np.ndarray, probabilities: np.ndarray, classes: Sequen
 
 
 def _with_interval(name: str, value: Callable, labels: np.ndarray, guesses: np.ndarray) -> dict:
-    """`value(labels, guesses)` under its name, and its interval; None twice, where the value is."""
+    """Give `value(labels, guesses)` under its name, with its interval; None twice, where the value is."""
     found = value(labels, guesses)
     interval = None if found is None else resampled(len(labels), lambda drawn: value(labels[drawn], guesses[drawn]))
     return {name: found, f"{name}_interval": interval}
 
 
 def average_precision(labels: np.ndarray, scores: np.ndarray) -> float | None:
-    """The mean, over a class's pictures, of the precision among all that score at least as high; None without such pictures."""
+    """Average, over a class's pictures, the precision among all that score at least as high; None without such pictures.
+
+    Args:
+        labels: whether a picture is of the class, `(images,)`.
+        scores: `(images,)`, the higher the likelier.
+    """
     order = np.argsort(-scores, kind="stable")
     last = np.append(np.diff(scores[order]) != 0, True)  # equal scores are one step
     found, ranks = np.cumsum(labels[order])[last], np.arange(1, len(labels) + 1)[last]
@@ -172,21 +184,23 @@ def average_precision(labels: np.ndarray, scores: np.ndarray) -> float | None:
 
 
 def _mean_average_precision(labels: np.ndarray, probabilities: np.ndarray) -> float:
+    """Average the average precision over the classes that have pictures; 0 where none has."""
     found = [average_precision(*column) for column in zip(labels.T, probabilities.T, strict=True)]
     return float(np.mean([value for value in found if value is not None] or [0.0]))
 
 
-def _f1(labels: np.ndarray, predictions: np.ndarray, axis: int | None):
-    """0 where there is nothing to find and nothing was found, as in scikit-learn."""
+def _f1(labels: np.ndarray, predictions: np.ndarray, axis: int | None) -> np.ndarray:
+    """Compute F1 along an axis; 0 where there is nothing to find and nothing was found, as in scikit-learn."""
     return 2 * (labels & predictions).sum(axis) / np.maximum(labels.sum(axis) + predictions.sum(axis), 1)
 
 
 def _ratio(part: int, whole: int) -> float | None:
+    """Divide; None where there is nothing to divide by."""
     return float(part / whole) if whole else None
 
 
 def _calibration(confidences: np.ndarray, correct: np.ndarray) -> list[dict]:
-    """Mean confidence and accuracy in ten equal bins of confidence, leaving out the empty ones."""
+    """Average confidence and accuracy in equal bins of confidence, leaving out the empty ones."""
     index = np.minimum((confidences * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
     return [
         {

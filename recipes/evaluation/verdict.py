@@ -8,7 +8,7 @@ from recipes.evaluation.intervals import mean_interval
 
 
 class Contender(NamedTuple):
-    """One of those that are compared, with its value and the ends of its interval."""
+    """One of those that are compared: its name, its value, and the ends of its interval."""
 
     name: str
     value: float
@@ -55,4 +55,5 @@ def verdict_over_seeds(scores: Mapping[str, Sequence[float | None]], what: str, 
 
 
 def _lead(leader: Contender, what: str, form: str = ".4g") -> str:
+    """Begin the sentence: which is best, and its value."""
     return f"{leader.name} has the best {what}, {leader.value:{form}}"

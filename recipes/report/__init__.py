@@ -1,1 +1,1 @@
-"""Pages and charts."""
+"""Self-contained HTML pages with their charts."""

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Chosen to be readable on a white and on a nearly black page: the charts have no background of their own.
+# Colours that are readable on a white and on a nearly black page: the charts have no background of their own.
 BLUE = "#3b82f6"
 ORANGE = "#e07b39"
 GRAY = "#7d8590"

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from importlib import resources
 
 
-def page(name: str, **content) -> str:
-    """A template beside this file, filled in: names of files and classes come from anywhere, so everything is escaped."""
+def page(name: str, **content: object) -> str:
+    """Fill in a template beside this file; names of files and classes come from anywhere, so everything is escaped."""
     import jinja2
 
     environment = jinja2.Environment(
@@ -28,5 +28,5 @@ def page(name: str, **content) -> str:
 
 
 def _shown(value: object, write: Callable[[float], str]) -> str:
-    """A number as text; a dash for what is undefined or missing."""
+    """Write a number as text; a dash for what is undefined or missing."""
     return write(value) if isinstance(value, int | float) else "–"

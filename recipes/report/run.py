@@ -4,6 +4,7 @@ import io
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import PurePath
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,12 +12,16 @@ from recipes.evaluation.metrics import LABEL_MEASURES, MEASURES
 from recipes.report.charts import BLUE, GRAY, ORANGE, data_uri, page_plot, svg
 from recipes.report.page import page
 
-SPLITS = ("test", "validation", "train")  # the most trustworthy first
-MAX_MATRIX_CLASSES = 30  # a larger confusion matrix cannot be read
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+# The most trustworthy first.
+SPLITS = ("test", "validation", "train")
+MAX_MATRIX_CLASSES = 30
 MAX_CONFUSIONS = 30
 MAX_MISTAKES = 24
 MAX_LEFT_OUT = 100
-THUMBNAIL_SIZE = 160
+THUMBNAIL_PIXELS = 160
 
 
 def render(
@@ -26,10 +31,13 @@ def render(
     picture: Callable[[str], np.ndarray | None],
     augmented: Sequence[dict] = (),
 ) -> str:
-    """The report as HTML text that any UTF-8 file can hold.
+    """Write the report as HTML text that any UTF-8 file can hold.
 
     Args:
-        picture: `picture(path)` gives the images of mistakes.
+        result: values of `result.json`.
+        history: rows of `history.csv`.
+        files: rows of `files.csv`.
+        picture: gives the pixels `(height, width, channels)` of a path, None if there are none; asked for mistakes.
         augmented: training pictures, each a `picture` with its `label` and `versions` of the same kind.
     """
     scores = result.get("metrics") or {}
@@ -57,13 +65,13 @@ def render(
 
 
 def _measured(scores: dict, classes: list[str]) -> dict:
-    """What the template shows of the reported split's measures."""
+    """Prepare what the template shows of the reported split's measures."""
     measured = {
         "scores": scores,
         "correct": round(scores["accuracy"] * scores["images"]),
         "weakest": sorted(scores["classes"], key=lambda row: (row["recall"] is None, row["recall"] or 0, row["name"])),
     }
-    if "confusion" not in scores:  # pictures may have several labels
+    if "confusion" not in scores:  # there is none of pictures with several labels
         return measured
     confusion = np.array(scores["confusion"])
     small = len(classes) <= MAX_MATRIX_CLASSES
@@ -75,7 +83,7 @@ def _measured(scores: dict, classes: list[str]) -> dict:
 
 
 def _matrix(confusion: np.ndarray, classes: list[str]) -> list[dict]:
-    """Rows of the confusion table; a cell's shade is its share of the row, with single images visible."""
+    """Make rows of the confusion table; a cell's shade is its share of the row, with single images visible."""
     totals = np.maximum(confusion.sum(axis=1, keepdims=True), 1)
     shades = np.where(confusion, 0.12 + 0.48 * confusion / totals, 0)
     return [
@@ -91,7 +99,7 @@ def _matrix(confusion: np.ndarray, classes: list[str]) -> list[dict]:
 
 
 def _confusions(confusion: np.ndarray, classes: list[str]) -> list[dict]:
-    """The most frequent pairs of truth and wrong prediction."""
+    """List the most frequent pairs of truth and wrong prediction."""
     wrong, totals = confusion - np.diag(np.diag(confusion)), confusion.sum(axis=1)
     order = np.argsort(-wrong, axis=None, kind="stable")[:MAX_CONFUSIONS]
     pairs = zip(*np.unravel_index(order, wrong.shape), strict=True)
@@ -103,7 +111,7 @@ def _confusions(confusion: np.ndarray, classes: list[str]) -> list[dict]:
 
 
 def _mistakes(files: list[dict], split: str | None) -> list[dict]:
-    """The wrong predictions of a split, most confident first."""
+    """List the wrong predictions of a split, most confident first."""
     wrong = [
         row | {"probability": float(row["probability"])}
         for row in files
@@ -113,24 +121,25 @@ def _mistakes(files: list[dict], split: str | None) -> list[dict]:
 
 
 def _thumbnail(image: np.ndarray | None) -> str | None:
-    """A small JPEG of a picture as a data URI."""
+    """Make a small JPEG of a picture, as a data URI."""
     if image is None:
         return None
     from PIL import Image
 
     small = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
-    small.thumbnail((THUMBNAIL_SIZE, THUMBNAIL_SIZE))
+    small.thumbnail((THUMBNAIL_PIXELS, THUMBNAIL_PIXELS))
     buffer = io.BytesIO()
     small.save(buffer, "JPEG", quality=80)
     return data_uri("image/jpeg", buffer.getvalue())
 
 
 def _titled(cell: dict) -> dict:
+    """Make a thumbnail of a picture, and keep its label."""
     return {"thumbnail": _thumbnail(cell["picture"]), "label": cell["label"]}
 
 
 def _curves(history: list[dict], result: dict) -> list[dict]:
-    """Loss and accuracy over the epochs of all phases; nothing where no phase has two epochs."""
+    """Draw loss and accuracy over the epochs of all phases; nothing where no phase has two epochs."""
     trained = {phase["name"] for phase in (result.get("strategy") or {}).get("phases", ()) if phase["epochs"]}
     trained |= {"head"} if "epochs" in (result.get("head") or {}) else set()
     rows = [row for row in history if row["phase"] in trained]
@@ -153,7 +162,7 @@ def _curves(history: list[dict], result: dict) -> list[dict]:
 
 
 def _choice(head: dict) -> list[dict]:
-    """Cross-validated loss and accuracy of the head by what its kind chooses; nothing for fewer than two choices."""
+    """Draw cross-validated loss and accuracy of the head by what its kind chooses; nothing for fewer than two choices."""
     what = next((name for name in ("penalty", "scale") if name in head), None)
     rows = sorted(head["path"], key=lambda row: row[what]) if what else []
     if len(rows) < 2:
@@ -170,11 +179,12 @@ def _choice(head: dict) -> list[dict]:
 
 
 def _column(rows: list[dict], key: str) -> np.ndarray:
+    """Collect the values of a key, NaN for None."""
     return np.array([np.nan if row.get(key) is None else row[key] for row in rows], dtype=float)
 
 
-def _draw(axes, across: np.ndarray, lines: dict[str, np.ndarray], marks: list[float]) -> None:
-    """Up to two lines over the same points, and dashed upright marks."""
+def _draw(axes: "Axes", across: np.ndarray, lines: dict[str, np.ndarray], marks: list[float]) -> None:
+    """Draw up to two lines over the same points, and dashed upright marks."""
     for mark in marks:
         axes.axvline(mark, color=GRAY, linewidth=1, linestyle="--")
     for (label, up), color in zip(lines.items(), (BLUE, ORANGE), strict=False):
@@ -183,7 +193,7 @@ def _draw(axes, across: np.ndarray, lines: dict[str, np.ndarray], marks: list[fl
 
 
 def _calibration(bins: list[dict]) -> str:
-    """Accuracy by confidence: a perfectly calibrated model's dots lie on the dashed diagonal."""
+    """Draw accuracy by confidence: a perfectly calibrated model's dots lie on the dashed diagonal."""
     figure, axes = page_plot("confidence", "accuracy")
     low, high, accuracy = (_column(bins, key) for key in ("low", "high", "accuracy"))
     axes.bar(low, accuracy, width=high - low, align="edge", color=BLUE + "66", edgecolor=BLUE)

@@ -1,4 +1,4 @@
-"""A run's folder, written as a whole or not at all, and read back.
+"""A run's folder, written as a whole or not at all.
 
 Everything is written into a folder beside it and moved into place at the end by renaming. A run that is cut off leaves
 what was there before; one that is killed between the two renames leaves it as `.NAME.previous`, from where the next
@@ -22,12 +22,12 @@ from zoo.files import Process, flush, this_process
 
 FILES = {"model.keras", "result.json", "report.html", "recipe.json", "files.csv", "history.csv"}
 SCHEMA = 1
-STALE_SECONDS = 24 * 3600  # seconds
+STALE_SECONDS = 24 * 3600
 
 
 @contextlib.contextmanager
 def writing(folder: Path) -> Iterator[Path]:
-    """A new folder to write into, which becomes `folder` when the block ends without an error.
+    """Make a new folder to write into, which becomes `folder` when the block ends without an error.
 
     Raises:
         UserError: the folder cannot be written, or holds files that are not a run's.
@@ -85,10 +85,12 @@ def recover(folder: Path) -> None:
 
 
 def _previous(folder: Path) -> Path:
+    """Name the place where the earlier folder lies for the moment of the change."""
     return folder.with_name(f".{folder.name}.previous")
 
 
 def _refuse_foreign(folder: Path) -> None:
+    """Refuse a folder that holds what no run wrote, or cannot be written, with a UserError."""
     if folder.exists() and not folder.is_dir():
         raise UserError(f"--output {shown(folder)} is a file: give a folder.")
     foreign = sorted(path.name for path in folder.iterdir() if path.name not in FILES) if folder.exists() else []
@@ -102,13 +104,13 @@ def _refuse_foreign(folder: Path) -> None:
 
 
 def _token(process: Process) -> str:
-    """The process as a part of a file's name."""
+    """Write a process as a part of a file's name."""
     machine = hashlib.sha256(process.machine.encode()).hexdigest()[:8]
     return f"{process.pid}-{process.began}-{machine}"
 
 
 def _clear_up(folder: Path) -> None:
-    """Remove what writers of the folder left that are dead; what another machine's writes is taken for left after a day."""
+    """Remove what dead writers of the folder left; a writer on another machine is taken for dead after a day."""
     here = this_process()
     for left_over in folder.parent.glob(f".{glob.escape(folder.name)}.[0-9]*-*-*"):
         pid, began, _ = left_over.suffix[1:].split("-")

@@ -1,4 +1,4 @@
-"""What the lecture's experiments share: a folder, finished pieces of work that are not done twice, tables and plots.
+"""The folder of an experiment: finished pieces of work, which are not done twice, then the table and the pictures.
 
 An experiment's folder holds `journal.jsonl` (one line a finished piece), and when all is done `table.csv`, `result.json`
 and its pictures. The same command goes on where an earlier one was cut off.
@@ -32,14 +32,14 @@ class ExperimentSettings(Protocol):
 
     @property
     def folder(self) -> Path:
-        """Folder of the experiment."""
+        """The folder of the experiment."""
 
 
 class Experiment:
-    """The folder of one experiment.
+    """Keeps the results of an experiment in its folder, and does no piece of its work twice.
 
     Args:
-        settings: those of its command; all but `output` name what a piece of work depends on.
+        settings: the command's; a piece of work depends on all but `output`.
 
     Raises:
         UserError: the folder cannot be written, holds files that no experiment wrote, or, as the default one, results on
@@ -65,16 +65,16 @@ class Experiment:
         """Do a piece of work, or find its result in the journal, if an earlier run with the same settings has done it.
 
         Args:
-            piece: its name, such as "adam, seed 3".
-            work: returns the result, JSON values; the seconds that it takes are added.
-            but: settings that it does not depend on: it is kept when they change.
+            piece: a name for it, such as "adam, seed 3".
+            work: returns the result, values for JSON; the seconds that it takes are added.
+            but: settings that it does not depend on; when they change, it is kept.
             more: what else it depends on.
         """
         depends = {k: v for k, v in self.settings.items() if k not in but} | json.loads(json.dumps(more, default=str))
         for line in (self.folder / JOURNAL).read_text(encoding="utf-8").splitlines():
             try:
                 record = json.loads(line)
-            except ValueError:  # the line that a kill cut off
+            except ValueError:  # a kill has cut the line off
                 continue
             if (record["piece"], record["depends"]) == (piece, depends):
                 return record["result"]

@@ -13,16 +13,27 @@ import tempfile
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from recipes.errors import UserError, shown
 from recipes.runs.folder import recover
 
+if TYPE_CHECKING:
+    import keras
 
-def save(model, path: Path, classes: Iterable[str], framing: Mapping) -> None:
-    """Write the network alone: how it was trained, its optimizer's state among that, would need this project to be loaded
-    again, and four times the room.
+# Between the probabilities of the saved and of the trained model, on the same batch.
+MAX_RELOAD_DIFFERENCE = 1e-3
+# In another batch: a GPU takes other kernels for it, which were seen to differ by 0.007 (TF32).
+MAX_BATCH_DIFFERENCE = 0.05
+
+
+def save(model: "keras.Model", path: Path, classes: Iterable[str], framing: Mapping) -> None:
+    """Write the network alone, with its classes in the order of the outputs and the fields of its framing.
+
+    How it was trained, the optimiser's state among that, would need this project to be loaded again, and four times the
+    room.
     """
     import keras
 
@@ -32,8 +43,8 @@ def save(model, path: Path, classes: Iterable[str], framing: Mapping) -> None:
         archive.writestr("framing.json", json.dumps(dict(framing)))
 
 
-def read(folder: Path):
-    """(model, classes, framing) of a finished run.
+def read(folder: Path) -> "tuple[keras.Model, list[str], dict]":
+    """Read (model, classes, fields of the framing) of a finished run.
 
     Raises:
         UserError: there is no run, or its model is damaged.
@@ -53,12 +64,8 @@ def read(folder: Path):
         raise UserError(f"{shown(path)} is damaged or was not written by `zoo finetune` ({error}).") from error
 
 
-MAX_RELOAD_DIFFERENCE = 1e-3  # of a probability, between the saved and the trained model on one batch
-MAX_BATCH_DIFFERENCE = 0.05  # the same in another batch: a GPU takes other kernels for it, seen to differ by 0.007 (TF32)
-
-
 class Stranger:
-    """A process that cannot import this project, and answers with what a saved model gives there.
+    """Runs a process that cannot import this project, and answers with what a saved model gives there.
 
     It takes seconds to import Keras, for which nobody need wait: start it before there is something to ask.
     """
@@ -80,7 +87,7 @@ class Stranger:
         )
 
     def answers(self, path: Path, pixels: np.ndarray) -> np.ndarray:
-        """Probabilities `(batch, classes)` of the model for pixels `(batch, height, width, channels)`.
+        """Ask the model at `path` for the probabilities `(batch, classes)` of pixels `(batch, height, width, channels)`.
 
         Raises:
             UserError: the model cannot be loaded there.
@@ -109,7 +116,7 @@ class Stranger:
 
 @contextlib.contextmanager
 def stranger() -> Iterator[Stranger]:
-    """A `Stranger` that ends with the block."""
+    """Start a `Stranger` that ends with the block."""
     with tempfile.TemporaryDirectory(prefix="zoo-") as folder:
         process = Stranger(Path(folder))
         try:
@@ -118,17 +125,21 @@ def stranger() -> Iterator[Stranger]:
             process.close()
 
 
-def check_saved(model, path: Path, pixels: np.ndarray, reported: np.ndarray, process: Stranger) -> None:
-    """Compare the saved model with the trained one, and that with what was reported, on some pixels.
+def check_saved(model: "keras.Model", path: Path, pixels: np.ndarray, reported: np.ndarray, process: Stranger) -> None:
+    """Compare the saved model with the trained one, and that with what was reported, on some pictures.
 
     A model that answers otherwise after loading is worse than none; so is one that does not answer as was reported.
+
+    Args:
+        pixels: `(batch, height, width, channels)`.
+        reported: probabilities `(batch, classes)`.
 
     Raises:
         UserError: they differ, or the saved model cannot be loaded where this project is not.
     """
     import keras
 
-    before = keras.ops.convert_to_numpy(model(pixels, training=False))  # called, since `predict` would be traced for it
+    before = keras.ops.convert_to_numpy(model(pixels, training=False))  # `predict` would be traced first
     compared = {
         "saved": (process.answers(path, pixels), MAX_RELOAD_DIFFERENCE),
         "evaluated": (reported, MAX_BATCH_DIFFERENCE),

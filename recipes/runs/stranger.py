@@ -1,4 +1,4 @@
-"""A program of its own, started by `recipes.runs.model_file`: loads a saved model as someone who does not have this project.
+"""A program that loads saved models as someone does who has not this project; `recipes.runs.model_file` starts it.
 
 For each line of standard input, `[MODEL, PIXELS, ANSWERS]` in JSON, it loads the model with the defaults of
 `keras.models.load_model`, lets it answer the pixels `(batch, height, width, channels)` of one `.npy` file, writes the

@@ -21,5 +21,5 @@ class Demo(FolderCommand):
 
     @property
     def subject(self) -> str:
-        """What the demonstration is about."""
+        """The data that the demonstration is about."""
         return "digits"

@@ -95,17 +95,18 @@ class Recipe(TransferCommand):
                 )
 
     def as_dict(self) -> dict:
-        """Values for JSON; `from_dict` reads them."""
+        """Write the settings as values for JSON; `from_dict` reads them."""
         return {k: str(v) if isinstance(v, Path) else v for k, v in dataclasses.asdict(self).items()}
 
     def save(self, path: Path) -> None:
-        """Write it as a file that `load` reads."""
-        from zoo.files import write_json  # which brings Keras with it
+        """Write the settings into a file that `load` reads."""
+        from zoo.files import write_json  # not at the top: it brings Keras
 
         write_json(path, self.as_dict())
 
     @classmethod
     def from_dict(cls, values: dict) -> "Recipe":
+        """Make a recipe from what `as_dict` gave. Raises UserError, TypeError or ValueError for what is none."""
         paths = {name: Path(values[name]) for name in ("data", "output", "labels") if values.get(name)}
         kinds = {"tuned": HeadSettings, "fine_tuning": FineTuneSettings}
         parts = {name: kind(**values[name]) for name, kind in kinds.items() if values.get(name)}
@@ -113,7 +114,11 @@ class Recipe(TransferCommand):
 
     @classmethod
     def load(cls, path: Path) -> "Recipe":
-        """Raises UserError if there is no such file or it is no recipe."""
+        """Read a recipe.json.
+
+        Raises:
+            UserError: there is no such file, or it is no recipe.
+        """
         try:
             return cls.from_dict(json.loads(Path(path).read_text()))
         except (OSError, ValueError, TypeError, AttributeError) as error:

@@ -49,7 +49,7 @@ class ModelCommand(FolderCommand):
 
     @property
     def subject(self) -> str:
-        """Name of the architecture."""
+        """The name of the architecture."""
         return self.model
 
 
@@ -75,7 +75,7 @@ class InspectKernels(ModelCommand):
 
     @property
     def subject(self) -> str:
-        """Names of the architecture and of the picture, if one is given."""
+        """The names of the architecture and of the picture, if one is given."""
         return f"{self.model}-{self.image.stem}" if self.image else self.model
 
 

@@ -27,12 +27,12 @@ class FolderCommand:
 
     @property
     def subject(self) -> str:
-        """Name of what the command is about, for the folder's."""
+        """The name of what the command is about, which names the folder."""
         raise NotImplementedError
 
     @property
     def folder(self) -> Path:
-        """Where the command writes: --output, or runs/COMMAND/SUBJECT, so that two subjects have two folders."""
+        """The folder that the command writes: --output, or runs/COMMAND/SUBJECT, so that two subjects have two folders."""
         return self.output or Path("runs") / self.COMMAND / self.subject
 
 
@@ -47,7 +47,7 @@ class DataCommand(FolderCommand):
 
     @property
     def subject(self) -> str:
-        """Name of the folder of images."""
+        """The name of the folder of images."""
         return self.data.resolve().name or "root"
 
 

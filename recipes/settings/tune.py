@@ -52,16 +52,16 @@ class Tuning(TransferCommand):
 
     @property
     def root(self) -> Path:
-        """Where the storage of the trials lies, unless --storage says where."""
+        """The folder where the storage of the trials lies, unless --storage says where."""
         return super().folder
 
     @property
     def folder(self) -> Path:
-        """Where the results of the scope lie: two scopes share the storage in the root, and neither writes over the other's."""
+        """The folder of the scope's results: two scopes share the storage in the root, and neither writes over the other's."""
         return self.root if self.scope == "heads" else self.root / self.scope
 
     def words(self) -> list[str]:
-        """The command's arguments that stand for these settings."""
+        """Write the command's arguments that stand for these settings."""
         words = [str(self.data)]
         for setting in dataclasses.fields(self):
             value = getattr(self, setting.name)

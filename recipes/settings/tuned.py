@@ -11,28 +11,40 @@ from recipes.settings.shared import Optimizer
 class FineTuneSettings:
     """What `--strategy tuned` needs beside a recipe's own learning rate, epochs, augmentation and batch norm."""
 
-    freeze_until: str | None = None  # a stage; None trains everything
-    layer_decay: float = 1.0  # learning rate of each earlier stage relative to the next
-    weight_decay: float = 0.0  # decoupled: callbacks.optimizers
+    freeze_until: str | None = None
+    """A stage; None trains everything."""
+    layer_decay: float = 1.0
+    """Learning rate of each earlier stage relative to the next."""
+    weight_decay: float = 0.0
+    """As in `callbacks.get_optimizer`, decoupled from the gradient."""
 
 
 @dataclass(frozen=True)
 class HeadSettings:
     """A head and how it is trained by `recipes.transfer.head_trainer`, as a search chooses it."""
 
-    cut: str = "pre_logits"  # the stage whose output the head sees, averaged over the pixels if it is a map
+    cut: str = "pre_logits"
+    """The stage whose output the head sees, averaged over the pixels if it is a map."""
     kind: Literal["linear", "hidden"] = "linear"
-    units: int = 256  # of the hidden layer
-    dropout: float = 0.0  # before the last layer
-    l2: float = 0.0  # times the sum of the kernels' squares, on standardised features
-    l2_schedule: Literal["constant", "cosine"] = "constant"  # cosine: falls to 0
-    learning_rate: float = 1e-3  # the highest: warm-up before, cosine decay after
+    units: int = 256
+    """Width of the hidden layer."""
+    dropout: float = 0.0
+    """Rate before the last layer."""
+    l2: float = 0.0
+    """Factor of the kernels' squares, on standardised features."""
+    l2_schedule: Literal["constant", "cosine"] = "constant"
+    """Whether the factor stays, or falls to 0 along a cosine."""
+    learning_rate: float = 1e-3
+    """The highest: warm-up before, cosine decay after."""
     optimizer: Optimizer = "adam"
     label_smoothing: float = 0.0
-    class_weights: bool = False  # all of a class together count as much as all of any other
+    class_weights: bool = False
+    """Whether all of a class together count as much as all of any other."""
     epochs: int = 20
-    patience: int = 0  # epochs without a lower held-out loss after which the best are taken; 0: the last is taken
-    views: int = 0  # of recipes.features.VIEWS, beside the centre
+    patience: int = 0
+    """Epochs without a lower held-out loss after which the best weights are taken; 0 takes the last."""
+    views: int = 0
+    """Views of `recipes.data.views.VIEWS` beside the first."""
 
     def __post_init__(self):
         right = {

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from recipes.data.sources.listing import SPLITS, File, Listing
 from recipes.errors import UserError, shown
-from recipes.evaluation.tasks import MULTI_LABEL, SEPARATOR
+from recipes.evaluation.tasks import LABEL_SEPARATOR, MULTI_LABEL
 
 BOOLEANS = {"0": False, "1": True}
 
@@ -49,7 +49,7 @@ def scan_labels(root: Path, file: Path) -> Listing:
         if given and given not in SPLITS:
             raise UserError(f"{where}: split must be train, val, test or empty, found {shown(given)!r}.")
         if names == ["labels"]:
-            found = sorted({name.strip() for name in row["labels"].split(SEPARATOR)} - {""})
+            found = sorted({name.strip() for name in row["labels"].split(LABEL_SEPARATOR)} - {""})
         else:
             found = [name for name in names if _value(row[name], name, where)]
         files.append(File(path, tuple(found), SPLITS.get(given, "")))
