@@ -16,7 +16,7 @@ from zoo.weights import catalog
 
 
 def backbone(recipe: Recipe) -> keras.Model:
-    """The pretrained network without its classifier.
+    """Build the pretrained network without its classifier.
 
     Raises:
         UserError: no such model or weights, or they do not go together.
@@ -33,7 +33,7 @@ def backbone(recipe: Recipe) -> keras.Model:
 
 
 def new_head(recipe: Recipe, body: keras.Model, data: Dataset, pooling: str | None = None) -> keras.Model:
-    """The network with the recipe's classifier, untrained; it ends at an earlier stage, if the recipe's tuned head sees that.
+    """Put the recipe's classifier, untrained, on the network: on an earlier stage, if the recipe's tuned head sees that.
 
     Raises:
         UserError: the network has nothing to pool, or no such stage.
@@ -53,7 +53,7 @@ def new_head(recipe: Recipe, body: keras.Model, data: Dataset, pooling: str | No
 
 
 def _weights(recipe: Recipe) -> str | None:
-    """Which weights to ask for: the model's first in the catalog, if the recipe does not say."""
+    """Choose which weights to ask for: the model's first in the catalog, if the recipe does not say. Raises UserError."""
     if recipe.strategy == "scratch":
         if recipe.weights not in (None, "none"):
             raise UserError("--strategy scratch starts at random: leave out --weights, or choose another strategy.")
@@ -71,13 +71,13 @@ def _weights(recipe: Recipe) -> str | None:
 
 
 def framing(body: keras.Model) -> Framing:
-    """How a picture becomes the network's input; the short side before the crop is in the weights' own proportion."""
+    """Say how a picture becomes the network's input; the short side before the crop is in the weights' own proportion."""
     size, origin = body.input_shape[1], body.origin
     return Framing(size, round(size * origin.resize / origin.size), body.input_shape[3], origin.interpolation)
 
 
 def builder_options(model: str, alpha: float | None) -> dict:
-    """The arguments that only some builders take, as far as they were given.
+    """Collect the arguments that only some builders take, as far as they were given.
 
     Raises:
         UserError: there is no such model, or it has no width multiplier.

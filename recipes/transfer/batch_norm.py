@@ -13,33 +13,39 @@ from keras import layers
 
 from recipes.errors import UserError
 
-MIN_BATCH_SIZE, STATISTICS_BATCHES = 16, 10
+MIN_BATCH_SIZE = 16
+STATISTICS_BATCHES = 10
 
 
 def apply(model: keras.Model, policy: str, steps: int) -> None:
-    """Set every batch norm that is not frozen; before `compile`."""
+    """Set every batch norm that is not frozen, for epochs of so many steps; call this before `compile`."""
     for layer in model.layers:
         if isinstance(layer, layers.BatchNormalization) and layer.trainable:
             if policy == "adapt":
                 layer.momentum = max(1 - STATISTICS_BATCHES / steps, 0.9)
                 continue
-            layer.trainable = False  # which makes it use the moving statistics, and leave them alone
+            layer.trainable = False  # so that it uses the moving statistics, and leaves them alone
             for variable in (layer.gamma, layer.beta):
                 if variable is not None:  # a norm may be without either
                     variable.trainable = policy == "affine"
 
 
 def check(policy: str, images: int, batch_size: int) -> None:
-    """Raises UserError where statistics cannot be estimated."""
+    """Refuse a policy whose statistics could not be estimated from so many images in such batches.
+
+    Raises:
+        UserError: saying what it needs.
+    """
     if policy != "adapt":
         return
     if batch_size < MIN_BATCH_SIZE:
         raise UserError(
-            f"--batch-norm adapt needs batches of {MIN_BATCH_SIZE} images or more, found --batch-size {batch_size}: the mean and "
-            "variance of fewer are too uncertain. Choose inference or affine, or larger batches."
+            f"--batch-norm adapt needs batches of {MIN_BATCH_SIZE} images or more, found --batch-size {batch_size}: the mean "
+            "and variance of fewer are too uncertain. Choose inference or affine, or larger batches."
         )
     if images < STATISTICS_BATCHES * batch_size:
         raise UserError(
-            f"--batch-norm adapt needs {STATISTICS_BATCHES * batch_size} training images or more, {STATISTICS_BATCHES} batches of {batch_size}, "
-            f"found {images}: the statistics would be those of the same few pictures again. Choose inference or affine."
+            f"--batch-norm adapt needs {STATISTICS_BATCHES * batch_size} training images or more, "
+            f"{STATISTICS_BATCHES} batches of {batch_size}, found {images}: the statistics would be those of the same few "
+            "pictures again. Choose inference or affine."
         )

@@ -1,4 +1,4 @@
-"""Which strategy the evidence speaks for."""
+"""The choice of a strategy by the evidence."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,12 +15,18 @@ from recipes.settings.finetune import Recipe
 from recipes.transfer.evidence import Evidence, Trial
 from recipes.transfer.strategies import STEPS, STRATEGIES, Phase, Strategy, scratch, tuned
 
-MIN_GAIN = 0.05  # by which share of the loss a costlier strategy must be better than a cheaper one
-INTERPOLATIONS = (0.25, 0.5, 0.75, 1.0)  # of the way to the trained weights, which a trial compares
-LARGE_IMAGES = 10_000  # training images from which `auto` takes large without a trial
-MEDIUM_IMAGES = 1_000  # training images from which `auto` takes medium, if nothing could be tried
-MIN_CLASS_IMAGES = 4  # of the smallest class, for it to be divided for a trial
-MAX_CACHED_BYTES = 8e9  # activations beyond that are computed in every epoch instead of being kept on the disk
+# The share of its loss by which a costlier strategy must be better than a cheaper one.
+MIN_GAIN = 0.05
+# A trial compares these shares of the way to the trained weights.
+INTERPOLATIONS = (0.25, 0.5, 0.75, 1.0)
+# With so many training images `auto` takes large without a trial.
+LARGE_IMAGES = 10_000
+# With so many `auto` takes medium, if nothing could be tried.
+MEDIUM_IMAGES = 1_000
+# A smaller class could not be divided for a trial.
+MIN_CLASS_IMAGES = 4
+# More activations are computed in every epoch instead of being kept on the disk.
+MAX_CACHED_BYTES = 8e9
 
 
 def chosen_strategy(recipe: Recipe, model: keras.Model, data: Dataset, evidence: Evidence) -> Strategy:
@@ -62,6 +68,7 @@ def needs_images(recipe: Recipe) -> bool:
 
 
 def _asked_strategy(recipe: Recipe, stages: Sequence[str], evidence: Evidence) -> Strategy:
+    """Make the strategy that the recipe names, or for `auto` choose it."""
     if recipe.strategy == "auto":
         return auto(stages, evidence, needs_images(recipe))
     if recipe.strategy == "tuned":
@@ -70,6 +77,7 @@ def _asked_strategy(recipe: Recipe, stages: Sequence[str], evidence: Evidence) -
 
 
 def _cached_bytes(model: keras.Model, cut: str | None, data: Dataset) -> int:
+    """Count the bytes that a phase from this cut keeps on the disk."""
     if cut is None:
         return 0
     row = 4 * int(np.prod(model.get_layer(cut).output.shape[1:]))
@@ -80,7 +88,8 @@ def auto(stages: Sequence[str], evidence: Evidence, from_images: bool = False) -
     """Choose the strategy that the evidence speaks for.
 
     Args:
-        from_images: it must be able to train on augmented pictures.
+        stages: names of the network's, from input to output.
+        from_images: whether it must be able to train on augmented pictures.
     """
     if not evidence.pretrained:
         return scratch(stages, evidence, "there are no pretrained weights to start from")
@@ -138,7 +147,7 @@ def _by_trials(evidence: Evidence) -> tuple[Trial, str]:
     if not evidence.differs:
         taken = next(trial for trial in least if best.loss >= (1 - MIN_GAIN) * trial.loss)
         return taken, why if taken is best else f"{why}; {best.strategy} lowers it by less than {MIN_GAIN:.0%}"
-    # errors are of the distance to the first, whose own is 0
+    # An error is that of the distance to the first trial, whose own is 0.
     taken = [trial for trial in found if trial is best or trial.loss - best.loss < max(trial.error, best.error)][-1]
     if taken is not best:
         why += f"; {taken.strategy}{_way(taken)} is taken: it is behind by less than the standard error"
@@ -146,11 +155,12 @@ def _by_trials(evidence: Evidence) -> tuple[Trial, str]:
 
 
 def _way(trial: Trial) -> str:
+    """Say how much of its way a trial went, where that was not all."""
     return "" if trial.strategy == "small" else f", {trial.interpolation:.0%} of the way"
 
 
 def _in_words(evidence: Evidence) -> str:
-    """Say the other numbers."""
+    """Say the evidence but for the trials."""
     parts = [f"{evidence.images:,} training images, {evidence.fewest:,} or more a class"]
     if evidence.probes:
         scores = ", ".join(

@@ -7,47 +7,58 @@ from dataclasses import asdict, dataclass, field
 
 @dataclass(frozen=True)
 class Probe:
-    """A linear classifier on a stage's output, averaged over its pixels: each picture judged by a fit on the others."""
+    """How a linear classifier does on a stage's output, averaged over its pixels: each picture judged by a fit on the others.
 
-    loss: float  # Brier score
+    `loss` is the Brier score, `low` and `high` the ends of the accuracy's 95 % interval.
+    """
+
+    loss: float
     accuracy: float
-    low: float  # 95 % interval of the accuracy
+    low: float
     high: float
 
 
 @dataclass(frozen=True)
 class Trial:
-    """A strategy tried with a third of its epochs on three quarters of the training part, and judged on the last quarter.
+    """How a strategy did with a third of its epochs on three quarters of the training part, judged on the last quarter.
 
-    Of a small folder several divisions judge it together.
+    Of a small folder several divisions judge it together. `images` are those that judged, `loss` is that of
+    `recipes.evaluation.metrics.tempered`, `error` the standard error of its distance to the first trial's, and
+    `interpolation` the share of the way that it went, one of `recipes.transfer.choice.INTERPOLATIONS`.
     """
 
     strategy: str
-    images: int  # that judged
-    loss: float  # recipes.evaluation.metrics.tempered
+    images: int
+    loss: float
     accuracy: float
-    error: float  # the standard error of the loss's distance to that of the first that was tried
-    interpolation: float = 1.0  # how far it went: one of recipes.transfer.choice.INTERPOLATIONS
+    error: float
+    interpolation: float = 1.0
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What is known before a strategy is chosen, all of it from the training part; None and {}: not measured."""
+    """What is known before a strategy is chosen, all of it from the training part; None and {}: not measured.
 
-    images: int  # to train on
+    `fewest` are the images of the smallest class. `probes` are by stage, those of `strategies.probed`, from input to output;
+    `transferability`, of the features before the classifier, is better when higher. `forward` and `training` are images per
+    second, of a pass through the whole network from the cached pixels, and of training all of it; `budget` are the seconds
+    left for training. `trials` go from the cheapest and nearest to the deepest and farthest.
+    """
+
+    images: int
     classes: int
-    fewest: int  # images of the smallest class
+    fewest: int
     batch_size: int = 32
-    probes: Mapping[str, Probe] = field(default_factory=dict)  # by stage, those of `probed`, from input to output
-    transferability: float | None = None  # of the features before the classifier; higher is better
-    forward: float | None = None  # images per second through the whole network, pictures read and cropped
-    training: float | None = None  # images per second of training all of it
-    budget: float | None = None  # seconds that there are for training
+    probes: Mapping[str, Probe] = field(default_factory=dict)
+    transferability: float | None = None
+    forward: float | None = None
+    training: float | None = None
+    budget: float | None = None
     pretrained: bool = True
-    trials: tuple[Trial, ...] = ()  # from the cheapest and nearest to the deepest and farthest
+    trials: tuple[Trial, ...] = ()
 
     def as_dict(self) -> dict:
-        """Values for result.json, which calls the trials rehearsals."""
+        """Write the evidence as values for result.json, which calls the trials rehearsals."""
         values = asdict(self)
         return values | {"rehearsals": values.pop("trials")}
 
@@ -66,5 +77,5 @@ class Evidence:
         return self.budget is None or steps * self.batch_size / self.training <= self.budget
 
     def epochs(self, steps: int, passes: int = 1) -> int:
-        """Passes over the images that make so many steps, and no fewer than `passes`."""
+        """Count the passes over the images that make so many steps; they are no fewer than `passes`."""
         return max(passes, math.ceil(steps / math.ceil(self.images / self.batch_size)))

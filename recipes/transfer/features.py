@@ -24,7 +24,8 @@ from zoo.progress import Progress
 
 SHARD_BYTES = 64e6
 
-Sample = tuple[int, View]  # index of a picture, and what is seen of it
+# Index of a picture, and what is seen of it.
+Sample = tuple[int, View]
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ def extract(
     batch_size: int,
     rates: list[float] | None = None,
 ) -> dict[Cut, Rows]:
-    """Give the features of each sample at each cut, float32, in one pass.
+    """Compute the features of each sample at each cut, `(samples, ...)`, float32, in one pass.
 
     Args:
         rates: gets the images per second of each batch that was computed.
@@ -82,14 +83,14 @@ def extract(
             part = names[start : start + shard]
             results = forward(body, data, [todo[key] for key in part], batch_size, progress, rates)
             for store, result in zip(stores, results, strict=True):
-                new = [row for row, key in enumerate(part) if key not in store]  # another cut may have been the cause
+                new = [row for row, key in enumerate(part) if key not in store]  # the pass may be for another cut's sake
                 if new:
                     store.add([part[row] for row in new], result[new])
     return {cut: store.rows(keys) for cut, store in zip(cuts, stores, strict=True)}
 
 
 def center_features(model: keras.Model, cut: Cut, data: Dataset, batch_size: int) -> Rows:
-    """Give what every picture gives at the cut as evaluation sees it."""
+    """Compute the features of every picture at the cut, as evaluation sees it."""
     return extract(model, [cut], data, [(i, CENTER) for i in range(len(data.paths))], batch_size)[cut]
 
 
@@ -101,7 +102,7 @@ def forward(
     progress: Progress,
     rates: list[float] | None = None,
 ) -> list[np.ndarray]:
-    """Give the outputs of `body` for each sample, in memory."""
+    """Compute the outputs of `body` for each sample, in memory, one array `(samples, ...)` an output."""
     results = []
     for start in range(0, len(samples), batch_size):
         part, began = samples[start : start + batch_size], time.monotonic()
@@ -118,13 +119,13 @@ def forward(
 def folder(model: keras.Model, cut: Cut, data: Dataset) -> Path:
     """Name the folder of a cut's features by everything that they depend on besides the picture."""
     body, origin = zoo.split(model, cut.stage)[0], model.origin
-    kinds = [type(layer).__name__ for layer in body.layers]  # the same weights may be followed by another pooling
+    kinds = [type(layer).__name__ for layer in body.layers]  # the same weights, but another pooling, would give other features
     network = (origin.name, origin.variant, model.input_shape, str(cut), kinds)
     parts = (DECODER_VERSION, data.framing, *network, keras.backend.backend(), keras.config.floatx())
     return cache_folder("features") / fingerprint(body, *parts)
 
 
-def fingerprint(model: keras.Model, *parts) -> str:
+def fingerprint(model: keras.Model, *parts: object) -> str:
     """Name the model's weights and everything else that a result depends on: values that their `repr` tells apart."""
     digest = hashlib.sha256(repr(parts).encode())
     for variable in model.weights:

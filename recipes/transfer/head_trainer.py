@@ -1,8 +1,4 @@
-"""Trains heads on features in memory: hyper-parameters are arguments of one compiled function, an epoch is one call of it.
-
-What a trial costs beside its arithmetic is making a model, tracing and compiling it: a `compile` and `fit` of a head takes
-seconds of which little is training. Here the gradients of a head of one or two layers are written out, and the optimisers of
-`callbacks.optimizers` are one rule with ten numbers, a row of them a step. So nothing but the shape of a head is compiled.
+"""The training of heads on features in memory: an epoch is a call of one compiled function, `recipes.transfer.head_pass`.
 
 All random numbers (first weights, order, views, dropout) are NumPy's, drawn by seed and epoch: the same settings and seed
 give the same head on every backend, but for rounding.
@@ -12,173 +8,31 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
-from typing import NamedTuple
 
-import keras
 import numpy as np
 from keras import ops
 
 from callbacks.learning_rate import warmup_cosine_rates
 from callbacks.schedules import Constant, Cosine
 from recipes.settings.tuned import HeadSettings
+from recipes.transfer.head_pass import compiled, rule
 from recipes.transfer.logistic import balanced_weights, standardization
 
 BATCH_SIZE = 64
-WEIGHT_DECAY = 0.004  # of adamw: callbacks.optimizers' and Keras' own
 
 
 @dataclass(frozen=True)
 class Result:
-    """A trained head and how it does on what was held out: None if nothing was."""
+    """A trained head, and how it does on what was held out: None if nothing was.
+
+    The weights are those after `epoch`, counted from 1: kernel and bias of each layer, as they act on standardised features.
+    """
 
     loss: float | None
     accuracy: float | None
-    epoch: int  # whose weights these are, from 1
+    epoch: int
     history: list[dict]
-    weights: list[np.ndarray]  # kernel and bias of each layer, as they act on standardised features
-
-
-class Rule(NamedTuple):
-    """An optimiser as numbers; each a value a step. g is the gradient, m and v are the two slots of every weight:
-
-        m ← keep_m · m + add_m · g,   v ← keep_v · v + add_v · g²
-        w ← (1 - decay) · w - (use_m · m + use_g · g) / (√(scaled · v + inside) + outside)
-
-    `l2` is the factor of a kernel in its penalty's gradient; `decay` and it spare biases.
-    """
-
-    keep_m: np.ndarray
-    add_m: np.ndarray
-    keep_v: np.ndarray
-    add_v: np.ndarray
-    use_m: np.ndarray
-    use_g: np.ndarray
-    scaled: np.ndarray
-    inside: np.ndarray
-    outside: np.ndarray
-    decay: np.ndarray
-    l2: np.ndarray
-
-
-def rule(optimizer: str, rates: np.ndarray, l2: np.ndarray | float = 0.0) -> Rule:
-    """Write the optimiser of that name in callbacks.optimizers as numbers, with a learning rate for each step."""
-    plain = dict.fromkeys(Rule._fields, 0.0) | {"inside": 1.0, "l2": 2 * l2}
-    step = np.arange(1, len(rates) + 1)
-    adam = {
-        "keep_m": 0.9,
-        "add_m": 0.1,
-        "keep_v": 0.999,
-        "add_v": 0.001,
-        "scaled": 1.0,
-        "inside": 0.0,
-        "outside": 1e-7,
-        "use_m": rates * np.sqrt(1 - 0.999**step) / (1 - 0.9**step),
-    }
-    own = {
-        "sgd": {"use_g": rates},
-        "momentum": {"keep_m": 0.9, "add_m": rates, "use_m": 1.0},
-        "nesterov": {"keep_m": 0.9, "add_m": rates, "use_m": 0.9, "use_g": rates},
-        "adagrad": {"keep_v": 1.0, "add_v": 1.0, "use_g": rates, "scaled": 1.0, "inside": 1e-7},
-        "rmsprop": {"keep_v": 0.9, "add_v": 0.1, "use_g": rates, "scaled": 1.0, "inside": 1e-7},
-        "adam": adam,
-        "adamw": adam | {"decay": WEIGHT_DECAY * rates},
-    }[optimizer]
-    return Rule(**{name: np.broadcast_to(value, rates.shape) for name, value in (plain | own).items()})
-
-
-def update(weights, gradient, m, v, numbers: Rule):
-    """Take a step: gives a layer's (weights, m, v) afterwards."""
-    inputs = weights.shape[0]
-    kernel = ops.cast(ops.arange(inputs)[:, None] < inputs - 1, "float32")  # not the bias
-    gradient = gradient + numbers.l2 * kernel * weights
-    m = numbers.keep_m * m + numbers.add_m * gradient
-    v = numbers.keep_v * v + numbers.add_v * ops.square(gradient)
-    size = ops.sqrt(numbers.scaled * v + numbers.inside) + numbers.outside
-    return (1 - numbers.decay * kernel) * weights - (numbers.use_m * m + numbers.use_g * gradient) / size, m, v
-
-
-def outputs(layers, x, keep=1.0):
-    """(what the last layer multiplies, logits); `keep` is what dropout multiplies before it."""
-    *hidden, last = layers
-    for layer in hidden:
-        x = ops.relu(_with_one(x) @ layer)
-    x = _with_one(x * keep)
-    return x, x @ last
-
-
-def dropout_mask(drawn, dropout):
-    """What inverted dropout multiplies by: of random bytes those below 256 · `dropout` drop a number."""
-    below = ops.floor(256 * dropout)
-    return ops.where(ops.cast(drawn, "float32") < below, 0.0, 256 / (256 - below))
-
-
-def _with_one(x):
-    return ops.concatenate([x, ops.ones((x.shape[0], 1))], axis=1)
-
-
-def losses(logits, hot, smoothing=0.0):
-    """Of each picture the cross-entropy, its gradient by the logits, and 1 where the guess is right."""
-    top = ops.max(logits, axis=1, keepdims=True)
-    powers = ops.exp(logits - top)
-    total = ops.sum(powers, axis=1, keepdims=True)
-    truth = hot * (1 - smoothing) + smoothing / logits.shape[1]
-    loss = ops.log(total[:, 0]) + ops.sum(truth * (top - logits), axis=1)
-    return loss, powers / total - truth, ops.cast(ops.sum(hot * logits, axis=1) >= top[:, 0], "float32")
-
-
-def gradients(layers, x, last, slope, keep):
-    """Back-propagate the logits' gradient to each layer's matrix; `last` is what the last layer multiplies."""
-    found = [ops.transpose(last) @ slope]
-    if len(layers) == 2:
-        back = ops.where(last[:, :-1] > 0, slope @ ops.transpose(layers[1][:-1]) * keep, 0.0)
-        found.insert(0, ops.transpose(_with_one(x)) @ back)
-    return found
-
-
-def one_pass(layers, slots, x, labels, rows, shares, drawn, dropout, smoothing, rules, held_x, held_labels):
-    """One pass over the training part: layers and slots afterwards; loss and number right, there and on what is held out.
-
-    Args:
-        layers: matrices `(inputs + 1, outputs)`, whose last row is the bias; slots: two of that shape for each.
-        x, labels: `(samples, features)`, `(samples,)`.
-        rows, shares: `(steps, batch)`, the samples of each step, and how much each counts; those that fill up a batch nothing.
-        drawn: `(steps, batch, width)`, random bytes, see `dropout_mask`.
-        rules: `(steps, numbers)`, a `Rule` a step.
-    """
-    classes = layers[-1].shape[1]
-
-    def step(i, state):
-        layers, slots, total, right = state
-        hot = ops.one_hot(ops.take(labels, rows[i]), classes)
-        keep = dropout_mask(drawn[i], dropout)
-        seen = ops.take(x, rows[i], axis=0)
-        last, logits = outputs(layers, seen, keep)
-        each, slope, hits = losses(logits, hot, smoothing)
-        slopes = gradients(layers, seen, last, slope * shares[i][:, None], keep)
-        now = Rule(*ops.unstack(rules[i], len(Rule._fields)))
-        new = [update(*each, now) for each in zip(layers, slopes, slots[::2], slots[1::2], strict=True)]
-        layers, slots = [layer for layer, _, _ in new], [slot for _, m, v in new for slot in (m, v)]
-        return layers, slots, total + ops.sum(each * shares[i]), right + ops.sum(ops.where(shares[i] > 0, hits, 0.0))
-
-    start = layers, slots, ops.zeros(()), ops.zeros(())
-    layers, slots, total, right = ops.fori_loop(0, rows.shape[0], step, start)
-    each, _, hits = losses(outputs(layers, held_x)[1], ops.one_hot(held_labels, classes))
-    return layers, slots, total / rows.shape[0], right, ops.mean(each), ops.sum(hits)
-
-
-@cache
-def compiled():
-    """`one_pass` as the backend runs it fastest; PyTorch runs it as it is."""
-    if keras.backend.backend() == "tensorflow":
-        import tensorflow as tf
-
-        return tf.function(one_pass, jit_compile=True)
-    if keras.backend.backend() == "jax":
-        import jax
-
-        return jax.jit(one_pass)
-    return one_pass
+    weights: list[np.ndarray]
 
 
 class HeadTrainer:
@@ -187,7 +41,8 @@ class HeadTrainer:
     Args:
         features: by cut, `(views, images, features)`; evaluation sees the first view.
         labels: `(images,)`, class numbers.
-        train, held_out: which images; of the latter there may be none.
+        train: indices of the images to train on.
+        held_out: indices of those that judge; there may be none.
     """
 
     def __init__(
@@ -206,7 +61,7 @@ class HeadTrainer:
         """Train one head from a random start.
 
         Args:
-            seed: of everything random: the same settings and seed give the same head.
+            seed: the same settings and seed give the same head.
             report: called after each epoch with its number, from 1, and the loss on what is held out; it may raise.
             last: stop after this epoch; learning rates are still those of a training of all epochs.
 
@@ -250,7 +105,7 @@ class HeadTrainer:
         held_out_loss: float,
         held_out_right: float,
     ) -> dict:
-        """One row of the history, from what an epoch measured."""
+        """Make a row of the history from what an epoch measured. Raises FloatingPointError for a loss that is no number."""
         if not math.isfinite(loss + held_out_loss):
             raise FloatingPointError(
                 f"the loss became {loss + held_out_loss} in epoch {epoch}, with "
@@ -272,10 +127,10 @@ class HeadTrainer:
         return standardization(self._features[cut][0][self._train])
 
     def _on_device(self, cut: str) -> tuple:
-        """Views, features, and for training and evaluation the standardised samples and their labels."""
+        """Give the numbers of views and features, the standardised samples and labels to train on, and those that judge."""
         if cut not in self._resident:
             center, scale = self.standardization(cut)
-            # Something must be looked at: where nothing is held out, the first picture, and nobody sees it.
+            # The compiled function must judge something: where nothing is held out, a picture whose result is dropped.
             held_out = self._held_out if len(self._held_out) else self._train[:1]
             train = np.stack([(view[self._train] - center) / scale for view in self._features[cut]])
             arrays = (
@@ -289,7 +144,7 @@ class HeadTrainer:
         return self._resident[cut]
 
     def _order(self, generator: np.random.Generator, views: int, weighted: bool) -> tuple[np.ndarray, np.ndarray]:
-        """The samples of each step, every picture once in one of its views, and how much each counts in its step's mean."""
+        """Draw the samples of each step, every picture once in one of its views, and say how much each counts in the mean."""
         count = len(self._train)
         order, view = generator.permutation(count), generator.integers(0, views, count)
         rows = np.zeros((math.ceil(count / BATCH_SIZE), BATCH_SIZE), "int32")

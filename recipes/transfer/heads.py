@@ -1,10 +1,10 @@
-"""The heads that a recipe may choose, fitted to features that are already there, by one function.
+"""The heads that a recipe may choose, fitted to features that are already there.
 
 - `linear` is solved: `recipes.transfer.logistic`.
 - `cosine` is computed: a class's direction is the mean of its pictures' directions (Qi, Brown, Lowe 2018, "Low-Shot
   Learning with Imprinted Weights", arXiv:1712.07136, section 3.2); its one number, the scale, is cross-validated.
-- `dropout` and `hidden` are stepped: Adam, with warm-up and cosine decay; the number of epochs is the best of `EPOCH_CHOICES` on
-  a fold of the training part, after which the head is trained anew on all of it.
+- `dropout` and `hidden` are stepped: Adam, with warm-up and cosine decay; the number of epochs is the best of
+  `EPOCH_CHOICES` on a fold of the training part, after which the head is trained anew on all of it.
 - one that a search has found is trained as the search trained it: `recipes.transfer.head_trainer`.
 """
 
@@ -26,27 +26,33 @@ from recipes.transfer.strategies import Phase
 from zoo.heads import COSINE, SCALE, standardize
 from zoo.layers import CLASSIFIER
 
-COSINE_SCALES = np.geomspace(1, 100, 17)  # of the cosines
-EPOCH_CHOICES = (5, 15, 50)  # of a stepped head, to choose from
-LEARNING_RATE = 1e-3  # of a stepped head
+COSINE_SCALES = np.geomspace(1, 100, 17)
+# What follows is for the stepped heads.
+EPOCH_CHOICES = (5, 15, 50)
+LEARNING_RATE = 1e-3
 BATCH_SIZE = 32
-MAX_STEPS = 20_000  # of a stepped head
+MAX_STEPS = 20_000
 
 
 @dataclass(frozen=True)
 class FittedHead:
-    """How a head was chosen; `chosen` is what its kind chooses: a penalty, a scale, epochs or what a search has found."""
+    """How a head was chosen.
+
+    `chosen` is what its kind chooses: a penalty, a scale, epochs or what a search has found. `path` has, for each thing that
+    could have been chosen, cross-validated loss and accuracy, `history` a row an epoch. `decay` is the solved head's penalty
+    as it acts on the kernel, for those who train on.
+    """
 
     kind: str
     chosen: dict
     mirrored: bool
     folds: int
-    path: list[dict]  # each with what could have been chosen, mirrored, cross-validated loss and accuracy
-    decay: float = 0.0  # the solved head's penalty as it acts on the kernel, for those who train on
-    history: list[dict] = field(default_factory=list, repr=False)  # a row an epoch
+    path: list[dict]
+    decay: float = 0.0
+    history: list[dict] = field(default_factory=list, repr=False)
 
     def as_dict(self) -> dict:
-        """Values for result.json."""
+        """Write the choice as values for result.json."""
         path = [row for row in self.path if row["mirrored"] == self.mirrored]
         return {"kind": self.kind} | self.chosen | {"mirrored": self.mirrored, "folds": self.folds, "path": path}
 
@@ -63,7 +69,7 @@ def fit(
     tick: Callable[[], None] = lambda: None,
     task: Task = MULTI_CLASS,
 ) -> FittedHead:
-    """Give the model's head of that kind its weights; the arguments are those of `logistic.fit`."""
+    """Fit the model's head, which is of that kind; the other arguments are those of `logistic.fit`."""
     weights, mirrored = np.ones(len(labels)) if weights is None else weights, np.asarray(mirrored)
     center, scale = logistic.standardization(views[0])
     standardize(model, center, scale)
@@ -81,9 +87,9 @@ def fit(
 def fit_tuned(
     model: keras.Model, settings: HeadSettings, views: np.ndarray, mirrored: Sequence[bool], labels: np.ndarray, seed: int
 ) -> FittedHead:
-    """Give the model's head its weights as a search trains them: a fold says when to stop, then it is trained on all.
+    """Fit the model's head as a search does: a fold says when to stop, then it is trained on all.
 
-    A search is over classes that exclude each other.
+    A search is over classes that exclude each other. The arguments are as in `fit`.
     """
     used, cut = 1 + settings.views, {settings.cut: views}
     train, test = logistic.folds_of(MULTI_CLASS, labels, seed)[0]
@@ -133,12 +139,17 @@ def _cosine(
 
 
 def directions(views: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Average the directions of each class's views: `(features, classes)`, each of length 1."""
+    """Average the directions of each class's views `(views, images, features)`.
+
+    Returns:
+        `(features, classes)`, each column of length 1.
+    """
     each = _unit(views).sum(axis=0)
     return _unit(np.stack([each[labels == label].sum(axis=0) for label in range(labels.max() + 1)])).T
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:
+    """Scale vectors, along the last axis, to length 1."""
     return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)
 
 
@@ -158,7 +169,7 @@ def _stepped(
     start, (train, test) = part.get_weights(), logistic.folds_of(task, labels, seed)[0]
 
     def steps(epochs: int, images: np.ndarray) -> list[dict]:
-        """Train anew on some of the images; gives the history."""
+        """Train anew on some of the images, and return the history."""
         part.set_weights(start)
 
         def read(samples: np.ndarray, generator: np.random.Generator) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The head of a frozen backbone: logistic regression with an L2 penalty, on features that are already there.
+"""Logistic regression with an L2 penalty, on features that are already there: the head of a frozen backbone.
 
 Kornblith, Shlens, Le 2019 ("Do Better ImageNet Models Transfer Better?", arXiv:1805.08974, section 4.1) make this the
 standard of a linear probe: a convex problem, solved to its end by L-BFGS, with the penalty chosen among many. Here it is
@@ -16,27 +16,39 @@ import numpy as np
 
 from recipes.evaluation.tasks import MULTI_CLASS, Task
 
-PENALTIES = np.logspace(1, -5, 13)  # of half the squared weights, relative to the mean loss
+# Factors of half the squared weights, relative to the mean loss.
+PENALTIES = np.logspace(1, -5, 13)
 FOLDS = 5
-ONE_FOLD_IMAGES = 2_000  # above that many one fold is precise enough, and five are slow
-MAX_GRADIENT = 1e-4  # of L-BFGS: the largest element of the gradient
-MAX_STEPS = 300  # of L-BFGS
-LBFGS_PAIRS = 10  # pairs of steps and changes that L-BFGS remembers
-TOTAL_STEPS = 3 * MAX_STEPS  # at most: without mirrored views, with them, and the final fit
-MAX_ELEMENTS = 30_000_000  # numbers in one array of predictions: bounds the memory
+# Of more images one fold is precise enough, and five are slow.
+MAX_IMAGES_OF_ALL_FOLDS = 2_000
+# L-BFGS has solved a problem when no element of its gradient is larger.
+MAX_GRADIENT = 1e-4
+MAX_STEPS = 300
+LBFGS_PAIRS = 10
+# Without mirrored views, with them, and the final fit.
+MAX_TOTAL_STEPS = 3 * MAX_STEPS
+# The array of predictions holds no more, which bounds the memory.
+MAX_PREDICTIONS = 30_000_000
+
+Folds = Sequence[tuple[np.ndarray, np.ndarray]]
+Tick = Callable[[], None]
 
 
 @dataclass(frozen=True)
 class Head:
-    """A dense layer with softmax, or sigmoid for a matrix of labels, and how it was chosen."""
+    """A dense layer with softmax, or sigmoid for a matrix of labels, and how it was chosen.
 
-    kernel: np.ndarray  # (features, classes)
-    bias: np.ndarray  # (classes,)
+    `decay` is the penalty as it acts on `kernel`, for the features were scaled. `path` has a row of cross-validated loss and
+    accuracy for each penalty, with mirrored views and without.
+    """
+
+    kernel: np.ndarray  # `(features, classes)`
+    bias: np.ndarray  # `(classes,)`
     penalty: float
-    decay: float  # the penalty as it acts on `kernel`: the features were scaled
+    decay: float
     mirrored: bool
     folds: int
-    path: list[dict]  # penalty, mirrored, cross-validated loss and accuracy
+    path: list[dict]
 
 
 def fit(
@@ -45,7 +57,7 @@ def fit(
     labels: np.ndarray,
     seed: int,
     choose_mirror: bool = True,
-    tick: Callable[[], None] = lambda: None,
+    tick: Tick = lambda: None,
     weights: np.ndarray | None = None,
     task: Task = MULTI_CLASS,
 ) -> Head:
@@ -77,7 +89,10 @@ def fit(
 
 
 def standardization(features: np.ndarray) -> tuple[np.ndarray, float]:
-    """Choose what is taken off features, and the number that they are divided by: so a penalty means the same everywhere."""
+    """Choose what is taken off features `(images, features)`, and what they are divided by.
+
+    So a penalty means the same everywhere.
+    """
     return features.mean(axis=0), float(features.std()) or 1.0
 
 
@@ -89,14 +104,16 @@ def balanced_weights(labels: np.ndarray, classes: int) -> np.ndarray:
 def folds_of(task: Task, labels: np.ndarray, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
     """Divide pictures for cross-validation: (train, test) indices, five times, or once where they are many."""
     folds = task.folds(labels, FOLDS, seed)
-    return folds[:1] if len(labels) > ONE_FOLD_IMAGES else folds
+    return folds[:1] if len(labels) > MAX_IMAGES_OF_ALL_FOLDS else folds
 
 
-def _path(task: Task, views: np.ndarray, labels: np.ndarray, folds, tick, mirrored: bool, weights: np.ndarray) -> list[dict]:
-    """Cross-validated loss and accuracy of the first view for every penalty."""
+def _path(
+    task: Task, views: np.ndarray, labels: np.ndarray, folds: Folds, tick: Tick, mirrored: bool, weights: np.ndarray
+) -> list[dict]:
+    """Cross-validate loss and accuracy of the first view for every penalty."""
     scores = np.zeros((len(PENALTIES), len(folds), 2))
     problems = [(i, j) for j in range(len(folds)) for i in range(len(PENALTIES))]
-    width = max(1, MAX_ELEMENTS // (views.shape[0] * views.shape[1] * task.one_hot(labels).shape[1]))
+    width = max(1, MAX_PREDICTIONS // (views.shape[0] * views.shape[1] * task.one_hot(labels).shape[1]))
     for start in range(0, len(problems), width):
         part = problems[start : start + width]
         used = np.zeros((len(part), len(labels)), bool)
@@ -119,12 +136,22 @@ def score(task: Task, guess: np.ndarray, labels: np.ndarray, weights: np.ndarray
     return np.average(loss, weights=weights), np.average(right, weights=weights)
 
 
-def solve(task: Task, views: np.ndarray, labels: np.ndarray, used: np.ndarray, penalties: np.ndarray, tick, weights=None):
+def solve(
+    task: Task,
+    views: np.ndarray,
+    labels: np.ndarray,
+    used: np.ndarray,
+    penalties: np.ndarray,
+    tick: Tick,
+    weights: np.ndarray | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
     """Minimise mean log-loss + penalty / 2 · |kernel|² for many problems on the same features at once.
 
     Args:
-        views: `(views, images, features)`; used: `(problems, images)`, which pictures each problem trains on.
-        penalties: `(problems,)`; weights: `(images,)`.
+        views: `(views, images, features)`.
+        used: `(problems, images)`, which pictures each problem trains on.
+        penalties: `(problems,)`.
+        weights: `(images,)`, how much each picture counts.
 
     Returns:
         Kernels `(problems, features, classes)` and biases `(problems, classes)`, float32.
@@ -140,7 +167,7 @@ def solve(task: Task, views: np.ndarray, labels: np.ndarray, used: np.ndarray, p
     decay = np.broadcast_to(penalties[:, None, None], (count, features + 1, 1)).astype("float32").copy()
     decay[:, -1] = 0  # the bias is free
 
-    def loss(weights):
+    def loss(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         wide = weights.reshape(count, features + 1, classes).transpose(1, 0, 2).reshape(features + 1, -1)
         logits = (x @ wide).reshape(len(x), count, classes)
         guess = task.probabilities(logits)
@@ -155,7 +182,7 @@ def solve(task: Task, views: np.ndarray, labels: np.ndarray, used: np.ndarray, p
     return solved[:, :-1], solved[:, -1]
 
 
-def _lbfgs(loss: Callable, x: np.ndarray, tick) -> np.ndarray:
+def _lbfgs(loss: Callable, x: np.ndarray, tick: Tick) -> np.ndarray:
     """Minimise each row of `x` `(problems, variables)`: Nocedal & Wright, Numerical Optimization, algorithm 7.5."""
     value, slope = loss(x)
     pairs: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
@@ -166,7 +193,7 @@ def _lbfgs(loss: Callable, x: np.ndarray, tick) -> np.ndarray:
         direction = _two_loops(slope, pairs) * going[:, None]
         descent = (slope * direction).sum(axis=1)
         size = np.ones(len(x), "float32") if pairs else 1 / np.maximum(np.linalg.norm(slope, axis=1), 1)
-        for _ in range(20):  # halve the step of every problem that it does not bring down
+        for _ in range(20):  # halves the step of every problem that it does not bring down
             new = x + size[:, None] * direction
             new_value, new_slope = loss(new)
             bad = new_value > value + 1e-4 * size * descent
@@ -185,8 +212,8 @@ def _lbfgs(loss: Callable, x: np.ndarray, tick) -> np.ndarray:
     return x
 
 
-def _two_loops(slope: np.ndarray, pairs) -> np.ndarray:
-    """−(inverse Hessian estimate) · slope, for each problem."""
+def _two_loops(slope: np.ndarray, pairs: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]]) -> np.ndarray:
+    """Compute −(inverse Hessian estimate) · slope of each problem."""
     direction, weights = -slope, []
     for step, change, inverse in reversed(pairs):
         weight = inverse * (step * direction).sum(axis=1)

@@ -1,9 +1,9 @@
-"""What is measured before a strategy or a backbone is chosen: in one pass, on pictures of the training part alone.
+"""The measurement of evidence: one pass, on pictures of the training part alone, before a strategy or a backbone is chosen.
 
-The network's features of a stratified sample, at the stages `strategies.probed` names, averaged over the pixels so that only
-vectors are kept; of each a linear probe that judges every picture by a fit on all others; of the last LogME, which orders
-backbones as well as any cheap score (docs/rank.md); and the speed of the pass. A probe's penalty is the best of 13 on the
-same pictures, which flatters its accuracy a little, and that of each stage alike.
+Of a stratified sample the network's features are computed at the stages that `strategies.probed` names, averaged over the
+pixels so that only vectors are kept. Measured are: of each stage a linear probe that judges every picture by a fit on all
+others; of the last LogME, which orders backbones as well as any cheap score (docs/rank.md); and the speed of the pass. A
+probe's penalty is the best of 13 on the same pictures, which flatters its accuracy a little, and that of each stage alike.
 """
 
 import time
@@ -23,18 +23,23 @@ from recipes.transfer.strategies import probed
 from recipes.transfer.transferability import leave_one_out, logme
 from zoo.progress import Progress
 
-MAX_SAMPLE, MIN_CLASS_SAMPLE = 2_000, 5  # pictures at most, and of a class at least
-BUDGET_SHARE = 0.1  # of the budget for the pass
-TIMED_BATCHES = 3  # from which a speed is measured, after a first one that compiles
+MAX_SAMPLE = 2_000
+MIN_CLASS_SAMPLE = 5
+# The pass may take this share of a budget.
+BUDGET_SHARE = 0.1
+# A first batch, which compiles, is not counted.
+TIMED_BATCHES = 3
 
 
 def measure(
     model: keras.Model, data: Dataset, train: np.ndarray, batch_size: int, seed: int, budget: float | None = None
 ) -> Evidence:
-    """Facts on the pictures `train`, by one pass of `model`, whose last stage is "pre_logits".
+    """Measure the evidence on the pictures `train`, by one pass of `model`, whose last stage is "pre_logits".
 
-    With a budget, in seconds, the sample is one that passes within a tenth of it, and training is timed; without, a training
-    step is taken for four passes.
+    Args:
+        train: indices of pictures in `data`.
+        budget: seconds; the sample is one that passes within a tenth of them, and training is timed. Without a budget a
+            training step is taken for four passes.
     """
     rates: list[float] = []
     most = MAX_SAMPLE
@@ -64,7 +69,10 @@ def measure(
 
 
 def sample(labels: np.ndarray, most: int, seed: int) -> np.ndarray:
-    """Indices of about `most` pictures, the classes in proportion, but of none fewer than MIN_CLASS_SAMPLE, if it has as many."""
+    """Draw the indices of about `most` pictures from their class numbers `(images,)`.
+
+    The classes are in proportion, but none has fewer than MIN_CLASS_SAMPLE, if there are as many.
+    """
     generator, share = np.random.default_rng(seed), min(1.0, most / len(labels))
     chosen = []
     for label in np.unique(labels):
@@ -74,13 +82,13 @@ def sample(labels: np.ndarray, most: int, seed: int) -> np.ndarray:
 
 
 def probe(rows: np.ndarray, labels: np.ndarray) -> Probe:
-    """Of features `(images, features)`, with Wilson's interval."""
+    """Fit a linear probe to features `(images, features)` and class numbers `(images,)`; its interval is Wilson's."""
     accuracy, brier = leave_one_out(rows, labels)
     return Probe(brier, accuracy, *wilson(round(accuracy * len(labels)), len(labels)))
 
 
 def forward_rates(model: keras.Model, data: Dataset, images: np.ndarray, batch_size: int) -> list[float]:
-    """Images per second of a few batches up to the classifier, compiled before."""
+    """Measure the images per second of a few batches up to the classifier, compiled before."""
     body, views = zoo.split(model, zoo.stages(model)[-1])[0], [(i, CENTER) for i in np.resize(images, batch_size)]
     rates: list[float] = []
     with Progress("speed", (1 + TIMED_BATCHES) * batch_size, "images") as progress:
@@ -90,7 +98,7 @@ def forward_rates(model: keras.Model, data: Dataset, images: np.ndarray, batch_s
 
 
 def training_rate(model: keras.Model, data: Dataset, images: np.ndarray, batch_size: int) -> float:
-    """Images per second of training all layers of a copy."""
+    """Measure the images per second of training all layers of a copy."""
     chosen = np.resize(images, batch_size)
     pixels, labels = center(data.pixels[chosen], data.framing), data.labels[chosen]
     copy, seconds = keras.models.clone_model(model), []

@@ -1,4 +1,4 @@
-"""How much a run's numbers vary: the same recipe with other seeds, or on folds of its training part.
+"""Repeats of a run, which say how much its numbers vary: with other seeds, or on folds of its training part.
 
 On cached features a repeat costs a head. The divisions of one folder share pictures, so the interval says what other
 divisions and seeds would give on these pictures; for pictures of another day the interval of a single test part is honest.
@@ -18,6 +18,7 @@ from recipes.settings.finetune import Recipe
 from recipes.transfer.state import Repeats
 from recipes.transfer.strategies import Strategy
 
+# From a dataset and a seed to the probabilities of all pictures and the folders of states.
 Again = Callable[[Dataset, int], tuple[np.ndarray, tuple[Path, ...]]]
 
 
@@ -25,9 +26,8 @@ def measure(recipe: Recipe, data: Dataset, strategy: Strategy, probabilities: np
     """Score all repeats, and average; None if the recipe asks for none.
 
     Args:
-        probabilities: of all pictures, by the run itself.
-        again: gives the probabilities of all pictures from a run like this on a dataset, with a seed, and the folders of its
-            states.
+        probabilities: `(images, classes)`, the run's own for all pictures.
+        again: runs the recipe on a dataset with a seed.
 
     Raises:
         UserError: there is no part to measure, or a class has too few pictures.
@@ -57,13 +57,14 @@ def measure(recipe: Recipe, data: Dataset, strategy: Strategy, probabilities: np
 
 
 def _divisions(recipe: Recipe, data: Dataset) -> list[tuple[int, Dataset]]:
-    """The seed and the pictures of each repeat."""
+    """List the seed and the pictures of each repeat."""
     if recipe.folds:
         return [(recipe.seed, fold) for fold in folds(data, recipe.folds, recipe.seed)]
     return [(seed, data.divided(seed)) for seed in range(recipe.seed + 1, recipe.seed + recipe.seeds)]
 
 
 def _what(recipe: Recipe, data: Dataset) -> str:
+    """Say what the repeats are."""
     if recipe.folds:
         return f"{recipe.folds} folds of the training part, each measured by a run on the others"
     differs = "with its own division into parts" if data.shares else "on the same parts: the folder gives them"
@@ -71,6 +72,7 @@ def _what(recipe: Recipe, data: Dataset) -> str:
 
 
 def _scores(data: Dataset, part: str, seed: int, probabilities: np.ndarray) -> dict:
+    """Measure a repeat on its part."""
     images = data.part(part)
     found = data.task.metrics(data.labels[images], probabilities[images], data.classes)
     return {"seed": seed, "images": len(images)} | {name: found[name] for name in data.task.repeated}

@@ -9,7 +9,7 @@ import numpy as np
 from recipes.compute.versions import versions
 from recipes.data.dataset import SPLITS, Dataset
 from recipes.data.images import center
-from recipes.evaluation.tasks import SEPARATOR
+from recipes.evaluation.tasks import LABEL_SEPARATOR
 from recipes.report.run import render
 from recipes.runs import model_file
 from recipes.runs.folder import SCHEMA
@@ -17,9 +17,9 @@ from recipes.transfer.state import Clock, Fitted, Outcome, Prepared
 from recipes.transfer.summary import command
 from zoo.files import sha256, write_csv, write_json, write_text
 
-AUGMENTED_PICTURES = 4  # of the training part, in the report
-AUGMENTED_VERSIONS = 6  # of each of them
-CHECKED_PICTURES = 16  # that the reloaded model is shown
+REPORTED_AUGMENTED_PICTURES = 4
+REPORTED_VERSIONS = 6
+MAX_CHECKED_PICTURES = 16
 
 
 def write(outcome: Outcome, folder: Path, stranger: model_file.Stranger, clock: Clock) -> None:
@@ -31,7 +31,7 @@ def write(outcome: Outcome, folder: Path, stranger: model_file.Stranger, clock: 
     recipe, data, model = outcome.prepared.recipe, outcome.prepared.data, outcome.prepared.model
     with clock.step("saving"):
         model_file.save(model, folder / "model.keras", data.classes, asdict(data.framing))
-        chosen = np.linspace(0, len(data.paths) - 1, min(CHECKED_PICTURES, len(data.paths))).astype(int)
+        chosen = np.linspace(0, len(data.paths) - 1, min(MAX_CHECKED_PICTURES, len(data.paths))).astype(int)
         pixels, reported = center(data.pixels[chosen], data.framing), outcome.evaluated.probabilities[chosen]
         model_file.check_saved(model, folder / "model.keras", pixels, reported, stranger)
     rows, history = list(_file_rows(outcome)), list(outcome.fitted.history)
@@ -48,7 +48,7 @@ def write(outcome: Outcome, folder: Path, stranger: model_file.Stranger, clock: 
 
 
 def as_dict(outcome: Outcome, clock: Clock) -> dict:
-    """Values of `result.json`; its keys are a contract with other programs, so `SCHEMA` counts their changes."""
+    """Make the values of `result.json`; its keys are a contract with other programs, so `SCHEMA` counts their changes."""
     recipe, data, evaluated = outcome.prepared.recipe, outcome.prepared.data, outcome.evaluated
     parts = {name: data.part(name) for name in SPLITS if len(data.part(name))}
     held_out = {name: part for name, part in parts.items() if name != "train"}
@@ -109,7 +109,7 @@ def _model(prepared: Prepared) -> dict:
 
 
 def _head_row(outcome: Outcome, clock: Clock) -> dict:
-    """History of a run without epochs: its head was solved, not stepped."""
+    """Make the one row of history of a run without epochs: its head was solved, not stepped."""
     data = outcome.prepared.data
     parts = {name: data.part(name) for name in ("train", "validation") if len(data.part(name))}
     scores = _metrics(data, outcome.evaluated.probabilities, parts)
@@ -127,7 +127,7 @@ def _head_row(outcome: Outcome, clock: Clock) -> dict:
 
 
 def _file_rows(outcome: Outcome) -> Iterator[dict]:
-    """A row of files.csv for every file that was found."""
+    """Make a row of files.csv for every file that was found."""
     data = outcome.prepared.data
     guesses = outcome.evaluated.probabilities
     for path, label, split, guess in zip(data.paths, data.labels, data.splits, guesses, strict=True):
@@ -136,7 +136,7 @@ def _file_rows(outcome: Outcome) -> Iterator[dict]:
             "path": path,
             "split": str(split),
             "label": data.task.names(label, data.classes),
-            "prediction": SEPARATOR.join(data.classes[i] for i in predicted),
+            "prediction": LABEL_SEPARATOR.join(data.classes[i] for i in predicted),
             "probability": round(data.task.confidence(guess), 6),
             "reason": "",
         }
@@ -145,17 +145,18 @@ def _file_rows(outcome: Outcome) -> Iterator[dict]:
 
 
 def _picture(data: Dataset, index: int | None) -> np.ndarray | None:
+    """Cut a picture as evaluation sees it; None for None."""
     return None if index is None else center(data.pixels[[index]], data.framing)[0]
 
 
 def _augmented(prepared: Prepared, fitted: Fitted) -> list[dict]:
-    """Some training pictures as evaluation sees them, and with their labels as the training saw them."""
+    """Show some training pictures as evaluation sees them, and, with their labels, as the training saw them."""
     if fitted.augmented is None:
         return []
     data, seed = prepared.data, prepared.recipe.seed
     train = data.part("train")
-    chosen = np.unique(np.linspace(0, len(train) - 1, AUGMENTED_PICTURES).astype(int))
-    drawn = [fitted.augmented.draw(chosen, np.random.default_rng((seed, i))) for i in range(AUGMENTED_VERSIONS)]
+    chosen = np.unique(np.linspace(0, len(train) - 1, REPORTED_AUGMENTED_PICTURES).astype(int))
+    drawn = [fitted.augmented.draw(chosen, np.random.default_rng((seed, i))) for i in range(REPORTED_VERSIONS)]
     return [
         {
             "picture": _picture(data, train[sample]),

@@ -13,7 +13,7 @@ import zoo
 from callbacks.averaging import interpolate
 from callbacks.penalties import l2_sp
 from recipes.data import augment, dataset, views
-from recipes.data.batches import Batches, from_features
+from recipes.data.batches import Batches, Reader, from_features
 from recipes.data.dataset import Dataset
 from recipes.data.sources.folder import scan_folder
 from recipes.data.sources.labels import scan_labels
@@ -30,7 +30,8 @@ from zoo.heads import COSINE
 from zoo.layers import CLASSIFIER
 from zoo.progress import Progress
 
-Report = Callable[[dict, Sequence[Path]], None]  # gets a row of history, and the folders of the states so far
+# Called with a row of history, and the folders of the states so far.
+Report = Callable[[dict, Sequence[Path]], None]
 
 
 def prepare(recipe: Recipe) -> Prepared:
@@ -39,8 +40,8 @@ def prepare(recipe: Recipe) -> Prepared:
     Raises:
         UserError: data or weights cannot be used.
     """
-    keras.utils.set_random_seed(recipe.seed)  # a network without weights is drawn, whatever this process drew before
-    # before weights are fetched for a folder that is not there
+    keras.utils.set_random_seed(recipe.seed)  # so that a network without weights is the same, whatever was drawn before
+    # First of all: no weights need be fetched for a folder that is not there.
     listing = scan_labels(recipe.data, recipe.labels) if recipe.labels else scan_folder(recipe.data)
     body = backbone(recipe)
     data = dataset.prepare(listing, framing(body), recipe.validation, recipe.test, recipe.seed)
@@ -83,8 +84,9 @@ def fit(
 
 
 def _features(prepared: Prepared, strategy: Strategy, shown: list[View]) -> dict[Cut, Rows]:
-    """Compute the head's features, and the activations that phases begin with: the shown views of what is trained on, first,
-    and the center of every picture.
+    """Compute the head's features, and the activations that phases begin with.
+
+    First come the shown views of what is trained on, a view after the other, and then the center of every picture.
     """
     data, train = prepared.data, prepared.data.part("train")
     cuts = [prepared.head_cut, *(Cut(phase.freeze_until) for phase in strategy.phases if not phase.augment)]
@@ -100,7 +102,7 @@ def _fit_head(prepared: Prepared, rows: Rows, shown: list[View]) -> FittedHead:
     mirrored = [view.mirrored for view in shown]
     if recipe.tuned:
         return heads.fit_tuned(prepared.model, recipe.tuned, stacked, mirrored, data.labels[train], recipe.seed)
-    with Progress("head", logistic.TOTAL_STEPS, "steps at most") as progress:
+    with Progress("head", logistic.MAX_TOTAL_STEPS, "steps at most") as progress:
         return heads.fit(
             prepared.model,
             recipe.head,
@@ -116,7 +118,7 @@ def _fit_head(prepared: Prepared, rows: Rows, shown: list[View]) -> FittedHead:
 
 
 def sample_weights(recipe: Recipe, data: Dataset, images: np.ndarray) -> np.ndarray | None:
-    """Weigh pictures for --balance: all of a class together count as much as all of any other."""
+    """Weigh pictures `(images,)` for --balance: all of a class together count as much as all of any other."""
     if recipe.balance == "none":
         return None
     return logistic.balanced_weights(data.labels[images], len(data.classes))
@@ -124,18 +126,21 @@ def sample_weights(recipe: Recipe, data: Dataset, images: np.ndarray) -> np.ndar
 
 @dataclass(frozen=True)
 class _PhaseTrainer:
-    """One phase, from images or from the activations that are kept before its first trained layer."""
+    """Trains one phase, from images or from the activations that are kept before its first trained layer.
+
+    `fitted` is what the phases before have given.
+    """
 
     prepared: Prepared
-    fitted: Fitted  # by the phases before
+    fitted: Fitted
     phase: Phase
     shown: list[View]
 
     def train(self, rows: Rows | None, deadline: float, report: Report) -> Fitted:
-        """Train it, and add what that gave to what was fitted before."""
+        """Train the phase, and add what that gave to what was fitted before."""
         recipe, data, model = self.prepared.recipe, self.prepared.data, self.prepared.model
         part = training.prepare(model, self.phase, math.ceil(len(data.part("train")) / recipe.batch_size))
-        if head := self.fitted.head:  # it was solved with a penalty: without it, it would grow
+        if head := self.fitted.head:  # without the penalty that it was solved with it would grow
             l2_sp(part, self.phase.hold, head.decay, COSINE if recipe.head == "cosine" else CLASSIFIER)
         batches, held_out = self._from_images() if self.phase.augment else self._from_activations(rows)
         state = self._state_folder()
@@ -156,9 +161,11 @@ class _PhaseTrainer:
 
     @property
     def _augmentation(self) -> str:
+        """The name of what training pictures go through."""
         return self.prepared.augmentation(self.fitted.strategy)
 
     def _from_images(self) -> tuple[Batches, Batches | None]:
+        """Make batches of augmented pictures, and of what is held out as evaluation sees it."""
         data, train, validation = self._parts()
         read, mix = augment.pipeline(self._augmentation, data, train, self.fitted.mirrors(self.prepared.recipe))
         labels = data.task.one_hot(data.labels, len(data.classes)) if mix else data.labels
@@ -166,16 +173,21 @@ class _PhaseTrainer:
         return self._batches(read, labels, read_held_out, mix, threads=max(2, os.cpu_count() or 1))
 
     def _from_activations(self, rows: Rows) -> tuple[Batches, Batches | None]:
+        """Make batches of the activations at the phase's cut, which are kept on the disk."""
         data, train, validation = self._parts()
         kept = center_features(self.prepared.model, Cut(self.phase.freeze_until), data, self.prepared.recipe.batch_size)
         read = from_features(rows, len(train), len(self.shown))
         return self._batches(read, data.labels, from_features(kept.take(validation), len(validation)))
 
     def _parts(self) -> tuple[Dataset, np.ndarray, np.ndarray]:
+        """Give the pictures, and the indices of those to train on and of those held out."""
         data = self.prepared.data
         return data, data.part("train"), data.part("validation")
 
-    def _batches(self, read, labels, read_held_out, mix=None, threads: int = 0) -> tuple[Batches, Batches | None]:
+    def _batches(
+        self, read: Reader, labels: np.ndarray, read_held_out: Reader, mix: augment.Mix | None = None, threads: int = 0
+    ) -> tuple[Batches, Batches | None]:
+        """Make batches to train on, weighed or sampled as --balance asks, and those held out; None if there are none."""
         recipe, (data, train, validation) = self.prepared.recipe, self._parts()
         weights, sampling = sample_weights(recipe, data, train), recipe.balance == "sampling"
         batches = Batches(read, labels[train], recipe.batch_size, recipe.seed, mix, threads, weights, sampling)
@@ -184,7 +196,7 @@ class _PhaseTrainer:
         return batches, Batches(read_held_out, labels[validation], recipe.batch_size, recipe.seed)
 
     def _state_folder(self) -> Path:
-        """Name the folder by all that the phase depends on: of the pictures themselves, not of where they lie."""
+        """Name the folder by all that the phase depends on: the pictures themselves, not where they lie."""
         data = self.prepared.data
         settings = replace(self.prepared.recipe, data=None, output=None, labels=None)
         pictures = (data.digests, data.labels.tolist(), data.splits.tolist(), [str(view) for view in self.shown])
@@ -234,7 +246,7 @@ def again(prepared: Prepared, strategy: Strategy, data: Dataset, seed: int) -> t
     keras.utils.set_random_seed(seed)
     if strategy.phases:
         model = new_head(recipe, backbone(recipe), data)
-    else:  # the network is as it was
+    else:  # the network itself has not been trained
         model = new_head(recipe, prepared.model, data, pooling="average")
     other = Prepared(recipe, data, model)
     fitted = fit(other, strategy)

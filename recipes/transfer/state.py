@@ -24,7 +24,7 @@ from recipes.transfer.strategies import Strategy
 
 @dataclass(frozen=True)
 class Clock:
-    """Seconds since it was made, and those of each step."""
+    """Counts the seconds since it was made, and those of each step."""
 
     start: float = field(default_factory=time.monotonic)
     seconds: dict[str, float] = field(default_factory=dict)
@@ -38,7 +38,7 @@ class Clock:
 
     @property
     def total(self) -> float:
-        """Seconds until now."""
+        """The seconds until now."""
         return time.monotonic() - self.start
 
 
@@ -52,7 +52,7 @@ class Prepared:
 
     @property
     def head_cut(self) -> Cut:
-        """Where the head's features are taken: the same place in a network that ends at an earlier stage."""
+        """The place where the head's features are taken, also in a network that ends at an earlier stage."""
         return vector_cut(self.model, self.recipe.tuned.cut if self.recipe.tuned else "pre_logits")
 
     def augmentation(self, strategy: Strategy) -> str:
@@ -62,24 +62,32 @@ class Prepared:
 
 @dataclass(frozen=True)
 class Choice:
-    """The strategy, and what spoke for it."""
+    """The strategy, and what spoke for it.
+
+    Training ends by the `deadline`, as time.monotonic() counts. `states` are the folders from which an interrupted run goes
+    on: those of the trials.
+    """
 
     evidence: Evidence
     strategy: Strategy
-    deadline: float = math.inf  # of training, as time.monotonic() counts
-    states: tuple[Path, ...] = ()  # folders from which an interrupted run goes on: those of the trials
+    deadline: float = math.inf
+    states: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """What fitting the head and training the phases gave, beside the model's weights."""
+    """What fitting the head and training the phases gave, beside the model's weights.
+
+    `history` has a row an epoch. `start` are the weights with which the last phase began, `augmented` the last batches whose
+    pictures were augmented.
+    """
 
     strategy: Strategy
     head: FittedHead | None
-    history: tuple[dict, ...] = ()  # a row an epoch
+    history: tuple[dict, ...] = ()
     states: tuple[Path, ...] = ()
-    start: tuple[np.ndarray, ...] = ()  # the weights where the last phase began
-    augmented: Batches | None = None  # the last that were augmented
+    start: tuple[np.ndarray, ...] = ()
+    augmented: Batches | None = None
     seconds: dict[str, float] = field(default_factory=dict)
 
     def mirrors(self, recipe: Recipe) -> bool:
@@ -89,25 +97,28 @@ class Fitted:
 
 @dataclass(frozen=True)
 class Evaluated:
-    """What the model says of every picture."""
+    """What the model says of every picture: probabilities `(images, classes)`.
 
-    probabilities: np.ndarray  # (images, classes)
-    ten_crop: np.ndarray | None = None  # the same of what was held out, as means over several crops; NaN for the others
+    `ten_crop` are those of what was held out as means over several crops, NaN for the other pictures.
+    """
+
+    probabilities: np.ndarray
+    ten_crop: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
 class Repeats:
-    """Scores of the same recipe with other seeds, or on folds, and their means."""
+    """Scores of the same recipe with other seeds, or on folds; their means, with 95 % intervals."""
 
     what: str
     part: str
     scores: tuple[dict, ...]
     mean: dict[str, float]
-    interval: dict[str, list[float]]  # 95 %
+    interval: dict[str, list[float]]
     states: tuple[Path, ...] = ()
 
     def as_dict(self) -> dict:
-        """Values for result.json."""
+        """Write the repeats as values for result.json."""
         return {
             "what": self.what,
             "part": self.part,
@@ -129,5 +140,5 @@ class Outcome:
 
     @property
     def states(self) -> tuple[Path, ...]:
-        """Folders of states that nobody needs once the run is written."""
+        """The folders of states that nobody needs once the run is written."""
         return (*self.choice.states, *self.fitted.states, *(self.repeats.states if self.repeats else ()))

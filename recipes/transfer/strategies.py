@@ -28,36 +28,49 @@ from recipes.transfer.evidence import Evidence
 
 @dataclass(frozen=True)
 class Phase:
-    """One stretch of training by gradient descent."""
+    """One stretch of training by gradient descent.
+
+    The learning rate is the highest, with warm-up before and cosine decay after. Nothing before the stage `freeze_until`
+    trains; None trains everything. With `augment` a phase trains from images, as the recipe augments them; without, from
+    features kept at `freeze_until`. `batch_norm` is a policy of `recipes.transfer.batch_norm`; `layer_decay` the learning rate
+    of each earlier stage relative to the next; `hold` the factor of `callbacks.l2_sp` on what is pretrained; a `weight_decay`
+    of None the optimiser's own. The weights of the `average_best` epochs are averaged, 0: none. `interpolation` is the share
+    of the way from the first weights to the last, see `callbacks.interpolate`.
+    """
 
     name: str
     epochs: int
-    learning_rate: float  # the highest: warm-up before, cosine decay after
-    freeze_until: str | None  # a stage name; None trains everything
-    augment: bool  # from images, as the recipe augments them; otherwise from features kept at `freeze_until`
-    optimizer: str = "adam"  # a name of callbacks.optimizers
-    batch_norm: str = "inference"  # a policy of recipes.transfer.batch_norm
-    layer_decay: float = 1.0  # learning rate of each earlier stage relative to the next
-    hold: float = 0.0  # penalty on the way from the pretrained weights: callbacks.penalties.l2_sp
-    weight_decay: float | None = None  # None: the optimiser's own
-    average_best: int = 0  # epochs whose weights are averaged; 0: none
-    interpolation: float = 1.0  # share of the way from the first weights to the last: callbacks.averaging.interpolate
+    learning_rate: float
+    freeze_until: str | None
+    augment: bool
+    optimizer: str = "adam"
+    batch_norm: str = "inference"
+    layer_decay: float = 1.0
+    hold: float = 0.0
+    weight_decay: float | None = None
+    average_best: int = 0
+    interpolation: float = 1.0
 
 
 @dataclass(frozen=True)
 class Strategy:
-    """What is trained of a network, and how."""
+    """What is trained of a network, and how.
+
+    The last phase, or the head, trains what is behind `freeze_until`. With `head_first` the head is fitted on the frozen
+    features before the phases. `augment` holds where the recipe leaves it open.
+    """
 
     name: str
     reason: str
-    freeze_until: str | None  # where the last phase, or the head, begins to train
-    head_first: bool  # fit a logistic regression on the frozen features before the phases
+    freeze_until: str | None
+    head_first: bool
     phases: tuple[Phase, ...]
-    augment: str = "crops"  # where the recipe leaves it open
+    augment: str = "crops"
 
 
 STEPS = 500
-MIX_IMAGES = 20_000  # Big Transfer mixes pictures from here on
+# Big Transfer mixes the pictures of larger data.
+MIX_IMAGES = 20_000
 
 
 def small(stages: Sequence[str], evidence: Evidence, reason: str) -> Strategy:

@@ -27,7 +27,7 @@ def plan(prepared: Prepared, strategy: Strategy) -> str:
 
 def command(recipe: Recipe) -> str:
     """Give the command line that repeats a run."""
-    if recipe.tuned or recipe.strategy == "tuned":  # no flags say what a search has found
+    if recipe.tuned or recipe.strategy == "tuned":  # what a search has found has no flags
         return shlex.join(["zoo", "finetune", "--recipe", shown(recipe.folder.resolve() / "recipe.json")])
     words = ["zoo", "finetune", shown(recipe.data.resolve())]
     for setting in fields(Recipe):
@@ -62,7 +62,7 @@ def summary(folder: Path) -> str:
 
 
 def _numbers(measured: dict, names: Sequence[str]) -> str:
-    """Say measures of a part, each with its interval, where it has one: that of few images."""
+    """Say measures of a part, each with its interval where it has one; that of many images has none."""
     texts = []
     for name in names:
         text, interval = f"{(MEASURES | LABEL_MEASURES)[name]} {measured[name]:.1%}", measured[f"{name}_interval"]

@@ -23,12 +23,14 @@ from recipes.transfer.strategies import Phase
 from zoo.files import cache_folder
 from zoo.progress import Progress
 
-CHECKS_PER_PHASE = 20  # of the validation part in one phase, each of which leaves a state
+# Each looks at the validation part, and leaves a state.
+CHECKS_PER_PHASE = 20
 
 
 def prepare(model: keras.Model, phase: Phase, steps: int) -> keras.Model:
-    """Freeze for a phase of so many steps an epoch, and give what to compile: the model, or the part behind the cut if
-    activations are cached.
+    """Freeze for a phase of so many steps an epoch, and give what to compile.
+
+    That is the model, or the part behind the cut if activations are cached.
     """
     zoo.freeze(model, phase.freeze_until)
     batch_norm.apply(model, phase.batch_norm, steps)
@@ -52,18 +54,17 @@ def train(
     the same result.
 
     Args:
-        deadline: of time.monotonic(), when training ends at the latest.
+        batches: what is trained on.
+        validation: what is held out, if anything is.
+        folder: where the state lies.
+        deadline: when training ends at the latest, as time.monotonic() counts.
         report: gets each row at once; of a training that goes on, the earlier rows again.
 
     Raises:
         UserError: the loss became NaN or infinite; the folder cannot be written, or what is in it is damaged.
     """
-    rate = warmup_cosine(phase.learning_rate, len(batches) * phase.epochs)
-    optimizer = get_optimizer(phase.optimizer, rate, phase.weight_decay)
-    if phase.layer_decay != 1:
-        optimizer = LayerwiseRates(optimizer, decayed_rates(whole or part, zoo.stages(whole or part), phase.layer_decay))
-    loss, metrics = task.loss(batches.labels), [task.accuracy_metric()]
-    part.compile(optimizer, loss, metrics=metrics, jit_compile=False)
+    optimizer = _optimizer(phase, len(batches) * phase.epochs, whole or part)
+    part.compile(optimizer, task.loss(batches.labels), metrics=[task.accuracy_metric()], jit_compile=False)
     recorder = History(phase, len(batches), deadline, report)
     averaging = [WeightAveraging(phase.average_best, monitor="loss")] if phase.average_best else []
     every = max(1, phase.epochs // CHECKS_PER_PHASE)
@@ -88,13 +89,25 @@ def train(
     return recorder.rows
 
 
-def state_folder(model: keras.Model, *depends) -> Path:
+def _optimizer(phase: Phase, steps: int, model: keras.Model) -> keras.optimizers.Optimizer:
+    """Make the phase's optimiser for so many steps, with rates that differ by the model's stages if it asks for that."""
+    optimizer = get_optimizer(phase.optimizer, warmup_cosine(phase.learning_rate, steps), phase.weight_decay)
+    if phase.layer_decay == 1:
+        return optimizer
+    return LayerwiseRates(optimizer, decayed_rates(model, zoo.stages(model), phase.layer_decay))
+
+
+def state_folder(model: keras.Model, *depends: object) -> Path:
     """Name the folder of the state of a training that begins with the model's weights and depends on nothing else."""
     return cache_folder("training") / fingerprint(model, depends, versions())
 
 
 class History(Stateful):
-    """Rows for history.csv, and a line of progress with the time left; stops the training when its time is over."""
+    """Keeps rows for history.csv, shows a line of progress with the time left, and stops the training when its time is over.
+
+    Raises:
+        UserError: at the end of an epoch whose loss is NaN or infinite.
+    """
 
     STATE = ("rows",)
 
@@ -106,20 +119,24 @@ class History(Stateful):
         self._note = ""
 
     def set_state(self, state: dict) -> None:
+        """Remember what `get_state` returned, and report its rows again."""
         super().set_state(state)
         self._progress.skip(len(self.rows) * self._steps)
         for row in self.rows:
             self._report(row)
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+        """Start the epoch's clock."""
         self._start = time.monotonic()
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        """Show progress, and stop when the time is over."""
         self._progress.advance(1, self._note)
         if time.monotonic() > self._deadline:
             self.model.stop_training = True
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        """Add a row, and report it."""
         values = {
             "learning_rate": float(self.model.optimizer.learning_rate),
             "loss": logs["loss"],
@@ -140,4 +157,5 @@ class History(Stateful):
         self._note = f"epoch {epoch + 1}/{self._phase.epochs} loss {row['loss']:.4f}"
 
     def on_train_end(self, logs: dict | None = None) -> None:
+        """End the line of progress."""
         self._progress.__exit__(None)

@@ -1,4 +1,4 @@
-"""How well features that nobody has trained on these pictures would serve them: one number from one pass, no training.
+"""Scores that say how well features would serve pictures that they were not trained on, from one pass and without training.
 
 Each function takes features `(images, features)` and class numbers `(images,)`.
 
@@ -12,12 +12,12 @@ How well each orders backbones was measured, beside scores that cost as much and
 
 import numpy as np
 
-# Of the ridge regression, relative to the features' largest variance.
+# The ridge regression's, relative to the features' largest variance.
 PENALTIES = np.logspace(0, -6, 13)
 
 
 def leave_one_out(features: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
-    """Accuracy and Brier score of the ridge regression with the penalty that has the lowest score.
+    """Compute accuracy and Brier score of the ridge regression whose penalty has the lowest score.
 
     The Brier score is the mean over pictures of the squared differences of the classes' scores, which add up to 1, from
     the truth: 0 at best, 1 − 1/classes from knowing nothing where the classes are even. Each picture is judged by a
@@ -40,7 +40,7 @@ def leave_one_out(features: np.ndarray, labels: np.ndarray) -> tuple[float, floa
 
 
 def logme(features: np.ndarray, labels: np.ndarray) -> float:
-    """Logarithm of the maximum evidence per picture, mean over the classes.
+    """Compute the logarithm of the maximum evidence per picture, averaged over the classes.
 
     Whether a picture is of a class, 1 or 0, is taken for a linear function of its features with weights drawn from
     N(0, 1/α) and noise from N(0, 1/β). Then y ~ N(0, (I + F Fᵀ/λ) / β) with λ = α/β, and α and β are those that make
@@ -59,7 +59,7 @@ def logme(features: np.ndarray, labels: np.ndarray) -> float:
         outside = max(y @ y - inside.sum(), 0)
 
         def cost(log_ratio: float, inside: np.ndarray = inside, outside: float = outside) -> float:
-            """Minus twice the evidence, but for a constant."""
+            """Compute minus twice the evidence, but for a constant."""
             growth = 1 + variances * np.exp(-log_ratio)
             return images * np.log(outside + (inside / growth).sum()) + np.log(growth).sum()
 

@@ -1,4 +1,4 @@
-"""Gathering the evidence, and choosing by it: probes, a budget, and strategies tried inside the training part."""
+"""The gathering of evidence, and the choice by it: probes, a budget, and strategies tried inside the training part."""
 
 import math
 import time
@@ -22,9 +22,10 @@ from recipes.transfer.probes import measure
 from recipes.transfer.run import fit, probabilities
 from recipes.transfer.state import Choice, Prepared
 
-CLOSING_SECONDS = 20.0  # for the start of Python before, and for writing model and report behind
-MIN_HELD_OUT = 50  # pictures that should judge a trial
-MAX_DIVISIONS = 3  # of a small folder, in each of which every strategy is tried
+# Kept of a budget for the start of Python before, and for writing model and report behind.
+CLOSING_SECONDS = 20.0
+MIN_HELD_OUT = 50
+MAX_DIVISIONS = 3
 
 
 def choose(prepared: Prepared, start: float) -> Choice:
@@ -48,7 +49,7 @@ def choose(prepared: Prepared, start: float) -> Choice:
 
 
 def known_evidence(recipe: Recipe, model: keras.Model, data: Dataset, start: float) -> Evidence:
-    """Say what the folder says by itself; for `auto`, and where time is short, what is measured.
+    """Count what the folder says by itself; for `auto`, and where time is short, measure the rest.
 
     Raises:
         UserError: the budget is too short, or cannot be kept with several labels.
@@ -77,8 +78,10 @@ def known_evidence(recipe: Recipe, model: keras.Model, data: Dataset, start: flo
 
 
 def try_strategies(prepared: Prepared, evidence: Evidence, deadline: float) -> tuple[Evidence, tuple[Path, ...]]:
-    """Try strategies inside the training part until enough is known to choose one; gives the evidence with the trials, and the
-    folders of their states. The model is as it was afterwards.
+    """Try strategies inside the training part until enough is known to choose one; the model is as it was afterwards.
+
+    Returns:
+        The evidence with the trials, and the folders of their states.
     """
     recipe, from_images = prepared.recipe, needs_images(prepared.recipe)
     parts, first, states = _divisions(prepared.data, recipe.seed, evidence), None, []
@@ -99,7 +102,7 @@ def try_strategies(prepared: Prepared, evidence: Evidence, deadline: float) -> t
 
 
 def _divisions(data: Dataset, seed: int, evidence: Evidence) -> list[Dataset]:
-    """Divide the training part: a quarter is "test", which nobody looks at while training; of small folders several times."""
+    """Divide the training part, a small one several times: a quarter is "test", which nobody looks at while training."""
     first = data.inner(seed, "test")
     judges, count = len(first.part("test")), 1
     if 0 < judges < MIN_HELD_OUT and evidence.budget is None:
@@ -110,8 +113,10 @@ def _divisions(data: Dataset, seed: int, evidence: Evidence) -> list[Dataset]:
 def _try(
     prepared: Prepared, name: str, evidence: Evidence, deadline: float
 ) -> tuple[dict[float, np.ndarray], tuple[Path, ...]]:
-    """Train a strategy for a third of its epochs; gives the probabilities of the test part at each share of the way, and the
-    folders of the states.
+    """Train a strategy for a third of its epochs.
+
+    Returns:
+        The probabilities of the test part at each share of the way, and the folders of the states.
     """
     model, data = prepared.model, prepared.data
     start, held_out, guesses = model.get_weights(), data.part("test"), {}

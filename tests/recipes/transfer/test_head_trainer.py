@@ -12,8 +12,9 @@ from keras import ops
 from callbacks.learning_rate import warmup_cosine, warmup_cosine_rates
 from callbacks.optimizers import OPTIMIZERS, get_optimizer
 from recipes.settings.tuned import HeadSettings
-from recipes.transfer import head_trainer
-from recipes.transfer.head_trainer import BATCH_SIZE, HeadTrainer, Rule
+from recipes.transfer import head_pass, head_trainer
+from recipes.transfer.head_pass import Rule
+from recipes.transfer.head_trainer import BATCH_SIZE, HeadTrainer
 
 TRAIN, FEATURES, CLASSES = 150, 20, 3  # three batches, the last of which is not full
 
@@ -51,14 +52,14 @@ def test_the_rule_is_keras_optimizer_step_for_step(name):
     variables = [keras.Variable(kernel, name="kernel"), keras.Variable(bias, name="bias")]
     optimizer = get_optimizer(name, warmup_cosine(rate, steps))
     optimizer.build(variables)
-    rules = head_trainer.rule(name, warmup_cosine_rates(rate, steps))
+    rules = head_pass.rule(name, warmup_cosine_rates(rate, steps))
     layer = np.concatenate([kernel, bias[None]])
     m, v = np.zeros_like(layer), np.full_like(layer, 0.1 if name == "adagrad" else 0)
     for step in range(steps):
         slopes = rng.normal(size=layer.shape).astype("float32")
         optimizer.apply([ops.convert_to_tensor(slopes[:-1]), ops.convert_to_tensor(slopes[-1])], variables)
         now = Rule(*(np.float32(number[step]) for number in rules))
-        layer, m, v = (array(part) for part in head_trainer.update(layer, slopes, m, v, now))
+        layer, m, v = (array(part) for part in head_pass.update(layer, slopes, m, v, now))
         np.testing.assert_allclose(layer[:-1], array(variables[0]), rtol=1e-5, atol=1e-6)
         np.testing.assert_allclose(layer[-1], array(variables[1]), rtol=1e-5, atol=1e-6)
 
@@ -85,10 +86,10 @@ def test_gradients_are_those_of_differences(sizes):
         return -(share * ((hot * (1 - smoothing) + smoothing / 3) * logs).sum(axis=1)).sum()
 
     small = [layer.astype("float32") for layer in layers]
-    last, logits = head_trainer.outputs(small, x.astype("float32"), keep.astype("float32"))
-    each, slope, _ = head_trainer.losses(logits, hot.astype("float32"), smoothing)
+    last, logits = head_pass.outputs(small, x.astype("float32"), keep.astype("float32"))
+    each, slope, _ = head_pass.losses(logits, hot.astype("float32"), smoothing)
     assert float(np.sum(array(each) * share)) == pytest.approx(loss(layers), rel=1e-5)
-    slopes = head_trainer.gradients(
+    slopes = head_pass.gradients(
         small, x.astype("float32"), last, slope * share.astype("float32")[:, None], keep.astype("float32")
     )
     for number, found in enumerate(slopes):
@@ -162,7 +163,7 @@ def test_the_same_seed_is_the_same_head_and_numbers_compile_nothing(heads):
     settings = HeadSettings(kind="hidden", units=16, dropout=0.4, epochs=2)
     first = heads.train(settings, seed=3)
     if keras.backend.backend() == "tensorflow":
-        before = head_trainer.compiled().experimental_get_tracing_count()
+        before = head_pass.compiled().experimental_get_tracing_count()
     for optimizer in OPTIMIZERS:
         other = HeadSettings(
             kind="hidden",
@@ -180,7 +181,7 @@ def test_the_same_seed_is_the_same_head_and_numbers_compile_nothing(heads):
         )
         assert heads.train(other, seed=3).loss != first.loss
     if keras.backend.backend() == "tensorflow":
-        assert head_trainer.compiled().experimental_get_tracing_count() == before
+        assert head_pass.compiled().experimental_get_tracing_count() == before
     again = heads.train(settings, seed=3)
     assert again.loss == first.loss and all((a == b).all() for a, b in zip(again.weights, first.weights, strict=True))
     assert heads.train(settings, seed=4).loss != first.loss
@@ -230,7 +231,7 @@ def test_an_epoch_sees_every_picture_once_in_one_of_its_views(heads):
 def test_dropout_drops_its_share_and_keeps_the_mean():
     drawn = np.arange(256, dtype="uint8")
     for rate in (0.0, 0.25, 0.999):
-        keep = array(head_trainer.dropout_mask(drawn, np.float32(rate)))
+        keep = array(head_pass.dropout_mask(drawn, np.float32(rate)))
         assert (keep == 0).mean() == pytest.approx(rate, abs=1 / 256) and keep.mean() == pytest.approx(1)
 
 
