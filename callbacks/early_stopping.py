@@ -96,6 +96,7 @@ class IntervalEarlyStopping(Stateful):
             self._restore(self.last_weights)
 
     def _restore(self, weights: list[np.ndarray] | None) -> None:
+        """Give the model weights that were kept, if there are any."""
         if weights is not None:
             self.sync()
             for variable, value in zip(self._variables, weights, strict=True):

@@ -103,6 +103,7 @@ class LayerwiseRates(optimizers.Optimizer):
             variable.assign(rate * variable + (1 - rate) * old)
 
     def _rate(self, variable: keras.Variable) -> float:
+        """Find the rate of a variable's layer."""
         return next((rate for pattern, rate in self.rates.items() if _matches(pattern, variable)), 1.0)
 
     @property
@@ -158,4 +159,5 @@ def layerwise(optimizer: optimizers.Optimizer) -> LayerwiseRates:
 
 
 def _matches(pattern: str, variable: keras.Variable) -> bool:
+    """Whether a layer that the variable is part of has a name of this pattern."""
     return any(fnmatchcase(layer, pattern) for layer in variable.path.split("/")[:-1])

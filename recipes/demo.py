@@ -22,7 +22,7 @@ from recipes.settings.finetune import Recipe
 
 
 def run(settings: Demo) -> Path:
-    """Write the folder, run the recipe twice, compare; returns the folder.
+    """Write the digits, run the recipe twice, and compare; return the folder that holds it all.
 
     Raises:
         UserError: the output cannot be written.

@@ -16,7 +16,7 @@ from zoo import analysis
 
 
 def run(settings: Description) -> str:
-    """Print three tables: all layers, what comes out of the stages, and the weights there are; returns what it printed.
+    """Print three tables, all layers, what comes out of the stages, and the weights there are; return what was printed.
 
     Raises:
         UserError: no such model, or options that it does not have.

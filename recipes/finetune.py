@@ -29,7 +29,7 @@ from recipes.transfer.trials import choose
 
 
 def run(recipe: Recipe) -> Path:
-    """Do all of it; returns the run's folder.
+    """Prepare, choose, fit, evaluate, and write; return the run's folder.
 
     Raises:
         UserError: data, weights or output cannot be used; the output folder is as it was.

@@ -23,7 +23,7 @@ HEADER = ("model", "variant", "weights", "parameters", "multiply-adds", "input",
 
 
 def run(settings: Models) -> str:
-    """Print a row for each set of weights, and for each variant that has none; returns what it printed.
+    """Print a row for each set of weights, and for each variant that has none; return what was printed.
 
     Raises:
         UserError: no model's name matches the pattern, or two formats were asked for.

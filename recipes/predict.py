@@ -23,7 +23,7 @@ BATCH_SIZE = 64
 
 
 def run(settings: Prediction) -> str:
-    """Print a line for each picture; returns what it printed. Those that cannot be read are named at the end.
+    """Print a line for each picture, and return what was printed; those that cannot be read are named at the end.
 
     Raises:
         UserError: no such run, nothing to predict, or pictures that could not be read.
@@ -66,6 +66,7 @@ def expand(images: Sequence[str]) -> Iterator[Path]:
 
 
 def _files(path: Path) -> list[Path]:
+    """List a file, or all files below a folder that are not hidden."""
     if not path.is_dir():
         return [path]
     files = (file for file in sorted(path.rglob("*")) if file.is_file())
@@ -73,6 +74,7 @@ def _files(path: Path) -> list[Path]:
 
 
 def _read(path: Path, framing: Framing) -> np.ndarray | ImageError:
+    """Read a picture as the model sees it, or say why it cannot be."""
     try:
         return center(read(path, framing)[0], framing)
     except ImageError as error:
@@ -80,10 +82,12 @@ def _read(path: Path, framing: Framing) -> np.ndarray | ImageError:
 
 
 def _over_half(guess: np.ndarray, classes: list[str]) -> str:
+    """Name the classes over one half, the likeliest first."""
     chosen = [i for i in np.argsort(-guess, kind="stable") if guess[i] > 0.5]
     return "  ".join(f"{shown(classes[i])} {guess[i]:.4f}" for i in chosen) or "(no class over 0.5)"
 
 
 def _likeliest(guess: np.ndarray, classes: list[str], top: int) -> str:
+    """Name the likeliest classes."""
     order = np.argsort(-guess, kind="stable")[:top]
     return "  ".join(f"{shown(classes[i])} {guess[i]:.4f}" for i in order)

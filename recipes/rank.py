@@ -206,6 +206,7 @@ def ranked(rows: Sequence[Mapping]) -> list[Mapping]:
 
 
 def _report(experiment: Experiment, rows: list[dict]) -> None:
+    """Write table, figure and answer."""
     measured, failed = ranked(rows), [row for row in rows if row["note"]]
     best = front(measured)
     experiment.save_figure("accuracy_and_speed", _figure(measured, best))

@@ -48,7 +48,7 @@ from zoo.progress import interrupted
 
 
 def run(settings: Tuning) -> Path:
-    """Search, and train the winner; returns the folder of the results.
+    """Search, and train the winner; return the folder of the results.
 
     Raises:
         UserError: data, storage, output or an argument cannot be used, or no trial has a score.
@@ -80,7 +80,7 @@ def run(settings: Tuning) -> Path:
 
 
 def _plan(search: Search, study: Study) -> str:
-    """What is about to happen."""
+    """Say what is about to happen."""
     settings, data = search.settings, search.data
     unseen = ", ".join(f"{len(data.part(name)):,} {name}" for name in ("validation", "test") if len(data.part(name)))
     if settings.scope == "heads":

@@ -136,6 +136,7 @@ def _check_size(width: int, height: int) -> None:
 
 
 def _too_large(pixels: int) -> ImageError:
+    """Make the error of a picture with too many pixels."""
     return ImageError(f"has {pixels:,} pixels, more than the limit of {MAX_PIXELS:,}")
 
 

@@ -77,6 +77,7 @@ class Store:
 
     @property
     def _row_bytes(self) -> int:
+        """The bytes of one row."""
         return int(np.prod(self._shape)) * self._dtype.itemsize
 
     def add(self, keys: Sequence[str], rows: np.ndarray, texts: Iterable[str] = ()) -> None:

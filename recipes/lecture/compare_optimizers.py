@@ -62,9 +62,9 @@ from recipes.settings.lecture import CompareOptimizers
 from recipes.transfer.backbone import backbone, framing
 from zoo.progress import Progress
 
-# Rates that are tried for each optimiser.
+# Rates that are tried for each optimiser, at first and at most.
 FIRST_RATES = 3
-MOST_RATES = 9
+MAX_RATES = 9
 
 
 def run(settings: CompareOptimizers) -> Path:
@@ -139,12 +139,14 @@ def tune_rate(
                 if len(losses) <= FIRST_RATES:  # the total that is shown knows of no more
                     progress.advance()
         best = min(losses, key=lambda exponent: (losses[exponent], exponent))  # where all diverge, the lowest
-        if tried[0] < best < tried[-1] or len(losses) == MOST_RATES:
+        if tried[0] < best < tried[-1] or len(losses) == MAX_RATES:
             return float(f"{RATES[name] * 10 ** (best / 2):.3g}")
         tried = range(tried[0] - (best == tried[0]), tried[-1] + 1 + (best == tried[-1]))
 
 
 def _report(experiment: Experiment, settings: CompareOptimizers, found: dict[str, list[dict]]) -> None:
+    """Write table, figure and verdict."""
+
     def last(name: str, key: str) -> list[float | None]:
         return [result[key][-1] for result in found[name]]
 

@@ -149,6 +149,8 @@ def _train(
 
 
 def _compile(recipe: Recipe, classes: int, optimizer: str, l2: float, dropout: float) -> RepeatedTraining:
+    """Compile the recipe's network with a new head, a penalty and dropout."""
+
     def build(l2: float = 0.0, dropout: float = 0.0) -> keras.Model:
         model = zoo.new_head(backbone(recipe), classes, dropout)
         zoo.regularize(model, l2)
@@ -203,6 +205,8 @@ def _report(
     chosen: dict[str, float],
     found: dict[tuple[str, int], list[dict]],
 ) -> None:
+    """Write table, figure and verdict."""
+
     def values(method: str, size: int, what: str) -> list[float]:
         results = found[method, size]
         if what.endswith("gap"):  # positive where the test is worse

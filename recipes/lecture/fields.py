@@ -13,7 +13,7 @@ from zoo import analysis
 from zoo.layers import kernels
 from zoo.progress import Progress
 
-BATCH = 8
+BATCH_SIZE = 8
 
 
 def limited(model: keras.Model) -> list[analysis.LayerFacts]:
@@ -39,8 +39,8 @@ def measure(model: keras.Model) -> dict[str, dict]:
     pictures[np.arange(lit), places, places] = 1
     moved = {fact.name: [] for fact in facts}
     with Progress("pixels lit", len(pictures), "pictures") as progress:
-        for at in range(0, len(pictures), BATCH):
-            part = pictures[at : at + BATCH]
+        for at in range(0, len(pictures), BATCH_SIZE):
+            part = pictures[at : at + BATCH_SIZE]
             for name, maps in zip(moved, keras.tree.flatten(body.predict_on_batch(part)), strict=True):
                 moved[name] += list(np.asarray(maps, "float64").sum(axis=-1))
             progress.advance(len(part))
@@ -82,6 +82,7 @@ def measured_field(fact: analysis.LayerFacts, places: np.ndarray, moved: np.ndar
 
 
 def _extent(offsets: np.ndarray) -> int:
+    """Measure the pixels from the first offset to the last."""
     return int(offsets.max() - offsets.min()) + 1
 
 

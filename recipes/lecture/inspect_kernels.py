@@ -45,9 +45,9 @@ from zoo import analysis
 from zoo.layers import kernels
 from zoo.weights import catalog
 
-# Of a layer with more kernels than this its strongest are drawn.
-MOST_KERNELS = 96
-STRONGEST = 48
+# Of a layer with more kernels its strongest are drawn.
+MAX_KERNELS = 96
+STRONGEST_KERNELS = 48
 CHANNELS_A_STAGE = 8
 
 
@@ -71,6 +71,7 @@ def run(settings: InspectKernels) -> Path:
 
 
 def _trained(settings: InspectKernels) -> keras.Model:
+    """Build the model with its weights. Raises UserError if there are none."""
     options = builder_options(settings.model, None)
     known = catalog.entries(settings.model)
     if settings.weights is None and not known:
@@ -115,6 +116,7 @@ def most_active(maps: np.ndarray) -> np.ndarray:
 
 
 def _row(fact: analysis.LayerFacts, maps: np.ndarray) -> dict:
+    """Make a stage's row of the table."""
     height, width, channels = maps.shape
     field = fact.receptive_field[0] if fact.receptive_field else None
     return {
@@ -141,10 +143,10 @@ def draw_kernels(title: str, kernel: np.ndarray) -> Figure:
     else:
         tiles = [(f"{i}→{j}", kernel[..., i, j]) for i in range(inputs) for j in range(outputs)]
         what = f"{outputs} kernels {size} × {inputs}, from map → to map; {signs}"
-    columns = outputs if inputs not in (1, 3) and 1 < outputs and len(tiles) <= MOST_KERNELS else 16
-    if len(tiles) > MOST_KERNELS:
-        what += f"; the {STRONGEST} strongest of {len(tiles):,}"
-        tiles = sorted(tiles, key=lambda tile: -np.linalg.norm(tile[1]))[:STRONGEST]
+    columns = outputs if inputs not in (1, 3) and 1 < outputs and len(tiles) <= MAX_KERNELS else 16
+    if len(tiles) > MAX_KERNELS:
+        what += f"; the {STRONGEST_KERNELS} strongest of {len(tiles):,}"
+        tiles = sorted(tiles, key=lambda tile: -np.linalg.norm(tile[1]))[:STRONGEST_KERNELS]
     columns = min(columns, len(tiles))
     rows = math.ceil(len(tiles) / columns)
     # Placed by hand: a constrained layout of a hundred little plots takes seconds.

@@ -53,7 +53,7 @@ from zoo.files import replace
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-BATCH = 128
+BATCH_SIZE = 128
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,8 @@ class Form:
 
 
 FORMS = {
-    "1998": Form(0.0095, epochs=15, modern=False),  # gave the weights in zoo/pretrained
+    # This one gave the weights in zoo/pretrained.
+    "1998": Form(0.0095, epochs=15, modern=False),
     "plain": Form(0.0095, epochs=15, dropout=0.3, weight_decay=0.05, smoothing=0.1),
     "distorted": Form(
         0.008,
@@ -117,6 +118,7 @@ def _once(experiment: Experiment, settings: LenetMnist, name: str, seed: int, da
 
 
 def _train(folder: Path, settings: LenetMnist, name: str, seed: int, data: Dataset, pixels: np.ndarray) -> dict:
+    """Train a form with one seed, save its weights, and measure it."""
     form, train = FORMS[name], data.part("train")
     keras.utils.set_random_seed(seed)
     model = keras.models.clone_model(zoo.lenet5(modern=form.modern, dropout=form.dropout), clone_function=_banded)
@@ -126,7 +128,7 @@ def _train(folder: Path, settings: LenetMnist, name: str, seed: int, data: Datas
         return distort(pictures, form.distortion, generator) if form.distortion else pictures
 
     labels = np.eye(10, dtype="float32")[data.labels[train]]
-    batches = Batches(read, labels, BATCH, seed, threads=1)
+    batches = Batches(read, labels, BATCH_SIZE, seed, threads=1)
     epochs = settings.epochs or form.epochs
     rate = warmup_cosine(settings.learning_rate, len(batches) * epochs)
     optimizer = get_optimizer(settings.optimizer, rate, form.weight_decay)
@@ -163,10 +165,12 @@ class Banded(keras.layers.Conv2D):
 
 
 def _banded(layer: keras.layers.Layer) -> keras.layers.Layer:
+    """Copy a layer, the first convolution as a `Banded` one."""
     return (Banded if layer.name == "c1" else type(layer)).from_config(layer.get_config())
 
 
 def _row(name: str, found: list[dict]) -> dict:
+    """Make a form's row of the table, from its results over the seeds."""
     errors, seconds = [round(100 * result["error"], 4) for result in found], [result["seconds"] for result in found]
     return {
         "form": name,
@@ -199,6 +203,7 @@ def _figure(results: dict[str, list[dict]]) -> "Figure":
 
 
 def _save(model: keras.Model, path: Path) -> None:
+    """Write the model's weights as a safetensors file."""
     from safetensors.numpy import save_file
 
     tensors = {

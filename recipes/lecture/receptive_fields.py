@@ -74,6 +74,7 @@ def run(settings: ReceptiveFields) -> Path:
 
 
 def _build(settings: ReceptiveFields) -> keras.Model:
+    """Build the model at the size that is asked for. Raises UserError."""
     options = builder_options(settings.model, None)
     try:
         if settings.image_size is not None:
@@ -85,4 +86,5 @@ def _build(settings: ReceptiveFields) -> keras.Model:
 
 
 def _grid(values: np.ndarray | list[list[int]]) -> str:
+    """Write numbers as aligned text, a line a row."""
     return "\n".join(" ".join(f"{value:3}" for value in row) for row in values)

@@ -1,4 +1,4 @@
-"""The models of a search's best trials, and no others; a file's name begins with its loss."""
+"""The models of a search's best trials, and no others: a file's name begins with its loss."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -8,7 +8,7 @@ from zoo.files import replace
 
 
 class BestModels:
-    """The models of the best trials of a search, a file each, in a folder that workers share.
+    """Keeps the models of the best trials of a search, a file each, in a folder that workers share.
 
     Args:
         disk: what there is room for.
@@ -19,7 +19,7 @@ class BestModels:
         self._disk, self._folder, self._count = disk, disk.folder / "models", count
 
     def offer(self, trial: int, loss: float, suffix: str, size: int, write: Callable[[Path], object]) -> None:
-        """Keep a trial's model, `size` bytes that `write` puts at a path, if it is among the best, and none that is not."""
+        """Keep a trial's model, of `size` bytes and written by `write`, if it is among the best; and none that is not."""
         self._folder.mkdir(parents=True, exist_ok=True)
         name = f"{loss:.6f} trial {trial}{suffix}"
         better = [file for file in self.files() if _loss(file) < loss]
@@ -34,10 +34,11 @@ class BestModels:
             file.unlink(missing_ok=True)
 
     def files(self) -> list[Path]:
-        """The models that are kept, the best first."""
+        """List the models that are kept, the best first."""
         files = [path for path in self._folder.glob("*") if not path.name.startswith(".")]
         return sorted(files, key=lambda file: (_loss(file), file.name))
 
 
 def _loss(file: Path) -> float:
+    """Read the loss in the name of a model's file."""
     return float(file.name.split(" ")[0])

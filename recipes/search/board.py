@@ -14,13 +14,15 @@ from zoo.progress import Progress, clock
 if TYPE_CHECKING:
     from rich.table import Table
 
-ROWS = 10  # of the live table
-PAUSE = 0.5  # seconds between two looks at the storage, which may have a thousand workers to serve
-LOG_PAUSE = 10  # the same where there is no terminal
+MAX_ROWS = 10
+# Between two looks at the storage, which may have a thousand workers to serve.
+PAUSE_SECONDS = 0.5
+# The same where there is no terminal.
+LOG_PAUSE_SECONDS = 10
 
 
 class Board:
-    """`with Board(total, read):` shows how the search stands, from a thread, until the block ends.
+    """Shows how the search stands, from a thread, while a block `with Board(total, read):` runs.
 
     Args:
         total: trials of the whole search.
@@ -49,7 +51,7 @@ class Board:
         self._thread.start()
         return self
 
-    def __exit__(self, *error):
+    def __exit__(self, *error: object) -> None:
         self._over.set()
         self._thread.join()
         if error[0] is None:
@@ -64,7 +66,7 @@ class Board:
                 self._told.add(record.number)
                 self._say(f"trial {record.number} failed: {shown(record.message)}")
         if self._live:
-            rows = max(1, min(ROWS, (self._live.console.height - 6) // 2))  # of two lines each
+            rows = max(1, min(MAX_ROWS, (self._live.console.height - 6) // 2))  # a trial takes two lines
             title = headline(records, self._total, self._ended_before, time.monotonic() - self._start)
             self._live.update(live_table(records, title, rows), refresh=True)
         else:
@@ -72,18 +74,20 @@ class Board:
         self._ended = count_ended(records)
 
     def _watch(self) -> None:
-        while not self._over.wait(PAUSE if self._live else LOG_PAUSE):
+        """Update now and then, until the board is closed."""
+        while not self._over.wait(PAUSE_SECONDS if self._live else LOG_PAUSE_SECONDS):
             with contextlib.suppress(Exception):  # a storage that is away for a moment: the trials' own calls will tell
                 self.update()
 
     def _say(self, line: str) -> None:
+        """Print a line above the live table or the line of progress."""
         if self._live:
             self._live.console.print(line, markup=False, highlight=False)
         else:
             say(line)
 
 
-def live_table(records: Sequence[TrialRecord], title: str, rows: int = ROWS) -> "Table":
+def live_table(records: Sequence[TrialRecord], title: str, rows: int = MAX_ROWS) -> "Table":
     """Lay out the best trials for a terminal, the best first."""
     from rich import box
     from rich.table import Table
@@ -100,26 +104,26 @@ def live_table(records: Sequence[TrialRecord], title: str, rows: int = ROWS) -> 
 
 
 def headline(records: Sequence[TrialRecord], total: int, ended_before: int, seconds: float) -> str:
-    """How the search stands, how fast it goes and how long it will take, from what has ended in these seconds."""
+    """Say how the search stands, how fast it goes and how long it will take, from what has ended in these seconds."""
     left, new = total - count_ended(records), count_ended(records) - ended_before
     pace = f"  {new / seconds:.2f} trials/s  {clock(left * seconds / new)} left" if new and left else ""
     return f"{counted(records)} of {total}{pace}"
 
 
 def standing(records: Sequence[TrialRecord]) -> str:
-    """How the search stands, in one line."""
+    """Say in one line how the search stands."""
     best = ranked(records)[:1]
     score = [f"best: trial {one.number}, loss {one.loss:.4f}, accuracy {one.accuracy:.1%}" for one in best]
     return "; ".join([counted(records), *score])
 
 
 def described(values: Mapping) -> str:
-    """Hyper-parameters as text."""
+    """Write hyper-parameters as text."""
     return ", ".join(f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}" for name, value in values.items())
 
 
 def brief(values: Mapping) -> str:
-    """Hyper-parameters as short text: a word speaks for itself, and so does what is switched on or off."""
+    """Write hyper-parameters as short text: a word speaks for itself, and so does what is switched on or off."""
     words = []
     for name, value in values.items():
         if isinstance(value, bool):
@@ -130,5 +134,5 @@ def brief(values: Mapping) -> str:
 
 
 def count_ended(records: Sequence[TrialRecord]) -> int:
-    """Number of trials that nobody will run again."""
+    """Count the trials that nobody will run again."""
     return sum(record.has_ended for record in records)

@@ -13,15 +13,15 @@ BYTES_AN_EPOCH = 300
 
 @dataclass(frozen=True)
 class DiskBudget:
-    """What a search may use, and what it does: all in bytes.
+    """What a search may use of the disk, and what it does use, in bytes.
 
     Args:
         folder: the search's own.
-        bound: what may be used.
-        pictures: decoded, in the cache.
-        features: in the cache.
-        run: of the winner, and of trainings that go on where they were cut off.
-        logs: table, storage and logs.
+        bound: what may be used in all.
+        pictures: what the cache takes for decoded pictures.
+        features: what it takes for features.
+        run: what the winner takes, and trainings that go on where they were cut off.
+        logs: what table, storage and logs take.
 
     Raises:
         UserError: it is more than `bound` from the start.
@@ -49,7 +49,7 @@ class DiskBudget:
 
     @property
     def left(self) -> float:
-        """Bytes for models and TensorBoard, beside what the rest may take."""
+        """The bytes for models and TensorBoard, beside what the rest may take."""
         extra = sum(bytes_below(self.folder / name) for name in ("models", "tensorboard"))
         return self.bound - self.pictures - self.features - self.run - self.logs - extra
 
@@ -67,9 +67,10 @@ def bytes_below(folder: Path) -> int:
 
 
 def bytes_of_logs(trials: int, epochs: int) -> int:
-    """Bytes that tables, storage and logs of so many trials may take."""
+    """Estimate the bytes that tables, storage and logs of so many trials may take."""
     return trials * (BYTES_A_TRIAL + BYTES_AN_EPOCH * epochs)
 
 
 def _mega(count: float) -> str:
+    """Write a number of bytes in MB, or in GB."""
     return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"

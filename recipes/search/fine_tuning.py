@@ -1,5 +1,7 @@
-"""`zoo tune --scope finetune`: what is searched, and a trial: `zoo finetune --strategy tuned` on three quarters of the
-training part, judged on the last one, in a process of its own.
+"""The search over ways to fine-tune, `zoo tune --scope finetune`: its space, and the work on a trial.
+
+A trial is `zoo finetune --strategy tuned` on three quarters of the training part, judged on the last one, in a process of its
+own:
 
     python -m recipes.search.fine_tuning job.json
 
@@ -28,7 +30,8 @@ if TYPE_CHECKING:
 
     from recipes.search.loop import Trial
 
-NOTHING = "nothing"  # is frozen: among KerasTuner's choices there is no None
+# To freeze nothing: among KerasTuner's choices there is no None.
+NO_CUT = "nothing"
 AUGMENTATIONS = ("none", "crops", "modern")
 
 
@@ -40,9 +43,9 @@ class FineTuner:
         recipe: what is not searched, the head among it.
         cuts: stages up to which a trial may freeze the network; see `choices`.
         policies: what batch norm may do.
-        epochs: of a trial at most.
+        epochs: how many a trial has at most.
         folder: where the logs of failed trials lie.
-        models: gets those of the trials.
+        models: keeps those of the best trials.
     """
 
     recipe: Recipe
@@ -54,9 +57,9 @@ class FineTuner:
 
     def declare_recipe(self, hp: "HyperParameters") -> Recipe:
         """Declare the space of fine-tunings, and read the recipe that `hp` stands for."""
-        cut = hp.Choice("freeze_until", [NOTHING, *self.cuts])
+        cut = hp.Choice("freeze_until", [NO_CUT, *self.cuts])
         found = FineTuneSettings(
-            None if cut == NOTHING else cut,
+            None if cut == NO_CUT else cut,
             layer_decay=hp.Float("layer_decay", 0.4, 1.0, step=0.1),
             weight_decay=hp.Float("weight_decay", 1e-4, 1.0, sampling="log"),
         )
@@ -68,7 +71,7 @@ class FineTuner:
             learning_rate=hp.Float("learning_rate", 1e-5, 1e-2, sampling="log"),
             augment=hp.Choice("augment", list(AUGMENTATIONS)),
             batch_norm=hp.Choice("batch_norm", list(self.policies)),
-            epochs=hp.values.get("tuner/epochs") or epochs,  # Hyperband's word is the last
+            epochs=hp.values.get("tuner/epochs") or epochs,  # Hyperband says itself how long
         )
 
     def work(self, trial: "Trial") -> dict:
@@ -115,7 +118,7 @@ def choices(model: "keras.Model", images: int, batch_size: int) -> tuple[list[st
 
 
 def train(job: dict, tell: Callable[[dict], None]) -> dict:
-    """Do the trial itself: on three quarters of the training part, divided by the recipe's seed; the rest by the trial's.
+    """Do a trial on three quarters of the training part, divided by the recipe's seed; the rest by the trial's.
 
     Raises:
         UserError: it has failed, in a sentence.

@@ -17,8 +17,10 @@ from recipes.settings.tune import Tuning
 from zoo.files import lock, write_json
 
 STORAGE = "trials.db"
-OWNER = ".owner"  # the file in a folder that its process holds
-MARK = ".study.json"  # the file in the folder of each scope that says which study it belongs to
+# The process that works in a folder holds this file.
+OWNER = ".owner"
+# In the folder of each scope this file says which study it belongs to.
+MARK = ".study.json"
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ def entered(settings: Tuning) -> Iterator[bool]:
 
 @contextlib.contextmanager
 def hold_folder(folder: Path) -> Iterator[None]:
-    """Hold a search's folder; freed when the process ends, however it does.
+    """Hold a search's folder; it is free again when the process ends, however it does.
 
     Raises:
         UserError: another process holds it.
@@ -131,17 +133,17 @@ def gets_results(settings: Tuning, study: Study) -> bool:
 
 
 def study_name(settings: Tuning) -> str:
-    """Name of the study: --study, or that of the data and the scope."""
+    """Name the study: by --study, or by the data and the scope."""
     return settings.study or f"{settings.data.resolve().name} {settings.scope}"
 
 
 def study_storage(settings: Tuning) -> str | Path:
-    """Where the trials lie: --storage, or a file in the folder."""
+    """Say where the trials lie: --storage, or a file in the folder."""
     return settings.storage or settings.root / STORAGE
 
 
 def _storage_from(settings: Tuning) -> str:
-    """Name of the storage that stays the same when the folder is moved together with what it holds."""
+    """Name the storage so that the name stays the same when the folder is moved with what it holds."""
     place = locate(study_storage(settings))
     if place.file is None:
         return place.database

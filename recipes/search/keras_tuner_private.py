@@ -17,7 +17,7 @@ MEMORY = ("_seed_state", "_brackets", "_current_bracket", "_current_iteration")
 
 
 def notes_of(oracle: keras_tuner.Oracle) -> dict:
-    """What a tuner must remember from one trial to the next, as values for JSON."""
+    """Write what a tuner must remember from one trial to the next as values for JSON."""
     return {name: vars(oracle)[name] for name in MEMORY if name in vars(oracle)}
 
 
@@ -32,25 +32,26 @@ def record_values(oracle: keras_tuner.Oracle, trial: Trial) -> None:
 
 
 def next_combination(oracle: GridSearchOracle, values: Mapping) -> dict | None:
-    """The combination of a grid that comes after these values; None after the last."""
+    """Find the combination of a grid that comes after these values; None after the last."""
     return oracle._get_next_combination(values)
 
 
 def count_values(hp: HyperParameter) -> int:
-    """Number of values of a hyper-parameter that goes in steps."""
+    """Count the values of a hyper-parameter that goes in steps."""
     return hp._get_n_values()
 
 
 class TrialLoop(BaseTuner):
-    """KerasTuner's loop over trials, without its files: `attempt` does what a trial needs, and never fails for one."""
+    """Runs KerasTuner's loop over trials without its files: `attempt` does what a trial needs, and never fails for one."""
 
     def attempt(self, trial: Trial) -> None:
         """Run a trial and give it its status and score."""
         raise NotImplementedError
 
     def _try_run_and_update_trial(self, trial: Trial) -> None:
+        """Attempt the trial, in place of KerasTuner's own way."""
         self.attempt(trial)
 
     def _get_tuner_fname(self) -> str:
-        """Name of a file that is never written."""
+        """Name a file that is never written."""
         return ""

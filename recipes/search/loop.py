@@ -25,13 +25,13 @@ class Trial:
 
     number: int
     hyperparameters: keras_tuner.HyperParameters
-    """With their values; those of Hyperband, tuner/epochs and its like, are in `.values`."""
+    """The space with the trial's values; those of Hyperband, tuner/epochs and its like, are in `.values`."""
     seed: int
     """The same for the same hyper-parameters, also when the trial is run again after a kill."""
     run: int
     """1, and more when it is run again because its worker died or was stopped."""
     report: Callable[[int, float], None]
-    """To be called with the epoch, from 1, and the loss after it; raises to end the trial early or because of a NaN."""
+    """Takes the epoch, from 1, and the loss after it; raises to end the trial early or because of a NaN."""
 
 
 def run_trials(
@@ -94,7 +94,7 @@ class Loop(TrialLoop):
             trial.message = trial.outcome["message"] = f"{kind}{error}".rstrip(": ")
             trial.outcome["traceback"] = traceback.format_exc()
         except BaseException:  # Ctrl-C: it is nobody's fault, and another worker may have it at once
-            with contextlib.suppress(Exception):  # if it cannot be told, it is seen
+            with contextlib.suppress(Exception):  # if it cannot be given back, its silence will be noticed
                 study.give_back(trial.row)
             raise
 

@@ -14,7 +14,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 
 def trial_id(row: FrozenTrial) -> int:
-    """Number of a trial among those of all studies in its storage."""
+    """Return the number of a trial among those of all studies in its storage."""
     return row._trial_id
 
 

@@ -43,7 +43,7 @@ STATUS = {
 
 
 class SharedOracle(keras_tuner.Oracle):
-    """What makes a tuner of one process one of many: mixed in before it."""
+    """Makes a tuner of one process one of many; it is mixed in before the tuner's class."""
 
     study: Study
     prunes = False
@@ -72,7 +72,7 @@ class SharedOracle(keras_tuner.Oracle):
         return self.study.end(trial.row, state, trial.score, trial.outcome)
 
     def get_best_trials(self, num_trials: int = 1) -> list[Trial]:
-        """The best of the finished trials: KerasTuner makes up the number with failed ones."""
+        """List the best of the finished trials; KerasTuner makes up the number with failed ones."""
         with self.study.lock():
             self._look(self.study.look()[0])
         finished = [trial for trial in self.trials.values() if trial.status == TrialStatus.COMPLETED]
@@ -82,7 +82,7 @@ class SharedOracle(keras_tuner.Oracle):
         """Do nothing: all is saved where it happens."""
 
     def _add(self, rows: Sequence[FrozenTrial]) -> FrozenTrial | None:
-        """One more trial, if the tuner gives one now."""
+        """Create one more trial, if the tuner gives one now."""
         if len(rows) >= self.max_trials:
             return None
         response = self.populate_space(str(len(rows)))
@@ -103,6 +103,7 @@ class SharedOracle(keras_tuner.Oracle):
             remember(self, rows[-1].user_attrs["notes"])
 
     def _trial(self, row: FrozenTrial) -> Trial:
+        """Make KerasTuner's trial from a row of the study."""
         hyperparameters = self.hyperparameters.copy()
         hyperparameters.values = dict(row.user_attrs["values"])
         outcome = row.user_attrs.get("outcome", {})
@@ -111,11 +112,12 @@ class SharedOracle(keras_tuner.Oracle):
         return trial
 
     def _trial_seed(self, values: Mapping) -> int:
-        """The same hyper-parameters have the same seed, and with it the same score; a promoted trial those of its first."""
+        """Derive the seed from the hyper-parameters: equal ones have one score, a promoted trial that of its first run."""
         own = sorted((name, value) for name, value in values.items() if not name.startswith("tuner/"))
         return int.from_bytes(hashlib.sha256(json.dumps([self.seed, own]).encode()).digest()[:4]) >> 1
 
     def _distributions(self, values: Mapping) -> dict[str, BaseDistribution]:
+        """Write the hyper-parameters of some values as Optuna's distributions."""
         hps = self.hyperparameters.copy()
         hps.values = dict(values)
         found = {hp.name: distribution(hp) for hp in hps.space if hps.is_active(hp)}
@@ -183,9 +185,12 @@ class Tpe(Sampled):
 
     @staticmethod
     def _sampler(seed: int) -> optuna.samplers.BaseSampler:
+        """Make the sampler for one trial."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            return optuna.samplers.TPESampler(seed=seed, constant_liar=True)  # keep away from what others are trying
+            return optuna.samplers.TPESampler(
+                seed=seed, constant_liar=True
+            )  # so that it keeps away from what others are trying
 
 
 class Asha(Sampled):
@@ -206,7 +211,7 @@ def make_oracle(
     Args:
         tuner: one of ORACLES.
         space: all hyper-parameters; a trial cannot add any.
-        epochs: of a trial; what Hyperband gives its best.
+        epochs: how many a trial has; Hyperband gives them to its best.
 
     Raises:
         UserError: the study was begun with another tuner, space, seed or number of epochs.
@@ -232,7 +237,7 @@ def make_oracle(
 
 
 def distribution(hp: HyperParameter) -> BaseDistribution | None:
-    """Optuna's form of a hyper-parameter; None for one that is fixed."""
+    """Write a hyper-parameter as Optuna's distribution; None for one that is fixed."""
     kind = type(hp).__name__
     if kind == "Fixed":
         return None

@@ -12,9 +12,11 @@ from recipes.search.records import TrialRecord, ranked
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-MAX_AXES = 8  # more cannot be read
-MAX_TICKS = 6  # numbers of which there are no more than that each get a tick
-MIN_TRIALS = 10  # with fewer, importance is a guess
+MAX_AXES = 8
+# Of so many different numbers each gets a tick.
+MAX_NUMBER_TICKS = 6
+# Of fewer trials, importance is a guess.
+MIN_TRIALS = 10
 
 
 def importance(records: Sequence[TrialRecord], seed: int = 0) -> tuple[dict[str, float], float]:
@@ -42,7 +44,7 @@ def importance(records: Sequence[TrialRecord], seed: int = 0) -> tuple[dict[str,
 
 
 def varied(records: Sequence[TrialRecord]) -> list[str]:
-    """The hyper-parameters that differ between trials; a missing one, such as a width without a layer, is a value too."""
+    """Find the hyper-parameters that differ between trials; a missing one, such as a width without a layer, is a value, too."""
     trials = ranked(records)
     names = dict.fromkeys(name for trial in trials for name in trial.values)
     return [name for name in names if len({trial.values.get(name) for trial in trials}) > 1]
@@ -121,14 +123,14 @@ def draw_coordinates(records: Sequence[TrialRecord], names: Sequence[str]) -> "F
 
 
 def _codes(values: Sequence) -> np.ndarray:
-    """Values as numbers for a forest, which asks for their order alone: words by alphabet, what is not there first."""
+    """Write values as numbers for a forest, which asks for their order alone: words by alphabet, what is not there first."""
     if all(isinstance(value, int | float) or value is None for value in values):
         return np.array([-np.inf if value is None else value for value in values]).clip(-1e30)
     order = sorted({str(value) for value in values if value is not None})
     return np.array([-1.0 if value is None else order.index(str(value)) for value in values])
 
 
-def place_on_axis(values: Sequence, max_ticks: int = MAX_TICKS) -> tuple[np.ndarray, list[tuple[float, str]]]:
+def place_on_axis(values: Sequence, max_ticks: int = MAX_NUMBER_TICKS) -> tuple[np.ndarray, list[tuple[float, str]]]:
     """Give values places between 0 and 1 on an upright axis, and the axis its ticks; what is not there has the lowest place."""
     known = [value for value in values if value is not None]
     numeric = all(isinstance(value, int | float) and not isinstance(value, bool) for value in known)
@@ -140,7 +142,7 @@ def place_on_axis(values: Sequence, max_ticks: int = MAX_TICKS) -> tuple[np.ndar
         return np.array([spread[value] for value in values]), [(spread[value], _label(value)) for value in distinct]
     low, high = min(known), max(known)
     scale = math.log if low > 0 and high > 30 * low else float
-    base = 0.12 if len(known) < len(values) else 0.0  # room for those that are not there
+    base = 0.12 if len(known) < len(values) else 0.0  # leaves room for values that are not there
     span = (scale(high) - scale(low)) or 1.0
     places = np.array([0.0 if v is None else base + (1 - base) * (scale(v) - scale(low)) / span for v in values])
     marks = np.geomspace(low, high, 5) if scale is math.log else np.linspace(low, high, 5)
@@ -149,4 +151,5 @@ def place_on_axis(values: Sequence, max_ticks: int = MAX_TICKS) -> tuple[np.ndar
 
 
 def _label(value: object) -> str:
+    """Write a value as a short label."""
     return "none" if value is None else f"{value:.2g}" if isinstance(value, float) else str(value)

@@ -48,7 +48,7 @@ class Search:
         return BestModels(self.disk, self.settings.keep)
 
     def features(self) -> dict[str, np.ndarray]:
-        """By stage, `(views, training pictures, features)`; in one pass, which takes all other pictures along."""
+        """Compute the features by stage, `(views, training pictures, features)`, in one pass that takes all pictures along."""
         samples = [(i, view) for view in self.views for i in self.train]
         samples += [(i, CENTER) for i in np.flatnonzero(self.data.splits != "train")]
         rows = features.extract(self.model, list(self.cuts.values()), self.data, samples, self.settings.batch_size)
@@ -56,7 +56,7 @@ class Search:
         return {stage: rows[cut][np.arange(shape[0] * shape[1])].reshape(shape) for stage, cut in self.cuts.items()}
 
     def identity(self) -> dict:
-        """What the trials see: it must be the same whenever, and wherever, the search goes on."""
+        """Say what the trials see: it must be the same whenever, and wherever, the search goes on."""
         data, held_out = self.data, set(self.train[self.held_out].tolist())
         pictures = sorted(
             (digest, int(label), "held out" if i in held_out else str(part))
@@ -100,6 +100,6 @@ def prepare_search(settings: Tuning, found: Listing) -> Search:
 
 
 def base_recipe(settings: Tuning) -> Recipe:
-    """What is not searched, as the recipe of a run in `best/`."""
+    """Write what is not searched as the recipe of a run in `best/`."""
     names = ("data", "model", "weights", "alpha", "image_size", "validation", "test", "mirror", "batch_size", "seed")
     return Recipe(output=settings.folder / "best", **{name: getattr(settings, name) for name in names})

@@ -39,17 +39,17 @@ class TrialRecord:
 
     @property
     def accuracy(self) -> float | None:
-        """Accuracy on the pictures held out, of a trial that is done."""
+        """The accuracy on the pictures held out, of a trial that is done."""
         return self.result.get("accuracy")
 
     @property
     def epoch(self) -> int | None:
-        """Epoch that was the best, of a trial that is done."""
+        """The epoch that was the best, of a trial that is done."""
         return self.result.get("epoch")
 
     @property
     def worker(self) -> str:
-        """Machine and process of its worker, as text."""
+        """The machine and the process of its worker, as text."""
         return f"{self.host}:{self.pid}"
 
     @property
@@ -58,7 +58,7 @@ class TrialRecord:
         return self.state in ENDED
 
     def as_dict(self) -> dict:
-        """Values for a table and for JSON."""
+        """Write the record as values for a table and for JSON."""
         return {
             "trial": self.number,
             "state": self.state,
@@ -77,11 +77,11 @@ class TrialRecord:
 
 
 def ranked(records: Sequence[TrialRecord]) -> list[TrialRecord]:
-    """The trials that went to their end, the best first."""
+    """Choose the trials that went to their end, the best first."""
     return sorted((one for one in records if one.state == "done"), key=lambda one: (one.loss, one.number))
 
 
 def counted(records: Sequence[TrialRecord]) -> str:
-    """How many trials are in which state, as text: "12 done, 2 running, 1 failed"."""
+    """Say how many trials are in which state: "12 done, 2 running, 1 failed"."""
     counts = Counter(one.state for one in records)
     return ", ".join(f"{counts[state]} {state}" for state in STATES if counts[state] or state == "done")

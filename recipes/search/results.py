@@ -87,6 +87,7 @@ class Results:
         write_text(folder / "report.html", render(result, self.trials, self.figures))
 
     def _result(self, winner: Mapping | None, seconds: Mapping[str, float]) -> dict:
+        """Make the values of result.json."""
         search, data, settings = self.search, self.search.data, self.search.settings
         held_out = len(search.held_out)
         if settings.storage:

@@ -22,13 +22,13 @@ from recipes.transfer.head_trainer import HeadTrainer
 
 @dataclass(frozen=True)
 class Scope:
-    """What is searched."""
+    """What is searched, and how a trial is done."""
 
     space: keras_tuner.HyperParameters
     work: Callable[[Trial], dict]
-    """Gives at least loss, accuracy and epoch."""
+    """Does a trial, and gives at least loss, accuracy and epoch."""
     winner: Callable[[TrialRecord], Recipe]
-    """How to train the winner."""
+    """Makes the recipe that trains the winner."""
 
 
 def over_heads(search: Search) -> Scope:
@@ -89,5 +89,6 @@ def best_head(search: Search, study: Study) -> HeadSettings | None:
 
 
 def _save(arrays: list[np.ndarray], path: Path) -> None:
+    """Write a head's weights into a file."""
     with open(path, "wb") as file:
         np.savez(file, *arrays)

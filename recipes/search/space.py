@@ -7,7 +7,8 @@ import keras_tuner
 from callbacks.optimizers import OPTIMIZERS, RATES
 from recipes.settings.tuned import HeadSettings
 
-UNITS = (64, 256)  # few, for each is a shape that is compiled once
+# Few, for each is a shape that is compiled once.
+HIDDEN_UNITS = (64, 256)
 
 
 def hyperparameters_of(values: Mapping) -> keras_tuner.HyperParameters:
@@ -23,9 +24,9 @@ def declare_head(hp: keras_tuner.HyperParameters, cuts: Sequence[str], views: Se
     Args:
         cuts: stages, the last of which is the default.
         views: what there is to train on; the first is what evaluation sees, and every head sees it.
-        epochs: of a trial at most.
+        epochs: how many a trial has at most.
     """
-    kind, _, units = hp.Choice("head", ["linear", *(f"hidden {units}" for units in UNITS)]).partition(" ")
+    kind, _, units = hp.Choice("head", ["linear", *(f"hidden {units}" for units in HIDDEN_UNITS)]).partition(" ")
     optimizer = hp.Choice("optimizer", list(OPTIMIZERS), default="adam")
     # One scale for all optimisers, Adam's: so that what is learnt about one tells of the others.
     rate = hp.Float("learning_rate", 1e-4, 3e-2, sampling="log", default=1e-3)

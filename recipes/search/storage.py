@@ -21,7 +21,8 @@ from recipes.console import say
 from recipes.errors import UserError, shown
 from zoo.files import lock
 
-PATIENCE = 600  # seconds for which a worker waits for a server that is away, as when it starts anew
+# So long a worker waits for a server that is away, as when it starts anew.
+PATIENCE_SECONDS = 600
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
 
@@ -70,7 +71,7 @@ def is_address(storage: str | Path) -> bool:
 
 
 def without_password(storage: str) -> str:
-    """A storage as it may be shown to others."""
+    """Write a storage as it may be shown to others."""
     return sqlalchemy.make_url(storage).render_as_string() if is_address(storage) else storage
 
 
@@ -111,8 +112,8 @@ def retry_while_away(call: Callable) -> Callable:
     """
 
     @functools.wraps(call)
-    def calling(*arguments, **named):
-        limit, pause = time.monotonic() + PATIENCE, 0.5
+    def calling(*arguments: object, **named: object) -> object:
+        limit, pause = time.monotonic() + PATIENCE_SECONDS, 0.5
         while True:
             try:
                 return call(*arguments, **named)
@@ -120,7 +121,8 @@ def retry_while_away(call: Callable) -> Callable:
                 if time.monotonic() > limit:
                     raise UserError(f"The storage of the trials cannot be used ({_reason(error)}).") from error
                 if pause == 0.5:
-                    say(f"The storage of the trials cannot be used now ({_reason(error)}): trying for {PATIENCE / 60:.0f} min.")
+                    minutes = f"{PATIENCE_SECONDS / 60:.0f} min"
+                    say(f"The storage of the trials cannot be used now ({_reason(error)}): trying for {minutes}.")
             time.sleep(pause * random.uniform(0.5, 1.5))
             pause = min(2 * pause, 10)
 
@@ -128,11 +130,13 @@ def retry_while_away(call: Callable) -> Callable:
 
 
 def _reason(error: Exception) -> str:
+    """Find the first line of what the database says."""
     return shown(str(error.__cause__ or error).strip().splitlines()[0])
 
 
 @contextlib.contextmanager
 def _server_lock(address: str, name: str) -> Iterator[None]:
+    """Hold a lock of the server's that has this name."""
     key = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], signed=True)
     with _lock_engine(address).begin() as connection:  # the lock ends with the transaction
         connection.execute(sqlalchemy.text("select pg_advisory_xact_lock(:key)"), {"key": key})
@@ -141,6 +145,7 @@ def _server_lock(address: str, name: str) -> Iterator[None]:
 
 @functools.cache
 def _lock_engine(address: str) -> sqlalchemy.Engine:
+    """Open the connections that hold locks."""
     # A machine that vanishes with the lock gives it back when the server has missed it for half a minute.
     options = "-c tcp_keepalives_idle=15 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3"
     return sqlalchemy.create_engine(address, poolclass=sqlalchemy.NullPool, connect_args={"options": options})
@@ -154,18 +159,19 @@ def _spare_flushes(engine: sqlalchemy.Engine) -> None:
     if engine.name == "sqlite":
 
         @sqlalchemy.event.listens_for(engine, "connect")
-        def _(connection, _):
+        def _(connection: sqlite3.Connection, _: object) -> None:
             connection.execute("pragma journal_mode=wal")
             connection.execute("pragma synchronous=normal")
 
-        engine.dispose()  # those that are open were opened without
+        engine.dispose()  # so that the connections that are open are opened anew
 
 
 def _set_aside_if_damaged(path: Path) -> None:
+    """Rename a file that SQLite cannot read, and say so."""
     try:
         with contextlib.closing(sqlite3.connect(path, timeout=60)) as database:
             found = database.execute("pragma quick_check(1)").fetchone()[0]
-    except sqlite3.OperationalError:  # it cannot be opened: not a word on what is in it
+    except sqlite3.OperationalError:  # it cannot be opened, which says nothing of what is in it
         raise
     except sqlite3.DatabaseError as error:
         found = str(error)

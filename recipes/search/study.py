@@ -34,10 +34,11 @@ from recipes.search.records import TrialRecord
 from recipes.search.storage import locate, open_tables, opening, retry_while_away
 from zoo.files import Process, this_process
 
-BEAT = 10  # seconds between two signs of life
-GRACE = 60  # seconds without a sign of life after which a worker of another machine is taken for dead
-DEATHS = 3  # a trial in which so many workers have died is given to no other
-WORDS = {
+BEAT_SECONDS = 10
+# A worker of another machine that is silent for longer is taken for dead.
+GRACE_SECONDS = 60
+MAX_DEATHS = 3
+STATE_NAMES = {
     TrialState.COMPLETE: "done",
     TrialState.PRUNED: "pruned",
     TrialState.RUNNING: "running",
@@ -63,7 +64,7 @@ class Unfinished:
         worker = Process(**{name: self.run[name] for name in ("host", "machine", "pid", "began")})
         alive = worker.is_alive
         if alive is None or worker.began is None:
-            return self.silent > GRACE
+            return self.silent > GRACE_SECONDS
         return not alive or worker.pid == os.getpid()  # who asks for a trial runs none
 
 
@@ -87,7 +88,7 @@ class Study:
 
     @property
     def identity(self) -> dict:
-        """What must not change from one start to the next, by name."""
+        """The points that must not change from one start to the next, by name."""
         return self._study.user_attrs.get("identity", {})
 
     @property
@@ -120,11 +121,11 @@ class Study:
                 self._study.set_user_attr("identity", {**known, **asked})
 
     def records(self) -> list[TrialRecord]:
-        """The trials, by number."""
+        """Read the trials, by number."""
         return [_record(row) for row in self._study.get_trials(deepcopy=False)]
 
     def records_like(self, identity: Mapping) -> list[tuple[dict, TrialRecord]]:
-        """(identity, trial) of all studies in the same storage that agree in these points."""
+        """Read (identity, trial) of all studies in the same storage that agree in these points."""
         found = []
         for other in optuna.get_all_study_summaries(self.tables, include_best_trial=False):
             known = other.user_attrs.get("identity", {})
@@ -171,14 +172,15 @@ class Study:
                 return self._take(one.id, one.run)
             if one.is_lost:
                 run = one.run | {"deaths": one.run["deaths"] + 1}
-                if run["deaths"] < DEATHS:
+                if run["deaths"] < MAX_DEATHS:
                     self.tables.set_trial_state_values(one.id, TrialState.WAITING)
                     return self._take(one.id, run)
-                message = f"{DEATHS} workers died in it, the last one process {run['pid']} on {run['host']}"
+                message = f"{MAX_DEATHS} workers died in it, the last one process {run['pid']} on {run['host']}"
                 self._finish(one.id, TrialState.FAIL, None, {"message": message})
         return None
 
     def _take(self, row_id: int, run: Mapping) -> FrozenTrial:
+        """Note in a row that this worker runs it."""
         run = {**this_process().as_dict(), "count": run["count"] + 1, "deaths": run["deaths"]}
         self.tables.set_trial_user_attr(row_id, "run", run)
         self.tables.record_heartbeat(row_id)
@@ -187,7 +189,7 @@ class Study:
 
     def end(self, row: FrozenTrial, state: TrialState, loss: float | None, outcome: Mapping) -> TrialRecord:
         """Write the end of a trial, unless another worker has been given it meanwhile."""
-        outcome = json.loads(json.dumps(outcome, default=lambda value: value.tolist()))  # NumPy's numbers are none of JSON's
+        outcome = json.loads(json.dumps(outcome, default=lambda value: value.tolist()))  # for NumPy's numbers
         with self.lock():
             if self._is_mine(row):
                 self._finish(trial_id(row), state, loss, outcome)
@@ -209,7 +211,7 @@ class Study:
         ended = threading.Event()
 
         def keep_beating():
-            while not ended.wait(BEAT):
+            while not ended.wait(BEAT_SECONDS):
                 with contextlib.suppress(Exception):  # a server that is away for a moment: the next one may pass
                     self.beat(row)
 
@@ -228,10 +230,12 @@ class Study:
         return self.pruner.prune(self._study, self.tables.get_trial(trial_id(row)))
 
     def _is_mine(self, row: FrozenTrial) -> bool:
+        """Whether the trial is still this worker's."""
         now = self.tables.get_trial(trial_id(row))
         return now.state == TrialState.RUNNING and now.user_attrs["run"] == row.user_attrs["run"]
 
     def _finish(self, row_id: int, state: TrialState, loss: float | None, outcome: Mapping) -> None:
+        """Write the end of a trial."""
         self.tables.set_trial_user_attr(row_id, "outcome", outcome)
         self.tables.set_trial_state_values(row_id, state, None if loss is None else [loss])
 
@@ -259,11 +263,12 @@ def open_study(storage: str | Path, name: str, identity: Mapping) -> Study:
 
 
 def _record(row: FrozenTrial) -> TrialRecord:
+    """Read a row as the board and the report know it."""
     run, outcome = row.user_attrs["run"], row.user_attrs.get("outcome", {})
     seconds = (row.datetime_complete - row.datetime_start).total_seconds() if row.datetime_complete else None
     return TrialRecord(
         number=row.number,
-        state=WORDS[row.state],
+        state=STATE_NAMES[row.state],
         loss=row.value,
         seed=row.user_attrs["seed"],
         values=row.user_attrs["values"],
@@ -280,7 +285,7 @@ def _record(row: FrozenTrial) -> TrialRecord:
 
 
 def _differ(what: str, known: Mapping, asked: Mapping) -> str:
-    """The first place where two values part."""
+    """Find the first place where two values part."""
     one, other = known[what], asked[what]
     if isinstance(one, list) and isinstance(other, list):
         counts = f"{len(one)} of them", str(len(other))
@@ -289,12 +294,13 @@ def _differ(what: str, known: Mapping, asked: Mapping) -> str:
 
 
 def _short(value: object) -> str:
+    """Write a value in a few letters."""
     text = value if isinstance(value, str) else json.dumps(value)
     return shown(text if len(text) < 300 else text[:297] + "...")
 
 
 def _clipped(value: object, distribution: BaseDistribution) -> object:
-    """A value inside its bounds: a product of rounding may lie a last digit outside."""
+    """Bring a value inside its bounds: a product of rounding may lie a last digit outside."""
     if isinstance(distribution, CategoricalDistribution):
         return value
     return min(max(value, distribution.low), distribution.high)

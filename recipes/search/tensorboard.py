@@ -1,4 +1,4 @@
-"""A trial for TensorBoard: its epochs as curves, its hyper-parameters and scores for the HParams page. Needs no TensorFlow."""
+"""A trial for TensorBoard, without TensorFlow: its epochs as curves, its hyper-parameters and scores for the HParams page."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -20,8 +20,8 @@ def write(folder: Path, values: Mapping, history: Sequence[Mapping], scores: Map
         numbers = {name: value for name, value in row.items() if name != "epoch" and isinstance(value, int | float)}
         add(summary_pb2.Summary(value=[summary_pb2.Summary.Value(tag=n, simple_value=v) for n, v in numbers.items()]), step)
 
-    def session(**content) -> None:
-        """A mark of the HParams plugin, whose own functions for it import TensorFlow."""
+    def session(**content: object) -> None:
+        """Add a mark of the HParams plugin, whose own functions for it import TensorFlow."""
         name = metadata.SESSION_START_INFO_TAG if "session_start_info" in content else metadata.SESSION_END_INFO_TAG
         about = metadata.create_summary_metadata(plugin_data_pb2.HParamsPluginData(**content))
         add(summary_pb2.Summary(value=[summary_pb2.Summary.Value(tag=name, metadata=about, tensor=metadata.NULL_TENSOR)]))

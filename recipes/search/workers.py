@@ -15,7 +15,7 @@ def run(joining: Tuning, count: int, gpus: Sequence[str]) -> None:
 
     Args:
         joining: settings of one of them, with the storage and the study that it joins.
-        gpus: what CUDA calls them.
+        gpus: those to share, as CUDA_VISIBLE_DEVICES names them.
     """
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_setaffinity") else []
     children = []
@@ -39,6 +39,6 @@ def run(joining: Tuning, count: int, gpus: Sequence[str]) -> None:
             os.sched_setaffinity(0, cores)
         for child in children:
             if child.poll() is None:
-                child.terminate()  # it gives its trial back
+                child.terminate()  # SIGTERM has it give its trial back
         for child in children:
             child.wait()

@@ -79,11 +79,13 @@ def as_dict(outcome: Outcome, clock: Clock) -> dict:
 
 
 def _metrics(data: Dataset, probabilities: np.ndarray, parts: dict[str, np.ndarray]) -> dict[str, dict]:
+    """Measure the parts."""
     measure = data.task.metrics
     return {name: measure(data.labels[part], probabilities[part], data.classes) for name, part in parts.items()}
 
 
 def _strategy(outcome: Outcome) -> dict:
+    """Describe the strategy, and how much of the network it trains."""
     strategy, model = outcome.fitted.strategy, outcome.prepared.model
     return {
         "name": strategy.name,
@@ -97,6 +99,7 @@ def _strategy(outcome: Outcome) -> dict:
 
 
 def _model(prepared: Prepared) -> dict:
+    """Describe the network, its weights and its input."""
     model, origin = prepared.model, prepared.model.origin
     return {
         "name": origin.name,

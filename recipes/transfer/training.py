@@ -68,10 +68,7 @@ def train(
     recorder = History(phase, len(batches), deadline, report)
     averaging = [WeightAveraging(phase.average_best, monitor="loss")] if phase.average_best else []
     every = max(1, phase.epochs // CHECKS_PER_PHASE)
-    try:
-        state = TrainingState(folder, [recorder, *averaging], every)
-    except ValueError as error:  # a sentence already
-        raise UserError(str(error)) from error
+    state = _state(folder, [recorder, *averaging], every)
     batches.begin(state.initial_epoch)
     try:
         part.fit(
@@ -95,6 +92,14 @@ def _optimizer(phase: Phase, steps: int, model: keras.Model) -> keras.optimizers
     if phase.layer_decay == 1:
         return optimizer
     return LayerwiseRates(optimizer, decayed_rates(model, zoo.stages(model), phase.layer_decay))
+
+
+def _state(folder: Path, callbacks: list[Stateful], every: int) -> TrainingState:
+    """Take up the state in the folder, or begin one. Raises UserError for one that is damaged."""
+    try:
+        return TrainingState(folder, callbacks, every)
+    except ValueError as error:  # a sentence already
+        raise UserError(str(error)) from error
 
 
 def state_folder(model: keras.Model, *depends: object) -> Path:

@@ -87,7 +87,7 @@ def test_the_chosen_rate_has_the_lowest_validation_loss_and_neighbours_on_both_s
         losses = {rate: np.inf if loss is None else loss for rate, loss in tried.items()}
         best = min(losses, key=losses.get)
         assert float(row["rate"]) == best
-        assert len(tried) == compare_optimizers.MOST_RATES or min(tried) < best < max(tried)
+        assert len(tried) == compare_optimizers.MAX_RATES or min(tried) < best < max(tried)
         assert RATES[row["optimizer"]] in tried
 
 

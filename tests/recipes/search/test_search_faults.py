@@ -19,7 +19,7 @@ from helpers import ROOT
 from recipes.errors import UserError
 from recipes.search.folder import hold_folder
 from recipes.search.records import TrialRecord
-from recipes.search.study import DEATHS, open_study
+from recipes.search.study import MAX_DEATHS, open_study
 
 pytestmark = pytest.mark.slow
 HERE = ROOT / "tests"
@@ -190,7 +190,7 @@ def test_kills_between_any_two_steps_of_a_trial(search, undisturbed):
         assert worker.exitcode == -signal.SIGKILL, (method, word)
     trials = search.finish(search.start(sleep=0))
     assert right(trials, undisturbed)
-    assert max(t.deaths for t in trials) < DEATHS
+    assert max(t.deaths for t in trials) < MAX_DEATHS
 
 
 def test_many_start_at_once_on_a_fresh_store(search, undisturbed):
@@ -231,7 +231,7 @@ def test_a_worker_that_is_asked_to_stop_gives_its_trial_back(local, undisturbed)
 
 
 def test_a_trial_that_kills_its_workers_is_given_up(local):
-    for _ in range(DEATHS):
+    for _ in range(MAX_DEATHS):
         worker = local.start(3, hangs_in=1)
         local.until(worker, 1)
         local.kill(worker)

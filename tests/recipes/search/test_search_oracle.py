@@ -219,7 +219,7 @@ def test_a_server_that_is_away_for_a_moment_costs_nothing(tmp_path, monkeypatch,
     trials = search(tmp_path / "trials.db", "s", 6)
     assert [(t.values, t.seed, t.loss) for t in trials] == [(t.values, t.seed, t.loss) for t in whole]
     assert "cannot be used now (the server is starting up): trying for 10 min." in capsys.readouterr().out
-    monkeypatch.setattr(storage, "PATIENCE", 0)
+    monkeypatch.setattr(storage, "PATIENCE_SECONDS", 0)
     calls = itertools.repeat(9)
     with pytest.raises(UserError, match="The storage of the trials cannot be used .the server is starting up."):
         search(tmp_path / "trials.db", "s", 7)

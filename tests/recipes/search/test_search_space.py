@@ -35,7 +35,7 @@ def test_everything_that_is_promised_can_be_chosen():
         "patience": {5},
     }.items():
         assert {getattr(head, name) for head in found} == expected, name
-    assert {head.units for head in found if head.kind == "hidden"} == set(space.UNITS)
+    assert {head.units for head in found if head.kind == "hidden"} == set(space.HIDDEN_UNITS)
     for name in ("dropout", "l2", "label_smoothing", "learning_rate"):
         assert len({getattr(head, name) for head in found}) > 250, name
 

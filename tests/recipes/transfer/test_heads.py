@@ -85,7 +85,7 @@ def test_matrix_of_labels_is_solved_as_one_regression_a_class():
     for i in range(3):
         one = LogisticRegression(C=1 / (0.02 * len(x)), tol=1e-8, max_iter=10_000).fit(x.astype(float), labels[:, i])
         np.testing.assert_allclose(ours[:, i], one.predict_proba(x)[:, 1], atol=3e-3)
-    path = logistic.fit(x[None], [False], labels, seed=0).path
+    path = logistic.fit(x[None], [False], labels, seed=0, task=MULTI_LABEL).path
     assert max(row["accuracy"] for row in path) > 0.8
 
 
