@@ -34,9 +34,9 @@ class Dataset:
     classes: tuple[str, ...]
     paths: list[str]
     labels: np.ndarray  # `(images,)` or `(images, classes)`, as `task` encodes them
-    splits: np.ndarray  # (images,) "train", "validation" or "test"
+    splits: np.ndarray  # `(images,)`, of "train", "validation" and "test"
     digests: list[str]  # SHA-256 of the files
-    pixels: Rows  # (images, resize, resize, channels), uint8
+    pixels: Rows  # `(images, resize, resize, channels)`, uint8
     framing: Framing
     left_out: list[tuple[str, str]]  # (path, reason)
     findings: list[str]

@@ -23,7 +23,8 @@ class View:
         return f"{self.place} mirrored" if self.mirrored else self.place
 
 
-CENTER = View("centre")  # what evaluation sees
+# What evaluation sees.
+CENTER = View("centre")
 
 # What a head is shown of a training picture: the part that evaluation sees and the whole, each as it is and mirrored.
 # Chosen by cross-validation inside hymenoptera's train/ (docs/decisions.md).

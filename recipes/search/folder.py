@@ -42,7 +42,7 @@ class Mark:
 
 @contextlib.contextmanager
 def entered(settings: Tuning) -> Iterator[bool]:
-    """Work in a search's folder; gives whether it is this process's until then, or another's that this one can but join.
+    """Work in a search's folder, and say whether it is this process's until then; if not, another's that this one can join.
 
     Raises:
         UserError: it belongs to another study; or it is another process's and no storage was given to join through; or it holds
@@ -94,7 +94,7 @@ def hold_folder(folder: Path) -> Iterator[None]:
 
 
 def mark_folder(settings: Tuning) -> Mark:
-    """Have the folder of a scope belong to the study of these settings, and to no other; gives its mark.
+    """Have the folder of a scope belong to the study of these settings, and to no other; return its mark.
 
     Raises:
         UserError: it belongs to another study. Nothing has changed.

@@ -70,7 +70,7 @@ def rule(optimizer: str, rates: np.ndarray, l2: np.ndarray | float = 0.0) -> Rul
 
 
 def update(weights: Tensor, gradient: Tensor, m: Tensor, v: Tensor, numbers: Rule) -> tuple[Tensor, Tensor, Tensor]:
-    """Take a step: gives a layer's (weights, m, v) afterwards, each `(inputs + 1, outputs)`."""
+    """Take a step, and return a layer's (weights, m, v) afterwards, each `(inputs + 1, outputs)`."""
     inputs = weights.shape[0]
     kernel = ops.cast(ops.arange(inputs)[:, None] < inputs - 1, "float32")  # 0 for the bias, the last row
     gradient = gradient + numbers.l2 * kernel * weights

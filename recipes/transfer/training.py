@@ -48,7 +48,7 @@ def train(
     whole: keras.Model | None = None,
     task: Task = MULTI_CLASS,
 ) -> list[dict]:
-    """Fit a prepared part of the `whole` model, or all of it; gives a row of history an epoch.
+    """Fit a prepared part of the `whole` model, or all of it; return a row of history an epoch.
 
     A state is left in the folder about every twentieth of the way, from where a later call with the same arguments goes on to
     the same result.
