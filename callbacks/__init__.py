@@ -2,8 +2,9 @@
 
 >>> from callbacks import IntervalEarlyStopping, L2Scheduler, Linear
 
-They know `zoo.layers`, `zoo.files` and nothing else of this project. Each callback keeps what it must remember under the
-names in its `STATE`; `TrainingState` saves and restores that. Keras is imported when the first of the names is asked for.
+They know `zoo.layers`, `zoo.files`, `zoo.keras_private` and nothing else of this project. Each callback keeps what it must
+remember under the names in its `STATE`; `TrainingState` saves and restores that. Keras is imported when the first of the
+names is asked for.
 """
 
 from importlib import import_module

@@ -7,7 +7,7 @@ from functools import partial
 import keras
 from keras import ops, optimizers
 
-from callbacks.keras_private import index_of, trained_variables
+from zoo.keras_private import index_of, trained_variables
 
 # Keras' momentum is v ← 0.9 v - rate · ∇J, W ← W + v. The lecture writes v as a running mean, with (1 - 0.9) ∇J: the same
 # path for a rate ten times as high.

@@ -12,8 +12,8 @@ from fnmatch import fnmatchcase
 import keras
 from keras import layers, ops
 
-from callbacks.keras_private import untrack
 from callbacks.state import Stateful
+from zoo.keras_private import untrack
 from zoo.layers import kernels
 
 

@@ -23,6 +23,7 @@ from typing import Any
 import keras
 from keras import layers
 
+from zoo.keras_private import calls
 from zoo.layers import KERNELS
 
 Node = Any  # of Keras' graph, whose class is not public: one call of an operation
@@ -164,7 +165,7 @@ def _nodes(model: keras.Model) -> list[Node]:
         raise ValueError(f"{model.name} cannot be analysed: it is no functional model with known layers.") from error
     if len(graph.inputs) > 1:
         raise ValueError(f"{model.name} cannot be analysed: it has {len(graph.inputs)} inputs, and one is expected.")
-    nodes = [node for depth in sorted(graph._nodes_by_depth, reverse=True) for node in graph._nodes_by_depth[depth]]
+    nodes = calls(graph)
     for operation in graph.operations:
         if isinstance(operation, keras.Model):
             raise ValueError(f"{model.name} cannot be analysed: it contains the model {operation.name}; analyse that alone.")

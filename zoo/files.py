@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import platform
-import threading
+import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -32,7 +32,7 @@ def replace(path: str | os.PathLike, write: Callable[[Path], object]) -> Path:
     """Put what `write` makes at the path it is given into the place of `path`, as a whole or, if it raises, not at all."""
     path = Path(path)
     # The ending stays: some writers choose the format by it.
-    new = path.with_name(f".{os.getpid()}-{threading.get_ident()}.{path.name}")
+    new = path.with_name(f".{uuid.uuid4().hex}{path.suffix}")
     try:
         write(new)
         flush(new)

@@ -19,7 +19,7 @@ def test_every_name_is_there(name):
 
 
 def test_every_public_class_and_function_has_its_name():
-    modules = {module.name for module in pkgutil.iter_modules(callbacks.__path__)} - {"keras_private"}
+    modules = {module.name for module in pkgutil.iter_modules(callbacks.__path__)}
     public = {
         name: value
         for module in map(importlib.import_module, (f"callbacks.{module}" for module in modules))

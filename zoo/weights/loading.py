@@ -12,6 +12,7 @@ import keras
 import numpy as np
 from keras import layers
 
+from zoo.keras_private import made_by
 from zoo.layers import CLASSIFIER, POSITIONS
 from zoo.weights import catalog
 from zoo.weights.adapting import adapt_positions, adapt_stem
@@ -243,9 +244,9 @@ def _without_ones(shape: Sequence[int]) -> tuple[int, ...]:
 
 def _flattened(layer: layers.Dense) -> tuple[int, int, int] | None:
     """Find the shape of the feature map that a dense layer sees flattened; None if it sees a vector."""
-    operation = layer.input._keras_history.operation
+    operation = made_by(layer.input)
     while isinstance(operation, layers.Dropout | layers.Identity):
-        operation = operation.input._keras_history.operation
+        operation = made_by(operation.input)
     return operation.input.shape[1:] if isinstance(operation, layers.Flatten) else None
 
 

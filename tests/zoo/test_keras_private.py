@@ -1,4 +1,4 @@
-"""The private parts of Keras that `callbacks.keras_private` names are where they were."""
+"""The private parts of Keras that `zoo.keras_private` names are where they were."""
 
 import contextlib
 
@@ -6,7 +6,7 @@ import keras
 import pytest
 
 import zoo
-from callbacks import keras_private
+from zoo import keras_private
 
 
 @contextlib.contextmanager
@@ -15,7 +15,7 @@ def told(part: str):
     try:
         yield
     except (AttributeError, TypeError, KeyError) as error:
-        pytest.fail(f"Keras {keras.__version__} has moved {part} ({error}): let callbacks/keras_private.py follow it.")
+        pytest.fail(f"Keras {keras.__version__} has moved {part} ({error}): let zoo/keras_private.py follow it.")
 
 
 def test_a_generator_that_is_untracked_is_none_of_the_models_variables():
@@ -41,3 +41,14 @@ def test_the_variables_of_an_optimizer_and_their_places():
     with told("Optimizer._get_variable_index"):
         places = [keras_private.index_of(optimizer, variable) for variable in found]
     assert places == list(range(len(found)))
+
+
+def test_what_made_a_tensor_and_all_the_calls_of_a_model():
+    model = zoo.lenet5()
+    with told("KerasTensor._keras_history"):
+        maker = keras_private.made_by(model.output)
+    assert maker is model.get_layer("predictions")
+    with told("Functional._nodes_by_depth, or what its nodes hold"):
+        calls = keras_private.calls(model)
+        found = [(call.operation.name, call.outputs[0].shape, call.arguments.args) for call in calls]
+    assert [name for name, *_ in found] == [layer.name for layer in model.layers]
