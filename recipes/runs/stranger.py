@@ -8,15 +8,14 @@ probabilities into the other, and prints a line. It ends when its input does.
 import json
 import os
 import sys
-from contextlib import suppress
 
 
 def main() -> None:
     """Answer until nobody asks any more."""
     for name in ("zoo", "callbacks", "recipes"):
         sys.modules[name] = None  # so that importing it is an error, wherever it is installed
-    with suppress(OSError, AttributeError):
-        os.nice(10)  # importing takes what whoever started it leaves of the machine
+    said = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what a library prints is no line of ours
     import keras
     import numpy as np
 
@@ -24,7 +23,7 @@ def main() -> None:
         path, pixels, answers = json.loads(line)
         model = keras.models.load_model(path)
         np.save(answers, keras.ops.convert_to_numpy(model(np.load(pixels), training=False)))
-        print("done", flush=True)
+        print("done", file=said, flush=True)
 
 
 if __name__ == "__main__":
