@@ -17,7 +17,7 @@ import keras
 import numpy as np
 
 from callbacks.state import Stateful, snapshot
-from zoo.files import flush, replace
+from zoo.files import flush, publish, replace
 
 SCHEMA = 1
 # The key in the JSON under which the name of an array stands in its place.
@@ -119,7 +119,7 @@ class TrainingState(Stateful):
             np.savez(new, **arrays)
             flush(new)
             if state.exists():
-                os.replace(state, self._folder / "previous.npz")  # killed after this line, a run goes on from the previous one
+                publish(state, self._folder / "previous.npz")  # killed after this line, a run goes on from the previous one
 
         replace(state, write)
 

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from callbacks.state import Stateful, snapshot
-from zoo.files import write_csv
+from zoo.files import replace, write_csv
 
 
 def warmup_cosine(peak: float, steps: int) -> keras.optimizers.schedules.CosineDecay:
@@ -83,7 +83,7 @@ class LearningRateFinder(Stateful):
             if self.suggestion is not None:
                 axes.axvline(self.suggestion, linestyle=":", label=f"{self.suggestion:.2g}")
                 axes.legend()
-            figure.savefig(picture)
+            replace(picture, figure.savefig)
 
     def on_train_begin(self, logs: dict | None = None) -> None:
         model = self.model

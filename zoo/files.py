@@ -35,19 +35,19 @@ def replace(path: str | os.PathLike, write: Callable[[Path], object]) -> Path:
     new = path.with_name(f".{uuid.uuid4().hex}{path.suffix}")
     try:
         write(new)
-        flush(new)
-        os.replace(new, path)
+        publish(new, path)
     except BaseException:
         with contextlib.suppress(OSError):
             new.unlink(missing_ok=True)
         raise
-    flush(path.parent)
     return path
 
 
-def write_bytes(path: str | os.PathLike, content: bytes) -> Path:
-    """Write a whole file of bytes."""
-    return replace(path, lambda new: new.write_bytes(content))
+def publish(new: str | os.PathLike, path: str | os.PathLike) -> None:
+    """Give a file that is complete the name of another, which it replaces, and see both onto the disk."""
+    flush(new)
+    os.replace(new, path)
+    flush(Path(path).parent)
 
 
 def write_text(path: str | os.PathLike, text: str) -> Path:

@@ -13,7 +13,7 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
-from zoo.files import cache_folder, flush, lock, sha256, write_text
+from zoo.files import cache_folder, lock, publish, sha256, write_text
 from zoo.progress import Progress
 from zoo.weights.catalog import Entry
 from zoo.weights.files import WeightsError, open_tensors
@@ -103,8 +103,7 @@ def _download(entry: Entry, target: Path) -> None:
         if length and part.stat().st_size < have + length:
             raise OSError(f"{part.stat().st_size:,} of {have + length:,} bytes came")
     _verify(part, entry)
-    flush(part)
-    os.replace(part, target)
+    publish(part, target)
     _remember(target)
 
 
