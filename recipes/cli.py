@@ -117,7 +117,10 @@ def read_settings(name: str, arguments: list[str]) -> object:
         del arguments[at : at + 2]
     if default is None:
         return tyro.cli(kind, prog=f"zoo {name}", args=arguments)
-    return tyro.cli(kind, prog=f"zoo {name}", args=arguments, default=dataclasses.replace(default))
+    settings = tyro.cli(kind, prog=f"zoo {name}", args=arguments, default=dataclasses.replace(default))
+    if settings.data != default.data and settings.output == default.output:  # the recipe's own run stays where it is
+        return dataclasses.replace(settings, output=None)
+    return settings
 
 
 def _overview() -> str:

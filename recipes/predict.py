@@ -28,6 +28,8 @@ def run(settings: Prediction) -> str:
     Raises:
         UserError: no such run, nothing to predict, or pictures that could not be read.
     """
+    if not settings.images:
+        raise UserError("There is nothing to predict: give files, folders or patterns of pictures behind the run.")
     model, classes, framing = model_file.read(settings.run)
     paths = list(dict.fromkeys(expand(settings.images)))
     task = of_activation(model.layers[-1].activation.__name__)

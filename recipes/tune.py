@@ -15,7 +15,7 @@ one study.
 
 Measured on hymenoptera (244 pictures to train on, 153 in val/; MobileNet V1 0.25 at 128 px; seed 0; 2 CPU cores, TensorFlow
 2.21, Keras 3.15.1), `--trials 16 --workers 2`: the winner has 86.3 % (79.9 to 90.8) on val/, the solved head of `zoo finetune
---strategy small` 84.3 % (77.7 to 89.2), which so few pictures do not tell apart. Time: benchmarks/search.py.
+--strategy small --augment crops` 84.3 % (77.7 to 89.2), which so few pictures do not tell apart. Time: benchmarks/search.py.
 """
 
 from recipes.cli import run_as_module
@@ -31,8 +31,9 @@ from pathlib import Path
 from recipes import finetune
 from recipes.compute.devices import gpus
 from recipes.console import say
-from recipes.data.sources.folder import scan_folder
+from recipes.data.sources.chosen import scan
 from recipes.errors import shown
+from recipes.runs.folder import check_default
 from recipes.search import tensorboard, workers
 from recipes.search.board import Board
 from recipes.search.folder import entered, gets_results, study_name, study_storage
@@ -54,7 +55,8 @@ def run(settings: Tuning) -> Path:
         UserError: data, storage, output or an argument cannot be used, or no trial has a score.
     """
     start = time.monotonic()
-    found = scan_folder(settings.data)
+    check_default(settings)
+    found = scan(settings)
     with entered(settings) as is_held:
         fixed = {name: getattr(settings, name) for name in ("scope", "tuner", "model", "epochs", "seed")}
         study = open_study(study_storage(settings), study_name(settings), fixed)

@@ -1,4 +1,4 @@
-"""Shared by the tests of `zoo/`: random weights, and writers of every kind of weights file that do not use `zoo`."""
+"""Shared by the tests: random weights, and writers of every kind of weights file that do not use `zoo`."""
 
 import contextlib
 import os
@@ -138,8 +138,6 @@ def unprivileged():
 
 def digits_folder(folder: Path, images: int) -> Path:
     """A folder of class folders: so many pictures of each of scikit-learn's digits."""
-    pass
-
     digits = write_digits(folder, images, seed=0)
     shutil.rmtree(digits / "test")
     return digits / "train"

@@ -40,8 +40,8 @@ class Dataset:
     framing: Framing
     left_out: list[tuple[str, str]]  # (path, reason)
     findings: list[str]
-    given: list[str] = field(default_factory=list, repr=False)  # the parts that the source gave; "": none
-    shares: dict[str, float] = field(default_factory=dict)  # part that is split off: its share
+    source_splits: list[str] = field(default_factory=list, repr=False)  # of each file; "" where the source names none
+    split_shares: dict[str, float] = field(default_factory=dict)  # to hold out, by split
     task: Task = MULTI_CLASS
 
     def part(self, name: str) -> np.ndarray:
@@ -54,7 +54,7 @@ class Dataset:
 
     def divided(self, seed: int) -> "Dataset":
         """Draw the parts that are split off by another seed, of the same pictures."""
-        splits = split.assign(self.task.strata(self.labels), self.digests, self.given, self.shares, seed)
+        splits = split.assign(self.task.strata(self.labels), self.digests, self.source_splits, self.split_shares, seed)
         return replace(self, splits=np.array(splits))
 
     def inner(self, seed: int, name: str = "validation") -> "Dataset":

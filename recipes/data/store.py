@@ -115,7 +115,7 @@ class Store:
             return self._opened(path)
 
     def _opened(self, path: Path) -> np.ndarray | None:
-        """Do so, by one thread at a time."""
+        """Load and check a shard; the caller holds the lock."""
         if path not in self._open:
             try:
                 array = np.load(path.with_suffix(".npy"), mmap_mode="r")

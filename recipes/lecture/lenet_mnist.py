@@ -39,7 +39,7 @@ from recipes.console import say
 from recipes.data.batches import Batches
 from recipes.data.dataset import Dataset, prepare
 from recipes.data.images import Framing
-from recipes.data.sources.folder import scan_folder
+from recipes.data.sources.chosen import scan
 from recipes.errors import UserError
 from recipes.evaluation.intervals import wilson
 from recipes.lecture.distortions import Distortion, distort
@@ -93,7 +93,7 @@ def run(settings: LenetMnist) -> Path:
         UserError: the data are not MNIST's, or the folder cannot be written.
     """
     experiment = Experiment(settings)
-    data = prepare(scan_folder(settings.data), Framing(28, 28, 1), settings.validation, test=0, seed=0)
+    data = prepare(scan(settings), Framing(28, 28, 1), settings.validation, test=0, seed=0)
     if len(data.classes) != 10 or not len(data.part("test")):
         raise UserError(f"{settings.data} must hold train/ and test/ with ten classes each, as MNIST does.")
     # The paper's frame: a border of 2 lets the strokes at the edge lie in the centre of a 5 × 5 kernel.

@@ -55,7 +55,9 @@ def read(folder: Path) -> "tuple[keras.Model, list[str], dict]":
     recover(folder)
     path = folder / "model.keras"
     if not path.exists():
-        raise UserError(f"{shown(folder)} is no finished run: it has no model.keras. `zoo finetune` writes one.")
+        inside = folder / "best"
+        hint = f"give {shown(inside)}" if (inside / path.name).exists() else "`zoo finetune` writes one"
+        raise UserError(f"{shown(folder)} is no finished run: it has no model.keras: {hint}.")
     try:
         with zipfile.ZipFile(path) as archive:
             classes, framing = (json.loads(archive.read(name)) for name in ("classes.json", "framing.json"))

@@ -49,7 +49,7 @@ class DiskBudget:
 
     @property
     def left(self) -> float:
-        """The bytes for models and TensorBoard, beside what the rest may take."""
+        """Bytes still free for models and TensorBoard, with the estimates for all else reserved."""
         extra = sum(bytes_below(self.folder / name) for name in ("models", "tensorboard"))
         return self.bound - self.pictures - self.features - self.run - self.logs - extra
 

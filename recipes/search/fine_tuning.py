@@ -118,7 +118,9 @@ def choices(model: "keras.Model", images: int, batch_size: int) -> tuple[list[st
 
 
 def train(job: dict, tell: Callable[[dict], None]) -> dict:
-    """Do a trial on three quarters of the training part, divided by the recipe's seed; the rest by the trial's.
+    """Fine-tune one trial on three quarters of the training part.
+
+    The recipe's seed divides the pictures, the trial's seed draws all else.
 
     Raises:
         UserError: it has failed, in a sentence.

@@ -42,7 +42,7 @@ class Mark:
 
 @contextlib.contextmanager
 def entered(settings: Tuning) -> Iterator[bool]:
-    """Work in a search's folder, and say whether it is this process's until then; if not, another's that this one can join.
+    """Claim a search's folder for the block; yield True if this process holds it, False if it joins another's search.
 
     Raises:
         UserError: it belongs to another study; or it is another process's and no storage was given to join through; or it holds

@@ -188,9 +188,8 @@ class Tpe(Sampled):
         """Make the sampler for one trial."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            return optuna.samplers.TPESampler(
-                seed=seed, constant_liar=True
-            )  # so that it keeps away from what others are trying
+            # With `constant_liar` it keeps away from what others are trying.
+            return optuna.samplers.TPESampler(seed=seed, constant_liar=True)
 
 
 class Asha(Sampled):

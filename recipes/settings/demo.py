@@ -17,7 +17,7 @@ class Demo(FolderCommand):
     images_per_class: int = 10
     """Training pictures of each digit."""
     seed: int = 0
-    """Of everything that is drawn at random."""
+    """Seed of everything random."""
 
     @property
     def subject(self) -> str:

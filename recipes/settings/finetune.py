@@ -12,6 +12,9 @@ from recipes.errors import UserError
 from recipes.settings.shared import Optimizer, TransferCommand, check_positive, seconds
 from recipes.settings.tuned import FineTuneSettings, HeadSettings
 
+# Settings that say where something lies: text in recipe.json.
+PATH_FIELDS = ("data", "output", "labels")
+
 
 @dataclass(frozen=True)
 class Recipe(TransferCommand):
@@ -107,7 +110,7 @@ class Recipe(TransferCommand):
     @classmethod
     def from_dict(cls, values: dict) -> "Recipe":
         """Make a recipe from what `as_dict` gave. Raises UserError, TypeError or ValueError for what is none."""
-        paths = {name: Path(values[name]) for name in ("data", "output", "labels") if values.get(name)}
+        paths = {name: Path(values[name]) for name in PATH_FIELDS if values.get(name)}
         kinds = {"tuned": HeadSettings, "fine_tuning": FineTuneSettings}
         parts = {name: kind(**values[name]) for name, kind in kinds.items() if values.get(name)}
         return cls(**(values | paths | parts))

@@ -58,7 +58,7 @@ class BatchCommand(DataCommand):
     batch_size: int = field(default=32, kw_only=True)
     """Images per step."""
     seed: int = field(default=0, kw_only=True)
-    """Of everything that is drawn at random; where several seeds are asked for, the first of them."""
+    """Seed of everything random; with several seeds, the first one."""
 
 
 @dataclass(frozen=True)

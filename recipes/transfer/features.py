@@ -39,7 +39,7 @@ class Cut:
         return f"{self.stage} pooled" if self.pooled else self.stage
 
     def output(self, model: keras.Model) -> keras.KerasTensor:
-        """Find what comes out of the model there."""
+        """Return the model's tensor at this cut, averaged over the pixels if pooled."""
         output = model.get_layer(self.stage).output
         return keras.ops.mean(output, axis=tuple(range(1, output.ndim - 1))) if self.pooled else output
 

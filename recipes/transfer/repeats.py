@@ -47,7 +47,7 @@ def measure(recipe: Recipe, data: Dataset, strategy: Strategy, probabilities: np
         states += left
     means = {name: mean_interval([row[name] for row in scores]) for name in data.task.repeated}
     return Repeats(
-        _what(recipe, data),
+        _described(recipe, data),
         "cross-validation" if recipe.folds else part,
         tuple(scores),
         {name: mean for name, (mean, _, _) in means.items()},
@@ -63,11 +63,11 @@ def _divisions(recipe: Recipe, data: Dataset) -> list[tuple[int, Dataset]]:
     return [(seed, data.divided(seed)) for seed in range(recipe.seed + 1, recipe.seed + recipe.seeds)]
 
 
-def _what(recipe: Recipe, data: Dataset) -> str:
-    """Say what the repeats are."""
+def _described(recipe: Recipe, data: Dataset) -> str:
+    """Describe the repeats in words: folds or seeds, and what differs between them."""
     if recipe.folds:
         return f"{recipe.folds} folds of the training part, each measured by a run on the others"
-    differs = "with its own division into parts" if data.shares else "on the same parts: the folder gives them"
+    differs = "with its own division into parts" if data.split_shares else "on the same parts: the folder gives them"
     return f"{recipe.seeds} seeds, each {differs}"
 
 

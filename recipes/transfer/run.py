@@ -15,11 +15,10 @@ from callbacks.penalties import l2_sp
 from recipes.data import augment, dataset, views
 from recipes.data.batches import Batches, Reader, from_features
 from recipes.data.dataset import Dataset
-from recipes.data.sources.folder import scan_folder
-from recipes.data.sources.labels import scan_labels
+from recipes.data.sources.chosen import scan
 from recipes.data.store import Rows
 from recipes.data.views import CENTER, TEN_CROP, View
-from recipes.settings.finetune import Recipe
+from recipes.settings.finetune import PATH_FIELDS, Recipe
 from recipes.transfer import batch_norm, features, heads, logistic, training
 from recipes.transfer.backbone import backbone, framing, new_head
 from recipes.transfer.features import Cut, center_features
@@ -42,7 +41,7 @@ def prepare(recipe: Recipe) -> Prepared:
     """
     keras.utils.set_random_seed(recipe.seed)  # so that a network without weights is the same, whatever was drawn before
     # First of all: no weights need be fetched for a folder that is not there.
-    listing = scan_labels(recipe.data, recipe.labels) if recipe.labels else scan_folder(recipe.data)
+    listing = scan(recipe)
     body = backbone(recipe)
     data = dataset.prepare(listing, framing(body), recipe.validation, recipe.test, recipe.seed)
     batch_norm.check(recipe.batch_norm, len(data.part("train")), recipe.batch_size)
@@ -198,7 +197,7 @@ class _PhaseTrainer:
     def _state_folder(self) -> Path:
         """Name the folder by all that the phase depends on: the pictures themselves, not where they lie."""
         data = self.prepared.data
-        settings = replace(self.prepared.recipe, data=None, output=None, labels=None)
+        settings = replace(self.prepared.recipe, **dict.fromkeys(PATH_FIELDS))
         pictures = (data.digests, data.labels.tolist(), data.splits.tolist(), [str(view) for view in self.shown])
         return training.state_folder(self.prepared.model, settings, self.phase, *pictures)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from recipes.data.dataset import SPLITS
 from recipes.errors import shown
 from recipes.evaluation.metrics import LABEL_MEASURES, MEASURES
-from recipes.settings.finetune import Recipe
+from recipes.settings.finetune import PATH_FIELDS, Recipe
 from recipes.transfer.state import Prepared
 from recipes.transfer.strategies import Strategy
 
@@ -33,7 +33,7 @@ def command(recipe: Recipe) -> str:
     for setting in fields(Recipe):
         value = getattr(recipe, setting.name)
         if setting.name not in ("data", "fine_tuning") and value != setting.default:
-            value = value.resolve() if setting.name == "labels" else value
+            value = value.resolve() if setting.name in PATH_FIELDS and setting.name != "output" else value
             words += [f"--{setting.name.replace('_', '-')}", shown(value)]
     return shlex.join(words)
 

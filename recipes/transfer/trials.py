@@ -8,6 +8,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
+import zoo
 from callbacks.averaging import interpolate
 from recipes.console import say
 from recipes.data.dataset import Dataset
@@ -21,6 +22,7 @@ from recipes.transfer.evidence import Evidence, Trial
 from recipes.transfer.probes import measure
 from recipes.transfer.run import fit, probabilities
 from recipes.transfer.state import Choice, Prepared
+from recipes.transfer.strategies import STRATEGIES
 
 # Kept of a budget for the start of Python before, and for writing model and report behind.
 CLOSING_SECONDS = 20.0
@@ -65,8 +67,7 @@ def known_evidence(recipe: Recipe, model: keras.Model, data: Dataset, start: flo
     evidence = replace(measured, batch_size=recipe.batch_size, pretrained=pretrained)
     if budget is None:
         return evidence
-    once = recipe.strategy in ("full", "scratch") or (recipe.strategy == "small" and recipe.augment != "crops")
-    views = 0 if once else len(VIEWS) * evidence.images
+    views = 0 if _passes_once(recipe, model, evidence) else len(VIEWS) * evidence.images
     needed = CLOSING_SECONDS + (views + len(data.paths)) / evidence.forward
     left = start + budget - time.monotonic() - needed
     if left < 0:
@@ -75,6 +76,14 @@ def known_evidence(recipe: Recipe, model: keras.Model, data: Dataset, start: flo
             f"takes about {time.monotonic() - start + needed:.0f} s. Give more time, fewer images or a smaller model."
         )
     return replace(evidence, budget=left)
+
+
+def _passes_once(recipe: Recipe, model: keras.Model, evidence: Evidence) -> bool:
+    """Say whether a strategy computes no features of several views: it has no solved head, or that alone, on one view."""
+    if recipe.strategy not in STRATEGIES:
+        return False
+    strategy = STRATEGIES[recipe.strategy](zoo.stages(model), evidence, "")
+    return not strategy.head_first or (not strategy.phases and recipe.augment != "crops")
 
 
 def try_strategies(prepared: Prepared, evidence: Evidence, deadline: float) -> tuple[Evidence, tuple[Path, ...]]:

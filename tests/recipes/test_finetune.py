@@ -413,6 +413,10 @@ class TestPredict:
         assert cli.main(["predict", str(finished[0]), str(tmp_path / "*.png")]) == 2
         assert "no pattern that matches any" in capsys.readouterr().err
 
+    def test_no_pictures_named(self, finished, capsys):
+        assert cli.main(["predict", str(finished[0])]) == 2
+        assert "nothing to predict: give files, folders or patterns" in capsys.readouterr().err
+
     def test_no_run(self, tmp_path, capsys):
         assert cli.main(["predict", str(tmp_path), str(tmp_path)]) == 2
         assert "is no finished run" in capsys.readouterr().err

@@ -110,7 +110,7 @@ def _entries(walk: _Walk, folder: str) -> tuple[dict[str, Identity], dict[str, I
 
 
 def _entries_or_refuse(walk: _Walk, folder: str) -> tuple[dict[str, Identity], dict[str, Identity]]:
-    """List them; a folder that cannot be read ends everything with a UserError."""
+    """List a folder's entries as `_entries` does. Raises UserError if it cannot be read."""
     try:
         return _entries(walk, folder)
     except OSError as error:

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from helpers import digits_folder
@@ -12,6 +13,7 @@ from recipes import cli
 from recipes.errors import UserError
 from recipes.runs import model_file
 from recipes.runs.folder import recover, writing
+from recipes.settings.finetune import Recipe
 
 
 def write(folder, text):
@@ -78,7 +80,7 @@ def test_no_run_to_read(tmp_path):
         model_file.read(tmp_path)
 
 
-@pytest.mark.parametrize("name", ["finetune", "rank", "compare_optimizers"])
+@pytest.mark.parametrize("name", ["finetune", "tune", "rank", "compare_optimizers"])
 def test_a_second_folder_of_one_name_does_not_take_over_what_was_written_for_the_first(name, tmp_path, monkeypatch, capsys):
     """Without --output both would write to runs/COMMAND/photos."""
     monkeypatch.chdir(tmp_path)
@@ -86,8 +88,19 @@ def test_a_second_folder_of_one_name_does_not_take_over_what_was_written_for_the
     written = tmp_path / "runs" / name / "photos"
     written.mkdir(parents=True)
     (written / "journal.jsonl").touch()
-    result = {"data": str(first)} if name == "finetune" else {"settings": {"data": str(first)}}
+    result = {"data": str(first)} if name in ("finetune", "tune") else {"settings": {"data": str(first)}}
     (written / "result.json").write_text(json.dumps(result))
     assert cli.main([name, str(second), *(["--model", "lenet5"] if name != "rank" else [])]) == 2
     assert f"holds results on {first}, not on {second}: give --output" in capsys.readouterr().err
     assert json.loads((written / "result.json").read_text()) == result
+
+
+def test_a_recipe_on_other_pictures_leaves_the_folder_of_its_own_run_alone(tmp_path):
+    recipe = Recipe(tmp_path / "photos", tmp_path / "kept" / "best", "lenet5")
+    recipe.save(tmp_path / "recipe.json")
+    same = cli.read_settings("finetune", ["--recipe", str(tmp_path / "recipe.json"), "--epochs", "3"])
+    assert same.folder == recipe.folder and same.epochs == 3
+    other = cli.read_settings("finetune", ["--recipe", str(tmp_path / "recipe.json"), str(tmp_path / "others")])
+    assert other.folder == Path("runs/finetune/others") and other.model == "lenet5"
+    named = cli.read_settings("finetune", ["--recipe", str(tmp_path / "recipe.json"), "others", "--output", "here"])
+    assert named.folder == Path("here")

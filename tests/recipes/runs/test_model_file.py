@@ -19,6 +19,7 @@ from recipes.errors import UserError
 from recipes.runs import model_file
 from recipes.settings.finetune import Recipe
 from recipes.settings.tuned import FineTuneSettings, HeadSettings
+from recipes.transfer import strategies as transfer
 
 SNIPPETS = {
     name: re.findall(r"```python\n(import json, zipfile\n.*?)```", (ROOT / name).read_text(encoding="utf-8"), re.S)
@@ -43,7 +44,7 @@ for path in given:
 
 TUNED = HeadSettings(cut="stage1", kind="hidden", units=8, epochs=2)
 STRATEGIES = {
-    **{name: {"strategy": name} for name in ("small", "medium", "large", "full", "lp_ft", "gradual", "scratch", "auto")},
+    **{name: {"strategy": name} for name in (*transfer.STRATEGIES, "auto")},
     "tuned": {"strategy": "tuned", "fine_tuning": FineTuneSettings("stage1", 0.7, 0.01)},
     "momentum": {"strategy": "large", "optimizer": "momentum", "augment": "modern"},
 }

@@ -1,5 +1,6 @@
 """How much to train: pure functions of facts; batch norm's policies on a network small enough to compute by hand."""
 
+import typing
 from dataclasses import replace
 
 import keras
@@ -218,3 +219,9 @@ def test_time_that_is_over_ends_a_training(tmp_path):
     model, phase = network(), Phase("fine-tune", 50, 1e-2, "stage1", augment=True)
     batches = Batches(lambda samples, _: X[samples], np.arange(32) % 3, 8, 0)
     assert len(training.train(training.prepare(model, phase, 4), phase, batches, None, tmp_path, deadline=0.0)) == 1
+
+
+def test_every_strategy_can_be_asked_for():
+    """The flag's names stand in the settings, which import nothing heavy."""
+    names = typing.get_args(typing.get_type_hints(Recipe)["strategy"])
+    assert set(names) == {"auto", *strategies.STRATEGIES, "tuned"} and len(names) == len(strategies.STRATEGIES) + 2
