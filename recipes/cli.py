@@ -127,3 +127,7 @@ def _overview() -> str:
     """Write the usage with a line a command."""
     lines = [f"  {name:<22}{command.summary}" for name, command in COMMANDS.items()]
     return "\n".join(["usage: zoo COMMAND ...", "", *lines, "", "`zoo COMMAND --help` lists a command's flags."])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,4 +1,8 @@
-"""Every layer of an architecture, its stages and its weights: zoo describe MODEL [--image-size N] [--variant V] [--alpha A]."""
+"""Describe an architecture: every layer, its stages and its weights.
+
+zoo describe MODEL                # --image-size 96, --variant torch, --alpha 0.5
+python -m recipes.describe MODEL
+"""
 
 from recipes.cli import run_as_module
 

@@ -1,4 +1,8 @@
-"""The table of all architectures and their weights: zoo models [PATTERN] [--json | --csv]."""
+"""List all architectures and their weights.
+
+zoo models [PATTERN]              # 'resnet*'; --json, --csv
+python -m recipes.models [PATTERN]
+"""
 
 from recipes.cli import run_as_module
 

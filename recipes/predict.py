@@ -1,4 +1,8 @@
-"""Class names and probabilities of new pictures: zoo predict RUN IMAGE... (files, folders, globs)."""
+"""Name the classes of new pictures, with their probabilities, by the model of a finished run.
+
+zoo predict RUN IMAGE...          # files, folders, globs; --top 1
+python -m recipes.predict RUN IMAGE...
+"""
 
 from recipes.cli import run_as_module
 

@@ -146,7 +146,7 @@ class Process:
             return start_time(self.pid) == self.began
         try:
             os.kill(self.pid, 0)
-        except ProcessLookupError:
+        except (ProcessLookupError, OverflowError):
             return False
         except PermissionError:
             return True

@@ -11,6 +11,7 @@ import glob
 import hashlib
 import json
 import os
+import re
 import shutil
 import time
 from collections.abc import Iterator
@@ -67,12 +68,18 @@ def check_default(settings: DataCommand) -> None:
     try:
         result = json.loads((settings.folder / "result.json").read_text("utf-8"))
         earlier = Path(result.get("data") or result["settings"]["data"])
-    except (OSError, ValueError, KeyError, AttributeError):
+        is_other = _escaped(earlier) != _escaped(settings.data)
+    except (OSError, ValueError, KeyError, AttributeError, TypeError):
         return
-    if earlier.resolve() != settings.data.resolve():
+    if is_other:
         raise UserError(
             f"{shown(settings.folder)} holds results on {shown(earlier)}, not on {shown(settings.data)}: give --output."
         )
+
+
+def _escaped(path: Path) -> str:
+    """Write a path as result.json does: bytes that are no UTF-8 are escaped."""
+    return str(path.resolve()).encode("utf-8", "backslashreplace").decode()
 
 
 def recover(folder: Path) -> None:
@@ -112,12 +119,15 @@ def _token(process: Process) -> str:
 def _clear_up(folder: Path) -> None:
     """Remove what dead writers of the folder left; a writer on another machine is taken for dead after a day."""
     here = this_process()
-    for left_over in folder.parent.glob(f".{glob.escape(folder.name)}.[0-9]*-*-*"):
-        pid, began, _ = left_over.suffix[1:].split("-")
-        writer = dataclasses.replace(here, pid=int(pid), began=None if began == "None" else began)
-        if left_over.suffix[1:] != _token(writer):
-            dead = time.time() - left_over.stat().st_mtime > STALE_SECONDS
+    for left_over in folder.parent.glob(f".{glob.escape(folder.name)}.[0-9]*"):
+        token = left_over.name.removeprefix(f".{folder.name}.")
+        if not (found := re.fullmatch(r"(\d+)-(\d+|None)-[0-9a-f]{8}", token)):
+            continue  # somebody else's
+        began = None if found[2] == "None" else found[2]
+        writer = dataclasses.replace(here, pid=int(found[1]), began=began)
+        if token == _token(writer):
+            is_dead = not writer.is_alive
         else:
-            dead = not writer.is_alive
-        if dead:
+            is_dead = time.time() - left_over.stat().st_mtime > STALE_SECONDS
+        if is_dead:
             shutil.rmtree(left_over)

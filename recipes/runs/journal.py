@@ -4,7 +4,9 @@ An experiment's folder holds `journal.jsonl` (one line a finished piece), and wh
 and its pictures. The same command goes on where an earlier one was cut off.
 """
 
+import contextlib
 import dataclasses
+import itertools
 import json
 import os
 import time
@@ -15,14 +17,14 @@ from typing import TYPE_CHECKING, ClassVar, Protocol
 from recipes.compute.versions import versions
 from recipes.console import say, table
 from recipes.errors import UserError, shown
-from recipes.runs.folder import check_default
-from recipes.settings.shared import DataCommand
 from zoo.files import append_line, replace, write_csv, write_json
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 JOURNAL = "journal.jsonl"
+# Settings that say what the work is about: a default folder, which is called after it, holds work on one of a name.
+SUBJECTS = ("data", "image")
 
 
 class ExperimentSettings(Protocol):
@@ -47,11 +49,11 @@ class Experiment:
     """
 
     def __init__(self, settings: ExperimentSettings):
-        if isinstance(settings, DataCommand):
-            check_default(settings)
         self.folder, self._start = settings.folder, time.monotonic()
         values = {k: v for k, v in dataclasses.asdict(settings).items() if k != "output"}
         self.settings = json.loads(json.dumps(values, default=str))
+        if getattr(settings, "output", None) is None:
+            self._refuse_another_subject()
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             names = os.listdir(self.folder)
@@ -60,6 +62,28 @@ class Experiment:
             (self.folder / JOURNAL).touch()
         except OSError as error:
             raise UserError(f"--output {shown(self.folder)} cannot be written ({error.strerror}): choose another.") from error
+
+    def _refuse_another_subject(self) -> None:
+        """See that a default folder has no work on other pictures of the same name: finished, or cut off."""
+        found = [record["depends"] for record in self._records()]
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            found.append(json.loads((self.folder / "result.json").read_text("utf-8"))["settings"])
+        for earlier, name in itertools.product(found, SUBJECTS):
+            one, other = earlier.get(name), self.settings.get(name)
+            if name in earlier and os.path.abspath(one or "") != os.path.abspath(other or ""):
+                raise UserError(
+                    f"{shown(self.folder)} holds results on {shown(one or 'the default picture')}, not on "
+                    f"{shown(other or 'the default picture')}: give --output."
+                )
+
+    def _records(self) -> list[dict]:
+        """Read the journal."""
+        records = []
+        with contextlib.suppress(FileNotFoundError):
+            for line in (self.folder / JOURNAL).read_text(encoding="utf-8").splitlines():
+                with contextlib.suppress(ValueError):  # the line that a kill cut off
+                    records.append(json.loads(line))
+        return records
 
     def once(self, piece: str, work: Callable[[], dict], but: Sequence[str] = (), **more: object) -> dict:
         """Do a piece of work, or find its result in the journal, if an earlier run with the same settings has done it.
@@ -71,11 +95,7 @@ class Experiment:
             more: what else it depends on.
         """
         depends = {k: v for k, v in self.settings.items() if k not in but} | json.loads(json.dumps(more, default=str))
-        for line in (self.folder / JOURNAL).read_text(encoding="utf-8").splitlines():
-            try:
-                record = json.loads(line)
-            except ValueError:  # a kill has cut the line off
-                continue
+        for record in self._records():
             if (record["piece"], record["depends"]) == (piece, depends):
                 return record["result"]
         start = time.monotonic()

@@ -2,7 +2,8 @@
 
 For each line of standard input, `[MODEL, PIXELS, ANSWERS]` in JSON, it loads the model with the defaults of
 `keras.models.load_model`, lets it answer the pixels `(batch, height, width, channels)` of one `.npy` file, writes the
-probabilities into the other, and prints a line. It ends when its input does.
+probabilities into the other, and prints a line of JSON: `{}`, or `{"refused": REASON}` for a model that cannot be loaded. It
+ends when its input does.
 """
 
 import json
@@ -20,10 +21,16 @@ def main() -> None:
     import numpy as np
 
     for line in sys.stdin:
-        path, pixels, answers = json.loads(line)
-        model = keras.models.load_model(path)
-        np.save(answers, keras.ops.convert_to_numpy(model(np.load(pixels), training=False)))
-        print("done", file=said, flush=True)
+        path, asked, given = json.loads(line)
+        pixels, reply = np.load(asked), {}
+        try:
+            model = keras.models.load_model(path)
+            answers = keras.ops.convert_to_numpy(model(pixels, training=False))
+        except Exception as error:
+            reply = {"refused": f"{type(error).__name__}: {error}"}
+        else:
+            np.save(given, answers)
+        print(json.dumps(reply), file=said, flush=True)
 
 
 if __name__ == "__main__":

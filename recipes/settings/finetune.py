@@ -26,6 +26,8 @@ class Recipe(TransferCommand):
 
     COMMAND = "finetune"
 
+    weights: str | None = None
+    """A tag of the catalog, a file, or "none" for a random start; the model's first tag if not given."""
     strategy: Literal["auto", "small", "medium", "large", "full", "lp_ft", "gradual", "scratch", "tuned"] = "auto"
     """How much to train: small, the head alone; medium, the last stage too; large, everything, the earlier the more slowly;
     full, everything at one rate; lp_ft, the head, then everything at a low rate; gradual, stage by stage; scratch, from a

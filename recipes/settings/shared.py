@@ -67,7 +67,7 @@ class TransferCommand(BatchCommand):
 
     model: Architecture = "mobilenet_v2"
     weights: str | None = None
-    """A tag of the catalog, a file, or "none" for a random start; the model's first tag if not given."""
+    """A tag of the catalog or a file; the model's first tag if not given."""
     alpha: Alpha = None
     image_size: ImageSize = None
     validation: float = 0.2
@@ -75,7 +75,7 @@ class TransferCommand(BatchCommand):
     test: float = 0.2
     """Share of each class to hold out for the test, if DATA has neither val/ nor test/."""
     mirror: Literal["auto", "yes", "no"] = "auto"
-    """Whether mirrored pictures are of the same class and may be shown, too; auto measures it inside the training part."""
+    """Whether mirrored pictures are of the same class and may be shown, too; auto finds it out inside the training part."""
 
     def __post_init__(self):
         check_positive(self, "image_size", "alpha", "batch_size")

@@ -7,6 +7,7 @@ from typing import Literal
 
 from tyro.conf import FlagCreatePairsOff
 
+from recipes.errors import UserError
 from recipes.settings.shared import TransferCommand, check_positive, size
 
 
@@ -14,8 +15,8 @@ from recipes.settings.shared import TransferCommand, check_positive, size
 class Tuning(TransferCommand):
     """Search over heads on features that are computed once, or over ways to fine-tune: many trials, the best one as a run.
 
-    DATA as for `zoo finetune`; trials are judged on a part of its training pictures. The same command goes on where one was
-    cut off; with --storage and --study it joins a search, from any machine.
+    DATA as for `zoo finetune`; trials are judged on a part of its training pictures, and no trial sees the validation and the
+    test part. The same command goes on where one was cut off; with --storage and --study it joins a search, from any machine.
     """
 
     COMMAND = "tune"
@@ -47,6 +48,8 @@ class Tuning(TransferCommand):
 
     def __post_init__(self):
         super().__post_init__()
+        if self.weights == "none":
+            raise UserError("A search needs a pretrained network: leave out --weights none, or give a tag or a file.")
         check_positive(self, "trials", "epochs", "workers", "keep")
         size(self.disk)
 

@@ -104,3 +104,11 @@ def test_a_recipe_on_other_pictures_leaves_the_folder_of_its_own_run_alone(tmp_p
     assert other.folder == Path("runs/finetune/others") and other.model == "lenet5"
     named = cli.read_settings("finetune", ["--recipe", str(tmp_path / "recipe.json"), "others", "--output", "here"])
     assert named.folder == Path("here")
+
+
+@pytest.mark.parametrize("name", [".out.2024-05-01", ".out.1-2-3-4", ".out.1x-2-3", ".out.5-1-2.keep"])
+def test_what_only_looks_like_a_writers_folder_is_left_alone(name, tmp_path):
+    (tmp_path / name).mkdir()
+    os.utime(tmp_path / name, (0, 0))
+    write(tmp_path / "out", "new")
+    assert (tmp_path / name).exists()

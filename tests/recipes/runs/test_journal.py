@@ -12,6 +12,7 @@ from recipes.console import table
 from recipes.errors import UserError
 from recipes.evaluation.intervals import mean_interval
 from recipes.runs.journal import Experiment
+from recipes.settings.lecture import CompareOptimizers, InspectKernels
 
 
 @dataclass(frozen=True)
@@ -76,3 +77,17 @@ def test_the_interval_of_a_mean():
 
 def test_columns_are_aligned():
     assert table([{"a": 1, "name": "x"}, {"a": 100, "name": "longer"}]) == "  a  name\n  1  x\n100  longer"
+
+
+def test_an_interrupted_experiment_keeps_its_default_folder(tmp_path, monkeypatch):
+    """Of another folder of the same name; and the picture of another place."""
+    monkeypatch.chdir(tmp_path)
+    first = Experiment(CompareOptimizers(tmp_path / "a" / "photos"))
+    assert first.folder == Path("runs/compare_optimizers/photos") and first.once("piece", lambda: {"value": 1})["value"] == 1
+    with pytest.raises(UserError, match="holds results on .*a/photos, not on .*b/photos: give --output"):
+        Experiment(CompareOptimizers(tmp_path / "b" / "photos"))
+    assert Experiment(CompareOptimizers(tmp_path / "a" / "photos")).once("piece", lambda: {"value": 2})["value"] == 1
+    Experiment(InspectKernels(image=Path("a/x.png"))).finish([{"stage": 1}])
+    with pytest.raises(UserError, match="holds results on a/x.png, not on b/x.png: give --output"):
+        Experiment(InspectKernels(image=Path("b/x.png")))
+    Experiment(InspectKernels(image=Path("a/x.png")))

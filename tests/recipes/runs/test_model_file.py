@@ -2,7 +2,10 @@
 
 import csv
 import json
+import os
 import re
+import signal
+import sys
 import zipfile
 from pathlib import Path
 
@@ -150,3 +153,27 @@ def test_a_model_that_needs_this_project_is_refused_with_its_reason(tmp_path):
         pytest.raises(UserError, match="cannot be loaded where this project is not installed: .*Own"),
     ):
         stranger.answers(tmp_path / "own.keras", np.zeros((1, 4)))
+
+
+@pytest.mark.slow
+def test_a_stranger_that_dies_or_has_no_room_costs_no_run(tmp_path, monkeypatch, capfd):
+    """What a system does that runs out of memory; and a library that prints while Python starts."""
+    model, pixels = zoo.lenet5(num_classes=3), np.zeros((2, 32, 32, 1), "uint8")
+    model_file.save(model, tmp_path / "model.keras", "abc", {})
+    said = np.asarray(model(pixels))
+    (tmp_path / "modules").mkdir()
+    (tmp_path / "modules" / "sitecustomize.py").write_text("print('hello')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "modules"))
+    monkeypatch.setenv("PYTHONUNBUFFERED", "1")
+    with model_file.stranger() as stranger:
+        (pid,) = (
+            int(p.name)
+            for p in Path("/proc").glob("[0-9]*")
+            if b"stranger.py" in (p / "cmdline").read_bytes() and (p / "stat").read_text().split()[3] == str(os.getpid())
+        )
+        os.kill(pid, signal.SIGKILL)
+        np.testing.assert_allclose(stranger.answers(tmp_path / "model.keras", pixels), said, atol=1e-5)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "nowhere"))
+    with model_file.stranger() as stranger:
+        model_file.check_saved(model, tmp_path / "model.keras", pixels, said, stranger)
+    assert "warning: the saved model was checked in this process alone, not in a fresh one" in capfd.readouterr().err
