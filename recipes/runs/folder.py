@@ -67,9 +67,9 @@ def check_default(settings: DataCommand) -> None:
         return
     try:
         result = json.loads((settings.folder / "result.json").read_text("utf-8"))
-        earlier = Path(result.get("data") or result["settings"]["data"])
-        is_other = _escaped(earlier) != _escaped(settings.data)
-    except (OSError, ValueError, KeyError, AttributeError, TypeError):
+        earlier = Path(result["data"])
+        is_other = escaped(earlier) != escaped(settings.data)
+    except (OSError, ValueError, KeyError, TypeError):
         return
     if is_other:
         raise UserError(
@@ -77,8 +77,8 @@ def check_default(settings: DataCommand) -> None:
         )
 
 
-def _escaped(path: Path) -> str:
-    """Write a path as result.json does: bytes that are no UTF-8 are escaped."""
+def escaped(path: Path) -> str:
+    """Write a path in full as result.json does: bytes that are no UTF-8 are escaped."""
     return str(path.resolve()).encode("utf-8", "backslashreplace").decode()
 
 

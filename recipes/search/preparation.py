@@ -1,7 +1,7 @@
 """What a search knows before its first trial: the pictures and who sees them, the network, and the room on the disk."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import keras
 import numpy as np
@@ -14,7 +14,7 @@ from recipes.data.views import CENTER, View, visible
 from recipes.search.best_models import BestModels
 from recipes.search.disk import DiskBudget, bytes_of_logs
 from recipes.settings.finetune import Recipe
-from recipes.settings.shared import size
+from recipes.settings.shared import TransferCommand, size
 from recipes.settings.tune import Tuning
 from recipes.transfer import features
 from recipes.transfer.backbone import backbone, framing, new_head
@@ -101,5 +101,5 @@ def prepare_search(settings: Tuning, found: Listing) -> Search:
 
 def base_recipe(settings: Tuning) -> Recipe:
     """Write what is not searched as the recipe of a run in `best/`."""
-    names = ("data", "model", "weights", "alpha", "image_size", "validation", "test", "mirror", "batch_size", "seed")
-    return Recipe(output=settings.folder / "best", **{name: getattr(settings, name) for name in names})
+    shared = {field.name: getattr(settings, field.name) for field in fields(TransferCommand)}
+    return Recipe(**shared | {"output": settings.folder / "best"})

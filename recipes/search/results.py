@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from recipes.compute.versions import versions
 from recipes.errors import UserError, shown
 from recipes.evaluation.intervals import wilson
-from recipes.runs.folder import SCHEMA
+from recipes.runs.folder import SCHEMA, escaped
 from recipes.search import plots
 from recipes.search.preparation import Search
 from recipes.search.records import TrialRecord, ranked
@@ -99,7 +99,7 @@ class Results:
             "repeat": shlex.join(["zoo", "finetune", "--recipe", str(settings.folder / "best.json")]),
             "settings": json.loads(json.dumps(dataclasses.asdict(settings), default=str)),
             "identity": self.identity,
-            "data": str(data.root.resolve()).encode("utf-8", "backslashreplace").decode(),
+            "data": escaped(data.root),
             "classes": list(data.classes),
             "counts": {
                 "trials": len(self.trials),

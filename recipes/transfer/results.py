@@ -12,7 +12,7 @@ from recipes.data.images import center
 from recipes.evaluation.tasks import LABEL_SEPARATOR
 from recipes.report.run import render
 from recipes.runs import model_file
-from recipes.runs.folder import SCHEMA
+from recipes.runs.folder import SCHEMA, escaped
 from recipes.transfer.state import Clock, Fitted, Outcome, Prepared
 from recipes.transfer.summary import command
 from zoo.files import sha256, write_csv, write_json, write_text
@@ -58,7 +58,7 @@ def as_dict(outcome: Outcome, clock: Clock) -> dict:
         "schema": SCHEMA,
         "recipe": "finetune",
         "command": command(recipe),
-        "data": str(data.root.resolve()).encode("utf-8", "backslashreplace").decode(),
+        "data": escaped(data.root),
         "classes": list(data.classes),
         "counts": {name: len(data.part(name)) for name in SPLITS} | {"left_out": len(data.left_out)},
         "class_counts": {name: data.counts(name) for name in parts},
