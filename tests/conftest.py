@@ -7,6 +7,7 @@ import tempfile
 import uuid
 from pathlib import Path
 
+import commands
 import pytest
 
 from recipes.compute import runtime
@@ -122,6 +123,7 @@ STRANGER, SHARED_STRANGER = model_file.stranger, SharedStranger()
 
 def pytest_unconfigure():
     SHARED_STRANGER.stack.close()
+    commands.close()
 
 
 @pytest.fixture(autouse=True)
