@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
-from tyro.conf import Positional, arg
+from tyro.conf import FlagCreatePairsOff, Positional, arg
 
 from recipes.errors import UserError
 
@@ -17,6 +17,8 @@ Optimizer = Literal["sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam",
 Architecture = Annotated[str, arg(help="Architecture, a name that `zoo models` lists.")]
 Alpha = Annotated[float | None, arg(help="Width multiplier, for the MobileNets.")]
 ImageSize = Annotated[int | None, arg(help="Height and width in pixels that the model sees; its own if not given.")]
+# Where everything is written if no place is given.
+RUNS = Path("runs")
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class FolderCommand:
     @property
     def folder(self) -> Path:
         """The folder that the command writes: --output, or runs/COMMAND/SUBJECT, so that two subjects have two folders."""
-        return self.output or Path("runs") / self.COMMAND / self.subject
+        return self.output or RUNS / self.COMMAND / self.subject
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,9 @@ class TransferCommand(BatchCommand):
     """Share of each class to hold out for the test, if DATA has neither val/ nor test/."""
     mirror: Literal["auto", "yes", "no"] = "auto"
     """Whether mirrored pictures are of the same class and may be shown, too; auto finds it out inside the training part."""
+    keep_leaks: FlagCreatePairsOff[bool] = field(default=False, kw_only=True)
+    """Measure pictures of DATA's val/ and test/ that are exact copies of training pictures, too; they are left out if not
+    given."""
 
     def __post_init__(self):
         check_positive(self, "image_size", "alpha", "batch_size")

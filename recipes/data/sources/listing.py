@@ -5,7 +5,12 @@ from pathlib import Path
 
 from recipes.evaluation.tasks import MULTI_CLASS, Task
 
-SPLITS = {"train": "train", **dict.fromkeys(("val", "valid", "validation"), "validation"), "test": "test"}
+# What a split may be called, as a folder or in a table.
+SPLITS = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("val", "valid", "validation", "dev", "eval", "evaluation"), "validation"),
+    **dict.fromkeys(("test", "testing"), "test"),
+}
 
 
 @dataclass(frozen=True)
