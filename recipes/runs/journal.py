@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from recipes.compute.versions import versions
 from recipes.console import say, table
+from recipes.data.sources.own import check_output
 from recipes.errors import UserError, shown
 from zoo.files import append_line, replace, write_csv, write_json
 
@@ -54,6 +55,7 @@ class Experiment:
         self.settings = json.loads(json.dumps(values, default=str))
         if getattr(settings, "output", None) is None:
             self._refuse_another_subject()
+        check_output(settings)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             names = os.listdir(self.folder)

@@ -133,7 +133,7 @@ def _file_rows(outcome: Outcome) -> Iterator[dict]:
     """Make a row of files.csv for every file that was found."""
     data = outcome.prepared.data
     guesses = outcome.evaluated.probabilities
-    for path, label, split, guess in zip(data.paths, data.labels, data.splits, guesses, strict=True):
+    for path, digest, label, split, guess in zip(data.paths, data.digests, data.labels, data.splits, guesses, strict=True):
         predicted = np.flatnonzero(data.task.predicted(guess))
         yield {
             "path": path,
@@ -142,9 +142,10 @@ def _file_rows(outcome: Outcome) -> Iterator[dict]:
             "prediction": LABEL_SEPARATOR.join(data.classes[i] for i in predicted),
             "probability": round(data.task.confidence(guess), 6),
             "reason": "",
+            "note": data.notes.get(digest, ""),
         }
     for path, reason in data.left_out:
-        yield {"path": path, "split": "", "label": "", "prediction": "", "probability": "", "reason": reason}
+        yield {"path": path, "split": "", "label": "", "prediction": "", "probability": "", "reason": reason, "note": ""}
 
 
 def _picture(data: Dataset, index: int | None) -> np.ndarray | None:

@@ -43,7 +43,7 @@ def prepare(recipe: Recipe) -> Prepared:
     # First of all: no weights need be fetched for a folder that is not there.
     listing = scan(recipe)
     body = backbone(recipe)
-    data = dataset.prepare(listing, framing(body), recipe.validation, recipe.test, recipe.seed)
+    data = dataset.prepare(listing, framing(body), recipe.validation, recipe.test, recipe.seed, recipe.keep_leaks)
     batch_norm.check(recipe.batch_norm, len(data.part("train")), recipe.batch_size)
     keras.utils.set_random_seed(recipe.seed)
     return Prepared(recipe, data, new_head(recipe, body, data))
