@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from recipes.data.split import assign, check_counts, duplicates, minimum
+from recipes.data.split import assign, check_counts, duplicates, leaks, minimum
 from recipes.errors import UserError
 
 BOTH = {"validation": 0.2, "test": 0.1}
@@ -150,6 +150,14 @@ def test_leaks_between_given_splits_are_named():
     paths, labels = ["train/a/1", "val/a/2", "test/a/3", "a/4"], ["a"] * 4
     (finding,) = duplicates(paths, labels, ["train", "validation", "test", ""], ["x", "x", "y", "y"])
     assert finding == "Pictures that lie in two splits, so that results on them say nothing: 1 (train/a/1 = val/a/2)."
+
+
+def test_a_leak_is_a_copy_of_what_an_earlier_part_has():
+    splits = ["test", "train", "validation", "test", "", "train", "validation"]
+    digests = ["x", "x", "x", "y", "x", "y", "z"]
+    assert leaks(splits, digests) == {0: 1, 2: 1, 3: 5}
+    assert leaks(["test", "validation", "validation"], ["x", "x", "x"]) == {0: 1}
+    assert leaks(["", "train", "train"], ["x", "x", "x"]) == {} and leaks([], []) == {}
 
 
 def test_names_in_findings_can_be_printed():
