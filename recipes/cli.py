@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from recipes.errors import UserError
+from recipes.errors import UserError, shown
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return _run(*arguments)
     except UserError as error:
-        print(f"zoo: {error}", file=sys.stderr)
+        print(f"zoo: {shown(error)}", file=sys.stderr)
         return 2
     except BrokenPipeError:  # `zoo models | head`: nobody reads on; nor may Python's last flush complain
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

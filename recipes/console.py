@@ -3,10 +3,13 @@
 import sys
 from collections.abc import Mapping, Sequence
 
+from recipes.errors import shown
+
 
 def say(line: str = "") -> None:
-    """Print a line for the user; file names that cannot be printed do not end a run."""
+    """Print lines for the user; names that cannot be printed do not end a run, and none reaches the terminal as a command."""
     encoding = sys.stdout.encoding or "utf-8"
+    line = "\n".join(map(shown, line.split("\n")))
     print(line.encode(encoding, "backslashreplace").decode(encoding), flush=True)
 
 

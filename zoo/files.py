@@ -11,10 +11,15 @@ import hashlib
 import json
 import os
 import platform
+import re
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+# A list of numbers in indented JSON; no line ends inside of a string there.
+NUMBERS = re.compile(r"\[(\n *[-+.\deE]+,?)+\n *\]")
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠", "'")
 
 
 def cache_folder(kind: str) -> Path:
@@ -56,17 +61,35 @@ def write_text(path: str | os.PathLike, text: str) -> Path:
 
 
 def write_json(path: str | os.PathLike, value: object) -> Path:
-    """Write a whole JSON file.
+    """Write a whole JSON file, a list of numbers in one line.
 
     Raises:
         ValueError: a number is not finite, for which JSON has no word.
     """
-    return write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
+    text = json.dumps(value, indent=2, allow_nan=False) + "\n"
+    return write_text(path, NUMBERS.sub(lambda found: "".join(found[0].split()).replace(",", ", "), text))
+
+
+def as_cell(value: object) -> object:
+    """Guard text that a spreadsheet would take for a formula by an apostrophe before it; a reader takes one off again.
+
+    That is text that begins with one of =+-@, also in full width, a tab or a line break, and, so that nothing is lost, with an
+    apostrophe. Numbers stay numbers.
+    """
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
+
+
+def from_cell(text: str) -> str:
+    """Take off the apostrophe by which `as_cell`, or a spreadsheet, has guarded a cell's text."""
+    return text[1:] if text[:1] == "'" and text[1:].startswith(FORMULA) else text
 
 
 def write_csv(path: str | os.PathLike, rows: Iterable[Mapping]) -> Path:
-    """Write a whole table, of rows with one set of keys; names that are not UTF-8 are kept as the bytes they are."""
-    rows = list(rows)
+    """Write a whole table, of rows with one set of keys, its cells as `as_cell` does.
+
+    Names that are not UTF-8 are kept as the bytes they are.
+    """
+    rows = [{as_cell(name): as_cell(value) for name, value in row.items()} for row in rows]
 
     def write(new: Path) -> None:
         with open(new, "w", newline="", encoding="utf-8", errors="surrogateescape") as file:

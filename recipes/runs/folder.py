@@ -22,7 +22,7 @@ from recipes.settings.shared import DataCommand
 from zoo.files import Process, flush, this_process
 
 FILES = {"model.keras", "result.json", "report.html", "recipe.json", "files.csv", "history.csv"}
-SCHEMA = 1
+SCHEMA = 2
 STALE_SECONDS = 24 * 3600
 
 

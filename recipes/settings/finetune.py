@@ -59,7 +59,8 @@ class Recipe(TransferCommand):
     class is seen as often as any other (the solved heads, which draw nothing, are weighted)."""
     labels: Path | None = None
     """CSV file for pictures with any number of labels: a column path, relative to DATA; then labels, separated by ";", or
-    a column of 0 and 1 for each class; and, if wanted, split (train, val or test)."""
+    a column of 0 and 1 for each class; and, if wanted, split (train, val or test). Where each picture has exactly one label,
+    classes exclude each other, as those of folders do. Rules: docs/tables.md."""
     seeds: int = 1
     """Repeat the run with so many seeds, from --seed on, each with its own split if the split is not DATA's, and report mean
     and 95 % interval. Cheap with strategy small; others train the network so many times."""
@@ -81,10 +82,6 @@ class Recipe(TransferCommand):
             raise UserError("--folds and --seeds are two ways to repeat a run: give one of them.")
         if self.strategy == "tuned" and self.fine_tuning is None:
             raise UserError("--strategy tuned needs what a search has found: the best.json of `zoo tune` as --recipe.")
-        if self.labels and self.head == "cosine":
-            raise UserError("--head cosine tells classes apart that exclude each other: with --labels choose another head.")
-        if self.labels and self.balance != "none":
-            raise UserError("--balance is for pictures with one label: with --labels each class is learnt by itself.")
         others = {
             "strategy": "tuned" if self.fine_tuning else "small",
             "head": "linear",
