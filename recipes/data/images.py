@@ -39,7 +39,7 @@ from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
 from recipes.data import depth, jpeg
 from recipes.data.profiles import to_srgb
 from recipes.data.signatures import what_it_is
-from recipes.errors import ImageError
+from recipes.errors import ImageError, refuse_shortage
 
 DECODER_VERSION = 2
 MAX_PIXELS = 50_000_000
@@ -110,13 +110,14 @@ def read(path: str | os.PathLike, framing: Framing) -> tuple[np.ndarray, list[st
 
 
 def read_bytes(path: str | os.PathLike) -> bytes:
-    """Read a regular file; nothing else is opened, for a pipe would block. Raises ImageError."""
+    """Read a regular file; nothing else is opened, for a pipe would block. Raises ImageError, or UserError for a shortage."""
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):
             raise ImageError("is not a regular file")
         with open(path, "rb") as file:
             return file.read()
     except OSError as error:
+        refuse_shortage(error, path)
         raise ImageError(f"cannot be read ({error.strerror or error})") from error
 
 
