@@ -4,12 +4,13 @@ Keras' `BackupAndRestore` loses the seeds of dropout, the patience of callbacks 
 it writes destroys the file that it would go back to.
 """
 
+import contextlib
+import errno
 import json
 import os
 import random
 import sys
 import warnings
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -22,7 +23,10 @@ from zoo.files import flush, publish, replace
 SCHEMA = 1
 # The key in the JSON under which the name of an array stands in its place.
 ARRAY = "__array__"
-DAMAGED = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
+# What a state must hold.
+NEEDED = {"schema", "epoch", "stopped", "callbacks", "history", "epochs", "python", "numpy", "arrays"}
+# What the process lacks, whatever file it would open.
+SHORTAGES = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 
 
 class TrainingState(Stateful):
@@ -134,15 +138,25 @@ class TrainingState(Stateful):
                 with open(path, "rb") as file:
                     members = np.load(file)
                     arrays = {key: members[key] for key in members.files}  # NumPy's zip compares each one's checksum
-                found = _unpack(json.loads(arrays.pop("state").tobytes()), arrays)
-            except DAMAGED as error:
+                found = _unpack(json.loads(arrays.pop("state").tobytes()), arrays) | {"arrays": arrays}
+                if not found.keys() >= NEEDED:
+                    raise ValueError("it lacks " + ", ".join(sorted(NEEDED - found.keys())))
+            except Exception as error:  # damaged bytes make NumPy and its zip raise almost anything
+                if isinstance(error, OSError) and error.errno in SHORTAGES:
+                    raise
                 damaged.append(f"{path} is damaged ({error})")
                 continue
             if found["schema"] != SCHEMA:
                 raise ValueError(f"{path} is a state of schema {found['schema']}, this program writes {SCHEMA}.")
             if damaged:
-                warnings.warn(f"{damaged[0]}: going on from the state before it, epoch {found['epoch']}.", stacklevel=3)
-            return found | {"arrays": arrays}
+                aside = self._folder / "damaged.npz"  # otherwise the next save would put it into the place of the previous one
+                with contextlib.suppress(OSError):
+                    os.replace(self._folder / "state.npz", aside)
+                warnings.warn(
+                    f"{damaged[0]}, set aside as {aside.name}: going on from the state before it, epoch {found['epoch']}.",
+                    stacklevel=3,
+                )
+            return found
         if damaged:
             raise ValueError(f"{'; '.join(damaged)}. Remove the folder to start the run anew.")
         return None

@@ -10,15 +10,17 @@ run_as_module(__name__)
 
 import glob
 import os
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from recipes.console import say
-from recipes.data.dataset import in_threads
-from recipes.data.images import Framing, ImageError, center, read
-from recipes.errors import UserError, shown
+from recipes.data import notes
+from recipes.data.decoding import in_threads
+from recipes.data.images import Framing, center, read
+from recipes.errors import ImageError, UserError, shown
 from recipes.evaluation.tasks import of_activation
 from recipes.runs import model_file
 from recipes.settings.predict import Prediction
@@ -37,14 +39,15 @@ def run(settings: Prediction) -> str:
     model, classes, framing = model_file.read(settings.run)
     paths = list(dict.fromkeys(expand(settings.images)))
     task = of_activation(model.layers[-1].activation.__name__)
-    framing, lines, problems = Framing(**framing), [], []
+    framing, lines, problems, noted = Framing.saved(framing), [], [], []
     for start in range(0, len(paths), BATCH_SIZE):
         pixels, good = [], []
         for path, result in in_threads(lambda path: (path, _read(path, framing)), paths[start : start + BATCH_SIZE]):
             if isinstance(result, ImageError):
                 problems.append(f"{shown(path)} {result}")
             else:
-                pixels.append(result)
+                pixels.append(center(result[0], framing))
+                noted.append((str(path), "; ".join(result[1])))
                 good.append(path)
         if good:
             guesses = model.predict(np.stack(pixels), batch_size=32, verbose=0)
@@ -52,6 +55,8 @@ def run(settings: Prediction) -> str:
                 named = _likeliest(guess, classes, settings.top) if task.one_label else _over_half(guess, classes)
                 lines.append(f"{shown(path)}  {named}")
                 say(lines[-1])
+    for note in notes.grouped(noted):
+        print(f"note: {note}", file=sys.stderr)
     if problems:
         raise UserError(f"{len(problems)} of {len(paths)} pictures could not be read: {'; '.join(problems[:20])}.")
     return "\n".join(lines)
@@ -79,10 +84,10 @@ def _files(path: Path) -> list[Path]:
     return [file for file in files if not any(part.startswith(".") for part in file.relative_to(path).parts)]
 
 
-def _read(path: Path, framing: Framing) -> np.ndarray | ImageError:
-    """Read a picture as the model sees it, or say why it cannot be."""
+def _read(path: Path, framing: Framing) -> tuple[np.ndarray, list[str]] | ImageError:
+    """Read a picture and the notes on it, or say why it cannot be."""
     try:
-        return center(read(path, framing)[0], framing)
+        return read(path, framing)
     except ImageError as error:
         return error
 

@@ -1,5 +1,6 @@
 """What a run leaves behind: `result.json`, `report.html`, the tables and the model."""
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -8,7 +9,8 @@ import numpy as np
 
 from recipes.compute.versions import versions
 from recipes.data.dataset import SPLITS, Dataset
-from recipes.data.images import center
+from recipes.data.images import center, read_bytes
+from recipes.errors import ImageError
 from recipes.evaluation.tasks import LABEL_SEPARATOR
 from recipes.report.run import render
 from recipes.runs import model_file
@@ -133,7 +135,7 @@ def _file_rows(outcome: Outcome) -> Iterator[dict]:
     """Make a row of files.csv for every file that was found."""
     data = outcome.prepared.data
     guesses = outcome.evaluated.probabilities
-    for path, label, split, guess in zip(data.paths, data.labels, data.splits, guesses, strict=True):
+    for path, digest, label, split, guess in zip(data.paths, data.digests, data.labels, data.splits, guesses, strict=True):
         predicted = np.flatnonzero(data.task.predicted(guess))
         yield {
             "path": path,
@@ -142,9 +144,26 @@ def _file_rows(outcome: Outcome) -> Iterator[dict]:
             "prediction": LABEL_SEPARATOR.join(data.classes[i] for i in predicted),
             "probability": round(data.task.confidence(guess), 6),
             "reason": "",
+            "sha256": digest,
         }
     for path, reason in data.left_out:
-        yield {"path": path, "split": "", "label": "", "prediction": "", "probability": "", "reason": reason}
+        yield {
+            "path": path,
+            "split": "",
+            "label": "",
+            "prediction": "",
+            "probability": "",
+            "reason": reason,
+            "sha256": _digest(data.root / path),
+        }
+
+
+def _digest(path: Path) -> str:
+    """Compute the digest of a file that was left out; "" for what is no file, or cannot be read."""
+    try:
+        return hashlib.sha256(read_bytes(path)).hexdigest()
+    except ImageError:
+        return ""
 
 
 def _picture(data: Dataset, index: int | None) -> np.ndarray | None:
