@@ -49,6 +49,7 @@ from recipes.settings.lecture import LenetMnist
 from recipes.transfer import training
 from recipes.transfer.strategies import Phase
 from zoo.files import replace
+from zoo.weights import digests
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -203,7 +204,7 @@ def _figure(results: dict[str, list[dict]]) -> "Figure":
 
 
 def _save(model: keras.Model, path: Path) -> None:
-    """Write the model's weights as a safetensors file."""
+    """Write the model's weights as a safetensors file, and its digest beside it."""
     from safetensors.numpy import save_file
 
     tensors = {
@@ -212,3 +213,4 @@ def _save(model: keras.Model, path: Path) -> None:
         for variable in layer.weights
     }
     replace(path, lambda new: save_file(tensors, new))
+    digests.write(path)

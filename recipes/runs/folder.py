@@ -21,7 +21,7 @@ from recipes.errors import UserError, shown
 from recipes.settings.shared import DataCommand
 from zoo.files import Process, flush, this_process
 
-FILES = {"model.keras", "result.json", "report.html", "recipe.json", "files.csv", "history.csv"}
+FILES = {"model.keras", "model.keras.sha256", "result.json", "report.html", "recipe.json", "files.csv", "history.csv"}
 SCHEMA = 2
 STALE_SECONDS = 24 * 3600
 

@@ -19,6 +19,9 @@ import numpy as np
 
 from recipes.errors import UserError, shown
 from recipes.runs.folder import recover
+from zoo.weights import digests
+from zoo.weights.formats import archives
+from zoo.weights.formats.tensors import WeightsError
 
 if TYPE_CHECKING:
     import keras
@@ -59,9 +62,13 @@ def read(folder: Path) -> "tuple[keras.Model, list[str], dict]":
         hint = f"give {shown(inside)}" if (inside / path.name).exists() else "`zoo finetune` writes one"
         raise UserError(f"{shown(folder)} is no finished run: it has no model.keras: {hint}.")
     try:
-        with zipfile.ZipFile(path) as archive:
-            classes, framing = (json.loads(archive.read(name)) for name in ("classes.json", "framing.json"))
-        return keras.models.load_model(path, compile=False), classes, framing
+        with archives.opened(path) as archive:
+            classes, framing = (json.loads(archives.content(archive, name)) for name in ("classes.json", "framing.json"))
+        model = keras.models.load_model(path, compile=False)
+        digests.check(path)  # last: what is wrong inside is better known than that something is
+        return model, classes, framing
+    except WeightsError as error:
+        raise UserError(f"{shown(path)} {error}") from None
     except (zipfile.BadZipFile, KeyError, ValueError, OSError, TypeError) as error:
         raise UserError(f"{shown(path)} is damaged or was not written by `zoo finetune` ({error}).") from error
 

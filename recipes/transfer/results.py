@@ -18,6 +18,7 @@ from recipes.runs.folder import SCHEMA, escaped
 from recipes.transfer.state import Clock, Fitted, Outcome, Prepared
 from recipes.transfer.summary import command
 from zoo.files import sha256, write_csv, write_json, write_text
+from zoo.weights import digests
 
 REPORTED_AUGMENTED_PICTURES = 4
 REPORTED_VERSIONS = 6
@@ -36,6 +37,7 @@ def write(outcome: Outcome, folder: Path, stranger: model_file.Stranger, clock: 
         chosen = np.linspace(0, len(data.paths) - 1, min(MAX_CHECKED_PICTURES, len(data.paths))).astype(int)
         pixels, reported = center(data.pixels[chosen], data.framing), outcome.evaluated.probabilities[chosen]
         model_file.check_saved(model, folder / "model.keras", pixels, reported, stranger)
+        digests.write(folder / "model.keras")
     rows, history = list(_file_rows(outcome)), list(outcome.fitted.history)
     with clock.step("report"):
         write_csv(folder / "files.csv", rows)

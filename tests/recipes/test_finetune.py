@@ -31,7 +31,7 @@ from recipes.transfer.run import fit, prepare
 from recipes.transfer.trials import choose
 from zoo.progress import Progress
 
-FILES = {"model.keras", "result.json", "report.html", "recipe.json", "files.csv", "history.csv"}
+FILES = {"model.keras", "model.keras.sha256", "result.json", "report.html", "recipe.json", "files.csv", "history.csv"}
 
 
 @pytest.fixture(scope="module")

@@ -17,10 +17,12 @@ from zoo.layers import CLASSIFIER, POSITIONS
 from zoo.weights import catalog
 from zoo.weights.adapting import adapt_positions, adapt_stem
 from zoo.weights.fetching import fetch
-from zoo.weights.files import Tensors, WeightsError, is_torch, open_tensors, reading
+from zoo.weights.files import is_torch, open_tensors
+from zoo.weights.formats.tensors import Tensor, Tensors, WeightsError, check_beside_kind, reading
 from zoo.weights.names import KERAS_CLASSIFIERS, TORCH_VARIABLES, Rename, TorchNames
 
 KERNELS = ("kernel", "depthwise_kernel", "pointwise_kernel")
+KINDS = dict.fromkeys(KERNELS, "kernel") | {"beta": "bias"}  # of variables whose sizes are alike
 
 # The names that Keras gives layers without one, today and in its first version.
 AUTOMATIC = (
@@ -34,7 +36,7 @@ AUTOMATIC = (
     "separableconvolution2d",
 )
 
-Pair = tuple[keras.Variable, Any, layers.Layer]  # a variable, the tensor that fills it, and its layer
+Pair = tuple[keras.Variable, Tensor, layers.Layer]  # a variable, the tensor that fills it, and its layer
 
 
 @dataclass(frozen=True)
@@ -94,17 +96,25 @@ def load(model: keras.Model, path: Path, new_classes: bool) -> None:
         unused = [name for name in unused if not (origin and name.startswith(origin.spare))]
         if missing or differing or unused:
             raise WeightsError(_complaint(model, path, missing, differing, unused))
-        stem = _stem(model)
-        for variable, tensor, layer in plan:
-            with reading(path):
-                value = np.asarray(tensor)
-            if rename:
-                value = _from_torch(value, variable, layer)
-            if layer is stem and variable is layer.kernel and value.shape != variable.shape:
-                value = adapt_stem(value, variable.shape[2], bool(origin and origin.bgr))
-            if layer.name == POSITIONS and (rename or value.shape != variable.shape):
-                value = adapt_positions(value.reshape(-1, variable.shape[1]), *stem.output.shape[1:3])
-            variable.assign(value.reshape(variable.shape))
+        values = _values(plan, path)
+    stem = _stem(model)
+    for (variable, _, layer), value in zip(plan, values, strict=True):
+        if rename:
+            value = _from_torch(value, variable, layer)
+        if layer is stem and variable is layer.kernel and value.shape != variable.shape:
+            value = adapt_stem(value, variable.shape[2], bool(origin and origin.bgr))
+        if layer.name == POSITIONS and (rename or value.shape != variable.shape):
+            value = adapt_positions(value.reshape(-1, variable.shape[1]), *stem.output.shape[1:3])
+        variable.assign(value.reshape(variable.shape))
+
+
+def _values(plan: list[Pair], path: Path) -> list[np.ndarray]:
+    """Read what fills the variables, all of it before anything is assigned, and refuse what no weights can be."""
+    values = [np.asarray(tensor) for _, tensor, _ in plan]
+    kinds = [KINDS.get(variable.name, variable.name) for variable, _, _ in plan]
+    with reading(path):
+        check_beside_kind([(tensor.name, kind, v) for (_, tensor, _), kind, v in zip(plan, kinds, values, strict=True)])
+    return values
 
 
 def _torch_variant(tensors: Tensors, torch_names: TorchNames, path: str | os.PathLike, model: str) -> str | None:
