@@ -76,7 +76,7 @@ def run(settings: Ranking) -> Path:
             found = experiment.once(
                 named(recipe),
                 lambda recipe=recipe: work(settings, recipe, pictures),
-                but=("models", "weights", "budget"),
+                but=("models", "weights", "variant", "preprocessing", "budget"),
                 pictures=_identity(settings.data, pictures),
                 file=_stamp(recipe),
             )
@@ -98,7 +98,12 @@ def candidates(settings: Ranking) -> list[Recipe]:
     Raises:
         UserError: a pattern without a model, or what is no MODEL=FILE.
     """
-    given = [_candidate_from_file(settings, text) for text in settings.weights]
+    count = len(settings.weights)
+    forms, modes = (
+        tuple(given) * (count if len(given) == 1 else 1) or (None,) * count
+        for given in (settings.variant, settings.preprocessing)
+    )
+    given = [_candidate_from_file(settings, *one) for one in zip(settings.weights, forms, modes, strict=True)]
     if settings.models:
         names = [name for name in fnmatch.filter(zoo.MODELS, settings.models) if catalog.entries(name)]
         if not names:
@@ -118,7 +123,7 @@ def candidates(settings: Ranking) -> list[Recipe]:
     ]
 
 
-def _candidate_from_file(settings: Ranking, text: str) -> Recipe:
+def _candidate_from_file(settings: Ranking, text: str, variant: str | None, preprocessing: str | None) -> Recipe:
     """Read MODEL=FILE, MODEL:ALPHA=FILE or MODEL:ALPHA:PIXELS=FILE."""
     model, _, file = text.partition("=")
     name, *numbers = model.split(":")
@@ -129,12 +134,15 @@ def _candidate_from_file(settings: Ranking, text: str) -> Recipe:
     if not file or numbers[2:]:
         raise UserError(f"--weights takes MODEL=FILE, MODEL:ALPHA=FILE or MODEL:ALPHA:PIXELS=FILE, found {shown(text)!r}.")
     builder_options(name, alpha)
-    return Recipe(settings.data, model=name, weights=file, alpha=alpha, image_size=size)
+    return Recipe(
+        settings.data, model=name, weights=file, alpha=alpha, variant=variant, preprocessing=preprocessing, image_size=size
+    )
 
 
 def named(recipe: Recipe) -> str:
-    """Name a candidate: the model with its width and its input's size, as far as they were given."""
-    return " ".join(str(part) for part in (recipe.model, recipe.alpha, recipe.image_size) if part)
+    """Name a candidate: the model with its width, form, preprocessing and input's size, as far as they were given."""
+    parts = (recipe.model, recipe.alpha, recipe.variant, recipe.preprocessing, recipe.image_size)
+    return " ".join(str(part) for part in parts if part)
 
 
 def multiply_adds(recipe: Recipe) -> float:

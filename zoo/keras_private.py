@@ -3,7 +3,12 @@
 tests/zoo/test_keras_private.py tells which of them a new version of Keras has moved.
 """
 
+import contextlib
+import random
+from collections.abc import Iterator
+
 import keras
+from keras.src.backend.common import global_state
 
 
 def untrack(model: keras.Model, generator: keras.random.SeedGenerator) -> None:
@@ -32,3 +37,16 @@ def calls(graph: keras.Model) -> list:
     They are Keras' nodes, each with its `operation`, `arguments`, `input_tensors` and `outputs`.
     """
     return [node for depth in sorted(graph._nodes_by_depth, reverse=True) for node in graph._nodes_by_depth[depth]]
+
+
+@contextlib.contextmanager
+def without_values() -> Iterator[None]:
+    """Let models built inside the block have variables without values, and leave no trace in Keras' and Python's state."""
+    collected, state = "uninitialized_variables", random.getstate()
+    before = list(global_state.get_global_attribute(collected, []))
+    try:
+        with keras.StatelessScope(initialize_variables=False):
+            yield
+    finally:
+        global_state.set_global_attribute(collected, before)  # or the next scope would give the variables their values
+        random.setstate(state)

@@ -16,6 +16,16 @@ from recipes.errors import UserError
 Optimizer = Literal["sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "adamw"]
 Architecture = Annotated[str, arg(help="Architecture, a name that `zoo models` lists.")]
 Alpha = Annotated[float | None, arg(help="Width multiplier, for the MobileNets.")]
+Variant = Annotated[
+    str | None, arg(help="Whose form of the network, such as keras or torch; that of the weights if not given.")
+]
+Preprocessing = Annotated[
+    str | None,
+    arg(
+        help="How pixels are scaled: caffe, bvlc, tf (-1 to 1), inception, torch (ImageNet's mean and deviation), clip, unit "
+        "(0 to 1), or MEAN/STD of R, G and B in 0 to 1, such as 0.5,0.5,0.5/0.5,0.5,0.5; that of the weights if not given."
+    ),
+]
 ImageSize = Annotated[int | None, arg(help="Height and width in pixels that the model sees; its own if not given.")]
 # Where everything is written if no place is given.
 RUNS = Path("runs")
@@ -71,6 +81,8 @@ class TransferCommand(BatchCommand):
     weights: str | None = None
     """A tag of the catalog or a file; the model's first tag if not given."""
     alpha: Alpha = None
+    variant: Variant = None
+    preprocessing: Preprocessing = None
     image_size: ImageSize = None
     validation: float = 0.2
     """Share of each class to hold out for validation, if DATA has no val/."""

@@ -108,6 +108,7 @@ def _model(prepared: Prepared) -> dict:
     return {
         "name": origin.name,
         "variant": origin.variant,
+        "preprocessing": origin.preprocessing,
         "parameters": model.count_params(),
         "trainable": sum(int(np.prod(variable.shape)) for variable in model.trainable_variables),
         "weights": origin.weights,

@@ -21,7 +21,7 @@ from recipes.data.batches import Batches
 from recipes.errors import UserError, refuse_shortage, shown
 from recipes.evaluation.tasks import MULTI_CLASS, Task
 from recipes.transfer import batch_norm
-from recipes.transfer.features import fingerprint
+from recipes.transfer.features import fingerprint, graph
 from recipes.transfer.strategies import Phase
 from zoo.files import cache_folder
 from zoo.progress import Progress
@@ -122,7 +122,7 @@ def _state(folder: Path, callbacks: list[Stateful], every: int) -> TrainingState
 
 def state_folder(model: keras.Model, *depends: object) -> Path:
     """Name the folder of the state of a training that begins with the model's weights and depends on nothing else."""
-    return cache_folder("training") / fingerprint(model, depends, versions())
+    return cache_folder("training") / fingerprint(model, depends, graph(model), versions())
 
 
 class History(Stateful):
