@@ -3,11 +3,21 @@
 import sys
 from collections.abc import Mapping, Sequence
 
+STANDARD_OUTPUT = "<stdout>"
 
-def say(line: str = "") -> None:
-    """Print a line for the user; file names that cannot be printed do not end a run."""
+
+def say(line: str = "", end: str = "\n") -> None:
+    """Print a line for the user; file names that cannot be printed do not end a run.
+
+    Raises:
+        OSError: the output is full, or nobody reads it; its `filename` is STANDARD_OUTPUT.
+    """
     encoding = sys.stdout.encoding or "utf-8"
-    print(line.encode(encoding, "backslashreplace").decode(encoding), flush=True)
+    try:
+        print(line.encode(encoding, "backslashreplace").decode(encoding), end=end, flush=True)
+    except OSError as error:
+        error.filename = STANDARD_OUTPUT
+        raise
 
 
 def table(rows: Sequence[Mapping]) -> str:

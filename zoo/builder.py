@@ -111,6 +111,11 @@ def build(
         ValueError: an argument out of range, in one sentence.
         WeightsError: the weights cannot be had or do not fit.
     """
+    if keras.config.image_data_format() != "channels_last":
+        raise ValueError(
+            f"{name} takes pixels (height, width, channels), and Keras is set to channels_first, in keras.json or by the "
+            'program: call keras.config.set_image_data_format("channels_last").'
+        )
     source = None if weights is None else loading.resolve(name, weights, arguments, torch_names)
     origin = _origin(name, family, torch_names, variant, source)
     usual_shape = source.entry.input_shape if source and source.entry else _usual_shape(family, origin.variant)

@@ -25,6 +25,7 @@ class Ranking(BatchCommand):
     """Time for all of it, such as 90s, 10m or 1.5h: the cheapest candidates first, as many as it lasts for."""
 
     def __post_init__(self):
-        check_positive(self, "sample", "batch_size")
+        super().__post_init__()
+        check_positive(self, "sample")
         if self.budget is not None:
             seconds(self.budget)
