@@ -5,12 +5,22 @@ from collections.abc import Mapping, Sequence
 
 from recipes.errors import shown
 
+STANDARD_OUTPUT = "<stdout>"
 
-def say(line: str = "") -> None:
-    """Print lines for the user; names that cannot be printed do not end a run, and none reaches the terminal as a command."""
+
+def say(line: str = "", end: str = "\n") -> None:
+    """Print lines for the user; names that cannot be printed do not end a run, and none reaches the terminal as a command.
+
+    Raises:
+        OSError: the output is full, or nobody reads it; its `filename` is STANDARD_OUTPUT.
+    """
     encoding = sys.stdout.encoding or "utf-8"
     line = "\n".join(map(shown, line.split("\n")))
-    print(line.encode(encoding, "backslashreplace").decode(encoding), flush=True)
+    try:
+        print(line.encode(encoding, "backslashreplace").decode(encoding), end=end, flush=True)
+    except OSError as error:
+        error.filename = STANDARD_OUTPUT
+        raise
 
 
 def table(rows: Sequence[Mapping]) -> str:

@@ -1,11 +1,10 @@
 """What is meant for the user's eyes: a sentence, the words on a picture, and names that can be printed."""
 
 import errno
+from collections.abc import Iterable
 
 # What a process lacks, whatever file it would open.
 SHORTAGES = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
-
-from collections.abc import Iterable
 
 
 class UserError(Exception):

@@ -65,31 +65,37 @@ def run(settings: Ranking) -> Path:
     start, limit = time.monotonic(), math.inf if settings.budget is None else seconds(settings.budget)
     chosen = sorted(candidates(settings), key=multiply_adds)
     pictures = sampled(settings)
-    experiment = Experiment(settings)
-    # What the next, a larger one, will need: the most that any has taken beside its pass, and at the pace of the last a pass.
-    rows, beside, pace = [], 0.0, 0.0
-    for recipe in chosen:
-        left, needed = limit - (time.monotonic() - start), beside + pace * multiply_adds(recipe)
-        try:
-            if needed > left:
-                raise UserError(f"left out: it would take about {needed:.0f} s, and of --budget {max(left, 0):.0f} s are left")
-            found = experiment.once(
-                named(recipe),
-                lambda recipe=recipe: work(settings, recipe, pictures),
-                but=("models", "weights", "variant", "preprocessing", "budget"),
-                pictures=_identity(settings.data, pictures),
-                file=_stamp(recipe),
-            )
-            passed, note = len(pictures.files) / found["images/s"], ""
-            beside, pace = max(beside, found["seconds"] - passed), passed / multiply_adds(recipe)
-            say("{}: accuracy {accuracy:.1%} ({low:.1%} to {high:.1%}), {images/s:.0f} images/s".format(named(recipe), **found))
-        except (UserError, ValueError) as error:  # a sentence already
-            found, note = dict.fromkeys(MEASURED), str(error)
-            say(f"{named(recipe)}: {shown(note)}")
-        values = {name: found[name] for name in MEASURED}
-        rows.append({"candidate": named(recipe), "weights": os.path.basename(recipe.weights), **values, "note": note})
-    _report(experiment, rows)
-    return experiment.folder
+    with Experiment(settings) as experiment:
+        # What the next, a larger one, will need: the most that any has taken beside its pass, and a pass at that pace.
+        rows, beside, pace = [], 0.0, 0.0
+        for recipe in chosen:
+            left, needed = limit - (time.monotonic() - start), beside + pace * multiply_adds(recipe)
+            try:
+                if needed > left:
+                    raise UserError(
+                        f"left out: it would take about {needed:.0f} s, and of --budget {max(left, 0):.0f} s are left"
+                    )
+                found = experiment.once(
+                    named(recipe),
+                    lambda recipe=recipe: work(settings, recipe, pictures),
+                    but=("models", "weights", "variant", "preprocessing", "budget"),
+                    pictures=_identity(settings.data, pictures),
+                    file=_stamp(recipe),
+                )
+                passed, note = len(pictures.files) / found["images/s"], ""
+                beside, pace = max(beside, found["seconds"] - passed), passed / multiply_adds(recipe)
+                say(
+                    "{}: accuracy {accuracy:.1%} ({low:.1%} to {high:.1%}), {images/s:.0f} images/s".format(
+                        named(recipe), **found
+                    )
+                )
+            except (UserError, ValueError) as error:  # a sentence already
+                found, note = dict.fromkeys(MEASURED), str(error)
+                say(f"{named(recipe)}: {shown(note)}")
+            values = {name: found[name] for name in MEASURED}
+            rows.append({"candidate": named(recipe), "weights": os.path.basename(recipe.weights), **values, "note": note})
+        _report(experiment, rows)
+        return experiment.folder
 
 
 def candidates(settings: Ranking) -> list[Recipe]:

@@ -131,6 +131,11 @@ def build(
         ValueError: an argument out of range, in one sentence.
         WeightsError: the weights cannot be had or do not fit.
     """
+    if keras.config.image_data_format() != "channels_last":
+        raise ValueError(
+            f"{name} takes pixels (height, width, channels), and Keras is set to channels_first, in keras.json or by the "
+            'program: call keras.config.set_image_data_format("channels_last").'
+        )
     network = Network(
         name, family.preprocessing, family.other_modes, family.ports, _maker(name, body, family), family.input_shape
     )

@@ -30,7 +30,8 @@ class Ranking(BatchCommand):
     """Time for all of it, such as 90s, 10m or 1.5h: the cheapest candidates first, as many as it lasts for."""
 
     def __post_init__(self):
-        check_positive(self, "sample", "batch_size")
+        super().__post_init__()
+        check_positive(self, "sample")
         for name in ("variant", "preprocessing"):
             given, files = len(getattr(self, name)), len(self.weights)
             if given not in (0, files) and not (given == 1 and files):

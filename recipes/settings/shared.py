@@ -72,6 +72,10 @@ class BatchCommand(DataCommand):
     seed: int = field(default=0, kw_only=True)
     """Seed of everything random; with several seeds, the first one."""
 
+    def __post_init__(self):
+        check_positive(self, "batch_size")
+        check_seed(self.seed)
+
 
 @dataclass(frozen=True)
 class TransferCommand(BatchCommand):
@@ -95,7 +99,8 @@ class TransferCommand(BatchCommand):
     given."""
 
     def __post_init__(self):
-        check_positive(self, "image_size", "alpha", "batch_size")
+        super().__post_init__()
+        check_positive(self, "image_size", "alpha")
         shares = (self.validation, self.test)
         if not (all(0 <= share < 1 for share in shares) and sum(shares) < 1):
             raise UserError(f"--validation and --test must be shares that leave something to train on, found {shares}.")
@@ -111,6 +116,16 @@ def check_positive(settings: object, *names: str) -> None:
         value = getattr(settings, name)
         if value is not None and not value > 0:
             raise UserError(f"--{name.replace('_', '-')} must be positive, found {value}.")
+
+
+def check_seed(seed: int) -> None:
+    """Refuse what NumPy takes for no seed.
+
+    Raises:
+        UserError: it is negative, or too large.
+    """
+    if not 0 <= seed < 2**31:
+        raise UserError(f"--seed must be a whole number from 0 to {2**31 - 1}, found {seed}.")
 
 
 def seconds(budget: str) -> float:

@@ -20,7 +20,7 @@ from helpers import ROOT, digits_folder, unprivileged
 from PIL import Image
 
 from recipes import cli, finetune
-from recipes.compute import runtime
+from recipes.compute import signals
 from recipes.errors import UserError
 from recipes.runs.folder import writing
 from recipes.settings.finetune import Recipe
@@ -360,18 +360,15 @@ def test_ctrl_c_leaves_the_old_run_and_one_line(finished, digits, tmp_path):
 
 def test_an_interrupt_that_a_library_swallows_is_raised_by_the_next_step():
     before = signal.getsignal(signal.SIGINT)
-    try:
-        runtime.start(0)
-        with Progress("work", 3, "steps") as progress:
+    with signals.raised(), Progress("work", 3, "steps") as progress:
+        progress.advance()
+        with contextlib.suppress(KeyboardInterrupt):  # as TensorFlow does while it traces
+            signal.raise_signal(signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
             progress.advance()
-            with contextlib.suppress(KeyboardInterrupt):  # as TensorFlow does while it traces
-                signal.raise_signal(signal.SIGINT)
-            with pytest.raises(KeyboardInterrupt):
-                progress.advance()
-        runtime.start(0)
+    with signals.raised():
         Progress("other work", 3, "steps").advance()
-    finally:
-        signal.signal(signal.SIGINT, before)
+    assert signal.getsignal(signal.SIGINT) == before
 
 
 def test_help_imports_nothing_heavy():
