@@ -20,6 +20,7 @@ from pathlib import Path
 from recipes import finetune
 from recipes.console import say
 from recipes.data.digits import write_digits
+from recipes.data.sources.own import mark
 from recipes.settings.demo import Demo
 from recipes.settings.finetune import Recipe
 
@@ -30,6 +31,7 @@ def run(settings: Demo) -> Path:
     Raises:
         UserError: the output cannot be written.
     """
+    mark(settings.folder)
     digits = write_digits(settings.folder / "digits", settings.images_per_class, settings.seed)
     common = dict(data=digits, model="lenet5", validation=0.0, mirror="no", seed=settings.seed)
     recipes = {

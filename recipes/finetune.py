@@ -19,6 +19,7 @@ from functools import partial
 from pathlib import Path
 
 from recipes.console import say
+from recipes.data.sources.own import check_output
 from recipes.runs import model_file
 from recipes.runs.folder import check_default, writing
 from recipes.settings.finetune import Recipe
@@ -36,6 +37,7 @@ def run(recipe: Recipe) -> Path:
     """
     clock = Clock()
     check_default(recipe)
+    check_output(recipe)
     with writing(recipe.folder) as folder:
         with clock.step("preparation"):
             prepared = prepare(recipe)

@@ -164,6 +164,8 @@ def sampled(settings: Ranking) -> Listing:
     files = training_files(folder, recipe.validation, recipe.test, recipe.seed)
     kept = sample(np.array([file.label for file in files]), settings.sample, settings.seed)
     files = [dataclasses.replace(files[i], split="train") for i in kept]
+    for finding in folder.findings:
+        say(shown(finding))
     return dataclasses.replace(folder, files=tuple(files), left_out=(), findings=())
 
 

@@ -32,6 +32,7 @@ from recipes import finetune
 from recipes.compute.devices import gpus
 from recipes.console import say
 from recipes.data.sources.chosen import scan
+from recipes.data.sources.own import check_output
 from recipes.errors import shown
 from recipes.runs.folder import check_default
 from recipes.search import tensorboard, workers
@@ -56,6 +57,7 @@ def run(settings: Tuning) -> Path:
     """
     start = time.monotonic()
     check_default(settings)
+    check_output(settings)
     found = scan(settings)
     with entered(settings) as is_held:
         fixed = {name: getattr(settings, name) for name in ("scope", "tuner", "model", "epochs", "seed")}
@@ -93,6 +95,7 @@ def _plan(search: Search, study: Study) -> str:
     lines = [
         f"{shown(data.root)}: {len(search.train):,} training images of {len(data.classes):,} classes, of which "
         f"{len(search.held_out):,} are held out to judge trials; no trial sees the others ({unseen or 'there are none'}).",
+        *map(shown, data.findings),
         f"{settings.model}: {what}.",
         f"search {study.name!r}: {settings.trials} trials by {settings.tuner}, of at most {settings.epochs} epochs; "
         f"{counted(study.records())} so far.",

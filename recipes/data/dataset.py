@@ -3,12 +3,14 @@
 import contextlib
 import hashlib
 import sys
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
-from recipes.data import split
+from recipes.data import notes, split
 from recipes.data.decoding import decode_all, in_threads
 from recipes.data.images import Framing, read_bytes
 from recipes.data.sources.listing import File, Listing
@@ -37,6 +39,7 @@ class Dataset:
     source_splits: list[str] = field(default_factory=list, repr=False)  # of each file; "" where the source names none
     split_shares: dict[str, float] = field(default_factory=dict)  # to hold out, by split
     task: Task = MULTI_CLASS
+    notes: dict[str, str] = field(default_factory=dict, repr=False)  # on the content of files, by digest
 
     def part(self, name: str) -> np.ndarray:
         """Find the indices of a split's pictures, `(pictures,)`."""
@@ -73,12 +76,13 @@ class Dataset:
         )
 
 
-def prepare(folder: Listing, framing: Framing, validation: float, test: float, seed: int) -> Dataset:
+def prepare(folder: Listing, framing: Framing, validation: float, test: float, seed: int, keep_leaks: bool = False) -> Dataset:
     """Decode and divide what a source has listed; unreadable pictures are left out, named and counted.
 
     Args:
         validation: share of a class's pictures to split off, where the listing has no such part.
         test: the same.
+        keep_leaks: keep pictures of which an earlier part of the listing holds a copy; they are left out otherwise.
 
     Raises:
         UserError: a class has too few pictures, or the cache cannot be written or has too little room.
@@ -88,12 +92,16 @@ def prepare(folder: Listing, framing: Framing, validation: float, test: float, s
     left_out = [*folder.left_out, *((file.path, reason) for file, reason in decoded.problems)]
     _warn(folder.root, left_out)
     files = [file for file in folder.files if file in digests]
+    leaks = {} if keep_leaks else _leaks(folder.root, files, [digests[file] for file in files])
+    left_out += [(file.path, f"is a copy of {shown(first.path)}, of another part") for file, first in leaks.items()]
+    files = [file for file in files if file not in leaks]
     keys = [digests[file] for file in files]
     labels, paths = [file.label for file in files], [file.path for file in files]
     divided, fractions = _missing_parts([file.split for file in files], validation, test)
     _check_counts(folder, files, keys, divided, fractions)
-    findings = [*folder.findings, *decoded.findings, *split.duplicates(paths, labels, [file.split for file in files], keys)]
-    findings += [f"{shown(file.path)}: {note}." for file in files if (note := decoded.note(file))]
+    findings = [*folder.findings, *decoded.findings]
+    findings += [*split.duplicates(paths, labels, [file.split for file in files], keys), *_said(leaks, files)]
+    findings += notes.grouped((file.path, decoded.note(file)) for file in files)
     undivided = Dataset(
         folder.root,
         folder.classes,
@@ -108,8 +116,39 @@ def prepare(folder: Listing, framing: Framing, validation: float, test: float, s
         divided,
         fractions,
         folder.task,
+        {digests[file]: note for file in files if (note := decoded.note(file))},
     )
     return undivided.divided(seed)
+
+
+def _leaks(root: Path, files: Sequence[File], digests: Sequence[str]) -> dict[File, File]:
+    """Find {leaking file: its copy in an earlier part}. Raises UserError if a part holds nothing else."""
+    given = [file.split for file in files]
+    found = {files[i]: files[first] for i, first in split.leaks(given, digests).items()}
+    for part in set(given) - {file.split for file in files if file not in found}:
+        raise UserError(
+            f"Each of the {given.count(part)} pictures that {shown(root)} gives for {part} is a copy of one in an earlier "
+            "part, so that nothing would be measured: give other pictures, take the part away, or give --keep-leaks."
+        )
+    return found
+
+
+def _said(leaks: Mapping[File, File], kept: Sequence[File]) -> list[str]:
+    """Say which pictures are left out because an earlier part holds them, and which classes a part has lost by that."""
+    if not leaks:
+        return []
+    left = {(file.split, file.label) for file in kept}
+    lost = sorted(
+        {f"{shown(f.label)} in {f.split}" for f in leaks if isinstance(f.label, str) and (f.split, f.label) not in left}
+    )
+    counts = Counter(file.split for file in leaks)
+    parts = ", ".join(f"{counts[part]} of {part}" for part in SPLITS if counts[part])
+    pairs = [f"{shown(file.path)} = {shown(first.path)}" for file, first in list(leaks.items())[:3]]
+    return [
+        f"Pictures of which an earlier part holds a copy, left out of what is measured (--keep-leaks keeps them): {parts} "
+        f"({'; '.join(pairs)}{'; ...' if len(leaks) > 3 else ''})."
+        + (f" No other picture is there of: {', '.join(lost)}." if lost else "")
+    ]
 
 
 def training_files(folder: Listing, validation: float, test: float, seed: int) -> list[File]:
@@ -124,7 +163,8 @@ def training_files(folder: Listing, validation: float, test: float, seed: int) -
         return ""
 
     digests = list(in_threads(digest, folder.files))
-    known = [(f, d, part) for f, d, part in zip(folder.files, digests, divided, strict=True) if d]
+    leaks = split.leaks([file.split if digest else "" for file, digest in zip(folder.files, digests, strict=True)], digests)
+    known = [row for i, row in enumerate(zip(folder.files, digests, divided, strict=True)) if row[1] and i not in leaks]
     files, digests, divided = map(list, zip(*known, strict=True))
     splits = split.assign([file.label for file in files], digests, divided, fractions, seed)
     return [file for file, part in zip(files, splits, strict=True) if part == "train"]

@@ -100,6 +100,24 @@ def check_counts(counts: Mapping[str, int], needed: int, root: object) -> None:
         )
 
 
+def leaks(splits: Sequence[str], digests: Sequence[str]) -> dict[int, int]:
+    """Find {file: its first copy in an earlier part} for copies of what a part before has: train, validation, test.
+
+    Args:
+        splits: those that the folder gave, one a file; "" for none, which is no leak, for it goes where its copies are.
+    """
+    order = ("train", *reversed(HELD_OUT_PARTS))
+    first: dict[str, tuple[int, int]] = {}
+    for index, (part, digest) in enumerate(zip(splits, digests, strict=True)):
+        if part:
+            first[digest] = min(first.get(digest, (len(order), index)), (order.index(part), index))
+    return {
+        index: first[digest][1]
+        for index, (part, digest) in enumerate(zip(splits, digests, strict=True))
+        if part and order.index(part) > first[digest][0]
+    }
+
+
 def duplicates(paths: Sequence[str], labels: Sequence[str], splits: Sequence[str], digests: Sequence[str]) -> list[str]:
     """Report equal pictures in sentences; `splits` are those that the folder gave, "" for none."""
     copies: dict[str, list[int]] = {}

@@ -11,13 +11,14 @@ import numpy as np
 
 from callbacks.optimizers import get_optimizer
 from callbacks.state import snapshot
+from recipes.console import say
 from recipes.data import augment
 from recipes.data.batches import Batches
 from recipes.data.dataset import Dataset, prepare
 from recipes.data.images import Framing, center
 from recipes.data.sources.folder import scan_folder
 from recipes.data.sources.listing import Listing
-from recipes.errors import UserError
+from recipes.errors import UserError, shown
 from recipes.evaluation.intervals import mean_interval
 from recipes.evaluation.metrics import metrics
 from recipes.report.charts import panels
@@ -42,6 +43,8 @@ def prepare_sample(data: Path, framing: Framing, seed: int, images: int, held_ou
         UserError: the pictures are too few, or see `scan_folder` and `prepare`.
     """
     folder = scan_folder(data)
+    for finding in folder.findings:
+        say(shown(finding))
     given = {file.split for file in folder.files}
     files = folder.files
     if test and "validation" in given and "test" not in given:

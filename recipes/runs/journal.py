@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, ClassVar, Protocol, Self
 
 from recipes.compute.versions import versions
 from recipes.console import say, table
+from recipes.data.sources.own import check_output
 from recipes.errors import UserError, shown
 from recipes.runs.folder import held
 from zoo.disk import WriteError
@@ -57,6 +58,7 @@ class Experiment:
         self.settings = json.loads(json.dumps(values, default=str))
         if getattr(settings, "output", None) is None:
             self._refuse_another_subject()
+        check_output(settings)
         self._stack = contextlib.ExitStack()
         try:
             os.makedirs(os.path.realpath(self.folder), exist_ok=True)  # also where a link leads to nothing yet

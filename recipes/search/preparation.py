@@ -94,7 +94,7 @@ def prepare_search(settings: Tuning, found: Listing) -> Search:
         logs=bytes_of_logs(settings.trials, settings.epochs),
     )
     say(f"disk: at most {settings.disk} (--disk): {disk}; the rest for the {settings.keep} best models.")
-    data = prepare(found, frame, settings.validation, settings.test, settings.seed)
+    data = prepare(found, frame, settings.validation, settings.test, settings.seed, settings.keep_leaks)
     train, held_out = data.part("train"), data.inner(settings.seed).part("validation")
     return Search(settings, new_head(recipe, body, data), data, train, held_out, cuts, views, disk)
 

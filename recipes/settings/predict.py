@@ -13,6 +13,6 @@ class Prediction:
     run: Positional[Path]
     """Folder that `zoo finetune` wrote."""
     images: Positional[tuple[str, ...]]
-    """Files, folders (with all below them) and globs."""
+    """Files, folders (with all below them) and patterns, such as 'new/*.jpg'."""
     top: int = 3
     """Classes to print for each image, the likeliest first; a run with --labels prints all those over 0.5 instead."""

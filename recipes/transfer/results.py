@@ -147,18 +147,12 @@ def _file_rows(outcome: Outcome) -> Iterator[dict]:
             "prediction": LABEL_SEPARATOR.join(data.classes[i] for i in predicted),
             "probability": round(data.task.confidence(guess), 6),
             "reason": "",
+            "note": data.notes.get(digest, ""),
             "sha256": digest,
         }
     for path, reason in data.left_out:
-        yield {
-            "path": path,
-            "split": "",
-            "label": "",
-            "prediction": "",
-            "probability": "",
-            "reason": reason,
-            "sha256": _digest(data.root / path),
-        }
+        empty = dict.fromkeys(("split", "label", "prediction", "probability", "note"), "")
+        yield {"path": path, **empty, "reason": reason, "sha256": _digest(data.root / path)}
 
 
 def _digest(path: Path) -> str:

@@ -46,7 +46,7 @@ def prepare(recipe: Recipe) -> Prepared:
     listing = scan(recipe)
     _check_task(recipe, listing.task)
     body = backbone(recipe)
-    data = dataset.prepare(listing, framing(body), recipe.validation, recipe.test, recipe.seed)
+    data = dataset.prepare(listing, framing(body), recipe.validation, recipe.test, recipe.seed, recipe.keep_leaks)
     batch_norm.check(recipe.batch_norm, len(data.part("train")), recipe.batch_size)
     keras.utils.set_random_seed(recipe.seed)
     return Prepared(recipe, data, new_head(recipe, body, data))

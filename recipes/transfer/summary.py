@@ -19,7 +19,7 @@ def plan(prepared: Prepared, strategy: Strategy) -> str:
     data = prepared.data
     sizes = ", ".join(f"{len(data.part(name)):,} {name}" for name in SPLITS)
     lines = [f"{shown(data.root)}: {len(data.paths):,} images of {len(data.classes):,} classes ({sizes})."]
-    lines += [shown(finding) for finding in data.findings[:10]]
+    lines += [shown(finding) for finding in data.findings]
     frozen = f"frozen up to {strategy.freeze_until}" if strategy.freeze_until else "nothing frozen"
     origin = prepared.model.origin
     lines.append(f"{origin.name}: variant {origin.variant}, preprocessing {origin.preprocessing}.")
@@ -36,7 +36,7 @@ def command(recipe: Recipe) -> str:
         value = getattr(recipe, setting.name)
         if setting.name not in ("data", "fine_tuning") and value != setting.default:
             value = value.resolve() if setting.name in PATH_FIELDS and setting.name != "output" else value
-            words += [f"--{setting.name.replace('_', '-')}", shown(value)]
+            words += [f"--{setting.name.replace('_', '-')}", *([] if value is True else [shown(value)])]
     return shlex.join(words)
 
 

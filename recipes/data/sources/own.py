@@ -11,7 +11,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from recipes.errors import UserError, shown
-from recipes.settings.shared import RUNS, FolderCommand
+from recipes.settings.shared import RUNS
 
 MARK = ".zoo"
 # A file's name, and how it begins if this program wrote it; \Z: or nothing stands in it yet.
@@ -25,6 +25,7 @@ MARKS = {
 }
 RUN_FILES = {"model.keras", "result.json", "report.html", "recipe.json", "files.csv", "history.csv"}
 CACHES = {"pixels": r"v\d+-\d+-\d+-\d.*", "features": r"[0-9a-f]{24}", "training": r"[0-9a-f]{24}"}
+WEIGHTS = (".h5", ".keras", ".npz", ".safetensors", ".pth", ".pt", ".th", ".bin", ".lock", ".json", ".sha256")
 
 
 def is_own(folder: str, names: Collection[str]) -> bool:
@@ -33,6 +34,8 @@ def is_own(folder: str, names: Collection[str]) -> bool:
     if visible and visible <= RUN_FILES:
         return True
     kind = CACHES.get(os.path.basename(folder))
+    if os.path.basename(folder) == "weights" and visible and all(name.endswith(WEIGHTS) for name in visible):
+        return True
     if kind and any(re.fullmatch(kind, name) for name in visible):
         return True
     return any(_begins(os.path.join(folder, name), MARKS[name]) for name in MARKS.keys() & set(names))
@@ -62,13 +65,13 @@ def mark(folder: Path) -> None:
         raise UserError(f"--output {shown(folder)} cannot be written ({error.strerror}): choose another.") from error
 
 
-def check_output(settings: FolderCommand) -> None:
+def check_output(settings: object) -> None:
     """Refuse an --output inside the folder of images, where its files would lie among the pictures of a class.
 
     Raises:
         UserError: naming both.
     """
-    data, output = getattr(settings, "data", None), settings.output
+    data, output = getattr(settings, "data", None), getattr(settings, "output", None)
     if data is None or output is None or getattr(settings, "labels", None):  # a table says itself what the pictures are
         return
     place, root = Path(os.path.realpath(output)), Path(os.path.realpath(data))

@@ -86,7 +86,7 @@ class Walk:
             return Entries({}, {}, is_own=True)
         for entry in entries:
             path = f"{folder}/{entry.name}" if folder else entry.name
-            if is_system_name(entry.name):
+            if entry.name.startswith(".") or entry.name.lower() in SYSTEM_NAMES:
                 self.ignored += 1
                 continue
             try:
@@ -198,11 +198,6 @@ class Walk:
         if self.repeated:
             findings.append(f"Links to files that their folder already holds, skipped: {self.repeated}.")
         return findings
-
-
-def is_system_name(name: str) -> bool:
-    """Whether a file or folder of this name is a system's or hidden, and so no picture of the user's."""
-    return name.startswith(".") or name.lower() in SYSTEM_NAMES
 
 
 def some(names: Iterable[str]) -> str:
