@@ -8,8 +8,10 @@ import pytest
 from page import Page
 from PIL import Image
 
+from recipes.console import say
 from recipes.evaluation.metrics import metrics
 from recipes.report.run import render
+from zoo.files import write_json
 
 SECTIONS = "headline splits learning confusion classes mistakes calibration data reproduce".split()
 RESULT = """{
@@ -236,6 +238,39 @@ def test_hostile_names_stay_text(classes):
     for name in HOSTILE:
         assert name in [row[0] for row in page.table("classes")]
         assert name in page.text("data")
+
+
+@pytest.mark.fault(
+    "Runs",
+    "A class or file has control or bidirectional characters in its name",
+    "they are written out, on the screen and in the page",
+    "they hide text, turn it round, or command the terminal",
+)
+def test_characters_that_hide_or_turn_text_are_written_out(capsys):
+    hidden = [*range(0x20), *range(0x7F, 0xA0), 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A), 0xFEFF]
+    names = [f"photo{chr(code)}gpj.exe" for code in hidden]
+    result, history, files = example(["fair ä 名 🙂", *names], right=0.0, reasons=names)
+    result |= {"findings": names, "command": names[0], "data": names[1]}
+    for row in files:
+        row["path"] += names[2]
+    text = render(result, history, files, gray)
+    assert not {*map(chr, hidden)} - {"\n"} & {*text}
+    assert {row[0] for row in Page(text).table("classes")} >= {"fair ä 名 🙂", r"photo\u202egpj.exe", r"photo\x1bgpj.exe"}
+    for name in names:
+        say(f"{name} is a class")
+    out = capsys.readouterr().out
+    assert not {*map(chr, hidden)} - {"\n"} & {*out} and r"photo\u2066gpj.exe is a class" in out
+
+
+def test_result_and_page_grow_with_the_classes_not_with_their_square(tmp_path):
+    sizes = []
+    for classes in (500, 1000):
+        result, history, files = example([f"class {i}" for i in range(classes)], right=0.0, images=classes)
+        sizes.append(len(write_json(tmp_path / "result.json", result).read_bytes()))
+        assert json.loads((tmp_path / "result.json").read_text()) == result
+        assert sum(count for *_, count in result["metrics"]["train"]["confusion"]) == classes
+        assert len(render(result, history, files, gray)) < 1_000 * classes
+    assert sizes[0] < 1_000 * 500 and sizes[1] < 2.2 * sizes[0]
 
 
 def test_names_that_are_not_utf8_can_be_written(tmp_path):
