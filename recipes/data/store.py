@@ -107,9 +107,11 @@ class Store:
         self._forgotten = 0
         try:
             folder.mkdir(parents=True, exist_ok=True)
+            listings = sorted(folder.glob("[!.]*.json"))  # a dot begins the name of what is being written
         except OSError as error:
+            refuse_shortage(error, folder)
             raise UserError(f"The cache folder {folder} cannot be made ({error.strerror}): set ZOO_CACHE.") from error
-        for listing in sorted(folder.glob("[!.]*.json")):  # a dot begins the name of what is being written
+        for listing in listings:
             self._add_listing(listing)
 
     def __contains__(self, key: str) -> bool:
