@@ -42,7 +42,7 @@ from recipes.settings.lecture import InspectKernels
 from recipes.transfer.backbone import builder_options
 from recipes.transfer.strategies import feature_stages
 from zoo import analysis
-from zoo.layers import kernels
+from zoo.graph import kernels
 from zoo.weights import catalog
 
 # Of a layer with more kernels its strongest are drawn.
