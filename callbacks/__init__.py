@@ -2,7 +2,7 @@
 
 >>> from callbacks import IntervalEarlyStopping, L2Scheduler, Linear
 
-They know `zoo.layers`, `zoo.files`, `zoo.keras_private` and nothing else of this project. Each callback keeps what it must
+They know `zoo.graph`, `zoo.files`, `zoo.keras_private` and nothing else of this project. Each callback keeps what it must
 remember under the names in its `STATE`; `TrainingState` saves and restores that. Keras is imported when the first of the
 names is asked for.
 """
@@ -14,11 +14,11 @@ _MODULES = {
     "checkpoint": ("TrainingState",),
     "early_stopping": ("IntervalEarlyStopping",),
     "learning_rate": ("LearningRateFinder", "warmup_cosine", "warmup_cosine_rates"),
-    "optimizers": ("OPTIMIZERS", "RATES", "LayerwiseRates", "decayed_rates", "get_optimizer", "layerwise"),
+    "optimizers": ("OPTIMIZERS", "RATES", "LayerwiseRates", "decayed_rates", "get_optimizer", "layerwise", "names_before"),
     "penalties": ("l2_sp",),
     "regularization": ("DropoutScheduler", "L2Scheduler", "Scheduled", "ScheduledValue"),
     "schedules": ("Constant", "Cosine", "Curve", "Linear", "Piecewise", "Step"),
-    "state": ("Stateful", "direction", "monitored", "snapshot"),
+    "state": ("Stateful", "Validations", "direction", "monitored", "snapshot", "validations"),
     "unfreezing": ("GradualUnfreezing",),
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import keras
 import numpy as np
 
-from callbacks.state import Stateful, direction, monitored, snapshot
+from callbacks.state import Stateful, Validations, direction, monitored, snapshot, validations
 
 
 def interpolate(model: keras.Model, start: Sequence[np.ndarray], end: Sequence[np.ndarray], share: float) -> None:
@@ -30,6 +30,7 @@ class WeightAveraging(Stateful):
 
     That is a uniform soup (Wortsman et al. 2022, arXiv:2203.05482) within one run.
 
+    Where fit validates in some epochs only, a metric of validation chooses among these.
     Batch norm's moving statistics are averaged as well, which is an approximation. Where another callback also puts weights
     back at the end, the later one in fit's list has the last word.
 
@@ -39,7 +40,8 @@ class WeightAveraging(Stateful):
         mode: "min", "max", or "auto": by the metric's name.
 
     Raises:
-        ValueError: `best` is below 1, or `mode` is "auto" and the metric's name does not tell.
+        ValueError: `best` is below 1, or `mode` is "auto" and the metric's name does not tell; at the start of fit: it will
+            not validate, and the metric is one of validation.
     """
 
     STATE = ("values", "weights")
@@ -49,7 +51,7 @@ class WeightAveraging(Stateful):
         if best < 1:
             raise ValueError(f"best must be 1 or more, found {best}.")
         self.best, self.monitor = best, monitor
-        self._sign = direction(monitor, mode)
+        self._sign, self._validations = direction(monitor, mode), Validations()
         self._forget()
 
     def _forget(self) -> None:
@@ -58,9 +60,12 @@ class WeightAveraging(Stateful):
 
     def on_train_begin(self, logs: dict | None = None) -> None:
         self._forget()
+        self._validations = validations(self.model, self.monitor, type(self).__name__)
         self._variables = list(self.model.weights)
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        if epoch + 1 not in self._validations:
+            return
         value = self._sign * monitored(logs, self.monitor, type(self).__name__)
         place = sum(better <= value for better in self.values)
         if place < self.best and not math.isnan(value):

@@ -9,20 +9,22 @@ import os
 import random
 import sys
 import warnings
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 import keras
 import numpy as np
 
 from callbacks.state import Stateful, snapshot
 from zoo.files import flush, publish, replace
+from zoo.keras_private import CALLBACK_STATE
 
 SCHEMA = 1
 # The key in the JSON under which the name of an array stands in its place.
 ARRAY = "__array__"
-DAMAGED = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
+# What a state tells besides arrays, and of which type that is.
+PARTS = {"schema": int, "epoch": int, "stopped": bool, "callbacks": list, "history": dict, "epochs": list}
 
 
 class TrainingState(Stateful):
@@ -38,25 +40,31 @@ class TrainingState(Stateful):
     layers and `tf.data` seeds).
 
     The file is written beside the old one, flushed to the disk, and renamed; the state before is kept. A damaged file is
-    known by its checksums, said, and the state before is used. A kill costs at most the epochs since the last state.
+    known by its checksums, said, and the state before is used; where both are damaged the run begins anew. A kill costs at
+    most the epochs since the last state.
 
     Args:
         folder: where state.npz and previous.npz lie; nothing else in it is touched.
-        callbacks: the fit's, each with `get_state` and `set_state`. Others, which remember nothing, can be given to fit
-            beside `state.callbacks`.
+        callbacks: the fit's, each with `get_state` and `set_state`, or one of Keras' own that are known here: `EarlyStopping`,
+            `ReduceLROnPlateau`, `ModelCheckpoint`, `LearningRateScheduler`, `TerminateOnNaN`. Others, which remember
+            nothing, can be given to fit beside `state.callbacks`.
         every: epochs between two states; the end of training is always saved.
 
     Raises:
-        TypeError: a callback has no `get_state` and `set_state`.
-        ValueError: there are states, all of them damaged.
+        TypeError: nothing tells what a callback remembers.
+        OSError: a state is there and cannot be opened.
     """
 
     def __init__(self, folder: str | os.PathLike, callbacks: Sequence[keras.callbacks.Callback] = (), every: int = 1):
         super().__init__()
-        forgetful = [type(c).__name__ for c in callbacks if not (hasattr(c, "get_state") and hasattr(c, "set_state"))]
+        forgetful = [type(one).__name__ for one in callbacks if not _is_known(one)]
         if forgetful:
-            raise TypeError(f"A resumed run would lose what {', '.join(forgetful)} remembers: no get_state and set_state.")
+            raise TypeError(
+                f"A resumed run would lose what {', '.join(forgetful)} remembers: give it get_state and set_state, as "
+                f"callbacks.Stateful has them. Known of Keras' own: {', '.join(one.__name__ for one in CALLBACK_STATE)}."
+            )
         self._folder, self._others, self._every = Path(folder), list(callbacks), every
+        self._damaged: list[Path] = []
         self._found = self._read()
         # First of all: when an epoch begins it finds every other callback, and Keras' history, done with the one before.
         self.callbacks = [self, *callbacks]
@@ -82,7 +90,7 @@ class TrainingState(Stateful):
     def on_train_end(self, logs: dict | None = None) -> None:
         if self._found is not None:
             self._restore()
-        else:
+        elif self.model.history.epoch:  # none: fit was to do nothing, so that there is nothing to go on from
             self._save(self.model.history.epoch[-1] + 1)
 
     def _variables(self) -> list[keras.Variable]:
@@ -99,7 +107,7 @@ class TrainingState(Stateful):
             "schema": SCHEMA,
             "epoch": epoch,
             "stopped": self.model.stop_training,
-            "callbacks": [{"name": type(c).__name__, "state": c.get_state()} for c in self._others],
+            "callbacks": [{"name": type(c).__name__, "state": _state_of(c)} for c in self._others],
             "history": self.model.history.history,
             "epochs": self.model.history.epoch,
             "python": random.getstate(),
@@ -118,33 +126,33 @@ class TrainingState(Stateful):
         def write(new: Path) -> None:
             np.savez(new, **arrays)
             flush(new)
-            if state.exists():
+            if state.exists() and state not in self._damaged:
                 publish(state, self._folder / "previous.npz")  # killed after this line, a run goes on from the previous one
 
         replace(state, write)
+        self._damaged = []
 
     def _read(self) -> dict | None:
-        """Read the newest state that is not damaged; None without any. Raises ValueError if all are damaged."""
-        damaged = []
+        """Read the newest state that is not damaged; None if there is none. Which are damaged is said."""
+        said = []
         for name in ("state.npz", "previous.npz"):
             path = self._folder / name
             if not path.exists():
                 continue
-            try:
-                with open(path, "rb") as file:
-                    members = np.load(file)
-                    arrays = {key: members[key] for key in members.files}  # NumPy's zip compares each one's checksum
-                found = _unpack(json.loads(arrays.pop("state").tobytes()), arrays)
-            except DAMAGED as error:
-                damaged.append(f"{path} is damaged ({error})")
-                continue
+            with open(path, "rb") as file:
+                try:
+                    found = _load(file)
+                except Exception as error:  # of zip, of NumPy, of JSON, or of what is missing: whatever damage leads to
+                    said.append(f"{path} is damaged ({str(error) or type(error).__name__})")
+                    self._damaged.append(path)
+                    continue
             if found["schema"] != SCHEMA:
                 raise ValueError(f"{path} is a state of schema {found['schema']}, this program writes {SCHEMA}.")
-            if damaged:
-                warnings.warn(f"{damaged[0]}: going on from the state before it, epoch {found['epoch']}.", stacklevel=3)
-            return found | {"arrays": arrays}
-        if damaged:
-            raise ValueError(f"{'; '.join(damaged)}. Remove the folder to start the run anew.")
+            if said:
+                warnings.warn(f"{said[0]}: going on from the state before it, epoch {found['epoch']}.", stacklevel=3)
+            return found
+        if said:
+            warnings.warn(f"{'; '.join(said)}: the run begins anew.", stacklevel=3)
         return None
 
     def _restore(self) -> None:
@@ -160,7 +168,7 @@ class TrainingState(Stateful):
         for variable, value in zip(variables, saved, strict=True):
             variable.assign(value)
         for callback, state in zip(self._others, found["callbacks"], strict=True):
-            callback.set_state(state["state"])
+            _set_state(callback, state["state"])
         self.model.history.history, self.model.history.epoch = found["history"], found["epochs"]
         version, internal, gauss = found["python"]
         random.setstate((version, tuple(internal), gauss))
@@ -168,6 +176,37 @@ class TrainingState(Stateful):
         if "torch" in arrays:
             torch = sys.modules["torch"]
             torch.set_rng_state(torch.from_numpy(arrays["torch"]))
+
+
+def _load(file: BinaryIO) -> dict:
+    """Read a state, and the arrays in it. Raises whatever its damage leads to."""
+    members = np.load(file)
+    arrays = {key: members[key] for key in members.files}  # NumPy's zip compares each one's checksum
+    found = _unpack(json.loads(arrays.pop("state").tobytes()), arrays)
+    wrong = [part for part, kind in PARTS.items() if not isinstance(found[part], kind)]
+    if wrong:
+        raise ValueError(f"no {', '.join(wrong)} in it")
+    return found | {"arrays": arrays}
+
+
+def _is_known(callback: keras.callbacks.Callback) -> bool:
+    """Whether it can be told what a callback remembers."""
+    return type(callback) in CALLBACK_STATE or (hasattr(callback, "get_state") and hasattr(callback, "set_state"))
+
+
+def _state_of(callback: keras.callbacks.Callback) -> dict:
+    """Return what a callback remembers."""
+    if type(callback) in CALLBACK_STATE:
+        return {name: getattr(callback, name) for name in CALLBACK_STATE[type(callback)]}
+    return callback.get_state()
+
+
+def _set_state(callback: keras.callbacks.Callback, state: dict) -> None:
+    """Let a callback remember what `_state_of` returned."""
+    if type(callback) in CALLBACK_STATE:
+        vars(callback).update(state)
+    else:
+        callback.set_state(state)
 
 
 def _pack(value: object, arrays: dict[str, np.ndarray]) -> object:

@@ -4,13 +4,14 @@ import math
 
 import numpy as np
 
-from callbacks.state import Stateful, direction, monitored, snapshot
+from callbacks.state import Stateful, Validations, direction, monitored, snapshot, validations
 
 
 class IntervalEarlyStopping(Stateful):
     """Compares every `interval` epochs with the last check; if it is worse, stops and goes back to the model of that check.
 
-    Keras' own `EarlyStopping` looks at every epoch, where one bad batch can end a run.
+    Keras' own `EarlyStopping` looks at every epoch, where one bad batch can end a run. Where fit validates in some epochs
+    only, a check of a metric of validation waits for the next of these.
 
     Args:
         interval: epochs between two checks.
@@ -23,7 +24,8 @@ class IntervalEarlyStopping(Stateful):
         verbose: whether to say that and why the run was stopped.
 
     Raises:
-        ValueError: a number is out of its range, or `mode` is "auto" and the metric's name does not tell.
+        ValueError: a number is out of its range, or `mode` is "auto" and the metric's name does not tell; at the start of
+            fit: it will not validate, and the metric is one of validation.
     """
 
     STATE = ("last", "best", "last_epoch", "best_epoch", "worse", "stopped_epoch", "last_weights", "best_weights")
@@ -47,7 +49,7 @@ class IntervalEarlyStopping(Stateful):
         self.interval, self.monitor, self.patience, self.min_delta = interval, monitor, patience, min_delta
         self.start_from_epoch, self.restore_best_weights = start_from_epoch, restore_best_weights
         self.verbose = verbose
-        self._sign = direction(monitor, mode)
+        self._sign, self._validations = direction(monitor, mode), Validations()
         self._forget()
 
     def _forget(self) -> None:
@@ -59,15 +61,19 @@ class IntervalEarlyStopping(Stateful):
 
     def on_train_begin(self, logs: dict | None = None) -> None:
         self._forget()
+        self._validations = validations(self.model, self.monitor, type(self).__name__, self.interval)
         # Kept as objects: another callback may add to the model's weights, or take away, before the end.
         self._variables = list(self.model.weights)
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         logs, done = logs or {}, epoch + 1
-        check = done % self.interval == 0 and done >= self.start_from_epoch
-        validated = not self.monitor.startswith("val_") or any(name.startswith("val_") for name in logs)
-        if not check and not validated:
-            return  # fit may validate at the checks only
+        if done not in self._validations:
+            return
+        last_multiple = done - done % self.interval
+        check = last_multiple > self._validations.before(done) and last_multiple >= self.start_from_epoch
+        is_validated = not self.monitor.startswith("val_") or any(name.startswith("val_") for name in logs)
+        if not check and not is_validated:
+            return  # a loop of one's own may validate at the checks only
         value = monitored(logs, self.monitor, type(self).__name__)
         if not check:
             return

@@ -9,6 +9,12 @@ import numpy as np
 from callbacks.state import Stateful, snapshot
 from zoo.files import replace, write_csv
 
+# The finder's rule: how many bells fit beside each other, how much of the fall is most of it, and how many standard deviations
+# of the losses around their mean are more than noise, whose own mean wanders by one.
+SMOOTHING = 25
+MOST = 0.85
+NOISE = 1.5
+
 
 def warmup_cosine(peak: float, steps: int) -> keras.optimizers.schedules.CosineDecay:
     """Make Keras' schedule that rises from 0 to `peak` in the first tenth of `steps`, then falls along a cosine to 0."""
@@ -31,14 +37,17 @@ class LearningRateFinder(Stateful):
     >>> finder.suggestion
     >>> finder.save("rates.csv", "rates.png")
 
-    The fit is an experiment: at its end model and optimiser have the values that they began with. The optimiser needs a
-    number as its learning rate, not a schedule.
+    The fit is an experiment: at its end model and optimiser have the values that they began with, and the losses in its
+    history are those of single steps. The optimiser needs a number as its learning rate, not a schedule.
 
     Args:
         lowest: rate of the first step.
         highest: rate of the last step; there are equal factors between.
         steps: number of rates.
         verbose: whether to print the suggestion.
+
+    Raises:
+        ValueError: a number is out of its range; at the start of fit: the learning rate is a schedule, or fit is too short.
     """
 
     STATE = ("rates", "losses")
@@ -53,20 +62,26 @@ class LearningRateFinder(Stateful):
 
     @property
     def smoothed(self) -> list[float]:
-        """The running mean of the losses with decay 0.9, corrected for its start at 0."""
-        mean, means = 0.0, []
-        for i, loss in enumerate(self.losses, 1):
-            mean = 0.9 * mean + 0.1 * loss
-            means.append(mean / (1 - 0.9**i))
-        return means
+        """The mean of the losses around each rate, weighted by a bell as wide as a 25th of the rates: it lags behind none."""
+        position = np.arange(len(self.losses)) * SMOOTHING / max(1, len(self.losses))
+        weights = np.exp(-np.square(position[:, None] - position) / 2)
+        return list(weights @ np.array(self.losses) / weights.sum(axis=1))
 
     @property
     def suggestion(self) -> float | None:
-        """The rate at which the smoothed loss falls fastest; None if it never falls."""
-        means = self.smoothed
-        slopes = [(means[i + 1] - means[i - 1], self.rates[i]) for i in range(1, len(means) - 1)]
-        slope, rate = min(slopes, default=(0.0, None))
-        return rate if slope < 0 else None
+        """The rate at which most of the smoothed loss's fall to its lowest is over; None if it falls by no more than noise.
+
+        On the way there every rate was good, at the lowest it is almost too high: docs/decisions.md compares rules.
+        """
+        if not self.losses:
+            return None
+        means = np.array(self.smoothed)
+        lowest = int(means.argmin())
+        way = means[: lowest + 1]
+        fall, noise = way.max() - way[-1], np.std(np.array(self.losses[: lowest + 1]) - way)
+        if fall <= NOISE * noise:
+            return None
+        return self.rates[int(np.argmax(way <= way.max() - MOST * fall))]
 
     def save(self, data: str | os.PathLike, picture: str | os.PathLike | None = None) -> None:
         """Write the curve as CSV, and, where a `picture` is named, as a PNG."""
@@ -89,25 +104,41 @@ class LearningRateFinder(Stateful):
         model = self.model
         if not model.optimizer.built:
             model.optimizer.build(model.trainable_variables)
-        self.rates, self.losses = [], []
+        steps, epochs = (self.params or {}).get("steps"), (self.params or {}).get("epochs")
+        if steps and epochs and steps * epochs < self.steps:
+            raise ValueError(
+                f"LearningRateFinder tries {self.steps} rates, a step each, and fit has {epochs} epochs of {steps} steps: give "
+                f"fit epochs={math.ceil(self.steps / steps)}, or LearningRateFinder(steps={steps * epochs})."
+            )
+        self.rates, self.losses, self._mean, self._lowest = [], [], 0.0, math.inf
         self._before = [(v, snapshot(v)) for v in [*model.variables, *model.optimizer.variables]]
+        try:
+            self._set_rate()
+        except (AttributeError, TypeError) as error:
+            raise ValueError(
+                "LearningRateFinder sets the rate of each step: compile the model with a number in place of a schedule."
+            ) from error
 
     def on_train_batch_begin(self, batch: int, logs: dict | None = None) -> None:
-        self._rate = self.lowest * (self.highest / self.lowest) ** (len(self.rates) / (self.steps - 1))
-        self.sync().optimizer.learning_rate = self._rate
-        if batch == 0:
-            self._sum = 0.0
+        self._set_rate()
+        self.model.reset_metrics()  # so that what is logged next is the loss of this step alone
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
-        # Keras logs the epoch's mean so far: its last term is this batch's loss, where batches are equally large.
-        loss = logs["loss"] * (batch + 1) - self._sum
-        self._sum += loss
+        loss = float(logs["loss"])
         if math.isfinite(loss):
             self.rates.append(self._rate)
             self.losses.append(loss)
-        exploded = not math.isfinite(loss) or self.smoothed[-1] > 4 * min(self.smoothed)
-        if exploded or len(self.rates) >= self.steps:
+        # The running mean with decay 0.9, corrected for its start at 0: of what is known so far.
+        self._mean = 0.9 * self._mean + 0.1 * loss
+        mean = self._mean / (1 - 0.9 ** len(self.losses)) if self.losses else math.inf
+        self._lowest = min(self._lowest, mean)
+        if not math.isfinite(loss) or mean > 4 * self._lowest or len(self.rates) >= self.steps:
             self.model.stop_training = True
+
+    def _set_rate(self) -> None:
+        """Give the optimiser the rate of the next step."""
+        self._rate = self.lowest * (self.highest / self.lowest) ** (len(self.rates) / (self.steps - 1))
+        self.sync().optimizer.learning_rate = self._rate
 
     def on_train_end(self, logs: dict | None = None) -> None:
         self.sync()

@@ -7,6 +7,7 @@ from functools import partial
 import keras
 from keras import ops, optimizers
 
+from zoo.graph import before
 from zoo.keras_private import index_of, trained_variables
 
 # Keras' momentum is v ← 0.9 v - rate · ∇J, W ← W + v. The lecture writes v as a running mean, with (1 - 0.9) ∇J: the same
@@ -95,9 +96,9 @@ class LayerwiseRates(optimizers.Optimizer):
         variables = trained_variables(self) if trainable_variables is None else list(trainable_variables)
         if not self.built:
             self.build(variables)
-        before = [ops.copy(v) for v in variables]
+        unchanged = [ops.copy(v) for v in variables]
         self.inner.apply(grads, variables)
-        for variable, old in zip(variables, before, strict=True):
+        for variable, old in zip(variables, unchanged, strict=True):
             rate = ops.cast(self._rates[index_of(self, variable)], variable.dtype)
             # Exact at both ends: a rate of 1 is the inner optimiser, a rate of 0 moves nothing.
             variable.assign(rate * variable + (1 - rate) * old)
@@ -135,13 +136,40 @@ class LayerwiseRates(optimizers.Optimizer):
 
 
 def decayed_rates(model: keras.Model, stages: Sequence[str], decay: float) -> dict[str, float]:
-    """Make `LayerwiseRates`' rates: 1 behind the last of `stages`, `decay` before it, `decay`² a stage earlier, and so on."""
-    rates = {}
+    """Make `LayerwiseRates`' rates: 1 behind the last of `stages`, `decay` before it, `decay`² a stage earlier, and so on.
+
+    Raises:
+        ValueError: the model has no such stage, is neither functional nor Sequential, or has layers of one name before and
+            behind a stage.
+    """
+    rates: dict[str, float] = {}
     for i, stage in enumerate(stages):
-        for layer in keras.Model(model.input, model.get_layer(stage).output).layers:
-            if any(v.trainable for v in layer.weights):  # also a batch norm's, whose statistics are frozen
-                rates.setdefault(layer.name, decay ** (len(stages) - i))
+        for name in names_before(model, stage):
+            rates.setdefault(name, decay ** (len(stages) - i))
     return rates
+
+
+def names_before(model: keras.Model, stage: str | None) -> list[str]:
+    """List the names by which `LayerwiseRates` knows the trainable layers that a stage depends on; none for None.
+
+    Raises:
+        ValueError: there is no such stage, the model has no graph, or a layer behind the stage has one of the names.
+    """
+    named = {id(v): _name_of(layer, v) for layer in before(model, stage) for v in layer.weights if v.trainable}
+    names = dict.fromkeys(named.values())
+    for variable in model.trainable_variables:
+        if id(variable) not in named and (twice := names.keys() & set(variable.path.split("/")[:-1])):
+            raise ValueError(
+                f"{model.name} has layers called {min(twice)!r} before and behind {stage!r}: layerwise rates tell layers by "
+                "their names, so give one of them another."
+            )
+    return list(names)
+
+
+def _name_of(layer: keras.layers.Layer, variable: keras.Variable) -> str:
+    """Name the layer of a graph that a variable belongs to, as its path tells: a model inside a model stands in none."""
+    names = variable.path.split("/")[:-1]
+    return layer.name if layer.name in names else names[0]
 
 
 def layerwise(optimizer: optimizers.Optimizer) -> LayerwiseRates:

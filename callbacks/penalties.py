@@ -1,37 +1,37 @@
 """A penalty towards the pretrained start, on any built model. Plain L2 and L1 penalties are `zoo.regularize`."""
 
 from collections.abc import Callable
-from fnmatch import fnmatchcase
 
 import keras
 from keras import ops
 
 from callbacks.state import snapshot
-from zoo.layers import kernels
+from zoo.graph import kernels, penalized
 
 
 def l2_sp(model: keras.Model, start: float, head: float, new: str = "predictions") -> None:
     """Add start/2 · Σ (w - w₀)² over the pretrained kernels and head/2 · Σ w² over the new ones to the loss.
 
     w₀ are the kernels as they are now: call this when the weights are loaded. L2-SP: Li et al. 2018, arXiv:1802.01483,
-    equation 3; biases and norms are spared. It takes the place of the kernels' other penalties and acts in training only:
-    what `save` writes is the model without it. Frozen layers add nothing.
+    equation 3; biases, norms and embeddings are spared, kernels are those of `zoo.regularize`. It takes the place of the
+    kernels' other penalties and acts in training only: what `save` writes is the model without it. Frozen layers add nothing.
 
     Args:
         model: a built model, compiled afterwards.
         start: the paper's α.
         head: the paper's β.
-        new: name, or pattern of names, of the layers without a pretrained start.
+        new: name, or pattern of names, of the layers without a pretrained start, or of what they lie in.
 
     Raises:
-        ValueError: no layer with a kernel is called so.
+        ValueError: no layer with a kernel is called so; or a layer has no weights yet, or a matrix that is no known kernel.
     """
-    found = list(kernels(model))
-    if not any(fnmatchcase(layer.name, new) for layer, _, _ in found):
+    found = penalized(model)
+    new_kernels = {id(kernel) for _, kernel, _ in kernels(model, new)}
+    if not new_kernels:
         raise ValueError(f"{model.name} has no layer {new!r} with a kernel: it has {', '.join(k.name for k, _, _ in found)}.")
     for layer, kernel, attribute in found:
         setattr(layer, attribute, None)
-        if fnmatchcase(layer.name, new):
+        if id(kernel) in new_kernels:
             kernel.regularizer = keras.regularizers.L2(head / 2)
         else:
             kernel.regularizer = _towards(ops.convert_to_tensor(snapshot(kernel)), start / 2) if start else None

@@ -1,7 +1,12 @@
 """What a callback remembers between epochs, so that an interrupted run can go on as if nothing had happened."""
 
+from collections.abc import Container
+from dataclasses import dataclass
+
 import keras
 import numpy as np
+
+from zoo.keras_private import fit_arguments
 
 
 class Stateful(keras.callbacks.Callback):
@@ -52,6 +57,52 @@ def monitored(logs: dict, monitor: str, callback: str) -> float:
         hint = " Was validation_data given to fit?" if monitor.startswith("val_") else ""
         raise ValueError(f"{callback} monitors {monitor!r}, which is not among the metrics: {there}.{hint}")
     return float(logs[monitor])
+
+
+@dataclass(frozen=True)
+class Validations:
+    """The epochs, counted from 1, at whose end a fit validates: all multiples of a number, or those listed."""
+
+    frequency: int | Container[int] = 1
+
+    def __contains__(self, done: int) -> bool:
+        return done % self.frequency == 0 if isinstance(self.frequency, int) else done in self.frequency
+
+    def before(self, done: int) -> int:
+        """Return the last one before an epoch; 0 if there is none."""
+        return next((epoch for epoch in range(done - 1, 0, -1) if epoch in self), 0)
+
+
+def validations(model: keras.Model, monitor: str, callback: str, needed_by: int = 1) -> Validations:
+    """Find the epochs at whose end a fit that begins will know the metric that a callback monitors.
+
+    Args:
+        needed_by: the number of epochs from which on the callback must have seen it.
+
+    Raises:
+        ValueError: it is one of validation, and there is none in any epoch.
+    """
+    given = fit_arguments(model)
+    if given is None or not monitor.startswith("val_"):
+        return Validations()
+    others = [one for one in given["callbacks"].callbacks if _may_add_metrics(one)]
+    if given["validation_data"] is None:
+        if not others:
+            raise ValueError(f"{callback} monitors {monitor!r}: give fit validation_data, or monitor a metric of training.")
+        return Validations()
+    found = Validations(given["validation_freq"])
+    if given["epochs"] >= needed_by and not others and not found.before(given["epochs"] + 1):
+        raise ValueError(
+            f"{callback} monitors {monitor!r}, and validation_freq={given['validation_freq']} validates in none of the "
+            f"{given['epochs']} epochs."
+        )
+    return found
+
+
+def _may_add_metrics(callback: keras.callbacks.Callback) -> bool:
+    """Whether a callback may be a user's own, which can compute metrics itself and put them into the logs."""
+    package = type(callback).__module__.partition(".")[0]
+    return isinstance(callback, keras.callbacks.LambdaCallback) or package not in ("keras", "callbacks")
 
 
 def direction(monitor: str, mode: str) -> int:

@@ -9,11 +9,11 @@ take part in the backward pass.
 
 from collections.abc import Mapping
 
-import keras
 from keras import layers
 
-from callbacks.optimizers import layerwise
+from callbacks.optimizers import layerwise, names_before
 from callbacks.state import Stateful
+from zoo.graph import before, walk
 
 
 class GradualUnfreezing(Stateful):
@@ -31,8 +31,8 @@ class GradualUnfreezing(Stateful):
     Layers that were made untrainable before `compile` stay so, whatever the plan.
 
     Raises:
-        ValueError: the plan does not begin with epoch 0, or names no stage of the model; or, with "inference", batch norm
-            of frozen stages is trainable.
+        ValueError: the plan does not begin with epoch 0, or names no stage of the model; the model is neither functional nor
+            Sequential; or, with "inference", batch norm of frozen stages is trainable.
     """
 
     STATE = ("_rates",)
@@ -50,8 +50,9 @@ class GradualUnfreezing(Stateful):
         optimizer = layerwise(self.model.optimizer)
         self._rates = dict(optimizer.rates)
         for stage in self.plan.values():
-            self._before(stage)  # a stage that is missing is to be known before anything is trained
-        moving = [x.name for x in self._before(self.plan[0]) if isinstance(x, layers.BatchNormalization) and x.trainable]
+            names_before(self.model, stage)  # a stage that is missing is to be known before anything is trained
+        frozen = [path[-1] for layer in before(self.model, self.plan[0]) for path in [*walk(layer), (layer,)]]
+        moving = [layer.name for layer in frozen if isinstance(layer, layers.BatchNormalization) and layer.trainable]
         if moving and self.batch_norm == "inference":
             raise ValueError(
                 f"Batch norm of frozen stages would train: {', '.join(moving[:3])}{', ...' if moving[3:] else ''}. Make it "
@@ -60,7 +61,7 @@ class GradualUnfreezing(Stateful):
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         stage = self.plan[max(start for start in self.plan if start <= epoch)]
-        frozen = {layer.name: 0.0 for layer in self._before(stage) if layer.trainable_variables}
+        frozen = dict.fromkeys(names_before(self.model, stage), 0.0)
         layerwise(self.sync().optimizer).set_rates(frozen | {k: v for k, v in self._rates.items() if k not in frozen})
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
@@ -68,7 +69,3 @@ class GradualUnfreezing(Stateful):
 
     def on_train_end(self, logs: dict | None = None) -> None:
         layerwise(self.model.optimizer).set_rates(self._rates)
-
-    def _before(self, stage: str | None) -> list[keras.layers.Layer]:
-        """Return the layers that a stage depends on."""
-        return [] if stage is None else keras.Model(self.model.input, self.model.get_layer(stage).output).layers

@@ -3,15 +3,27 @@
 Nothing heavy is imported before the settings have been read.
 """
 
+import contextlib
 import dataclasses
+import errno
 import importlib
 import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
-from recipes.errors import UserError
+from recipes.compute import signals
+from recipes.console import STANDARD_OUTPUT, say
+from recipes.errors import UserError, shown
+
+# What the system says of a place that cannot be written.
+UNWRITABLE = {
+    getattr(errno, name)
+    for name in ("ENOSPC", "EDQUOT", "EROFS", "EACCES", "EPERM", "EIO", "EFBIG", "ENOTDIR", "EEXIST", "ENAMETOOLONG", "ELOOP")
+    if hasattr(errno, name)
+}
 
 
 @dataclass(frozen=True)
@@ -29,7 +41,7 @@ class Command:
 
 
 COMMANDS = {
-    "finetune": Command("recipes.finetune", "finetune.Recipe", "from a folder of images to a classifier with a report"),
+    "finetune": Command("recipes.finetune", "finetune.Flags", "from a folder of images to a classifier with a report"),
     "tune": Command("recipes.tune", "tune.Tuning", "search over heads on features computed once, or over ways to fine-tune"),
     "rank": Command("recipes.rank", "rank.Ranking", "which backbone for a folder of images, from one pass each"),
     "predict": Command("recipes.predict", "predict.Prediction", "class names and probabilities of images"),
@@ -55,26 +67,77 @@ COMMANDS = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command, and return the exit status: 0, 2 after bad input, 130 after Ctrl-C."""
+    """Run one command, and return the exit status.
+
+    It is 0; 2 after bad input, or where something cannot be written; 130 after Ctrl-C, 143 after SIGTERM, 129 after SIGHUP.
+    """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    if not arguments or arguments[0] in ("-h", "--help"):
-        print(_overview())
-        return 0
+    _open_streams()
+    if sys.stdout is None:
+        return _refused("The standard output is closed: give it a file, or /dev/null.")
+    with signals.raised():
+        try:
+            return _run(*arguments)
+        except UserError as error:
+            return _refused(error)
+        except BrokenPipeError:  # `zoo models | head`: nobody reads on
+            return 0
+        except OSError as error:
+            return _refused(_unwritten(error))
+        except KeyboardInterrupt:
+            _say_on_error(
+                "\nzoo: interrupted; the output folder is as it was, and what was decoded, computed and trained is kept: "
+                "the same command goes on from there."
+            )
+            return signals.status()
+        finally:
+            _drain(sys.stdout)
+            _drain(sys.stderr)
+
+
+def _open_streams() -> None:
+    """Open the standard streams that whoever started the process has closed: else the next file would be taken for one."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest number that is free
+    if sys.stderr is None:
+        sys.stderr = open(2, "w", closefd=False)
+
+
+def _refused(reason: object) -> int:
+    """Say why a command has ended, and return its status."""
+    _say_on_error(f"zoo: {shown(reason)}")
+    return 2
+
+
+def _say_on_error(line: str) -> None:
+    """Print a line on standard error, if that can be written."""
+    with contextlib.suppress(OSError):
+        print(line, file=sys.stderr, flush=True)
+
+
+def _unwritten(error: OSError) -> str:
+    """Write in a sentence what the system did not let a command do."""
+    reason = error.strerror or str(error)
+    if error.filename == STANDARD_OUTPUT:
+        return f"The standard output cannot be written ({reason}): give it a file on a disk with room, or /dev/null."
+    if error.errno is None:
+        return shown(error)
+    from zoo.disk import WriteError  # not at the top: it brings Keras
+
+    if not isinstance(error, WriteError) and (error.filename is None or error.errno not in UNWRITABLE):
+        return f"{shown(error.filename or 'A file')} cannot be used ({reason})."
+    return shown(error if isinstance(error, WriteError) else WriteError(error, error.filename))
+
+
+def _drain(stream: TextIO) -> None:
+    """Flush a stream, or turn it away for good if it cannot be written: else Python's last flush of it complains."""
     try:
-        return _run(*arguments)
-    except UserError as error:
-        print(f"zoo: {error}", file=sys.stderr)
-        return 2
-    except BrokenPipeError:  # `zoo models | head`: nobody reads on; nor may Python's last flush complain
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except KeyboardInterrupt:
-        print(
-            "\nzoo: interrupted; the output folder is as it was, and what was decoded, computed and trained is kept: "
-            "the same command goes on from there.",
-            file=sys.stderr,
-        )
-        return 130
+        stream.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def run_as_module(name: str) -> None:
@@ -88,11 +151,18 @@ def run_as_module(name: str) -> None:
         sys.exit(main([command, *sys.argv[1:]]))
 
 
-def _run(name: str, *arguments: str) -> int:
+def _run(name: str = "--help", *arguments: str) -> int:
     """Run a command with its flags, and return the exit status. Raises UserError for bad input."""
+    if name in ("-h", "--help"):
+        say(_overview())
+        return 0
     if name not in COMMANDS:
         raise UserError(f"There is no command {name!r}: choose one of {', '.join(COMMANDS)}.")
-    settings = read_settings(name, list(arguments))
+    try:
+        settings = read_settings(name, list(arguments))
+    except SystemExit:  # after --help, or for a wrong flag
+        say(end="")
+        raise
     from recipes.compute import runtime
 
     runtime.start(getattr(settings, "seed", 0))
@@ -109,18 +179,33 @@ def read_settings(name: str, arguments: list[str]) -> object:
     import tyro
 
     kind, default = COMMANDS[name].load_settings(), None
-    if name == "finetune" and "--recipe" in arguments:
-        at = arguments.index("--recipe")
-        if at + 1 == len(arguments):
-            raise UserError("--recipe needs a file: a recipe.json.")
-        default = kind.load(Path(arguments[at + 1]))
-        del arguments[at : at + 2]
-    if default is None:
-        return tyro.cli(kind, prog=f"zoo {name}", args=arguments)
-    settings = tyro.cli(kind, prog=f"zoo {name}", args=arguments, default=dataclasses.replace(default))
-    if settings.data != default.data and settings.output == default.output:  # the recipe's own run stays where it is
-        return dataclasses.replace(settings, output=None)
-    return settings
+    if name == "finetune" and (file := _recipe_file(arguments)):
+        from recipes.settings.finetune import Recipe
+
+        default = kind(**vars(Recipe.load(Path(file))) | {"recipe": Path(file)})
+    settings = tyro.cli(kind, prog=f"zoo {name}", args=arguments, default=default)
+    if name != "finetune":
+        return settings
+    if default and settings.data != default.data and settings.output == default.output:
+        settings = dataclasses.replace(settings, output=None)  # the recipe's own run stays where it is
+    return settings.as_recipe()
+
+
+def _recipe_file(arguments: Sequence[str]) -> str | None:
+    """Find what --recipe names among the flags; None without it. Raises UserError if it is given twice."""
+    files = []
+    for word, following in zip(arguments, [*arguments[1:], None], strict=True):
+        if word.startswith("--recipe="):
+            files.append(word.partition("=")[2])
+        elif word == "--recipe":
+            files.append(following)
+    if not files:
+        return None
+    if files[1:]:
+        raise UserError("--recipe is given twice: give one recipe.json.")
+    if not files[0]:
+        raise UserError("--recipe needs a file: a recipe.json.")
+    return files[0]
 
 
 def _overview() -> str:

@@ -3,11 +3,24 @@
 import sys
 from collections.abc import Mapping, Sequence
 
+from recipes.errors import shown
 
-def say(line: str = "") -> None:
-    """Print a line for the user; file names that cannot be printed do not end a run."""
+STANDARD_OUTPUT = "<stdout>"
+
+
+def say(line: str = "", end: str = "\n") -> None:
+    """Print lines for the user; names that cannot be printed do not end a run, and none reaches the terminal as a command.
+
+    Raises:
+        OSError: the output is full, or nobody reads it; its `filename` is STANDARD_OUTPUT.
+    """
     encoding = sys.stdout.encoding or "utf-8"
-    print(line.encode(encoding, "backslashreplace").decode(encoding), flush=True)
+    line = "\n".join(map(shown, line.split("\n")))
+    try:
+        print(line.encode(encoding, "backslashreplace").decode(encoding), end=end, flush=True)
+    except OSError as error:
+        error.filename = STANDARD_OUTPUT
+        raise
 
 
 def table(rows: Sequence[Mapping]) -> str:

@@ -22,10 +22,11 @@ from pathlib import Path
 import numpy as np
 
 from recipes.console import say
-from recipes.data.dataset import in_threads
-from recipes.data.images import Framing, ImageError, center, read
+from recipes.data import notes
+from recipes.data.decoding import in_threads
+from recipes.data.images import Framing, center, read
 from recipes.data.sources.walk import SYSTEM_NAMES, Walk
-from recipes.errors import UserError, shown
+from recipes.errors import ImageError, UserError, shown
 from recipes.evaluation.tasks import of_activation
 from recipes.runs import model_file
 from recipes.settings.predict import Prediction
@@ -56,12 +57,13 @@ def run(settings: Prediction) -> str:
     model, classes, framing = model_file.read(settings.run)
     found = expand(settings.images)
     task = of_activation(model.layers[-1].activation.__name__)
-    paths, framing, lines = list(found.paths), Framing(**framing), []
+    paths, framing, lines, noted = list(found.paths), Framing.saved(framing), [], []
     for start in range(0, len(paths), BATCH_SIZE):
         pixels, good = [], []
         for path, result in in_threads(lambda path: (path, _read(path, framing)), paths[start : start + BATCH_SIZE]):
             if not isinstance(result, ImageError):
-                pixels.append(result)
+                pixels.append(center(result[0], framing))
+                noted.append((str(path), "; ".join(result[1])))
                 good.append(path)
             elif found.paths[path]:
                 found.problems.append(f"{shown(path)} {result}")
@@ -73,6 +75,8 @@ def run(settings: Prediction) -> str:
                 named = _likeliest(guess, classes, settings.top) if task.one_label else _over_half(guess, classes)
                 lines.append(f"{shown(path)}  {named}")
                 say(lines[-1])
+    for note in notes.grouped(noted):
+        print(f"note: {note}", file=sys.stderr)
     _say_rest(found, len(lines))
     return "\n".join(lines)
 
@@ -123,10 +127,10 @@ def _add_folder(found: Found, folder: str) -> None:
     found.notes += [f"in {shown(folder)}: {finding}" for finding in walk.summary()]
 
 
-def _read(path: Path, framing: Framing) -> np.ndarray | ImageError:
-    """Read a picture as the model sees it, or say why it cannot be."""
+def _read(path: Path, framing: Framing) -> tuple[np.ndarray, list[str]] | ImageError:
+    """Read a picture and the notes on it, or say why it cannot be."""
     try:
-        return center(read(path, framing)[0], framing)
+        return read(path, framing)
     except ImageError as error:
         return error
 

@@ -65,31 +65,37 @@ def run(settings: Ranking) -> Path:
     start, limit = time.monotonic(), math.inf if settings.budget is None else seconds(settings.budget)
     chosen = sorted(candidates(settings), key=multiply_adds)
     pictures = sampled(settings)
-    experiment = Experiment(settings)
-    # What the next, a larger one, will need: the most that any has taken beside its pass, and at the pace of the last a pass.
-    rows, beside, pace = [], 0.0, 0.0
-    for recipe in chosen:
-        left, needed = limit - (time.monotonic() - start), beside + pace * multiply_adds(recipe)
-        try:
-            if needed > left:
-                raise UserError(f"left out: it would take about {needed:.0f} s, and of --budget {max(left, 0):.0f} s are left")
-            found = experiment.once(
-                named(recipe),
-                lambda recipe=recipe: work(settings, recipe, pictures),
-                but=("models", "weights", "budget"),
-                pictures=_identity(settings.data, pictures),
-                file=_stamp(recipe),
-            )
-            passed, note = len(pictures.files) / found["images/s"], ""
-            beside, pace = max(beside, found["seconds"] - passed), passed / multiply_adds(recipe)
-            say("{}: accuracy {accuracy:.1%} ({low:.1%} to {high:.1%}), {images/s:.0f} images/s".format(named(recipe), **found))
-        except (UserError, ValueError) as error:  # a sentence already
-            found, note = dict.fromkeys(MEASURED), str(error)
-            say(f"{named(recipe)}: {shown(note)}")
-        values = {name: found[name] for name in MEASURED}
-        rows.append({"candidate": named(recipe), "weights": os.path.basename(recipe.weights), **values, "note": note})
-    _report(experiment, rows)
-    return experiment.folder
+    with Experiment(settings) as experiment:
+        # What the next, a larger one, will need: the most that any has taken beside its pass, and a pass at that pace.
+        rows, beside, pace = [], 0.0, 0.0
+        for recipe in chosen:
+            left, needed = limit - (time.monotonic() - start), beside + pace * multiply_adds(recipe)
+            try:
+                if needed > left:
+                    raise UserError(
+                        f"left out: it would take about {needed:.0f} s, and of --budget {max(left, 0):.0f} s are left"
+                    )
+                found = experiment.once(
+                    named(recipe),
+                    lambda recipe=recipe: work(settings, recipe, pictures),
+                    but=("models", "weights", "variant", "preprocessing", "budget"),
+                    pictures=_identity(settings.data, pictures),
+                    file=_stamp(recipe),
+                )
+                passed, note = len(pictures.files) / found["images/s"], ""
+                beside, pace = max(beside, found["seconds"] - passed), passed / multiply_adds(recipe)
+                say(
+                    "{}: accuracy {accuracy:.1%} ({low:.1%} to {high:.1%}), {images/s:.0f} images/s".format(
+                        named(recipe), **found
+                    )
+                )
+            except (UserError, ValueError) as error:  # a sentence already
+                found, note = dict.fromkeys(MEASURED), str(error)
+                say(f"{named(recipe)}: {shown(note)}")
+            values = {name: found[name] for name in MEASURED}
+            rows.append({"candidate": named(recipe), "weights": os.path.basename(recipe.weights), **values, "note": note})
+        _report(experiment, rows)
+        return experiment.folder
 
 
 def candidates(settings: Ranking) -> list[Recipe]:
@@ -98,7 +104,12 @@ def candidates(settings: Ranking) -> list[Recipe]:
     Raises:
         UserError: a pattern without a model, or what is no MODEL=FILE.
     """
-    given = [_candidate_from_file(settings, text) for text in settings.weights]
+    count = len(settings.weights)
+    forms, modes = (
+        tuple(given) * (count if len(given) == 1 else 1) or (None,) * count
+        for given in (settings.variant, settings.preprocessing)
+    )
+    given = [_candidate_from_file(settings, *one) for one in zip(settings.weights, forms, modes, strict=True)]
     if settings.models:
         names = [name for name in fnmatch.filter(zoo.MODELS, settings.models) if catalog.entries(name)]
         if not names:
@@ -118,7 +129,7 @@ def candidates(settings: Ranking) -> list[Recipe]:
     ]
 
 
-def _candidate_from_file(settings: Ranking, text: str) -> Recipe:
+def _candidate_from_file(settings: Ranking, text: str, variant: str | None, preprocessing: str | None) -> Recipe:
     """Read MODEL=FILE, MODEL:ALPHA=FILE or MODEL:ALPHA:PIXELS=FILE."""
     model, _, file = text.partition("=")
     name, *numbers = model.split(":")
@@ -129,12 +140,15 @@ def _candidate_from_file(settings: Ranking, text: str) -> Recipe:
     if not file or numbers[2:]:
         raise UserError(f"--weights takes MODEL=FILE, MODEL:ALPHA=FILE or MODEL:ALPHA:PIXELS=FILE, found {shown(text)!r}.")
     builder_options(name, alpha)
-    return Recipe(settings.data, model=name, weights=file, alpha=alpha, image_size=size)
+    return Recipe(
+        settings.data, model=name, weights=file, alpha=alpha, variant=variant, preprocessing=preprocessing, image_size=size
+    )
 
 
 def named(recipe: Recipe) -> str:
-    """Name a candidate: the model with its width and its input's size, as far as they were given."""
-    return " ".join(str(part) for part in (recipe.model, recipe.alpha, recipe.image_size) if part)
+    """Name a candidate: the model with its width, form, preprocessing and input's size, as far as they were given."""
+    parts = (recipe.model, recipe.alpha, recipe.variant, recipe.preprocessing, recipe.image_size)
+    return " ".join(str(part) for part in parts if part)
 
 
 def multiply_adds(recipe: Recipe) -> float:

@@ -13,6 +13,7 @@ from pathlib import Path
 import alembic.command  # noqa: F401  imported once, before the workers part
 import keras_tuner
 
+from recipes.compute import signals
 from recipes.search import loop
 from recipes.search import study as study_of
 from recipes.search.oracle import make_oracle
@@ -73,7 +74,8 @@ def run(storage, log, trials, sleep=0.01, hangs_in=0, dies=None, machine=None, a
     study = study_of.open_study(storage, "numbers", {"data": "none"})
     if dies:
         _die(study.tables, *dies)
-    loop.run_trials(make_oracle(tuner, study, small_space() if tuner == "grid" else space(), trials, 0, epochs=9), work)
+    with signals.raised():
+        loop.run_trials(make_oracle(tuner, study, small_space() if tuner == "grid" else space(), trials, 0, epochs=9), work)
 
 
 def by_kerastuner(folder, trials):

@@ -113,10 +113,10 @@ def test_zoo_knows_nothing_above_it():
         assert not [name for name in house.imported(path) if below(name, "callbacks", "recipes")], module
 
 
-def test_callbacks_know_layers_files_and_keras_private_parts_only():
+def test_callbacks_know_graphs_files_and_keras_private_parts_only():
     for module, path in of("callbacks").items():
         names = [name for name in house.imported(path) if below(name, "zoo", "recipes")]
-        assert not [name for name in names if not below(name, "zoo.layers", "zoo.files", "zoo.keras_private")], module
+        assert not [name for name in names if not below(name, "zoo.graph", "zoo.files", "zoo.keras_private")], module
 
 
 def test_families_do_not_know_each_other():

@@ -69,7 +69,7 @@ from zoo.architectures.vit import vit_b_16, vit_b_32, vit_l_16, vit_s_16, vit_ti
 from zoo.architectures.xception import xception
 from zoo.heads import new_head
 from zoo.surgery import features, freeze, regularize, split, stages
-from zoo.weights.files import WeightsError
+from zoo.weights.formats.tensors import WeightsError
 from zoo.weights.loading import load_weights
 
 __version__ = "0.1.0"

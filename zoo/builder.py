@@ -1,10 +1,12 @@
 """Every builder in one function: input → preprocessing → body → classifier → weights → penalty."""
 
+import functools
 import inspect
 import os
 import textwrap
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import MappingProxyType
 from typing import TypedDict
 
@@ -14,9 +16,12 @@ from keras import layers
 from zoo import surgery
 from zoo.layers import CLASSIFIER, classifier
 from zoo.origin import Origin
-from zoo.preprocessing import MODES, preprocess
+from zoo.preprocessing import Mode, Preprocessing, preprocess
 from zoo.weights import catalog, loading
+from zoo.weights.choosing import preprocessing_of, variant_of
+from zoo.weights.forms import Network
 from zoo.weights.names import TorchNames
+from zoo.weights.source import Source, of_file, resolve
 
 # "pre_logits", or a tuple of it and of what auxiliary classifiers see
 BodyOutput = keras.KerasTensor | tuple[keras.KerasTensor, ...]
@@ -37,7 +42,8 @@ class Options(TypedDict, total=False):
     num_classes: int  # default: the paper's (1000; 10 for LeNet-5); 0: no classifier, the model ends at "pre_logits"
     input_shape: tuple[int | None, int | None, int]  # default: the weights', else the paper's
     weights: str | os.PathLike | None  # None, a tag of the catalog ("imagenet", "imagenet_torchvision"), or a file
-    variant: str  # "keras", "torch", ...: whose form of the graph and preprocessing; default: the weights'
+    variant: str  # "keras", "torch", ...: whose form of the graph; default: the weights'
+    preprocessing: Preprocessing  # a name of `zoo.preprocessing.MODES`, or (mean, deviation) in 0..1; default: the weights'
     l2: float  # penalty on every kernel
     dropout: float  # rate before the classifier
     activation: str | None  # what the classifier ends with: "softmax", or None for logits
@@ -54,6 +60,10 @@ class Family:
     multiple: int = 1  # what height and width must be multiples of
     resize: int = 256  # short side that pictures have before the centre crop of input_shape
     interpolation: str = "bilinear"  # how pictures are resized
+    # Variant → further modes that files outside the catalog need, and variant of a PyTorch layout → variants whose graphs
+    # files of its names are for, where that is not its own alone.
+    other_modes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    ports: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     any_size: bool = True  # whether height and width may be None
     # Prefixes of tensors that official files hold beyond the model: auxiliary classifiers, preprocessing.
     spare: tuple[str, ...] = ()
@@ -63,7 +73,7 @@ class Family:
 
 
 def documented(family: Family) -> Callable[[Builder], Builder]:
-    """Complete a builder's docstring, a sentence about the network, by what `help` tells of its input, weights and options."""
+    """Complete a builder: its docstring by what `help` tells of input, weights and options, which it takes by name alone."""
 
     def complete(builder: Builder) -> Builder:
         tags = dict.fromkeys(f'"{entry.tag}"' for entry in catalog.entries(builder.__name__))
@@ -73,7 +83,16 @@ def documented(family: Family) -> Callable[[Builder], Builder]:
             f"Options: {', '.join(Options.__annotations__)}; see `zoo.builder.Options`.",
         )
         builder.__doc__ = "\n".join([f"{inspect.getdoc(builder)}\n", *(textwrap.fill(fact, 120) for fact in facts)])
-        return builder
+
+        @functools.wraps(builder)
+        def by_name(*unnamed: object, **options) -> keras.Model:
+            if unnamed:  # or the first option of each would be another: a width here, an auxiliary classifier there
+                raise TypeError(
+                    f"{builder.__name__} takes its options by name, such as num_classes=10, found {unnamed[0]!r} without."
+                )
+            return builder(**options)
+
+        return by_name
 
     return complete
 
@@ -97,6 +116,7 @@ def build(
     input_shape: tuple[int | None, int | None, int] | None = None,
     weights: str | os.PathLike | None = None,
     variant: str | None = None,
+    preprocessing: Preprocessing | None = None,
     l2: float = 0.0,
     dropout: float = 0.0,
     activation: str | None = "softmax",
@@ -111,43 +131,80 @@ def build(
         ValueError: an argument out of range, in one sentence.
         WeightsError: the weights cannot be had or do not fit.
     """
-    source = None if weights is None else loading.resolve(name, weights, arguments, torch_names)
-    origin = _origin(name, family, torch_names, variant, source)
-    usual_shape = source.entry.input_shape if source and source.entry else _usual_shape(family, origin.variant)
-    input_shape = tuple(usual_shape if input_shape is None else input_shape)
+    if keras.config.image_data_format() != "channels_last":
+        raise ValueError(
+            f"{name} takes pixels (height, width, channels), and Keras is set to channels_first, in keras.json or by the "
+            'program: call keras.config.set_image_data_format("channels_last").'
+        )
+    network = Network(
+        name, family.preprocessing, family.other_modes, family.ports, _maker(name, body, family), family.input_shape
+    )
+    source = None if weights is None else resolve(network, weights, arguments, torch_names)
+    variant = variant_of(network, source, variant)
+    mode = preprocessing_of(network, source, variant, preprocessing)
+    input_shape = tuple(_input_shape(family, variant, source) if input_shape is None else input_shape)
     _check(name, family, input_shape, num_classes, l2, dropout)
     inputs = layers.Input(input_shape, name="image")
-    x = body(preprocess(inputs, _mode(family, origin.variant, source)), origin.variant)
+    x = body(preprocess(inputs, mode), variant)
     classes = family.num_classes if num_classes is None else num_classes
     model = keras.Model(inputs, _outputs(x, family.head, classes, dropout, activation), name=name)
-    model.origin = origin
+
+    def check(path: Path) -> None:
+        """Refuse a file that says it is for another form of the network, or for other preprocessing."""
+        other = of_file(network, path, arguments, torch_names)
+        preprocessing_of(network, other, variant_of(network, other, variant), mode)
+
+    model.origin = _origin(network, family, torch_names, variant, mode, source, check)
     if source:
-        loading.load(model, source.path, new_classes=num_classes is not None)
+        loading.load(model, source.path, num_classes is not None, source.saved.head if source.saved else ())
     if l2:
         surgery.regularize(model, l2)
     return model
 
 
-def _origin(name: str, family: Family, torch_names: TorchNames, variant: str | None, source: loading.Source | None) -> Origin:
-    entry = source.entry if source else None
-    variant = variant or (source and source.variant) or next(iter(family.preprocessing))
-    if variant not in family.preprocessing:
-        raise ValueError(f"{name} has the variants {', '.join(family.preprocessing)}, found {variant!r}.")
-    if entry and variant != entry.variant:
-        raise ValueError(f"{name} weights {entry.tag!r} are for variant {entry.variant!r}, found {variant!r}.")
-    mode = _mode(family, variant, source)
+def _maker(name: str, body: Body, family: Family) -> Callable[[str, tuple[int | None, int | None, int]], keras.Model]:
+    """Make a function that builds the network alone, to compare it with what a file holds."""
+
+    def make(variant: str, shape: tuple[int | None, int | None, int]) -> keras.Model:
+        inputs = layers.Input(shape, name="image")
+        x = body(inputs, variant)
+        model = keras.Model(inputs, x[0] if isinstance(x, tuple) else x, name=name)
+        model.origin = Origin(name, variant, None, shape[0], family.resize, keras_names=family.keras_names)
+        return model
+
+    return make
+
+
+def _origin(
+    network: Network,
+    family: Family,
+    torch_names: TorchNames,
+    variant: str,
+    mode: Mode | None,
+    source: Source | None,
+    check: Callable[[Path], None],
+) -> Origin:
+    usual = _usual_shape(family, variant)[0]
+    size, resize, interpolation = usual, family.resize, family.interpolation
+    entry, told = (source.entry, source.card or (source.saved and source.saved.framing)) if source else (None, None)
+    if entry:
+        size, resize, interpolation = entry.input_shape[0], entry.resize, entry.interpolation
+    elif told:
+        size, resize, interpolation = told.size, told.resize, told.interpolation
     return Origin(
-        name,
+        network.name,
         variant,
         weights=str(source.path) if source else None,
-        size=(entry.input_shape if entry else _usual_shape(family, variant))[0],
-        resize=entry.resize if entry else family.resize,
-        interpolation=entry.interpolation if entry else family.interpolation,
+        size=size,
+        resize=resize,
+        interpolation=interpolation,
+        preprocessing="none" if mode is None else str(mode),
         spare=family.spare,
         torch_names=torch_names,
-        bgr=bool(mode and MODES[mode].bgr),
+        bgr=bool(mode and mode.bgr),
         keras_names=family.keras_names,
         variants=tuple(family.preprocessing),
+        check=check,
     )
 
 
@@ -155,9 +212,17 @@ def _usual_shape(family: Family, variant: str) -> tuple[int, int, int]:
     return family.shapes.get(variant, family.input_shape)
 
 
-def _mode(family: Family, variant: str, source: loading.Source | None) -> str | None:
-    """Choose the preprocessing: the weights', where the catalog knows it, else the variant's."""
-    return (source and source.entry and source.entry.preprocessing) or family.preprocessing[variant]
+def _input_shape(family: Family, variant: str, source: Source | None) -> tuple[int, int, int]:
+    """Choose the input's shape: that of the weights, where they say it, else the variant's."""
+    usual = _usual_shape(family, variant)
+    if source is None:
+        return usual
+    if source.entry:
+        return source.entry.input_shape
+    if source.card:
+        return source.card.size, source.card.size, usual[2]
+    shape = source.saved.input_shape if source.saved else None
+    return shape if shape and None not in shape else usual
 
 
 def _outputs(

@@ -1,25 +1,45 @@
 """Files that are whole at any time, whoever is killed: the only atomic writer, the only lock, and who is still alive.
 
 A file is written beside its place under a name of its own, flushed to the disk, and renamed: a reader finds the old one or
-the new one, and after a power cut, too.
+the new one, and after a power cut, too. What cannot be written raises a `WriteError`, which is a sentence.
 """
 
 import contextlib
 import csv
+import errno
 import functools
 import hashlib
 import json
 import os
 import platform
+import re
+import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from zoo.disk import WriteError, written
+
+# A list of numbers in indented JSON; no line ends inside of a string there.
+NUMBERS = re.compile(r"\[(\n *[-+.\deE]+,?)+\n *\]")
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠", "'")
+# What a writer on another machine has left is taken for a dead one's after a day.
+STALE_SECONDS = 24 * 3600
+# As `Process.token` writes it.
+_TOKEN = re.compile(r"(\d+)-(\d+|None)-[0-9a-f]{8}")
+
 
 def cache_folder(kind: str) -> Path:
-    """Where files of a kind ("weights", "pixels", "features", "training") are kept: under `ZOO_CACHE`, or ~/.cache/zoo."""
-    return Path(os.environ.get("ZOO_CACHE") or Path.home() / ".cache" / "zoo") / kind
+    """Where files of a kind ("weights", "pixels", "features", "training") are kept: under `ZOO_CACHE`, or ~/.cache/zoo.
+
+    Raises:
+        OSError: neither is known.
+    """
+    try:
+        return Path(os.environ.get("ZOO_CACHE") or Path.home() / ".cache" / "zoo") / kind
+    except RuntimeError:
+        raise OSError("This user has no home folder for the cache: set ZOO_CACHE to a folder, or HOME.") from None
 
 
 def sha256(path: str | os.PathLike) -> str:
@@ -28,19 +48,36 @@ def sha256(path: str | os.PathLike) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def replace(path: str | os.PathLike, write: Callable[[Path], object]) -> Path:
-    """Put what `write` makes at the path it is given into the place of `path`, as a whole or, if it raises, not at all."""
-    path = Path(path)
+def replace(path: str | os.PathLike, write: Callable[[Path], object], size: int = 0) -> Path:
+    """Put what `write` makes at the path it is given into the place of `path`, as a whole or, if it raises, not at all.
+
+    A link stays, and what it leads to is replaced; what is replaced keeps its permissions. What killed writers have left beside
+    it is removed.
+
+    Args:
+        size: bytes that it takes, if they are known before.
+
+    Raises:
+        WriteError: it cannot be written.
+    """
+    place = Path(os.path.realpath(path))
+    _remove_left_overs(place.parent)
     # The ending stays: some writers choose the format by it.
-    new = path.with_name(f".{uuid.uuid4().hex}{path.suffix}")
+    new = place.with_name(f".{this_process().token}.{uuid.uuid4().hex[:8]}{place.suffix}")
     try:
         write(new)
-        publish(new, path)
-    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            new.chmod(place.stat().st_mode & 0o777)
+        publish(new, place)
+    except BaseException as error:
+        reached = 0
         with contextlib.suppress(OSError):
+            reached = new.stat().st_size
             new.unlink(missing_ok=True)
+        if isinstance(error, OSError) and not isinstance(error, WriteError) and error.filename in (None, str(new)):
+            raise WriteError(error, path, max(size, reached + 1)) from error
         raise
-    return path
+    return Path(path)
 
 
 def publish(new: str | os.PathLike, path: str | os.PathLike) -> None:
@@ -50,23 +87,51 @@ def publish(new: str | os.PathLike, path: str | os.PathLike) -> None:
     flush(Path(path).parent)
 
 
+@functools.cache
+def _remove_left_overs(folder: Path) -> None:
+    """Remove the files that killed writers have left in a folder; once in a process."""
+    with contextlib.suppress(OSError):
+        for file in folder.glob(".*-*-*.????????*"):
+            if re.fullmatch(r"[0-9a-f]{8}", file.name.split(".")[2]) and is_left_over(file, file.name.split(".")[1]):
+                file.unlink(missing_ok=True)
+
+
 def write_text(path: str | os.PathLike, text: str) -> Path:
     """Write a whole file of text, in UTF-8."""
-    return replace(path, lambda new: new.write_text(text, encoding="utf-8"))
+    data = text.encode()
+    return replace(path, lambda new: new.write_bytes(data), len(data))
 
 
 def write_json(path: str | os.PathLike, value: object) -> Path:
-    """Write a whole JSON file.
+    """Write a whole JSON file, a list of numbers in one line.
 
     Raises:
         ValueError: a number is not finite, for which JSON has no word.
     """
-    return write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
+    text = json.dumps(value, indent=2, allow_nan=False) + "\n"
+    return write_text(path, NUMBERS.sub(lambda found: "".join(found[0].split()).replace(",", ", "), text))
+
+
+def as_cell(value: object) -> object:
+    """Guard text that a spreadsheet would take for a formula by an apostrophe before it; a reader takes one off again.
+
+    That is text that begins with one of =+-@, also in full width, a tab or a line break, and, so that nothing is lost, with an
+    apostrophe. Numbers stay numbers.
+    """
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
+
+
+def from_cell(text: str) -> str:
+    """Take off the apostrophe by which `as_cell`, or a spreadsheet, has guarded a cell's text."""
+    return text[1:] if text[:1] == "'" and text[1:].startswith(FORMULA) else text
 
 
 def write_csv(path: str | os.PathLike, rows: Iterable[Mapping]) -> Path:
-    """Write a whole table, of rows with one set of keys; names that are not UTF-8 are kept as the bytes they are."""
-    rows = list(rows)
+    """Write a whole table, of rows with one set of keys, its cells as `as_cell` does.
+
+    Names that are not UTF-8 are kept as the bytes they are.
+    """
+    rows = [{as_cell(name): as_cell(value) for name, value in row.items()} for row in rows]
 
     def write(new: Path) -> None:
         with open(new, "w", newline="", encoding="utf-8", errors="surrogateescape") as file:
@@ -79,9 +144,14 @@ def write_csv(path: str | os.PathLike, rows: Iterable[Mapping]) -> Path:
 
 
 def append_line(path: str | os.PathLike, line: str) -> None:
-    """Add a line to a journal and flush it to the disk; one that a kill cut off before is ended, not continued."""
-    with open(path, "a", encoding="utf-8") as file:
-        file.write(f"\n{line}")
+    """Add a line to a journal and flush it to the disk; one that a kill cut off before is ended, not continued.
+
+    Raises:
+        WriteError: it cannot be written.
+    """
+    data = f"\n{line}".encode()
+    with written(path, len(data)), open(path, "ab") as file:
+        file.write(data)
         file.flush()
         os.fsync(file.fileno())
 
@@ -94,9 +164,9 @@ def flush(path: str | os.PathLike) -> None:
         return
     try:
         os.fsync(descriptor)
-    except OSError:  # as on some network file systems, for folders
+    except OSError as error:  # as on some network file systems, for folders
         if not os.path.isdir(path):
-            raise
+            raise WriteError(error, path) from error
     finally:
         os.close(descriptor)
 
@@ -105,7 +175,7 @@ def flush(path: str | os.PathLike) -> None:
 def lock(path: str | os.PathLike, wait: bool = True) -> Iterator[None]:
     """Hold a file that no two processes hold at once; the system frees it when the process ends, however it does.
 
-    On systems without `fcntl` nothing is held and nobody waits.
+    On systems without `fcntl`, and on file systems without locks, nothing is held and nobody waits.
 
     Args:
         wait: until it is free.
@@ -115,13 +185,56 @@ def lock(path: str | os.PathLike, wait: bool = True) -> Iterator[None]:
         OSError: the file cannot be made.
     """
     with open(path, "a") as file:
-        try:
-            import fcntl
-        except ImportError:
-            yield
-            return
-        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        _hold(file.fileno(), wait)
         yield
+
+
+@contextlib.contextmanager
+def occupied(path: str | os.PathLike) -> Iterator[None]:
+    """Hold a file as `lock` does, with a note of this process in it; it is there only as long as it is held.
+
+    Raises:
+        BlockingIOError: another process holds it; the message is its note.
+        OSError: the file cannot be made.
+    """
+    while True:
+        file = open(path, "a+", encoding="utf-8")
+        try:
+            _hold(file.fileno(), wait=False)
+            with contextlib.suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(file.fileno()), os.stat(path)):
+                    break
+        except BlockingIOError:
+            file.seek(0)
+            note = file.read()
+            file.close()
+            raise BlockingIOError(note or "another process") from None
+        except BaseException:
+            file.close()
+            raise
+        file.close()  # its holder has removed it meanwhile: there is, or may be, another one
+    with file:
+        try:
+            file.truncate(0)
+            file.write(f"process {os.getpid()} on {platform.node()}, begun {time.strftime('%Y-%m-%d %H:%M:%S')}")
+            file.flush()
+            yield
+        finally:
+            with contextlib.suppress(OSError):
+                os.unlink(path)  # while it is held, so that nobody holds what is no longer there
+
+
+def _hold(descriptor: int, wait: bool) -> None:
+    """Lock an open file, where that is possible."""
+    try:
+        import fcntl
+    except ImportError:
+        return
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except OSError as error:
+        if error.errno not in (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP):
+            raise
 
 
 @dataclass(frozen=True)
@@ -136,6 +249,12 @@ class Process:
     def as_dict(self) -> dict:
         """Values for JSON; `Process(**values)` reads them."""
         return asdict(self)
+
+    @property
+    def token(self) -> str:
+        """The process as a part of a file's name; `is_left_over` reads it."""
+        machine = hashlib.sha256(self.machine.encode()).hexdigest()[:8]
+        return f"{self.pid}-{self.began}-{machine}"
 
     @property
     def is_alive(self) -> bool | None:
@@ -156,6 +275,22 @@ class Process:
 def this_process() -> Process:
     """Identify the process that asks."""
     return Process(platform.node(), machine_id(), os.getpid(), start_time(os.getpid()))
+
+
+def is_token(text: str) -> bool:
+    """Whether a part of a name may be a process's token."""
+    return _TOKEN.fullmatch(text) is not None
+
+
+def is_left_over(path: Path, token: str) -> bool:
+    """Whether a process whose token is in the path's name has left it and is dead; one of another machine, after a day."""
+    if not (found := _TOKEN.fullmatch(token)):
+        return False
+    began = None if found[2] == "None" else found[2]
+    writer = Process(platform.node(), machine_id(), int(found[1]), began)
+    if token == writer.token:
+        return not writer.is_alive
+    return time.time() - path.lstat().st_mtime > STALE_SECONDS
 
 
 @functools.cache

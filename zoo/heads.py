@@ -19,6 +19,8 @@ import numpy as np
 from keras import layers
 
 from zoo import surgery
+from zoo.graph import inside
+from zoo.keras_private import input_of
 from zoo.layers import CLASSIFIER, classifier, stage
 
 # The names of layers.
@@ -95,7 +97,7 @@ def new_head(
         raise ValueError(f"There is no head {head!r}: choose one of {', '.join(HEADS)}.")
     x = _vector(model, pooling)
     head = head if callable(head) else HEADS[head]
-    new = keras.Model(model.input, head(x, num_classes, dropout, activation), name=model.name)
+    new = keras.Model(input_of(model), head(x, num_classes, dropout, activation), name=model.name)
     new.origin = getattr(model, "origin", None)
     return new
 
@@ -110,7 +112,7 @@ def shorten(model: keras.Model, at: str) -> keras.Model:
     if len(x.shape) > 2:
         pool = layers.GlobalAveragePooling2D if len(x.shape) == 4 else layers.GlobalAveragePooling1D
         x = pool(name="avg_pool")(x)
-    new = keras.Model(model.input, stage(x, "pre_logits"), name=model.name)
+    new = keras.Model(input_of(model), stage(x, "pre_logits"), name=model.name)
     new.origin = getattr(model, "origin", None)
     return new
 
@@ -131,6 +133,8 @@ def _vector(model: keras.Model, pooling: str) -> keras.KerasTensor:
     if pooling not in ("max", "both"):
         raise ValueError(f"There is no pooling {pooling!r}: choose average, max or both.")
     if len(x.shape) != 4:
+        if inside(model, "pre_logits") is not None:
+            raise ValueError(f"{model.name} holds the network inside it: pooling={pooling!r} needs the network itself.")
         before = model.get_layer("pre_logits").input
         averages = [layer for layer in model.layers if isinstance(layer, layers.GlobalAveragePooling2D)]
         average = next((layer for layer in averages if layer.output is before), None)

@@ -3,7 +3,23 @@
 tests/zoo/test_keras_private.py tells which of them a new version of Keras has moved.
 """
 
+import contextlib
+import random
+import sys
+from collections.abc import Iterator, Mapping
+
 import keras
+from keras import layers
+from keras.src.backend.common import global_state
+
+# What Keras' own callbacks remember between two epochs; what they set in on_train_begin is theirs to set.
+CALLBACK_STATE = {
+    keras.callbacks.EarlyStopping: ("best", "best_epoch", "best_weights", "stopped_epoch", "wait"),
+    keras.callbacks.ReduceLROnPlateau: ("best", "cooldown_counter", "wait"),
+    keras.callbacks.ModelCheckpoint: ("best", "_batches_seen_since_last_saving", "_last_batch_seen"),
+    keras.callbacks.LearningRateScheduler: (),
+    keras.callbacks.TerminateOnNaN: (),
+}
 
 
 def untrack(model: keras.Model, generator: keras.random.SeedGenerator) -> None:
@@ -26,9 +42,74 @@ def made_by(tensor: keras.KerasTensor) -> keras.Operation:
     return tensor._keras_history.operation
 
 
-def calls(graph: keras.Model) -> list:
-    """List every call of a layer or operation in a functional model, parents first.
+def has_graph(layer: layers.Layer) -> bool:
+    """Whether this is a model that knows which of its layers follow which: a functional one, or a Sequential with a size."""
+    return isinstance(layer, keras.Model) and hasattr(_graph(layer), "_nodes_by_depth")
+
+
+def input_of(model: keras.Model) -> object:
+    """Return the symbolic input of a model that has a graph, or its inputs in the form in which they are given."""
+    return _graph(model).input
+
+
+def calls(model: keras.Model) -> list:
+    """List every call of a layer or operation in a model that has a graph, parents first.
 
     They are Keras' nodes, each with its `operation`, `arguments`, `input_tensors` and `outputs`.
     """
-    return [node for depth in sorted(graph._nodes_by_depth, reverse=True) for node in graph._nodes_by_depth[depth]]
+    nodes = _graph(model)._nodes_by_depth
+    return [node for depth in sorted(nodes, reverse=True) for node in nodes[depth]]
+
+
+@contextlib.contextmanager
+def without_values() -> Iterator[None]:
+    """Let models built inside the block have variables without values, and leave no trace in Keras' and Python's state."""
+    collected, state = "uninitialized_variables", random.getstate()
+    before = list(global_state.get_global_attribute(collected, []))
+    try:
+        with keras.StatelessScope(initialize_variables=False):
+            yield
+    finally:
+        global_state.set_global_attribute(collected, before)  # or the next scope would give the variables their values
+        random.setstate(state)
+
+
+def _graph(model: keras.Model) -> keras.Model | None:
+    """Return the functional model that a Sequential one keeps, once it knows its size; any other model itself."""
+    return model._functional if isinstance(model, keras.Sequential) else model
+
+
+def sublayers(layer: layers.Layer) -> list[layers.Layer]:
+    """List the layers directly inside a layer or model, those of a graph in its order."""
+    inner = {id(one): one for one in layer.layers} if isinstance(layer, keras.Model) else {}
+    if not isinstance(layer, keras.Sequential):  # what it keeps besides is the same layers in a functional model
+        inner |= {id(one): one for one in layer._layers}
+    return list(inner.values())
+
+
+def saved_at(path: tuple[layers.Layer, ...], regularizer: str) -> tuple[layers.Layer, str]:
+    """Return the layer with which the regularizer of a kernel is saved, and its name there: attention saves its parts'.
+
+    Args:
+        path: the layer with the kernel, after those that it lies in.
+        regularizer: its name in that layer.
+    """
+    for layer in path:
+        if isinstance(layer, layers.MultiHeadAttention):
+            return layer, "_kernel_regularizer"
+        if isinstance(layer, layers.GroupQueryAttention):
+            return layer, "kernel_regularizer"
+    return path[-1], regularizer
+
+
+def fit_arguments(model: keras.Model) -> Mapping | None:
+    """Find the arguments of the `fit` of a model that is running; None outside one.
+
+    Keras tells callbacks the number of epochs and steps only: not whether, and when, there is a validation.
+    """
+    frame = sys._getframe()
+    while frame is not None:
+        if frame.f_code.co_name == "fit" and frame.f_locals.get("self") is model and "validation_freq" in frame.f_locals:
+            return frame.f_locals
+        frame = frame.f_back
+    return None

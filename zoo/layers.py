@@ -1,29 +1,8 @@
 """Building blocks that several families share: a convolution with its batch norm, the cut between stages, and the like."""
 
-from collections.abc import Iterator
-
 import keras
 import numpy as np
 from keras import layers, ops
-
-# For a depthwise convolution, and for any other layer: its kernels, and where Keras saves their regularizers.
-KERNELS = {
-    True: {"kernel": "depthwise_regularizer"},
-    False: {
-        "kernel": "kernel_regularizer",
-        "depthwise_kernel": "depthwise_regularizer",
-        "pointwise_kernel": "pointwise_regularizer",
-    },
-}
-
-
-def kernels(model: keras.Model) -> Iterator[tuple[layers.Layer, keras.Variable, str]]:
-    """Find what a penalty on weights is for: (layer, kernel, name of its regularizer), without biases and norms."""
-    for layer in model.layers:
-        for kernel, regularizer in KERNELS[isinstance(layer, layers.DepthwiseConv2D)].items():
-            variable = getattr(layer, kernel, None)
-            if variable is not None and len(variable.shape) > 1:  # a vector scales channels: it is no kernel
-                yield layer, variable, regularizer
 
 
 def stage(x: keras.KerasTensor, name: str) -> keras.KerasTensor:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from zoo.weights.names import TorchNames
 
@@ -19,8 +20,11 @@ class Origin:
     size: int  # what its weights were trained on: pictures resized to `resize`, then `size` cut from the centre
     resize: int
     interpolation: str = "bilinear"
+    preprocessing: str = field(compare=False, default="none")  # what lies in the model: a mode of zoo.preprocessing, or numbers
     spare: tuple[str, ...] = field(repr=False, compare=False, default=())  # see builder.Family
     torch_names: TorchNames = field(repr=False, compare=False, default_factory=dict)
     bgr: bool = field(repr=False, compare=False, default=False)  # whether the first kernel of the weights sees BGR
     keras_names: Callable[[str], str] | None = field(repr=False, compare=False, default=None)  # see builder.Family
     variants: tuple[str, ...] = field(repr=False, compare=False, default=())  # all that there are of the model
+    # Refuses a file that says it is for another form, or for other preprocessing.
+    check: Callable[[Path], None] = field(repr=False, compare=False, default=lambda path: None)

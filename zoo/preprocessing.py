@@ -5,6 +5,9 @@ not to the architecture: ResNet-50 from keras.applications wants Caffe's, the sa
 PyTorch's. Putting it into the graph ends "which preprocess_input?" and travels with the saved file.
 """
 
+import itertools
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import keras
@@ -25,6 +28,22 @@ class Mode:
     std: tuple[float, float, float]
     bgr: bool = False
 
+    def __str__(self) -> str:
+        """Name the rule, or say its statistics as `parsed` reads them."""
+        name = next((name for name, mode in MODES.items() if mode == self), None)
+        return name or "/".join(",".join(f"{value / 255 + 0:.8g}" for value in part) for part in (self.mean, self.std))
+
+    def affine(self, channels: int) -> tuple[list[float], list[float]]:
+        """Compute (scale, offset) for each of so many channels."""
+        mean, std = _per_channel(self.mean, channels), _per_channel(self.std, channels)
+        return [1 / s for s in std], [-m / s for m, s in zip(mean, std, strict=True)]
+
+    def does(self, scale: Sequence[float], offset: Sequence[float], bgr: bool) -> bool:
+        """Whether the rule multiplies each channel by `scale` and adds `offset`, but for rounding."""
+        channels = len(scale)
+        pairs = zip((*scale, *offset), itertools.chain(*self.affine(channels)), strict=True)
+        return (self.bgr and channels == 3) == bgr and all(math.isclose(*pair, rel_tol=1e-5, abs_tol=1e-5) for pair in pairs)
+
 
 MODES = {
     # VGG and ResNet of keras.applications
@@ -44,26 +63,55 @@ MODES = {
 }
 
 
-def preprocess(x: keras.KerasTensor, mode: str | None) -> keras.KerasTensor:
-    """Apply `mode`, a name of `MODES`, to pixels of shape `(batch, height, width, channels)`, RGB in 0..255.
+# A name of `MODES`; statistics of R, G, B in 0..1, as publishers write them; or these in text, "MEAN/STD" with commas.
+Preprocessing = str | tuple[Sequence[float], Sequence[float]] | Mode
 
-    None leaves the pixels as they are. With other than three channels there is no order to reverse, and the three
-    statistics are repeated, or averaged for a single channel, as `adapt_stem` does with the kernel.
+
+def parsed(preprocessing: Preprocessing) -> Mode:
+    """Read a preprocessing in any of its spellings.
 
     Raises:
-        ValueError: `mode` is none of the above.
+        ValueError: it is none.
+    """
+    if isinstance(preprocessing, Mode):
+        return preprocessing
+    if isinstance(preprocessing, str) and preprocessing in MODES:
+        return MODES[preprocessing]
+    try:
+        parts = preprocessing
+        if isinstance(preprocessing, str):
+            parts = [part.split(",") for part in preprocessing.split("/")]
+        mean, std = (tuple(255 * float(value) for value in part) for part in parts)
+        if not (len(mean) == len(std) == 3 and all(map(math.isfinite, (*mean, *std))) and min(std) > 0):
+            raise ValueError
+    except (ValueError, TypeError):
+        raise ValueError(
+            f"preprocessing must be one of {', '.join(MODES)}, or the mean and the deviation of R, G and B in 0..1, such as "
+            f"((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)) or the text 0.5,0.5,0.5/0.5,0.5,0.5, found {preprocessing!r}."
+        ) from None
+    return named(*Mode(mean, std).affine(3))
+
+
+def named(scale: Sequence[float], offset: Sequence[float], bgr: bool = False) -> Mode:
+    """Find the rule that multiplies each channel by `scale` and adds `offset`: one of `MODES`, if any does the same."""
+    if found := next((mode for mode in MODES.values() if mode.does(scale, offset, bgr)), None):
+        return found
+    return Mode(tuple(-o / s for s, o in zip(scale, offset, strict=True)), tuple(1 / s for s in scale), bgr)
+
+
+def preprocess(x: keras.KerasTensor, mode: Mode | None) -> keras.KerasTensor:
+    """Apply a rule to pixels of shape `(batch, height, width, channels)`, RGB in 0..255; None leaves them as they are.
+
+    With other than three channels there is no order to reverse, and the three statistics are repeated, or averaged for a
+    single channel, as `adapt_stem` does with the kernel.
     """
     if mode is None:
         return x
-    if mode not in MODES:
-        raise ValueError(f"preprocessing must be None or one of {', '.join(MODES)}, found {mode!r}.")
-    channels, rule = x.shape[-1], MODES[mode]
-    mean, std = _per_channel(rule.mean, channels), _per_channel(rule.std, channels)
-    scale, offset = [1 / s for s in std], [-m / s for m, s in zip(mean, std, strict=True)]
+    scale, offset = mode.affine(x.shape[-1])
     if len(set(scale)) == len(set(offset)) == 1:  # one number serves all channels
         scale, offset = scale[0], offset[0]
     x = layers.Rescaling(scale, offset=offset, name="preprocessing")(x)
-    return keras.ops.flip(x, axis=-1) if rule.bgr and channels == 3 else x
+    return keras.ops.flip(x, axis=-1) if mode.bgr and x.shape[-1] == 3 else x
 
 
 def _per_channel(statistic: tuple[float, ...], channels: int) -> list[float]:

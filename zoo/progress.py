@@ -1,5 +1,6 @@
 """Progress of long work: count, rate and time left, on a terminal as one moving line, in a log as a line every 10 s."""
 
+import contextlib
 import sys
 import threading
 import time
@@ -41,9 +42,9 @@ class Progress:
         """Count work that was done now, and show it if the last line is old enough.
 
         Raises:
-            KeyboardInterrupt: `interrupted` is set.
+            KeyboardInterrupt: `interrupted` is set; in the main thread alone, for in another it would end only that.
         """
-        if interrupted.is_set():
+        if interrupted.is_set() and threading.current_thread() is threading.main_thread():
             raise KeyboardInterrupt
         self._done += count
         now = time.monotonic()
@@ -61,7 +62,8 @@ class Progress:
         done, total = (f"{n * self._scale:,.{1 if self._scale != 1 else 0}f}" for n in (self._done, self._total))
         line = f"{self._label}  {done}/{total} {self._unit}  {rate * self._scale:,.1f}/s  {left}  {note}".rstrip()
         start = "\r\x1b[K" if self._live else ""
-        print(f"{start}{line}", end=end, file=sys.stderr, flush=True)
+        with contextlib.suppress(OSError):  # a log that is full ends no work
+            print(f"{start}{line}", end=end, file=sys.stderr, flush=True)
 
 
 def clock(seconds: float) -> str:

@@ -1,20 +1,25 @@
 """Cutting, freezing and regularizing a built model: what is said with stages, of any architecture.
 
 A stage is a named `Identity` layer (`layers.stage`). Everything a strategy does with a network is said with stage
-names: `split` cuts there, `freeze` stops training before it, features are what comes out of it.
+names: `split` cuts there, `freeze` stops training before it, features are what comes out of it. The network may lie inside
+another model, as in Keras' guide to transfer learning: inputs, network, pooling, dense layer.
 """
 
 from collections.abc import Sequence
 
 import keras
-from keras import layers
 
-from zoo.layers import kernels
+from zoo.graph import before, inside, ordered, penalized, stage_names, walk
+from zoo.keras_private import calls, has_graph, input_of
 
 
 def stages(model: keras.Model) -> list[str]:
-    """Names of the model's cuts, from input to output; the last is "pre_logits"."""
-    return [layer.name for layer in _stage_layers(model)]
+    """Names of the model's cuts, from input to output; the last of a network of the zoo is "pre_logits".
+
+    Raises:
+        ValueError: it is neither functional nor Sequential, so that nobody can say what comes first.
+    """
+    return stage_names(model)
 
 
 def split(model: keras.Model, at: str) -> tuple[keras.Model, keras.Model]:
@@ -26,13 +31,10 @@ def split(model: keras.Model, at: str) -> tuple[keras.Model, keras.Model]:
     Raises:
         ValueError: there is no such layer, or the network cannot be cut there.
     """
-    cut = _cut(model, at)
-    body = keras.Model(model.input, cut)
+    cut = _cuts(model, [at])[0]
+    body = keras.Model(input_of(model), cut)
     body.origin = getattr(model, "origin", None)
-    try:
-        return body, keras.Model(cut, model.outputs[0])
-    except ValueError as error:
-        raise ValueError(f"{model.name} cannot be cut at {at!r}: other branches run beside it.") from error
+    return body, _head(model, at, cut)
 
 
 def features(model: keras.Model, stages: Sequence[str] | None = None) -> keras.Model:
@@ -49,10 +51,11 @@ def features(model: keras.Model, stages: Sequence[str] | None = None) -> keras.M
     Raises:
         ValueError: one of them is no stage of the model, or there is none.
     """
-    names = [layer.name for layer in _stage_layers(model)] if stages is None else list(stages)
+    names = stage_names(model) if stages is None else list(stages)
     if not names:
         raise ValueError("features needs one stage or more.")
-    return keras.Model(model.input, [_cut(model, name) for name in names], name=f"{model.name}_features")
+    cuts = _cuts(model, names)
+    return keras.Model(input_of(model), cuts, name=f"{model.name}_features")
 
 
 def freeze(model: keras.Model, until: str | None) -> None:
@@ -62,32 +65,86 @@ def freeze(model: keras.Model, until: str | None) -> None:
     moving statistics and leaves them alone.
 
     Raises:
-        ValueError: the model has no such stage or layer.
+        ValueError: the model has no such stage or layer, or it is neither functional nor Sequential.
     """
-    frozen = set() if until is None else set(keras.Model(model.input, _cut(model, until)).layers)
-    model.trainable = True
-    # Layer by layer: with TensorFlow, giving a model the value that it has reaches none of its layers.
-    for layer in model.layers:
-        layer.trainable = layer not in frozen
+    frozen = {id(layer) for layer in before(model, until)}
+    _set_trainable(model, frozen, until)
 
 
 def regularize(model: keras.Model, l2: float, l1: float = 0.0) -> None:
-    """Put a penalty of l2 · Σ w² + l1 · Σ |w| on every kernel of a built model; biases and norms are spared.
+    """Put a penalty of l2 · Σ w² + l1 · Σ |w| on every kernel of a built model; biases, norms and embeddings are spared.
 
-    Both the layer's and the variable's attribute are set: the variable's acts in training, the layer's is what
-    `save` writes. Frozen layers add nothing to the loss.
+    Kernels are those that Keras regularizes by a `*_regularizer`, of recurrent layers and attention as well, and inside
+    models and wrappers. Both the layer's and the variable's attribute are set: the variable's acts in training, the layer's
+    is what `save` writes. Frozen layers add nothing to the loss.
+
+    Raises:
+        ValueError: a layer has no weights yet, or holds a trainable matrix of its own that is no such kernel.
     """
-    for layer, variable, attribute in kernels(model):
-        variable.regularizer = keras.regularizers.L1L2(l1, l2) if l1 else keras.regularizers.L2(l2)
-        setattr(layer, attribute, variable.regularizer)
+    for layer, kernel, attribute in penalized(model):
+        kernel.regularizer = keras.regularizers.L1L2(l1, l2) if l1 else keras.regularizers.L2(l2)
+        setattr(layer, attribute, kernel.regularizer)
 
 
-def _stage_layers(model: keras.Model) -> list[layers.Identity]:
-    return [layer for layer in model.layers if isinstance(layer, layers.Identity)]
+def _set_trainable(model: keras.Model, frozen: set[int], until: str | None) -> None:
+    """Freeze the layers of these identities, free all others, and go on inside the model that `until` lies in."""
+    model.trainable = True
+    holder = None if until is None else inside(model, until)
+    # Layer by layer: with TensorFlow, giving a model the value that it has reaches none of its layers.
+    for layer in ordered(model) if until is not None else model.layers:
+        if layer is holder:
+            _set_trainable(layer, frozen, until)
+            continue
+        for path in [*walk(layer), (layer,)]:
+            path[-1].trainable = id(layer) not in frozen
 
 
-def _cut(model: keras.Model, name: str) -> keras.KerasTensor:
-    """Output of the stage or layer of that name."""
-    if name not in [layer.name for layer in model.layers]:
-        raise ValueError(f"{model.name} has no stage {name!r}: its stages are {', '.join(stages(model))}.")
-    return model.get_layer(name).output
+def _cuts(model: keras.Model, names: Sequence[str]) -> list[keras.KerasTensor]:
+    """Find the outputs of stages or layers; a model inside this one is called once for all of its own."""
+    holders = [inside(model, name) for name in names]
+    tensors: dict[str, keras.KerasTensor] = {}
+    for holder in {id(one): one for one in holders}.values():
+        own = [name for name, other in zip(names, holders, strict=True) if other is holder]
+        if holder is None:
+            tensors |= {name: _output(model, name) for name in own}
+            continue
+        call, found = _call(model, holder, own[0]), _cuts(holder, own)
+        if len(own) == 1 and found[0] is holder.outputs[0]:  # its end, which is there already
+            tensors[own[0]] = call.outputs[0]
+        else:
+            part = keras.Model(input_of(holder), found, name=f"{holder.name}_until_{own[-1]}")
+            outputs = part(*call.arguments.args, **call.arguments.kwargs)
+            tensors |= zip(own, keras.tree.flatten(outputs), strict=True)
+    return [tensors[name] for name in names]
+
+
+def _output(model: keras.Model, name: str) -> keras.KerasTensor:
+    """Find what a layer of a model's own gives there; what a model inside it calls its output is another tensor."""
+    layer = model.get_layer(name)
+    return _call(model, layer, name).outputs[0] if has_graph(layer) else layer.output
+
+
+def _head(model: keras.Model, at: str, cut: keras.KerasTensor) -> keras.Model:
+    """Make a model of what lies behind a layer, which has this output."""
+    holder = inside(model, at)
+    if cut is model.outputs[0]:
+        raise ValueError(f"{model.name} cannot be cut at {at!r}: nothing lies behind it.")
+    try:
+        call = None if holder is None else _call(model, holder, at)
+        if call is None or cut is call.outputs[0]:
+            return keras.Model(cut, model.outputs[0])
+        rest, inputs = _head(holder, at, _cuts(holder, [at])[0]), keras.Input(batch_shape=cut.shape, dtype=cut.dtype)
+        x = rest(inputs, **call.arguments.kwargs)
+        if call.outputs[0] is not model.outputs[0]:
+            x = keras.Model(call.outputs[0], model.outputs[0])(x)
+        return keras.Model(inputs, x)
+    except ValueError as error:
+        raise ValueError(f"{model.name} cannot be cut at {at!r}: other branches run beside it.") from error
+
+
+def _call(model: keras.Model, holder: keras.Model, name: str) -> object:
+    """Find the one call of a model inside another; Keras' node. Raises ValueError for several."""
+    found = [call for call in calls(model) if call.operation is holder]
+    if len(found) > 1:
+        raise ValueError(f"{model.name} cannot be cut at {name!r}: it calls {holder.name} {len(found)} times.")
+    return found[0]

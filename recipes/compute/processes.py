@@ -19,6 +19,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+from recipes.compute import signals
 from recipes.errors import UserError, shown
 
 SMALLEST_BATCH = 4
@@ -30,6 +31,10 @@ OUT_OF_MEMORY = re.compile(
 
 class _Died(Exception):
     """Raised when the process ran out of memory or was killed, with its last words."""
+
+
+class _Stopped(Exception):
+    """Raised when somebody has asked the process to end."""
 
 
 def run(module: str, job: dict, folder: Path, report: Callable[[int, float], None], least: int = SMALLEST_BATCH) -> dict:
@@ -52,6 +57,8 @@ def run(module: str, job: dict, folder: Path, report: Callable[[int, float], Non
     while True:
         try:
             return _attempt(module, job | {"batch_size": size}, folder, report) | {"batch_size": size}
+        except _Stopped:
+            continue  # from its states; whoever wants the search to end asks this process as well
         except _Died as death:
             if size // 2 < least:
                 raise UserError(f"{death} (batches of {size} images; log: {shown(folder / 'log.txt')})") from None
@@ -59,7 +66,7 @@ def run(module: str, job: dict, folder: Path, report: Callable[[int, float], Non
 
 
 def _attempt(module: str, job: dict, folder: Path, report: Callable[[int, float], None]) -> dict:
-    """Do the job in one process. Raises _Died for want of memory, UserError for all else that ends it."""
+    """Do the job in one process. Raises _Died for want of memory, _Stopped by a signal, UserError for all else that ends it."""
     path, log = folder / "job.json", folder / "log.txt"
     from zoo.files import write_json  # not at the top: it brings Keras, which only this side needs
 
@@ -89,6 +96,8 @@ def _attempt(module: str, job: dict, folder: Path, report: Callable[[int, float]
         child.wait()
         child.stdin.close()
         child.stdout.close()
+    if -code in signals.HANDLED:
+        raise _Stopped
     _remove(states)
     if "result" in last:
         return last["result"]

@@ -2,12 +2,13 @@
 
 import contextlib
 import ctypes
+import logging
 import os
-import signal
 import sys
-import threading
 from collections.abc import Iterator
-from types import FrameType
+
+from recipes.compute import configuration, signals
+from recipes.errors import UserError, shown
 
 # As in glibc's malloc.h.
 M_ARENA_MAX = -8
@@ -17,15 +18,23 @@ MAX_INT = 2**31 - 1
 
 
 def start(seed: int) -> None:
-    """Import Keras, and seed it; on TensorFlow, choose kernels that give the same numbers every time."""
-    keep_memory()
-    with quiet_import():
-        import keras
-    from zoo import progress
+    """Import Keras, and seed it; on TensorFlow, choose kernels that give the same numbers every time.
 
-    progress.interrupted.clear()
-    if threading.current_thread() is threading.main_thread():  # Python lets no other thread set a handler
-        signal.signal(signal.SIGINT, _interrupt)
+    Raises:
+        UserError: Keras cannot be imported as the user has configured it.
+    """
+    configuration.check()
+    keep_memory()
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it warns of a home folder that cannot be written
+    try:
+        with quiet_import():
+            import keras
+    except ImportError as error:
+        raise UserError(
+            f"Keras' backend cannot be imported ({shown(error)}): install it anew, or set KERAS_BACKEND."
+        ) from error
+    signals.raise_swallowed()
+    configuration.settle()
     keras.utils.set_random_seed(seed)
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
@@ -77,11 +86,3 @@ def quiet_import() -> Iterator[None]:
         sys.stderr.flush()
         os.dup2(screen, 2)
         os.close(screen)
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    """Handle Ctrl-C: let `zoo.progress` know, and raise KeyboardInterrupt."""
-    from zoo import progress
-
-    progress.interrupted.set()
-    raise KeyboardInterrupt

@@ -8,12 +8,18 @@ PACKAGES = ("keras", "tensorflow", "jax", "torch", "numpy", "pillow", "scikit-le
 
 
 def versions() -> dict[str, str]:
-    """Collect the versions of Python, of this project and of the packages it computes with, and the name of the backend."""
+    """Collect the versions of Python, of this project and of what it computes with, and how Keras is set to compute."""
     import keras
 
     import zoo
 
-    found = {"python": platform.python_version(), "zoo": zoo.__version__, "backend": keras.backend.backend()}
+    found = {
+        "python": platform.python_version(),
+        "zoo": zoo.__version__,
+        "backend": keras.backend.backend(),
+        "dtype_policy": keras.config.dtype_policy().name,
+        "image_data_format": keras.config.image_data_format(),
+    }
     for name in PACKAGES:
         with contextlib.suppress(metadata.PackageNotFoundError):
             found[name] = metadata.version(name)

@@ -2,27 +2,22 @@
 
 import contextlib
 import hashlib
-import os
 import sys
-import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from recipes.data import notes, split
-from recipes.data.images import DECODER_VERSION, Framing, ImageError, decode, read_bytes
+from recipes.data.decoding import decode_all, in_threads
+from recipes.data.images import Framing, read_bytes
 from recipes.data.sources.listing import File, Listing
-from recipes.data.store import Rows, Store
-from recipes.errors import UserError, shown
+from recipes.data.store import Rows
+from recipes.errors import ImageError, UserError, shown
 from recipes.evaluation.tasks import MULTI_CLASS, Task
-from zoo.files import cache_folder
-from zoo.progress import Progress
 
-SHARD_IMAGES = 256
 SPLITS = ("train", "validation", "test")
 HELD_OUT_SHARE = 0.25
 
@@ -92,8 +87,9 @@ def prepare(folder: Listing, framing: Framing, validation: float, test: float, s
     Raises:
         UserError: a class has too few pictures, or the cache cannot be written or has too little room.
     """
-    digests, problems, store = _decode_all(folder, framing)
-    left_out = [*folder.left_out, *((file.path, reason) for file, reason in problems)]
+    decoded = decode_all(folder, framing)
+    digests = decoded.digests
+    left_out = [*folder.left_out, *((file.path, reason) for file, reason in decoded.problems)]
     _warn(folder.root, left_out)
     files = [file for file in folder.files if file in digests]
     leaks = {} if keep_leaks else _leaks(folder.root, files, [digests[file] for file in files])
@@ -103,8 +99,9 @@ def prepare(folder: Listing, framing: Framing, validation: float, test: float, s
     labels, paths = [file.label for file in files], [file.path for file in files]
     divided, fractions = _missing_parts([file.split for file in files], validation, test)
     _check_counts(folder, files, keys, divided, fractions)
-    findings = [*folder.findings, *split.duplicates(paths, labels, [file.split for file in files], keys), *_said(leaks, files)]
-    findings += notes.grouped((path, store.texts.get(key, "")) for path, key in zip(paths, keys, strict=True))
+    findings = [*folder.findings, *decoded.findings]
+    findings += [*split.duplicates(paths, labels, [file.split for file in files], keys), *_said(leaks, files)]
+    findings += notes.grouped((file.path, decoded.note(file)) for file in files)
     undivided = Dataset(
         folder.root,
         folder.classes,
@@ -112,14 +109,14 @@ def prepare(folder: Listing, framing: Framing, validation: float, test: float, s
         folder.task.encode(labels, folder.classes),
         np.array(divided),
         keys,
-        store.rows(keys),
-        framing,
+        decoded.rows(files),
+        decoded.framing,
         left_out,
         findings,
         divided,
         fractions,
         folder.task,
-        {key: store.texts[key] for key in keys if store.texts.get(key)},
+        {digests[file]: note for file in files if (note := decoded.note(file))},
     )
     return undivided.divided(seed)
 
@@ -171,50 +168,6 @@ def training_files(folder: Listing, validation: float, test: float, seed: int) -
     files, digests, divided = map(list, zip(*known, strict=True))
     splits = split.assign([file.label for file in files], digests, divided, fractions, seed)
     return [file for file, part in zip(files, splits, strict=True) if part == "train"]
-
-
-def in_threads(function: Callable, items: Sequence) -> Iterator:
-    """Map in two threads a core, with Pillow's warnings about odd metadata, which become findings, off the screen."""
-    with warnings.catch_warnings(), ThreadPoolExecutor(2 * (os.cpu_count() or 1)) as pool:
-        warnings.simplefilter("ignore")
-        yield from pool.map(function, items)
-
-
-def _decode_all(folder: Listing, framing: Framing) -> tuple[dict[File, str], list[tuple[File, str]], Store]:
-    """Decode what no earlier run has decoded.
-
-    Returns:
-        The digest of each file that is a picture, the files that are none with the reason, and the store of pixels.
-    """
-    shape = (framing.resize, framing.resize, framing.channels)
-    kind = f"v{DECODER_VERSION}-{framing.size}-{framing.resize}-{framing.channels}-{framing.interpolation}"
-    store = Store(cache_folder("pixels") / kind, shape, "uint8")
-    store.require_room(len(folder.files))
-    digests, problems = {}, []
-
-    def read(file: File) -> tuple[File, str | None, object]:
-        try:
-            data = read_bytes(folder.root / file.path)
-            digest = hashlib.sha256(data).hexdigest()
-            return file, digest, None if digest in store else decode(data, framing)
-        except ImageError as error:
-            return file, None, str(error)
-
-    with Progress("reading", len(folder.files), "images") as progress:
-        for start in range(0, len(folder.files), SHARD_IMAGES):
-            new = {}
-            for file, digest, result in in_threads(read, folder.files[start : start + SHARD_IMAGES]):
-                if digest is None:
-                    problems.append((file, result))
-                else:
-                    digests[file] = digest
-                    if result is not None:
-                        new[digest] = result
-                progress.advance()
-            if new:
-                pixels, notes = zip(*new.values(), strict=True)
-                store.add(list(new), np.stack(pixels), ["; ".join(note) for note in notes])
-    return digests, problems, store
 
 
 def _missing_parts(given: list[str], validation: float, test: float) -> tuple[list[str], dict[str, float]]:

@@ -1,17 +1,23 @@
 """The decoder: bytes to pixels, the same way for checking, training, prediction and reports.
 
-The rule, in the order in which it is applied:
+The rule, in the order in which it is applied; nothing else is done to a picture:
 
 1. Formats are recognised by content, never by name. Those that need another program (EPS) are not read.
 2. A picture of more than MAX_PIXELS pixels is refused on its header, before anything is decoded.
 3. Of an animation or a file of several pages the first frame is used, with a note.
-4. Truncated and damaged files are refused.
-5. EXIF orientation is applied.
-6. 16-bit grey is divided by 257, so that 65535 becomes 255; 32-bit integer and float pictures are read on
-   the same scale and refused when a value lies outside 0..65535. Of 16-bit colour the high byte is used.
-7. Palettes are expanded, transparency of any kind is composited on white, CMYK, YCbCr and LAB are converted.
-8. A picture longer than MAX_ASPECT:1 is first cut to its middle part of that aspect, with a note.
-9. The short side is resized to `resize`, antialiased, in 8 bits; the middle `resize` x `resize` is kept.
+4. Truncated and damaged files are refused. A JPEG that is damaged inside, of which the decoder makes something, is used, with
+   a note (`jpeg`).
+5. More than 8 bits become 8 by one range for the whole folder, 0 to 1, 255, 1023, 4095, 16383 or 65535, for integers and for
+   floats: the smallest that holds the largest value of all its pictures (`depth`). The range is a part of the Framing, which a
+   saved model carries: a new picture is read in the same, and refused if it goes beyond; where there was no such picture to
+   train on, it is read in its own range, with a note. Values that are negative, infinite or no numbers are refused.
+6. EXIF orientation is applied.
+7. Palettes are expanded. Colours with an ICC profile, of grey, RGB or CMYK, are converted to sRGB, with perceptual intent,
+   unless that moves none by more than 2 of 255; a damaged profile is ignored, with a note (`profiles`). Nothing else
+   says what colours mean: PNG's gamma and chromaticities, and EXIF's colour space, are ignored.
+8. Transparency of any kind is composited on white; CMYK and YCbCr without a profile, and LAB, are converted.
+9. A picture longer than MAX_ASPECT:1 is first cut to its middle part of that aspect, with a note.
+10. The short side is resized to `resize`, antialiased, in 8 bits; the middle `resize` x `resize` is kept.
 
 Changing any of this changes pixels: raise DECODER_VERSION.
 
@@ -19,17 +25,23 @@ Changing any of this changes pixels: raise DECODER_VERSION.
 `warnings.catch_warnings` is not thread safe: who owns the thread pool wraps the whole of it, once.
 """
 
-import codecs
+import contextlib
 import io
 import os
 import re
 import stat
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
 
-DECODER_VERSION = 1
+from recipes.data import depth, jpeg
+from recipes.data.profiles import to_srgb
+from recipes.data.signatures import what_it_is
+from recipes.errors import ImageError, refuse_shortage
+
+DECODER_VERSION = 2
 MAX_PIXELS = 50_000_000
 # Why there is one: 10000x1 would be resized to 2,560,000 x 256.
 MAX_ASPECT = 10
@@ -38,11 +50,25 @@ FORMATS = (
     *("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF"),
     *("JPEG2000", "PPM", "ICO", "PCX", "SGI", "QOI", "TGA"),
 )
+# What undoes each EXIF orientation.
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
 @dataclass(frozen=True)
 class Framing:
     """How a picture becomes an input: its short side is resized to `resize`, then `size` x `size` cut from the centre.
+
+    Args:
+        integer_range: what becomes 255 in pictures of integers with more than 8 bits; None: each picture has its own range.
+        float_range: the same for pictures of floats.
 
     Raises:
         ValueError: numbers that cannot be, or an unknown interpolation.
@@ -52,6 +78,8 @@ class Framing:
     resize: int
     channels: int
     interpolation: str = "bilinear"
+    integer_range: int | None = None
+    float_range: int | None = None
 
     def __post_init__(self):
         if not 1 <= self.size <= self.resize:
@@ -61,10 +89,19 @@ class Framing:
         if self.interpolation.upper() not in Image.Resampling.__members__:
             known = ", ".join(name.lower() for name in Image.Resampling.__members__)
             raise ValueError(f"Framing knows the interpolations {known}; found {self.interpolation!r}.")
+        for top in self.ranges.values():
+            if top not in (None, *depth.RANGES):
+                raise ValueError(f"Framing knows the ranges {', '.join(map(str, depth.RANGES))}; found {top!r}.")
 
+    @property
+    def ranges(self) -> dict[str, int | None]:
+        """The range of each kind of values with more than 8 bits."""
+        return {depth.INTEGER: self.integer_range, depth.FLOAT: self.float_range}
 
-class ImageError(Exception):
-    """Says why a file is no usable picture, in words that follow its path, such as "is truncated"."""
+    @classmethod
+    def saved(cls, fields: Mapping) -> "Framing":
+        """Read the fields that a saved model carries; one without ranges was trained on values from 0 to 65535."""
+        return cls(**{"integer_range": 65535, "float_range": 65535} | dict(fields))
 
 
 def read(path: str | os.PathLike, framing: Framing) -> tuple[np.ndarray, list[str]]:
@@ -73,13 +110,14 @@ def read(path: str | os.PathLike, framing: Framing) -> tuple[np.ndarray, list[st
 
 
 def read_bytes(path: str | os.PathLike) -> bytes:
-    """Read a regular file; nothing else is opened, for a pipe would block. Raises ImageError."""
+    """Read a regular file; nothing else is opened, for a pipe would block. Raises ImageError, or UserError for a shortage."""
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):
             raise ImageError("is not a regular file")
         with open(path, "rb") as file:
             return file.read()
     except OSError as error:
+        refuse_shortage(error, path)
         raise ImageError(f"cannot be read ({error.strerror or error})") from error
 
 
@@ -91,26 +129,51 @@ def decode(data: bytes, framing: Framing) -> tuple[np.ndarray, list[str]]:
     Raises:
         ImageError: the bytes are no picture that can be used.
     """
+    with _opened(data) as image:
+        notes, is_deep = _frames(image), depth.is_deep(image)
+        image.load()
+        if image.format in ("JPEG", "MPO"):
+            notes += jpeg.damage(data)
+        picture, profile, more = image, image.info.get("icc_profile"), []
+        if is_deep:
+            picture, more = depth.Values(image, data).eight_bits(framing.ranges)
+        upright, some_more = _turned_upright(picture, image)
+        colored, much_more = _color(upright, framing.channels, profile)
+    framed, most = _frame(colored, framing)
+    pixels = np.array(framed).reshape(framing.resize, framing.resize, framing.channels)
+    return pixels, notes + more + some_more + much_more + most
+
+
+def measure(data: bytes) -> depth.Depth | None:
+    """Read what a picture with more than 8 bits holds; None for others, of which the header alone is read.
+
+    Raises:
+        ImageError: the bytes are no picture that can be used.
+    """
+    with _opened(data) as image:
+        if not depth.is_deep(image):
+            return None
+        image.load()
+        return depth.Values(image, data).depth
+
+
+@contextlib.contextmanager
+def _opened(data: bytes) -> Iterator[Image.Image]:
+    """Open a picture; whatever goes wrong with it in the block becomes an ImageError."""
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             _check_size(*image.size)
-            notes = _frames(image)
-            image.load()
-            notes += _turn_upright(image)
-            picture, more = _color(image, framing.channels)
+            yield image
     except (ImageError, MemoryError):
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise _too_large(int(re.search(r"\d+", str(error)).group())) from error
     except UnidentifiedImageError as error:
-        raise ImageError(_what_it_is(data)) from error
+        raise ImageError(what_it_is(data)) from error
     except Exception as error:  # damaged bytes make Pillow's plugins raise almost anything
         truncated = "truncated" in str(error).lower()
         reason = "is truncated" if truncated else f"is damaged or truncated (Pillow: {error})"
         raise ImageError(reason) from error
-    framed, much_more = _frame(picture, framing)
-    pixels = np.array(framed).reshape(framing.resize, framing.resize, framing.channels)
-    return pixels, notes + more + much_more
 
 
 def center(pixels: np.ndarray, framing: Framing) -> np.ndarray:
@@ -149,44 +212,32 @@ def _frames(image: Image.Image) -> list[str]:
     return [f"{kind}: only the first of {frames} frames is used"]
 
 
-def _turn_upright(image: Image.Image) -> list[str]:
-    """Apply the EXIF orientation in place; gives a note if that cannot be read."""
+def _turned_upright(picture: Image.Image, image: Image.Image) -> tuple[Image.Image, list[str]]:
+    """Turn a picture by the EXIF orientation of the image that it was made of; gives notes beside."""
     try:
-        ImageOps.exif_transpose(image, in_place=True)
+        turn = TURNS.get(image.getexif().get(ExifTags.Base.Orientation))
     except Exception:  # unreadable EXIF, which raises almost anything, does not make the pixels worse
-        return ["EXIF data are damaged: orientation not applied"]
-    return []
+        return picture, ["EXIF data are damaged: orientation not applied"]
+    return (picture if turn is None else picture.transpose(turn)), []
 
 
-def _color(image: Image.Image, channels: int) -> tuple[Image.Image, list[str]]:
-    """Convert a loaded picture to mode L or RGB; gives notes beside."""
-    notes = []
-    if image.mode.startswith("I") or image.mode == "F":
-        image, notes = _eight_bits(image)
-    elif image.has_transparency_data:
-        rgba = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
-    elif image.mode == "LAB":
-        from PIL import ImageCms
-
+def _color(image: Image.Image, channels: int, profile: bytes | None) -> tuple[Image.Image, list[str]]:
+    """Convert a picture to mode L or RGB, in sRGB; gives notes beside."""
+    rgba = image.convert("RGBA") if image.has_transparency_data else None
+    if image.mode == "LAB":
         lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
-        image = ImageCms.profileToProfile(image, lab, srgb, outputMode="RGB")
+        image, profile = ImageCms.profileToProfile(image, lab, srgb, outputMode="RGB"), None
+    elif rgba:
+        image = rgba.getchannel("R") if image.mode in ("1", "L", "LA") else rgba.convert("RGB")
+    elif profile and image.mode not in ("L", "RGB", "CMYK"):
+        image = image.convert("L" if image.mode == "1" else "RGB")
+    image, notes = to_srgb(image, profile)
+    if rgba:
+        image = image.convert("RGB")
+        image.putalpha(rgba.getchannel("A"))
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     mode = "L" if channels == 1 else "RGB"
     return (image if image.mode == mode else image.convert(mode)), notes
-
-
-def _eight_bits(image: Image.Image) -> tuple[Image.Image, list[str]]:
-    """Convert 16-bit or 32-bit grey to mode L; gives notes beside. Raises ImageError for values outside 0..65535."""
-    values = np.asarray(image)
-    low, high = values.min(), values.max()
-    if not (low >= 0 and high <= 65535):  # written so that NaN fails
-        raise ImageError(f"has values from {low:g} to {high:g}, not 0 to 65535: convert it to 8 bits")
-    notes = []
-    if 0 < high < 4096:
-        notes = ["values below 4096 on a 16-bit scale: looks like 12-bit data, will appear nearly black"]
-    if "transparency" in image.info:
-        values = np.where(values == image.info["transparency"], 65535, values)
-    return Image.fromarray(((values.astype(np.uint32) + 128) // 257).astype(np.uint8)), notes
 
 
 def _frame(image: Image.Image, framing: Framing) -> tuple[Image.Image, list[str]]:
@@ -205,49 +256,3 @@ def _frame(image: Image.Image, framing: Framing) -> tuple[Image.Image, list[str]
     margin = (framing.resize - framing.size) // 2
     left, top = ((side - framing.size) // 2 - margin for side in image.size)
     return image.crop((left, top, left + framing.resize, top + framing.resize)), notes
-
-
-HEADLESS = "is damaged or truncated: it begins like an image, but its header cannot be read"
-JPEG_XL = "is a JPEG XL picture, which Pillow cannot read: convert it to JPEG or PNG"
-HEIC = "is a HEIC picture, which Pillow cannot read: convert it to JPEG"
-# What is found under the names of pictures: position, bytes, reason.
-SIGNATURES = (
-    (0, b"version https://git-lfs", "is a Git-LFS pointer, not an image: run `git lfs pull`"),
-    (0, b"\x00\x05\x16\x07", "is an AppleDouble file of macOS, not an image: delete it"),
-    (0, b"%PDF", "is a PDF document, not an image"),
-    (0, b"%!PS", "is a PostScript document, not an image"),
-    (0, b"PK\x03\x04", "is a zip archive, not an image: unpack it"),
-    (0, b"\x1f\x8b", "is a gzip archive, not an image: unpack it"),
-    (0, b"\xff\x0a", JPEG_XL),
-    (4, b"JXL ", JPEG_XL),
-    *((4, b"ftyp" + brand, HEIC) for brand in (b"hei", b"hev", b"mif1", b"msf1")),
-    (4, b"ftypavi", HEADLESS),
-    (4, b"ftyp", "is a video, not an image"),
-    *((0, magic, HEADLESS) for magic in (b"\xff\xd8", b"\x89PNG", b"GIF8", b"BM", b"RIFF", b"II*", b"MM\0*")),
-)
-
-
-def _what_it_is(data: bytes) -> str:
-    """Say what bytes are in which Pillow recognises no picture, as the words of an ImageError."""
-    if not data:
-        return "is empty (0 bytes)"
-    if not data.strip(b"\0"):
-        return "holds nothing but zero bytes"
-    for position, signature, reason in SIGNATURES:
-        if data.startswith(signature, position):
-            return reason
-    if not _is_text(data[:4096]):
-        return "is not an image that Pillow can read"
-    head = data[:1024].lower()
-    if b"<svg" in head:
-        return "is an SVG drawing, not a picture of pixels: convert it to PNG"
-    return "is an HTML page" if b"<html" in head or b"<!doctype html" in head else "is a text file"
-
-
-def _is_text(sample: bytes) -> bool:
-    """Whether the beginning of a file is text in UTF-8."""
-    try:  # incremental: the sample may end within a character
-        text = codecs.getincrementaldecoder("utf-8-sig")().decode(sample)
-    except UnicodeDecodeError:
-        return False
-    return all(c.isprintable() or c.isspace() for c in text)

@@ -1,4 +1,4 @@
-"""A content-addressed store of equally shaped arrays on disk, memory-mapped, shared by runs and processes.
+"""A content-addressed store of equally shaped arrays on disk, read as they are needed, shared by runs and processes.
 
 A store is a folder of shards. A shard is an array file and a list of its rows' keys, both written to a temporary name
 and renamed, the list last, and never changed again. So a killed process leaves whole shards and loses at most the one
@@ -6,26 +6,64 @@ that it was writing; two processes that compute the same rows write the same thi
 added picture adds one row.
 """
 
+import contextlib
+import errno
 import hashlib
 import json
 import shutil
+import sys
 import threading
+import uuid
 import zlib
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from recipes.errors import UserError
+from recipes.errors import UserError, refuse_shortage, shown
 from zoo.files import replace, write_text
+
+# Unreadable shards that are named, of one store.
+MAX_SAID = 3
+
+
+@dataclass(frozen=True)
+class _Shard:
+    """A shard that has been checked: where its rows begin in the file, and what each is."""
+
+    path: Path
+    start: int
+    shape: tuple[int, ...]
+    dtype: np.dtype
+
+    def read(self, rows: np.ndarray) -> np.ndarray:
+        """Read some rows, `(rows, *shape)`, from the file, which is open for that long only.
+
+        Neither a descriptor nor a mapping is held: a store may have more shards than a process may have open files.
+        """
+        out = np.empty((len(rows), *self.shape), self.dtype)
+        size, content = out.nbytes // len(rows), out.reshape(-1).view(np.uint8)
+        with open(self.path, "rb", buffering=0) as file:
+            done = 0
+            for run in np.split(rows, np.flatnonzero(np.diff(rows) != 1) + 1):
+                file.seek(self.start + int(run[0]) * size)
+                if file.readinto(content[done : done + len(run) * size]) != len(run) * size:
+                    raise OSError(errno.EIO, "the file ends too early", str(self.path))
+                done += len(run) * size
+        return out
 
 
 class Rows:
-    """Rows of a store in a chosen order, on disk: `rows[indices]` reads some as one array."""
+    """Rows of a store in a chosen order, on disk: `rows[indices]` reads some as one array.
 
-    def __init__(self, shards: list[np.ndarray], places: np.ndarray):
+    Raises:
+        UserError: when they are read, if the cache has been taken away meanwhile, or no file can be opened.
+    """
+
+    def __init__(self, shards: list[_Shard], places: np.ndarray):
         self._shards, self._places = shards, places  # places: (rows, 2), the shard and the row in it
-        self.shape = (len(places), *shards[0].shape[1:])
+        self.shape = (len(places), *shards[0].shape)
 
     def __len__(self) -> int:
         return len(self._places)
@@ -35,7 +73,14 @@ class Rows:
         out = np.empty((len(places), *self.shape[1:]), self._shards[0].dtype)
         for shard in np.unique(places[:, 0]):
             chosen = places[:, 0] == shard
-            out[chosen] = self._shards[shard][places[chosen, 1]]
+            try:
+                out[chosen] = self._shards[shard].read(places[chosen, 1])
+            except OSError as error:
+                path = self._shards[shard].path
+                refuse_shortage(error, path)
+                raise UserError(
+                    f"{shown(path)} of the cache cannot be read any more ({error.strerror}): run the command again."
+                ) from error
         return out
 
     def take(self, indices: np.ndarray) -> "Rows":
@@ -46,25 +91,32 @@ class Rows:
 class Store:
     """Arrays of one `shape` and `dtype` under `folder`, by key; each may carry a short text.
 
+    What is unreadable in it is forgotten, removed, and said: its rows are to be computed again.
+
     Raises:
-        UserError: the folder cannot be made or written, or has too little room.
+        UserError: the folder cannot be made or written, or has too little room; no file can be opened.
     """
 
     def __init__(self, folder: Path, shape: tuple[int, ...], dtype: str):
         self._folder, self._shape, self._dtype = folder, shape, np.dtype(dtype)
         self._index: dict[str, tuple[Path, int]] = {}
         self.texts: dict[str, str] = {}
-        self._open: dict[Path, np.ndarray] = {}
-        self._opening = threading.Lock()
+        self._listed: dict[Path, tuple[int, int]] = {}  # rows and checksum of each shard
+        self._checked: dict[Path, _Shard] = {}
+        self._checking = threading.Lock()
+        self._forgotten = 0
         try:
             folder.mkdir(parents=True, exist_ok=True)
+            listings = sorted(folder.glob("[!.]*.json"))  # a dot begins the name of what is being written
         except OSError as error:
+            refuse_shortage(error, folder)
             raise UserError(f"The cache folder {folder} cannot be made ({error.strerror}): set ZOO_CACHE.") from error
-        for listing in sorted(folder.glob("[!.]*.json")):  # a dot begins the name of what is being written
+        for listing in listings:
             self._add_listing(listing)
 
     def __contains__(self, key: str) -> bool:
-        return key in self._index and self._shard(self._index[key][0]) is not None
+        place = self._index.get(key)  # another thread may forget a shard meanwhile
+        return place is not None and self._shard(place[0]) is not None
 
     def require_room(self, rows: int) -> None:
         """Make sure, before any work, that so many more rows fit on the disk. Raises UserError if they do not."""
@@ -94,37 +146,56 @@ class Store:
 
     def rows(self, keys: Sequence[str]) -> Rows:
         """Find the rows of these keys, all of which must be there."""
-        paths = list(dict.fromkeys(self._index[key][0] for key in keys))
+        found = [self._index[key] for key in keys]
+        paths = list(dict.fromkeys(path for path, _ in found))
         number = {path: i for i, path in enumerate(paths)}
-        places = np.array([(number[self._index[key][0]], self._index[key][1]) for key in keys])
-        return Rows([self._shard(path) for path in paths], places)
+        shards = [self._shard(path) for path in paths]
+        if None in shards:  # the disk does not keep what was written a moment ago
+            raise UserError(f"The cache in {shown(self._folder)} was damaged while it was in use: run the command again.")
+        return Rows(shards, np.array([(number[path], row) for path, row in found]))
 
     def _add_listing(self, path: Path) -> None:
-        """Know the rows of a shard from its list of keys; a damaged list counts for nothing."""
+        """Know the rows of a shard from its list of keys."""
         try:
             listing = json.loads(path.read_bytes())
-            keys, texts = listing["keys"], listing["texts"]
-        except (OSError, ValueError, KeyError):
-            return  # cut off by a crash of the machine: its rows are simply made again
-        self._index |= {key: (path, row) for row, key in enumerate(keys)}
-        self.texts |= dict(zip(keys, texts, strict=False))
+            keys, texts, checksum = listing["keys"], listing["texts"], int(listing["crc32"])
+            rows = {str(key): (path, row) for row, key in enumerate(keys)}
+            self.texts |= {key: str(text) for key, text in zip(rows, texts, strict=False)}
+            self._listed[path] = len(keys), checksum
+            self._index |= rows
+        except Exception as error:  # damaged, it may hold anything
+            self._forget(path, error)
 
-    def _shard(self, path: Path) -> np.ndarray | None:
-        """Open a shard as a memory-mapped array, checked once; gives None, and forgets it, if it is damaged."""
-        with self._opening:  # once, whichever thread asks first; and CPython 3.11 parses NumPy's headers in one thread only
-            return self._opened(path)
-
-    def _opened(self, path: Path) -> np.ndarray | None:
-        """Load and check a shard; the caller holds the lock."""
-        if path not in self._open:
+    def _shard(self, path: Path) -> _Shard | None:
+        """Find a shard, checked once; gives None, and forgets it, if it is damaged."""
+        with self._checking:  # once, whichever thread asks first; and CPython 3.11 parses NumPy's headers in one thread only
+            if path in self._checked or path not in self._listed:
+                return self._checked.get(path)
             try:
-                array = np.load(path.with_suffix(".npy"), mmap_mode="r")
-                whole = array.shape[1:] == self._shape and array.dtype == self._dtype
-                good = whole and zlib.crc32(np.ascontiguousarray(array)) == json.loads(path.read_bytes())["crc32"]
-            except (OSError, ValueError):
-                good = False
-            if not good:
-                self._index = {key: place for key, place in self._index.items() if place[0] != path}
-                return None
-            self._open[path] = array
-        return self._open[path]
+                array, (rows, checksum) = np.load(path.with_suffix(".npy"), mmap_mode="r"), self._listed[path]
+                if (array.shape, array.dtype) != ((rows, *self._shape), self._dtype) or not array.flags.c_contiguous:
+                    raise ValueError("other rows than those listed")
+                if zlib.crc32(array) != checksum:
+                    raise ValueError("another checksum than the one listed")
+                self._checked[path] = _Shard(path.with_suffix(".npy"), array.offset, self._shape, self._dtype)
+            except Exception as error:  # damaged, it may hold anything
+                self._forget(path, error)
+            return self._checked.get(path)
+
+    def _forget(self, path: Path, error: Exception) -> None:
+        """Forget and remove a shard that cannot be read, and say so. Raises UserError for what is no fault of the files."""
+        if isinstance(error, OSError):
+            refuse_shortage(error, path)
+        self._listed.pop(path, None)
+        self._index = {key: place for key, place in self._index.items() if place[0] != path}
+        for file in (path, path.with_suffix(".npy")):
+            try:
+                file.unlink(missing_ok=True)
+            except OSError:  # a folder in its place, which is set aside under a name that is not looked at
+                with contextlib.suppress(OSError):
+                    file.rename(file.with_name(f".{uuid.uuid4().hex}"))
+        self._forgotten += 1
+        if self._forgotten <= MAX_SAID:
+            more = "; others like it are not named" if self._forgotten == MAX_SAID else ""
+            reason = getattr(error, "strerror", None) or error
+            print(f"warning: {shown(path)} of the cache is unreadable ({reason}): computed again{more}.", file=sys.stderr)

@@ -65,14 +65,11 @@ def metrics(labels: np.ndarray, probabilities: np.ndarray, classes: Sequence[str
     labels = np.asarray(labels, dtype=np.int64)
     _check(labels, probabilities, len(classes))
     predictions = probabilities.argmax(axis=1)
-    confusion = np.zeros((len(classes), len(classes)), dtype=np.int64)
-    np.add.at(confusion, (labels, predictions), 1)
-    actual = confusion.sum(axis=1)
-    rows = _per_class(np.diag(confusion), actual, confusion.sum(axis=0), classes)
-    there = actual > 0
-    recalls = np.diag(confusion)[there], actual[there]
+    right, actual, predicted = _counts(labels, predictions, len(classes))
+    rows = _per_class(right, actual, predicted, classes)
+    recalls = right[actual > 0], actual[actual > 0]
     bins = _calibration(probabilities.max(axis=1), predictions == labels)
-    images, correct = len(labels), int(np.trace(confusion))
+    images, correct = len(labels), int(right.sum())
     truth = probabilities[np.arange(images), labels]
     return {
         "images": images,
@@ -85,8 +82,17 @@ def metrics(labels: np.ndarray, probabilities: np.ndarray, classes: Sequence[str
         "calibration_error": sum(b["images"] * abs(b["accuracy"] - b["confidence"]) for b in bins) / images,
         "calibration": bins,
         "classes": rows,
-        "confusion": confusion.tolist(),
+        "confusion": confusion(labels, predictions),
     }
+
+
+def confusion(labels: np.ndarray, predictions: np.ndarray) -> list[list[int]]:
+    """Count, for each class and each that it was taken for: [class, taken for, images], without those of no image.
+
+    A table of all pairs grows with the square of the classes, this with the images.
+    """
+    pairs, counts = np.unique(np.stack([labels, predictions]), axis=1, return_counts=True)
+    return np.column_stack([*pairs, counts]).tolist()
 
 
 def _check(labels: np.ndarray, probabilities: np.ndarray, classes: int) -> None:
@@ -122,9 +128,14 @@ def _per_class(right: np.ndarray, actual: np.ndarray, predicted: np.ndarray, cla
     return rows
 
 
+def _counts(labels: np.ndarray, predictions: np.ndarray, classes: int) -> list[np.ndarray]:
+    """Count the images of each class that are right, that are of it, and that were taken for it."""
+    return [np.bincount(each, minlength=classes) for each in (labels[labels == predictions], labels, predictions)]
+
+
 def _macro_f1(labels: np.ndarray, predictions: np.ndarray, classes: int) -> float:
     """Average F1 over the classes that there are or that were predicted."""
-    right, actual, predicted = (np.bincount(i, minlength=classes) for i in (labels[labels == predictions], labels, predictions))
+    right, actual, predicted = _counts(labels, predictions, classes)
     there = actual + predicted > 0
     return float((2 * right[there] / (actual + predicted)[there]).mean())
 

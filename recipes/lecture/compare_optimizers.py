@@ -76,21 +76,21 @@ def run(settings: CompareOptimizers) -> Path:
     recipe = Recipe(settings.data, model=settings.model, weights=settings.weights or "none")
     frame = framing(backbone(recipe))
     data = prepare_sample(settings.data, frame, settings.seed, settings.images, settings.images // 2 or 1, test=False)
-    experiment = Experiment(settings)
-    found = {}
-    with Progress("training", len(OPTIMIZERS) * (FIRST_RATES + settings.seeds), "runs") as progress:
-        for name in OPTIMIZERS:
-            compiled = cache(partial(compile_model, recipe, len(data.classes), name))
-            work = partial(_work, compiled, settings, data)
-            rate = tune_rate(experiment, settings, name, work, progress)
-            found[name] = []
-            for seed in range(settings.seed, settings.seed + settings.seeds):
-                piece = partial(work, rate, seed, settings.epochs)
-                found[name].append(_once(experiment, f"{name}, rate {rate:.3g}, seed {seed}", piece))
-                progress.advance()
-            say(f"{name}: rate {rate:.3g}")
-    _report(experiment, settings, found)
-    return experiment.folder
+    with Experiment(settings) as experiment:
+        found = {}
+        with Progress("training", len(OPTIMIZERS) * (FIRST_RATES + settings.seeds), "runs") as progress:
+            for name in OPTIMIZERS:
+                compiled = cache(partial(compile_model, recipe, len(data.classes), name))
+                work = partial(_work, compiled, settings, data)
+                rate = tune_rate(experiment, settings, name, work, progress)
+                found[name] = []
+                for seed in range(settings.seed, settings.seed + settings.seeds):
+                    piece = partial(work, rate, seed, settings.epochs)
+                    found[name].append(_once(experiment, f"{name}, rate {rate:.3g}, seed {seed}", piece))
+                    progress.advance()
+                say(f"{name}: rate {rate:.3g}")
+        _report(experiment, settings, found)
+        return experiment.folder
 
 
 def compile_model(recipe: Recipe, classes: int, optimizer: str) -> RepeatedTraining:

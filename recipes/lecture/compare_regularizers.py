@@ -100,25 +100,25 @@ def run(settings: CompareRegularizers) -> Path:
     there = len(data.part("train"))
     if there < largest:
         raise UserError(f"{shown(settings.data)} leaves {there:,} pictures to train on: give --sizes up to that.")
-    experiment = Experiment(settings)
-    compiled = cache(lambda l2, dropout: _compile(recipe, len(data.classes), settings.optimizer, l2, dropout))
+    with Experiment(settings) as experiment:
+        compiled = cache(lambda l2, dropout: _compile(recipe, len(data.classes), settings.optimizer, l2, dropout))
 
-    def result(method: str, strengths: dict[str, float], size: int, seed: int, part: str) -> dict:
-        """Train once and measure the part; what is there is kept when other sizes and seeds are asked for."""
-        values = ", ".join(f"{name} {value:g}" for name, value in strengths.items())
-        return experiment.once(
-            f"{method}: {values or '-'}; {size} images, seed {seed}, {part}",
-            lambda: _work(settings, data, compiled, strengths, size, seed, part),
-            but=("sizes", "seeds"),
-            largest=largest,
-        )
+        def result(method: str, strengths: dict[str, float], size: int, seed: int, part: str) -> dict:
+            """Train once and measure the part; what is there is kept when other sizes and seeds are asked for."""
+            values = ", ".join(f"{name} {value:g}" for name, value in strengths.items())
+            return experiment.once(
+                f"{method}: {values or '-'}; {size} images, seed {seed}, {part}",
+                lambda: _work(settings, data, compiled, strengths, size, seed, part),
+                but=("sizes", "seeds"),
+                largest=largest,
+            )
 
-    work = sum(map(len, STRENGTHS.values())) + len(METHODS) * len(settings.sizes) * settings.seeds
-    with Progress("training", work, "runs") as progress:
-        chosen = _choose(settings, result, progress)
-        found = _train(settings, chosen, result, progress)
-    _report(experiment, settings, chosen, found)
-    return experiment.folder
+        work = sum(map(len, STRENGTHS.values())) + len(METHODS) * len(settings.sizes) * settings.seeds
+        with Progress("training", work, "runs") as progress:
+            chosen = _choose(settings, result, progress)
+            found = _train(settings, chosen, result, progress)
+        _report(experiment, settings, chosen, found)
+        return experiment.folder
 
 
 def _choose(settings: CompareRegularizers, result: Callable[..., dict], progress: Progress) -> dict[str, float]:

@@ -10,7 +10,7 @@ import zoo
 from recipes.lecture.convolution import times
 from recipes.transfer.strategies import feature_stages
 from zoo import analysis
-from zoo.layers import kernels
+from zoo.graph import kernels
 from zoo.progress import Progress
 
 BATCH_SIZE = 8

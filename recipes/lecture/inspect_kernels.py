@@ -42,7 +42,7 @@ from recipes.settings.lecture import InspectKernels
 from recipes.transfer.backbone import builder_options
 from recipes.transfer.strategies import feature_stages
 from zoo import analysis
-from zoo.layers import kernels
+from zoo.graph import kernels
 from zoo.weights import catalog
 
 # Of a layer with more kernels its strongest are drawn.
@@ -59,15 +59,15 @@ def run(settings: InspectKernels) -> Path:
     """
     model = _trained(settings)
     pixels = picture(model, settings.image)
-    experiment = Experiment(settings)
-    for stage, layer, kernel in widest(model):
-        experiment.save_figure(f"kernels_{stage}", draw_kernels(f"{model.name}, {stage}: {layer.name}", kernel))
-    maps = feature_maps(model, pixels)
-    rows = [_row(fact, maps[fact.name]) for fact in analysis.analyze(model) if fact.name in maps]
-    experiment.save_figure("features", draw_features(model.name, pixels, maps, rows))
-    experiment.save_figure("stride_and_padding", draw_settings(model, pixels))
-    experiment.finish(rows)
-    return experiment.folder
+    with Experiment(settings) as experiment:
+        for stage, layer, kernel in widest(model):
+            experiment.save_figure(f"kernels_{stage}", draw_kernels(f"{model.name}, {stage}: {layer.name}", kernel))
+        maps = feature_maps(model, pixels)
+        rows = [_row(fact, maps[fact.name]) for fact in analysis.analyze(model) if fact.name in maps]
+        experiment.save_figure("features", draw_features(model.name, pixels, maps, rows))
+        experiment.save_figure("stride_and_padding", draw_settings(model, pixels))
+        experiment.finish(rows)
+        return experiment.folder
 
 
 def _trained(settings: InspectKernels) -> keras.Model:

@@ -49,6 +49,7 @@ from recipes.settings.lecture import LenetMnist
 from recipes.transfer import training
 from recipes.transfer.strategies import Phase
 from zoo.files import replace
+from zoo.weights import digests
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -92,19 +93,19 @@ def run(settings: LenetMnist) -> Path:
     Raises:
         UserError: the data are not MNIST's, or the folder cannot be written.
     """
-    experiment = Experiment(settings)
-    data = prepare(scan(settings), Framing(28, 28, 1), settings.validation, test=0, seed=0)
-    if len(data.classes) != 10 or not len(data.part("test")):
-        raise UserError(f"{settings.data} must hold train/ and test/ with ten classes each, as MNIST does.")
-    # The paper's frame: a border of 2 lets the strokes at the edge lie in the centre of a 5 × 5 kernel.
-    pixels = np.pad(data.pixels[:], ((0, 0), (2, 2), (2, 2), (0, 0)))
-    results = {
-        name: [_once(experiment, settings, name, seed, data, pixels) for seed in range(settings.seeds)]
-        for name in settings.forms
-    }
-    experiment.save_figure("errors", _figure(results))
-    experiment.finish([_row(name, found) for name, found in results.items()], seeds=results)
-    return experiment.folder
+    with Experiment(settings) as experiment:
+        data = prepare(scan(settings), Framing(28, 28, 1), settings.validation, test=0, seed=0)
+        if len(data.classes) != 10 or not len(data.part("test")):
+            raise UserError(f"{settings.data} must hold train/ and test/ with ten classes each, as MNIST does.")
+        # The paper's frame: a border of 2 lets the strokes at the edge lie in the centre of a 5 × 5 kernel.
+        pixels = np.pad(data.pixels[:], ((0, 0), (2, 2), (2, 2), (0, 0)))
+        results = {
+            name: [_once(experiment, settings, name, seed, data, pixels) for seed in range(settings.seeds)]
+            for name in settings.forms
+        }
+        experiment.save_figure("errors", _figure(results))
+        experiment.finish([_row(name, found) for name, found in results.items()], seeds=results)
+        return experiment.folder
 
 
 def _once(experiment: Experiment, settings: LenetMnist, name: str, seed: int, data: Dataset, pixels: np.ndarray) -> dict:
@@ -203,7 +204,7 @@ def _figure(results: dict[str, list[dict]]) -> "Figure":
 
 
 def _save(model: keras.Model, path: Path) -> None:
-    """Write the model's weights as a safetensors file."""
+    """Write the model's weights as a safetensors file, and its digest beside it."""
     from safetensors.numpy import save_file
 
     tensors = {
@@ -212,3 +213,4 @@ def _save(model: keras.Model, path: Path) -> None:
         for variable in layer.weights
     }
     replace(path, lambda new: save_file(tensors, new))
+    digests.write(path)

@@ -53,24 +53,26 @@ def run(settings: ReceptiveFields) -> Path:
     facts = limited(model)
     if not facts:
         raise UserError(f"{model.name}: every stage sees the whole picture, there is nothing to measure: choose another model.")
-    experiment = Experiment(settings)
-    outputs = {f"padding {p}, stride {s}": convolve(INPUT, KERNEL, p, s).astype(int).tolist() for p, s in PADDINGS_AND_STRIDES}
-    say(f"input\n{_grid(INPUT)}\n\nkernel, laid over without flipping\n{_grid(KERNEL)}")
-    for name, output in outputs.items():
-        say(f"\n{name}: {len(output)} × {len(output)}\n{_grid(output)}")
-    experiment.save_figure("worked_example", draw_example())
-    arithmetic = {"sizes": sizes(), "counts": counts(), "stacks": stacks()}
-    readable = [row | {"weights": f"{row['weights']:,}"} for row in arithmetic["counts"]]
-    titles = {"Output size": arithmetic["sizes"], "Weights": readable, "Stacks of kernels": arithmetic["stacks"]}
-    for title, rows in titles.items():
-        say(f"\n{title}\n{table(rows)}")
-    experiment.save_figure("stacks", draw_stacks(arithmetic["stacks"]))
+    with Experiment(settings) as experiment:
+        outputs = {
+            f"padding {p}, stride {s}": convolve(INPUT, KERNEL, p, s).astype(int).tolist() for p, s in PADDINGS_AND_STRIDES
+        }
+        say(f"input\n{_grid(INPUT)}\n\nkernel, laid over without flipping\n{_grid(KERNEL)}")
+        for name, output in outputs.items():
+            say(f"\n{name}: {len(output)} × {len(output)}\n{_grid(output)}")
+        experiment.save_figure("worked_example", draw_example())
+        arithmetic = {"sizes": sizes(), "counts": counts(), "stacks": stacks()}
+        readable = [row | {"weights": f"{row['weights']:,}"} for row in arithmetic["counts"]]
+        titles = {"Output size": arithmetic["sizes"], "Weights": readable, "Stacks of kernels": arithmetic["stacks"]}
+        for title, rows in titles.items():
+            say(f"\n{title}\n{table(rows)}")
+        experiment.save_figure("stacks", draw_stacks(arithmetic["stacks"]))
 
-    measured = experiment.once("fields", lambda: {"stages": measure(model)})["stages"]
-    experiment.save_figure("fields", draw_fields(model, facts, measured))
-    rows = [{"stage": name} | {k: v for k, v in stage.items() if k != "influence"} for name, stage in measured.items()]
-    experiment.finish(rows, worked_example=outputs, **arithmetic)
-    return experiment.folder
+        measured = experiment.once("fields", lambda: {"stages": measure(model)})["stages"]
+        experiment.save_figure("fields", draw_fields(model, facts, measured))
+        rows = [{"stage": name} | {k: v for k, v in stage.items() if k != "influence"} for name, stage in measured.items()]
+        experiment.finish(rows, worked_example=outputs, **arithmetic)
+        return experiment.folder
 
 
 def _build(settings: ReceptiveFields) -> keras.Model:

@@ -3,14 +3,20 @@
 from collections.abc import Callable
 from importlib import resources
 
+from recipes.errors import shown
+
 
 def page(name: str, **content: object) -> str:
-    """Fill in a template beside this file; names of files and classes come from anywhere, so everything is escaped."""
+    """Fill in a template beside this file; names of files and classes come from anywhere, so everything is escaped.
+
+    That is HTML's own characters, and those that cannot be seen or turn text round, which `shown` writes out.
+    """
     import jinja2
 
     environment = jinja2.Environment(
         loader=jinja2.FunctionLoader(lambda file: resources.files("recipes.report").joinpath(file).read_text("utf-8")),
         autoescape=True,
+        finalize=shown,
         undefined=jinja2.ChainableUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -23,8 +29,7 @@ def page(name: str, **content: object) -> str:
         "short": lambda value: _shown(value, lambda number: f"{number:g}"),
         "setting": lambda value: "–" if value in (None, "") else f"{value:.3g}" if isinstance(value, float) else value,
     }
-    # File names that are not UTF-8 arrive as lone surrogates, which no UTF-8 file can hold.
-    return environment.get_template(name).render(**content).encode("utf-8", "backslashreplace").decode("utf-8")
+    return environment.get_template(name).render(**content)
 
 
 def _shown(value: object, write: Callable[[float], str]) -> str:

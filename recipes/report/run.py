@@ -73,17 +73,19 @@ def _measured(scores: dict, classes: list[str]) -> dict:
     }
     if "confusion" not in scores:  # there is none of pictures with several labels
         return measured
-    confusion = np.array(scores["confusion"])
     small = len(classes) <= MAX_MATRIX_CLASSES
     return measured | {
-        "matrix": _matrix(confusion, classes) if small else None,
-        "confusions": None if small else _confusions(confusion, classes),
+        "matrix": _matrix(scores["confusion"], classes) if small else None,
+        "confusions": None if small else _confusions(scores, classes),
         "calibration": _calibration(scores["calibration"]),
     }
 
 
-def _matrix(confusion: np.ndarray, classes: list[str]) -> list[dict]:
+def _matrix(cells: list[list[int]], classes: list[str]) -> list[dict]:
     """Make rows of the confusion table; a cell's shade is its share of the row, with single images visible."""
+    confusion = np.zeros((len(classes), len(classes)), int)
+    for truth, prediction, count in cells:
+        confusion[truth, prediction] = count
     totals = np.maximum(confusion.sum(axis=1, keepdims=True), 1)
     shades = np.where(confusion, 0.12 + 0.48 * confusion / totals, 0)
     return [
@@ -98,15 +100,12 @@ def _matrix(confusion: np.ndarray, classes: list[str]) -> list[dict]:
     ]
 
 
-def _confusions(confusion: np.ndarray, classes: list[str]) -> list[dict]:
+def _confusions(scores: dict, classes: list[str]) -> list[dict]:
     """List the most frequent pairs of truth and wrong prediction."""
-    wrong, totals = confusion - np.diag(np.diag(confusion)), confusion.sum(axis=1)
-    order = np.argsort(-wrong, axis=None, kind="stable")[:MAX_CONFUSIONS]
-    pairs = zip(*np.unravel_index(order, wrong.shape), strict=True)
+    wrong = [cell for cell in scores["confusion"] if cell[0] != cell[1]]
     return [
-        {"truth": classes[i], "prediction": classes[j], "count": int(wrong[i, j]), "of": int(totals[i])}
-        for i, j in pairs
-        if wrong[i, j]
+        {"truth": classes[i], "prediction": classes[j], "count": count, "of": scores["classes"][i]["images"]}
+        for i, j, count in sorted(wrong, key=lambda cell: (-cell[2], *cell[:2]))[:MAX_CONFUSIONS]
     ]
 
 

@@ -12,18 +12,21 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol, Self
 
 from recipes.compute.versions import versions
 from recipes.console import say, table
 from recipes.data.sources.own import check_output
 from recipes.errors import UserError, shown
+from recipes.runs.folder import held
+from zoo.disk import WriteError
 from zoo.files import append_line, replace, write_csv, write_json
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 JOURNAL = "journal.jsonl"
+OWNER = ".owner"
 # Settings that say what the work is about: a default folder, which is called after it, holds work on one of a name.
 SUBJECTS = ("data", "image")
 
@@ -39,7 +42,7 @@ class ExperimentSettings(Protocol):
 
 
 class Experiment:
-    """Keeps the results of an experiment in its folder, and does no piece of its work twice.
+    """Keeps the results of an experiment in its folder, which it holds in a `with`, and does no piece of its work twice.
 
     Args:
         settings: the command's; a piece of work depends on all but `output`.
@@ -56,18 +59,41 @@ class Experiment:
         if getattr(settings, "output", None) is None:
             self._refuse_another_subject()
         check_output(settings)
+        self._stack = contextlib.ExitStack()
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            os.makedirs(os.path.realpath(self.folder), exist_ok=True)  # also where a link leads to nothing yet
             names = os.listdir(self.folder)
             if names and JOURNAL not in names:
                 raise UserError(f"--output {shown(self.folder)} holds files that no experiment wrote: choose a new folder.")
             (self.folder / JOURNAL).touch()
         except OSError as error:
-            raise UserError(f"--output {shown(self.folder)} cannot be written ({error.strerror}): choose another.") from error
+            raise UserError(f"--output {shown(WriteError(error, self.folder))}") from error
+        damaged = self._records()[1]
+        if damaged:
+            lines = f"line{'s' * (len(damaged) > 1)} {', '.join(map(str, damaged[:10]))}"
+            say(f"{shown(self.folder / JOURNAL)}: {lines} cannot be read: that work is done again.")
+
+    def __enter__(self) -> Self:
+        """Hold the folder, so that no other experiment writes into it.
+
+        Raises:
+            UserError: another process holds it.
+        """
+        try:
+            self._stack.enter_context(held(self.folder, self.folder / OWNER))
+        except OSError as error:
+            raise UserError(f"--output {shown(WriteError(error, self.folder))}") from error
+        if (self.folder / "result.json").exists():
+            say(f"{shown(self.folder)} holds earlier results, which this experiment replaces when it has ended.")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Give the folder free."""
+        self._stack.close()
 
     def _refuse_another_subject(self) -> None:
         """See that a default folder has no work on other pictures of the same name: finished, or cut off."""
-        found = [record["depends"] for record in self._records()]
+        found = [record["depends"] for record in self._records()[0]]
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
             found.append(json.loads((self.folder / "result.json").read_text("utf-8"))["settings"])
         for earlier, name in itertools.product(found, SUBJECTS):
@@ -78,14 +104,19 @@ class Experiment:
                     f"{shown(other or 'the default picture')}: give --output."
                 )
 
-    def _records(self) -> list[dict]:
-        """Read the journal."""
-        records = []
+    def _records(self) -> tuple[list[dict], list[int]]:
+        """Read the journal: its records, and the numbers of the lines that are none."""
+        records, damaged = [], []
+        lines = []
         with contextlib.suppress(FileNotFoundError):
-            for line in (self.folder / JOURNAL).read_text(encoding="utf-8").splitlines():
-                with contextlib.suppress(ValueError):  # the line that a kill cut off
-                    records.append(json.loads(line))
-        return records
+            lines = (self.folder / JOURNAL).read_bytes().splitlines()
+        for number, line in enumerate(lines, 1):
+            try:
+                if line.strip():
+                    records.append(_record(json.loads(line)))
+            except (ValueError, TypeError, KeyError, RecursionError):  # a kill has cut it off, or it was changed
+                damaged.append(number)
+        return records, damaged
 
     def once(self, piece: str, work: Callable[[], dict], but: Sequence[str] = (), **more: object) -> dict:
         """Do a piece of work, or find its result in the journal, if an earlier run with the same settings has done it.
@@ -97,7 +128,7 @@ class Experiment:
             more: what else it depends on.
         """
         depends = {k: v for k, v in self.settings.items() if k not in but} | json.loads(json.dumps(more, default=str))
-        for record in self._records():
+        for record in self._records()[0]:
             if (record["piece"], record["depends"]) == (piece, depends):
                 return record["result"]
         start = time.monotonic()
@@ -123,3 +154,10 @@ class Experiment:
         write_json(self.folder / "result.json", everything)
         say("\n" + table(rows))
         say(f"\ntable, numbers and pictures: {shown(self.folder)}")
+
+
+def _record(value: object) -> dict:
+    """See that a line of the journal holds a piece of work. Raises TypeError, KeyError or ValueError."""
+    if not (isinstance(value["piece"], str) and isinstance(value["depends"], dict) and isinstance(value["result"], dict)):
+        raise ValueError("it is no record of a piece of work")
+    return value

@@ -17,8 +17,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from recipes.data.images import Framing
 from recipes.errors import UserError, shown
+from recipes.evaluation.tasks import MULTI_CLASS, MULTI_LABEL
 from recipes.runs.folder import recover
+from recipes.settings.values import from_values
+from zoo.disk import require_room, written
+from zoo.weights import digests
+from zoo.weights.formats import archives
+from zoo.weights.formats.tensors import WeightsError
 
 if TYPE_CHECKING:
     import keras
@@ -27,6 +34,11 @@ if TYPE_CHECKING:
 MAX_RELOAD_DIFFERENCE = 1e-3
 # In another batch: a GPU takes other kernels for it, which were seen to differ by 0.007 (TF32).
 MAX_BATCH_DIFFERENCE = 0.05
+BYTES_A_WEIGHT = 4
+BYTES_A_LAYER = 4000  # its settings, and what HDF5 writes around its arrays
+# Members of the zip that are read: Keras' own, and this project's.
+MEMBERS = ("config.json", "model.weights.h5", "classes.json", "framing.json")
+ACTIVATIONS = (MULTI_CLASS.activation, MULTI_LABEL.activation)
 
 
 def save(model: "keras.Model", path: Path, classes: Iterable[str], framing: Mapping) -> None:
@@ -34,36 +46,75 @@ def save(model: "keras.Model", path: Path, classes: Iterable[str], framing: Mapp
 
     How it was trained, the optimiser's state among that, would need this project to be loaded again, and four times the
     room.
+
+    Raises:
+        WriteError: it cannot be written.
     """
     import keras
 
-    keras.Model(model.input, model.output, name=model.name).save(path)
-    with zipfile.ZipFile(path, "a") as archive:
-        archive.writestr("classes.json", json.dumps(list(classes)))
-        archive.writestr("framing.json", json.dumps(dict(framing)))
+    size = BYTES_A_WEIGHT * model.count_params() + BYTES_A_LAYER * len(model.layers)
+    require_room(path, size)  # first: a disk that fills up while Keras writes leaves files that cannot be closed
+    with written(path, size):
+        keras.Model(model.input, model.output, name=model.name).save(path)
+        with zipfile.ZipFile(path, "a") as archive:
+            archive.writestr("classes.json", json.dumps(list(classes)))
+            archive.writestr("framing.json", json.dumps(dict(framing)))
 
 
 def read(folder: Path) -> "tuple[keras.Model, list[str], dict]":
     """Read (model, classes, fields of the framing) of a finished run.
 
     Raises:
-        UserError: there is no run, or its model is damaged.
+        UserError: there is no run, or its model is damaged, or has been changed into one that cannot predict.
     """
     import keras
 
-    folder = Path(os.path.abspath(folder))
-    recover(folder)
-    path = folder / "model.keras"
+    path = recover(folder) / "model.keras"
     if not path.exists():
         inside = folder / "best"
         hint = f"give {shown(inside)}" if (inside / path.name).exists() else "`zoo finetune` writes one"
         raise UserError(f"{shown(folder)} is no finished run: it has no model.keras: {hint}.")
     try:
-        with zipfile.ZipFile(path) as archive:
-            classes, framing = (json.loads(archive.read(name)) for name in ("classes.json", "framing.json"))
-        return keras.models.load_model(path, compile=False), classes, framing
-    except (zipfile.BadZipFile, KeyError, ValueError, OSError, TypeError) as error:
-        raise UserError(f"{shown(path)} is damaged or was not written by `zoo finetune` ({error}).") from error
+        with archives.opened(path) as archive:
+            _check_members(archive)
+            classes, framing = (json.loads(archives.content(archive, name)) for name in ("classes.json", "framing.json"))
+        model = keras.models.load_model(path, compile=False)
+        _check_parts(model, classes, framing)
+        digests.check(path)  # last: what is wrong inside is better known than that something is
+    except WeightsError as error:
+        raise UserError(f"{shown(path)} {error}") from None
+    except Exception as error:  # changed bytes make Keras, and zlib, raise almost anything
+        reason = shown(str(error) or type(error).__name__)
+        raise UserError(f"{shown(path)} is damaged or was not written by `zoo finetune` ({reason}).") from error
+    return model, classes, framing
+
+
+def _check_members(archive: zipfile.ZipFile) -> None:
+    """See that the zip holds each member once. Raises ValueError with the name of the first that it does not."""
+    names = archive.namelist()
+    for name in MEMBERS:
+        if (count := names.count(name)) != 1:
+            raise ValueError(f"it holds {name} {count} times" if count else f"it has no {name}")
+
+
+def _check_parts(model: "keras.Model", classes: object, framing: object) -> None:
+    """See that classes and framing fit the model. Raises ValueError with what does not."""
+    if not (isinstance(classes, list) and classes and all(isinstance(name, str) for name in classes)):
+        raise ValueError("classes.json is no list of names")
+    if len(set(classes)) < len(classes):
+        raise ValueError("classes.json names a class twice")
+    if not isinstance(framing, dict):
+        raise ValueError("framing.json is no object of JSON")
+    frame = from_values(Framing, framing, "framing.json")
+    shapes = [getattr(model, name, None) for name in ("input_shape", "output_shape")]
+    expected = [(None, frame.size, frame.size, frame.channels), (None, len(classes))]
+    for what, found, fits in zip(("takes", "gives"), shapes, expected, strict=True):
+        if found != fits:
+            named = "framing.json" if what == "takes" else "classes.json"
+            raise ValueError(f"the model {what} {found}, and by {named} it should be {fits}")
+    activation = getattr(getattr(model.layers[-1], "activation", None), "__name__", None)
+    if activation not in ACTIVATIONS:
+        raise ValueError(f"the model ends with {activation or 'no activation'}, not with {' or '.join(ACTIVATIONS)}")
 
 
 class Stranger:

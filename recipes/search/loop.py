@@ -2,10 +2,8 @@
 
 import contextlib
 import math
-import signal
-import threading
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import keras_tuner
@@ -44,8 +42,7 @@ def run_trials(
             trial alone.
         ended: is called after each trial with its record.
     """
-    with _stopping():
-        Loop(oracle, work, ended).search()
+    Loop(oracle, work, ended).search()
 
 
 class Loop(TrialLoop):
@@ -93,7 +90,7 @@ class Loop(TrialLoop):
             kind = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
             trial.message = trial.outcome["message"] = f"{kind}{error}".rstrip(": ")
             trial.outcome["traceback"] = traceback.format_exc()
-        except BaseException:  # Ctrl-C: it is nobody's fault, and another worker may have it at once
+        except BaseException:  # Ctrl-C or SIGTERM: it is nobody's fault, and another worker may have it at once
             with contextlib.suppress(Exception):  # if it cannot be given back, its silence will be noticed
                 study.give_back(trial.row)
             raise
@@ -101,16 +98,3 @@ class Loop(TrialLoop):
     def on_trial_end(self, trial: KerasTrial) -> None:
         """Write down how a trial has ended."""
         self._ended(self.oracle.end_trial(trial))
-
-
-@contextlib.contextmanager
-def _stopping() -> Iterator[None]:
-    """Treat SIGTERM as Ctrl-C: a cluster that takes the machine away says so by it."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -64,7 +64,7 @@ class Search:
         )
         network = zoo.split(self.model, "pre_logits")[0]
         return {
-            "weights": features.fingerprint(network, data.framing)[:12],
+            "weights": features.fingerprint(network, data.framing, features.graph(network))[:12],
             "pictures": f"{len(pictures)} of {hashlib.sha256(repr(pictures).encode()).hexdigest()[:12]}",
             "views": [str(view) for view in self.views],
         } | ({"batch size": self.settings.batch_size} if self.settings.scope == "finetune" else {})

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from recipes.settings.shared import FolderCommand
+from recipes.settings.shared import FolderCommand, check_positive, check_seed
 
 
 @dataclass(frozen=True)
@@ -18,6 +18,10 @@ class Demo(FolderCommand):
     """Training pictures of each digit."""
     seed: int = 0
     """Seed of everything random."""
+
+    def __post_init__(self):
+        check_positive(self, "images_per_class")
+        check_seed(self.seed)
 
     @property
     def subject(self) -> str:

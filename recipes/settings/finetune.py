@@ -1,16 +1,17 @@
 """Settings of `zoo finetune`, which `recipe.json` holds as well."""
 
 import dataclasses
-import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
 from tyro.conf import Fixed, Suppress
 
-from recipes.errors import UserError
+from recipes.errors import UserError, shown
 from recipes.settings.shared import Optimizer, TransferCommand, check_positive, seconds
 from recipes.settings.tuned import FineTuneSettings, HeadSettings
+from recipes.settings.values import from_values, read_object
 
 # Settings that say where something lies: text in recipe.json.
 PATH_FIELDS = ("data", "output", "labels")
@@ -18,11 +19,7 @@ PATH_FIELDS = ("data", "output", "labels")
 
 @dataclass(frozen=True)
 class Recipe(TransferCommand):
-    """From a folder of images to a classifier: choose what to train, train it, measure it, and save it with a report.
-
-    DATA holds a folder per class, or train/ with val/ and test/ that do. What is missing is split off: stratified, by
-    content, with the seed. `--recipe FILE` repeats the run of a recipe.json; other flags change it.
-    """
+    """All that a run of `zoo finetune` depends on, beside the pictures, and where they and it lie."""
 
     COMMAND = "finetune"
 
@@ -59,7 +56,8 @@ class Recipe(TransferCommand):
     class is seen as often as any other (the solved heads, which draw nothing, are weighted)."""
     labels: Path | None = None
     """CSV file for pictures with any number of labels: a column path, relative to DATA; then labels, separated by ";", or
-    a column of 0 and 1 for each class; and, if wanted, split (train, val or test)."""
+    a column of 0 and 1 for each class; and, if wanted, split (train, val or test). Where each picture has exactly one label,
+    classes exclude each other, as those of folders do. Rules: docs/tables.md."""
     seeds: int = 1
     """Repeat the run with so many seeds, from --seed on, each with its own split if the split is not DATA's, and report mean
     and 95 % interval. Cheap with strategy small; others train the network so many times."""
@@ -81,10 +79,6 @@ class Recipe(TransferCommand):
             raise UserError("--folds and --seeds are two ways to repeat a run: give one of them.")
         if self.strategy == "tuned" and self.fine_tuning is None:
             raise UserError("--strategy tuned needs what a search has found: the best.json of `zoo tune` as --recipe.")
-        if self.labels and self.head == "cosine":
-            raise UserError("--head cosine tells classes apart that exclude each other: with --labels choose another head.")
-        if self.labels and self.balance != "none":
-            raise UserError("--balance is for pictures with one label: with --labels each class is learnt by itself.")
         others = {
             "strategy": "tuned" if self.fine_tuning else "small",
             "head": "linear",
@@ -104,27 +98,53 @@ class Recipe(TransferCommand):
         return {k: str(v) if isinstance(v, Path) else v for k, v in dataclasses.asdict(self).items()}
 
     def save(self, path: Path) -> None:
-        """Write the settings into a file that `load` reads."""
+        """Write the settings into a file that `load` reads from any folder: paths in full."""
         from zoo.files import write_json  # not at the top: it brings Keras
+        from zoo.weights import catalog
 
-        write_json(path, self.as_dict())
+        values = self.as_dict()
+        files = [name for name in PATH_FIELDS if values[name]]
+        if self.weights and os.path.isfile(self.weights) and self.weights not in {entry.tag for entry in catalog.ENTRIES}:
+            files.append("weights")
+        write_json(path, values | {name: os.path.abspath(values[name]) for name in files})
 
     @classmethod
     def from_dict(cls, values: dict) -> "Recipe":
-        """Make a recipe from what `as_dict` gave. Raises UserError, TypeError or ValueError for what is none."""
-        paths = {name: Path(values[name]) for name in PATH_FIELDS if values.get(name)}
-        kinds = {"tuned": HeadSettings, "fine_tuning": FineTuneSettings}
-        parts = {name: kind(**values[name]) for name, kind in kinds.items() if values.get(name)}
-        return cls(**(values | paths | parts))
+        """Make a recipe from what `as_dict` gave. Raises UserError or ValueError for what is none."""
+        return from_values(cls, values)
 
     @classmethod
     def load(cls, path: Path) -> "Recipe":
-        """Read a recipe.json.
+        """Read a recipe.json; what it names by a relative path lies relative to its own folder.
 
         Raises:
             UserError: there is no such file, or it is no recipe.
         """
         try:
-            return cls.from_dict(json.loads(Path(path).read_text()))
-        except (OSError, ValueError, TypeError, AttributeError) as error:
-            raise UserError(f"--recipe {path} cannot be read as a recipe.json: {error}.") from error
+            recipe = cls.from_dict(read_object(path))
+        except UserError as error:
+            raise UserError(f"--recipe {shown(path)}: {error}") from error
+        except (OSError, ValueError) as error:
+            reason = shown(getattr(error, "strerror", None) or error)
+            raise UserError(f"--recipe {shown(path)} cannot be read as a recipe.json: {reason}.") from error
+        folder = Path(path).absolute().parent
+        there = {name: folder / value for name in PATH_FIELDS if (value := getattr(recipe, name))}
+        if recipe.weights and Path(recipe.weights).suffix and (folder / recipe.weights).is_file():  # and no tag
+            there["weights"] = str(folder / recipe.weights)
+        return dataclasses.replace(recipe, **there)
+
+
+@dataclass(frozen=True)
+class Flags(Recipe):  # its docstring is what --help says
+    """From a folder of images to a classifier: choose what to train, train it, measure it, and save it with a report.
+
+    DATA holds a folder per class, or train/ with val/ and test/ that do. What is missing is split off: stratified, by
+    content, with the seed.
+    """
+
+    recipe: Path | None = None
+    """A recipe.json, whose run is repeated; other flags change it."""
+
+    def as_recipe(self) -> Recipe:
+        """Give the settings of the run alone."""
+        return Recipe(**{field.name: getattr(self, field.name) for field in dataclasses.fields(Recipe)})

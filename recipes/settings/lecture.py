@@ -99,7 +99,8 @@ class CompareOptimizers(BatchCommand):
     """Runs of each optimiser at its rate: start and order differ."""
 
     def __post_init__(self):
-        check_positive(self, "images", "epochs", "seeds", "batch_size")
+        super().__post_init__()
+        check_positive(self, "images", "epochs", "seeds")
 
 
 @dataclass(frozen=True)
@@ -127,6 +128,7 @@ class CompareRegularizers(BatchCommand):
     """Images per step."""
 
     def __post_init__(self):
-        check_positive(self, "held_out", "epochs", "seeds", "batch_size")
+        super().__post_init__()
+        check_positive(self, "held_out", "epochs", "seeds")
         if not self.sizes or min(self.sizes) < 1:
             raise UserError(f"--sizes must be positive numbers of images, found {self.sizes}.")

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from recipes.errors import UserError
 from recipes.settings.shared import BatchCommand, check_positive, seconds
 
 
@@ -19,12 +20,23 @@ class Ranking(BatchCommand):
     """Models by a shell pattern, such as 'resnet*', each with its first weights, fetched if need be."""
     weights: tuple[str, ...] = ()
     """Files of weights, as MODEL=FILE, MODEL:ALPHA=FILE or MODEL:ALPHA:PIXELS=FILE, such as mobilenet:0.25:128=FILE."""
+    variant: tuple[str, ...] = ()
+    """Form of the network of the files of --weights, such as keras or torch: one for all, or one for each."""
+    preprocessing: tuple[str, ...] = ()
+    """How the networks of the files of --weights see pixels, as for `zoo finetune`: one for all, or one for each."""
     sample: int = 1000
     """Pictures that are looked at, at most; the classes in proportion."""
     budget: str | None = None
     """Time for all of it, such as 90s, 10m or 1.5h: the cheapest candidates first, as many as it lasts for."""
 
     def __post_init__(self):
-        check_positive(self, "sample", "batch_size")
+        super().__post_init__()
+        check_positive(self, "sample")
+        for name in ("variant", "preprocessing"):
+            given, files = len(getattr(self, name)), len(self.weights)
+            if given not in (0, files) and not (given == 1 and files):
+                raise UserError(
+                    f"--{name} takes one value for all files of --weights, or one for each of these {files}, found {given}."
+                )
         if self.budget is not None:
             seconds(self.budget)

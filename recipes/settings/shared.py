@@ -16,6 +16,16 @@ from recipes.errors import UserError
 Optimizer = Literal["sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "adamw"]
 Architecture = Annotated[str, arg(help="Architecture, a name that `zoo models` lists.")]
 Alpha = Annotated[float | None, arg(help="Width multiplier, for the MobileNets.")]
+Variant = Annotated[
+    str | None, arg(help="Whose form of the network, such as keras or torch; that of the weights if not given.")
+]
+Preprocessing = Annotated[
+    str | None,
+    arg(
+        help="How pixels are scaled: caffe, bvlc, tf (-1 to 1), inception, torch (ImageNet's mean and deviation), clip, unit "
+        "(0 to 1), or MEAN/STD of R, G and B in 0 to 1, such as 0.5,0.5,0.5/0.5,0.5,0.5; that of the weights if not given."
+    ),
+]
 ImageSize = Annotated[int | None, arg(help="Height and width in pixels that the model sees; its own if not given.")]
 # Where everything is written if no place is given.
 RUNS = Path("runs")
@@ -62,6 +72,10 @@ class BatchCommand(DataCommand):
     seed: int = field(default=0, kw_only=True)
     """Seed of everything random; with several seeds, the first one."""
 
+    def __post_init__(self):
+        check_positive(self, "batch_size")
+        check_seed(self.seed)
+
 
 @dataclass(frozen=True)
 class TransferCommand(BatchCommand):
@@ -71,6 +85,8 @@ class TransferCommand(BatchCommand):
     weights: str | None = None
     """A tag of the catalog or a file; the model's first tag if not given."""
     alpha: Alpha = None
+    variant: Variant = None
+    preprocessing: Preprocessing = None
     image_size: ImageSize = None
     validation: float = 0.2
     """Share of each class to hold out for validation, if DATA has no val/."""
@@ -83,7 +99,8 @@ class TransferCommand(BatchCommand):
     given."""
 
     def __post_init__(self):
-        check_positive(self, "image_size", "alpha", "batch_size")
+        super().__post_init__()
+        check_positive(self, "image_size", "alpha")
         shares = (self.validation, self.test)
         if not (all(0 <= share < 1 for share in shares) and sum(shares) < 1):
             raise UserError(f"--validation and --test must be shares that leave something to train on, found {shares}.")
@@ -99,6 +116,16 @@ def check_positive(settings: object, *names: str) -> None:
         value = getattr(settings, name)
         if value is not None and not value > 0:
             raise UserError(f"--{name.replace('_', '-')} must be positive, found {value}.")
+
+
+def check_seed(seed: int) -> None:
+    """Refuse what NumPy takes for no seed.
+
+    Raises:
+        UserError: it is negative, or too large.
+    """
+    if not 0 <= seed < 2**31:
+        raise UserError(f"--seed must be a whole number from 0 to {2**31 - 1}, found {seed}.")
 
 
 def seconds(budget: str) -> float:

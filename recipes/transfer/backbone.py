@@ -22,7 +22,7 @@ def backbone(recipe: Recipe) -> keras.Model:
         UserError: no such model or weights, or they do not go together.
     """
     options = builder_options(recipe.model, recipe.alpha)
-    options["weights"] = _weights(recipe)
+    options |= {"weights": _weights(recipe), "variant": recipe.variant, "preprocessing": recipe.preprocessing}
     if recipe.image_size:
         channels = next(known.input_shape[2] for known in facts.read() if known.model == recipe.model)
         options["input_shape"] = (recipe.image_size, recipe.image_size, channels)
@@ -65,9 +65,11 @@ def _weights(recipe: Recipe) -> str | None:
                 "give weights, or --strategy scratch."
             )
         return None
-    if recipe.weights is None and not catalog.entries(recipe.model):
-        raise UserError(f"{recipe.model} has no published weights: give a file as --weights, or --strategy scratch.")
-    return recipe.weights or catalog.entries(recipe.model)[0].tag
+    known = [entry.tag for entry in catalog.entries(recipe.model) if recipe.variant in (None, entry.variant)]
+    if recipe.weights is None and not known:
+        form = f" for --variant {recipe.variant}" if recipe.variant else ""
+        raise UserError(f"{recipe.model} has no published weights{form}: give a file as --weights, or --strategy scratch.")
+    return recipe.weights or known[0]
 
 
 def framing(body: keras.Model) -> Framing:

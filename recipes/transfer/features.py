@@ -21,6 +21,7 @@ from recipes.data.store import Rows, Store
 from recipes.data.views import CENTER, View, crop
 from zoo.files import cache_folder
 from zoo.progress import Progress
+from zoo.weights.forms import layers_of
 
 SHARD_BYTES = 64e6
 
@@ -119,10 +120,14 @@ def forward(
 def folder(model: keras.Model, cut: Cut, data: Dataset) -> Path:
     """Name the folder of a cut's features by everything that they depend on besides the picture."""
     body, origin = zoo.split(model, cut.stage)[0], model.origin
-    kinds = [type(layer).__name__ for layer in body.layers]  # the same weights, but another pooling, would give other features
-    network = (origin.name, origin.variant, model.input_shape, str(cut), kinds)
+    network = (origin.name, origin.variant, model.input_shape, str(cut), graph(body))
     parts = (DECODER_VERSION, data.framing, *network, keras.backend.backend(), keras.config.floatx())
     return cache_folder("features") / fingerprint(body, *parts)
+
+
+def graph(model: keras.Model) -> list[tuple]:
+    """List what the layers compute: the same weights in another form of the network give other features."""
+    return [(layer.kind, sorted(layer.settings.items())) for layer in layers_of(model).values()]
 
 
 def fingerprint(model: keras.Model, *parts: object) -> str:

@@ -1,5 +1,6 @@
 """What a run leaves behind: `result.json`, `report.html`, the tables and the model."""
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -8,7 +9,8 @@ import numpy as np
 
 from recipes.compute.versions import versions
 from recipes.data.dataset import SPLITS, Dataset
-from recipes.data.images import center
+from recipes.data.images import center, read_bytes
+from recipes.errors import ImageError
 from recipes.evaluation.tasks import LABEL_SEPARATOR
 from recipes.report.run import render
 from recipes.runs import model_file
@@ -16,6 +18,7 @@ from recipes.runs.folder import SCHEMA, escaped
 from recipes.transfer.state import Clock, Fitted, Outcome, Prepared
 from recipes.transfer.summary import command
 from zoo.files import sha256, write_csv, write_json, write_text
+from zoo.weights import digests
 
 REPORTED_AUGMENTED_PICTURES = 4
 REPORTED_VERSIONS = 6
@@ -34,6 +37,7 @@ def write(outcome: Outcome, folder: Path, stranger: model_file.Stranger, clock: 
         chosen = np.linspace(0, len(data.paths) - 1, min(MAX_CHECKED_PICTURES, len(data.paths))).astype(int)
         pixels, reported = center(data.pixels[chosen], data.framing), outcome.evaluated.probabilities[chosen]
         model_file.check_saved(model, folder / "model.keras", pixels, reported, stranger)
+        digests.write(folder / "model.keras")
     rows, history = list(_file_rows(outcome)), list(outcome.fitted.history)
     with clock.step("report"):
         write_csv(folder / "files.csv", rows)
@@ -104,6 +108,7 @@ def _model(prepared: Prepared) -> dict:
     return {
         "name": origin.name,
         "variant": origin.variant,
+        "preprocessing": origin.preprocessing,
         "parameters": model.count_params(),
         "trainable": sum(int(np.prod(variable.shape)) for variable in model.trainable_variables),
         "weights": origin.weights,
@@ -143,9 +148,19 @@ def _file_rows(outcome: Outcome) -> Iterator[dict]:
             "probability": round(data.task.confidence(guess), 6),
             "reason": "",
             "note": data.notes.get(digest, ""),
+            "sha256": digest,
         }
     for path, reason in data.left_out:
-        yield {"path": path, "split": "", "label": "", "prediction": "", "probability": "", "reason": reason, "note": ""}
+        empty = dict.fromkeys(("split", "label", "prediction", "probability", "note"), "")
+        yield {"path": path, **empty, "reason": reason, "sha256": _digest(data.root / path)}
+
+
+def _digest(path: Path) -> str:
+    """Compute the digest of a file that was left out; "" for what is no file, or cannot be read."""
+    try:
+        return hashlib.sha256(read_bytes(path)).hexdigest()
+    except ImageError:
+        return ""
 
 
 def _picture(data: Dataset, index: int | None) -> np.ndarray | None:

@@ -18,6 +18,8 @@ from recipes.data.dataset import Dataset
 from recipes.data.sources.chosen import scan
 from recipes.data.store import Rows
 from recipes.data.views import CENTER, TEN_CROP, View
+from recipes.errors import UserError
+from recipes.evaluation.tasks import Task
 from recipes.settings.finetune import PATH_FIELDS, Recipe
 from recipes.transfer import batch_norm, features, heads, logistic, training
 from recipes.transfer.backbone import backbone, framing, new_head
@@ -42,11 +44,22 @@ def prepare(recipe: Recipe) -> Prepared:
     keras.utils.set_random_seed(recipe.seed)  # so that a network without weights is the same, whatever was drawn before
     # First of all: no weights need be fetched for a folder that is not there.
     listing = scan(recipe)
+    _check_task(recipe, listing.task)
     body = backbone(recipe)
     data = dataset.prepare(listing, framing(body), recipe.validation, recipe.test, recipe.seed, recipe.keep_leaks)
     batch_norm.check(recipe.batch_norm, len(data.part("train")), recipe.batch_size)
     keras.utils.set_random_seed(recipe.seed)
     return Prepared(recipe, data, new_head(recipe, body, data))
+
+
+def _check_task(recipe: Recipe, task: Task) -> None:
+    """Refuse, with a UserError, what is for classes that exclude each other where these do not."""
+    if task.one_label:
+        return
+    if recipe.head == "cosine":
+        raise UserError("--head cosine tells classes apart that exclude each other: these pictures have any number of labels.")
+    if recipe.balance != "none":
+        raise UserError("--balance is for pictures with one label: these have any number, and each class is learnt by itself.")
 
 
 def fit(

@@ -21,6 +21,8 @@ def plan(prepared: Prepared, strategy: Strategy) -> str:
     lines = [f"{shown(data.root)}: {len(data.paths):,} images of {len(data.classes):,} classes ({sizes})."]
     lines += [shown(finding) for finding in data.findings]
     frozen = f"frozen up to {strategy.freeze_until}" if strategy.freeze_until else "nothing frozen"
+    origin = prepared.model.origin
+    lines.append(f"{origin.name}: variant {origin.variant}, preprocessing {origin.preprocessing}.")
     lines.append(f"{prepared.model.name}, strategy {strategy.name} ({frozen}), because {strategy.reason}.")
     return "\n".join(lines)
 

@@ -1,7 +1,10 @@
 """One phase of training by gradient descent: freeze, compile, fit, in this order and nowhere else."""
 
 import math
+import shutil
+import sys
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,10 +18,10 @@ from callbacks.optimizers import LayerwiseRates, decayed_rates, get_optimizer
 from callbacks.state import Stateful
 from recipes.compute.versions import versions
 from recipes.data.batches import Batches
-from recipes.errors import UserError, shown
+from recipes.errors import UserError, refuse_shortage, shown
 from recipes.evaluation.tasks import MULTI_CLASS, Task
 from recipes.transfer import batch_norm
-from recipes.transfer.features import fingerprint
+from recipes.transfer.features import fingerprint, graph
 from recipes.transfer.strategies import Phase
 from zoo.files import cache_folder
 from zoo.progress import Progress
@@ -95,16 +98,31 @@ def _optimizer(phase: Phase, steps: int, model: keras.Model) -> keras.optimizers
 
 
 def _state(folder: Path, callbacks: list[Stateful], every: int) -> TrainingState:
-    """Take up the state in the folder, or begin one. Raises UserError for one that is damaged."""
-    try:
-        return TrainingState(folder, callbacks, every)
-    except ValueError as error:  # a sentence already
-        raise UserError(str(error)) from error
+    """Take up the newest state in the folder that is whole, or begin one; what is damaged is forgotten, and said.
+
+    Raises:
+        UserError: no file can be opened.
+    """
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        try:
+            return TrainingState(folder, callbacks, every)
+        except ValueError as error:  # there is none that is whole
+            what = str(error).removesuffix(" Remove the folder to start the run anew.")
+            print(f"warning: {shown(what)} The training begins anew.", file=sys.stderr)
+            shutil.rmtree(folder, ignore_errors=True)
+            return TrainingState(folder, callbacks, every)
+        except OSError as error:
+            refuse_shortage(error, folder)
+            raise
+        finally:
+            for warning in said:
+                print(f"warning: {shown(warning.message)}", file=sys.stderr)
 
 
 def state_folder(model: keras.Model, *depends: object) -> Path:
     """Name the folder of the state of a training that begins with the model's weights and depends on nothing else."""
-    return cache_folder("training") / fingerprint(model, depends, versions())
+    return cache_folder("training") / fingerprint(model, depends, graph(model), versions())
 
 
 class History(Stateful):

@@ -20,7 +20,7 @@ from helpers import ROOT, digits_folder, unprivileged
 from PIL import Image
 
 from recipes import cli, finetune
-from recipes.compute import runtime
+from recipes.compute import signals
 from recipes.errors import UserError
 from recipes.runs.folder import writing
 from recipes.settings.finetune import Recipe
@@ -31,7 +31,7 @@ from recipes.transfer.run import fit, prepare
 from recipes.transfer.trials import choose
 from zoo.progress import Progress
 
-FILES = {"model.keras", "result.json", "report.html", "recipe.json", "files.csv", "history.csv"}
+FILES = {"model.keras", "model.keras.sha256", "result.json", "report.html", "recipe.json", "files.csv", "history.csv"}
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +68,7 @@ def test_small_sees_each_picture_once_unless_it_is_asked_for_more(digits, tmp_pa
 def test_the_folder_holds_the_contract(finished):
     output, result = finished
     assert {path.name for path in output.iterdir()} == FILES
-    assert result["schema"] == 1 and result["classes"] == list("0123456789")
+    assert result["schema"] == 2 and result["classes"] == list("0123456789")
     assert result["counts"] == {"train": 80, "validation": 20, "test": 20, "left_out": 0}
     assert result["strategy"]["name"] == "small" and result["strategy"]["freeze_until"] == "pre_logits"
     assert result["strategy"]["frozen"] == ["c1", "c3", "c5", "f6"]
@@ -360,18 +360,15 @@ def test_ctrl_c_leaves_the_old_run_and_one_line(finished, digits, tmp_path):
 
 def test_an_interrupt_that_a_library_swallows_is_raised_by_the_next_step():
     before = signal.getsignal(signal.SIGINT)
-    try:
-        runtime.start(0)
-        with Progress("work", 3, "steps") as progress:
+    with signals.raised(), Progress("work", 3, "steps") as progress:
+        progress.advance()
+        with contextlib.suppress(KeyboardInterrupt):  # as TensorFlow does while it traces
+            signal.raise_signal(signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
             progress.advance()
-            with contextlib.suppress(KeyboardInterrupt):  # as TensorFlow does while it traces
-                signal.raise_signal(signal.SIGINT)
-            with pytest.raises(KeyboardInterrupt):
-                progress.advance()
-        runtime.start(0)
+    with signals.raised():
         Progress("other work", 3, "steps").advance()
-    finally:
-        signal.signal(signal.SIGINT, before)
+    assert signal.getsignal(signal.SIGINT) == before
 
 
 def test_help_imports_nothing_heavy():

@@ -232,11 +232,11 @@ def test_what_cannot_be_said_is_not(size):
 # ---------------------------------------------------------------------------------------------- models of other kinds
 @pytest.mark.slow
 def test_open_sizes():
-    fixed, free = (analyze(zoo.mobilenet(0.25, input_shape=(size, size, 3), num_classes=0)) for size in (64, None))
+    fixed, free = (analyze(zoo.mobilenet(alpha=0.25, input_shape=(size, size, 3), num_classes=0)) for size in (64, None))
     assert [f.receptive_field for f in free] == [f.receptive_field for f in fixed]
     assert [f.parameters for f in free] == [f.parameters for f in fixed]
     assert total(free)[1] is None and total(fixed)[1] > 0
-    model = zoo.mobilenet(0.25, input_shape=(None, None, 3))
+    model = zoo.mobilenet(alpha=0.25, input_shape=(None, None, 3))
     assert fact(model, "predictions").multiply_adds == 256_000
     assert analysis.table(model)[-1].split() == ["total", "475,544", "?"]
 
@@ -345,7 +345,7 @@ def test_facts_are_written_as_they_are_read(tmp_path, monkeypatch):
 # ---------------------------------------------------------------------------------------------- features
 @pytest.mark.slow
 def test_features_are_the_bodies_outputs():
-    model = zoo.mobilenet(0.25, num_classes=7, input_shape=(64, 64, 3))
+    model = zoo.mobilenet(alpha=0.25, num_classes=7, input_shape=(64, 64, 3))
     x = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3)).astype("uint8")
     every = zoo.features(model)
     assert len(every.outputs) == len(zoo.stages(model))

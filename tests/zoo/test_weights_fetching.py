@@ -20,7 +20,7 @@ from safetensors.numpy import save
 import zoo
 from zoo.weights.catalog import Entry
 from zoo.weights.fetching import fetch
-from zoo.weights.files import WeightsError
+from zoo.weights.formats.tensors import WeightsError
 
 CONTENT = np.random.default_rng(0).bytes(3 << 20)
 SHA256, MD5 = hashlib.sha256(CONTENT).hexdigest(), hashlib.md5(CONTENT).hexdigest()

@@ -15,7 +15,8 @@ from safetensors.numpy import save_file
 import zoo
 from zoo.weights import names
 from zoo.weights.adapting import adapt_stem
-from zoo.weights.files import WeightsError, open_tensors
+from zoo.weights.files import open_tensors
+from zoo.weights.formats.tensors import WeightsError
 from zoo.weights.names import mobilenet as mobilenet_names
 
 SMALL = {"alpha": 0.25, "input_shape": (32, 32, 3)}

@@ -61,12 +61,15 @@ from zoo.layers import conv_bn, divisible, squeeze_excite, stage
 from zoo.weights.names import efficientnet as names
 
 
-def _family(preprocessing: dict[str, str], size: int, resize: int) -> Family:
-    return Family(preprocessing, input_shape=(size, size, 3), resize=resize, interpolation="bicubic", spare=("normalization",))
+def _family(preprocessing: dict[str, str], size: int, resize: int, **more) -> Family:
+    more = dict(input_shape=(size, size, 3), resize=resize, interpolation="bicubic", spare=("normalization",)) | more
+    return Family(preprocessing, **more)
 
 
 V1_MODES = {"keras": "torch", "torch": "torch", "timm": "torch"}
-V1 = {size: _family(V1_MODES, size, size + 32) for size in (224, 240, 260, 300, 380, 456, 528, 600)}
+# timm has newer files trained at -1..1, and ports of TensorFlow's ("tf_...") under the same names.
+V1_FILES = dict(other_modes={"timm": ("tf",)}, ports={"timm": ("timm", "keras")})
+V1 = {size: _family(V1_MODES, size, size + 32, **V1_FILES) for size in (224, 240, 260, 300, 380, 456, 528, 600)}
 V2_BASE = {size: _family({"keras": "torch"}, size, size + 32) for size in (224, 240, 260, 300)}
 V2_S = _family({"keras": "inception", "torch": "torch"}, 384, 384)
 V2_M = _family({"keras": "inception", "torch": "torch"}, 480, 480)

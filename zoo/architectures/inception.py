@@ -43,8 +43,16 @@ from zoo.weights.names import inception as names
 
 V1 = Family({"paper": "bvlc"})
 # torchvision ported both networks' weights from TensorFlow, and feeds them as TensorFlow did: its `transform_input`.
-GOOGLENET = Family({"torch": "tf"}, spare=("aux1.", "aux2."))
-V3 = Family({"keras": "tf", "torch": "tf"}, (299, 299, 3), min_size=75, resize=342, spare=("AuxLogits.",))
+# A model of theirs that was not made of these weights has `transform_input=False`, and is fed as all others are.
+GOOGLENET = Family({"torch": "tf"}, other_modes={"torch": ("torch",)}, spare=("aux1.", "aux2."))
+V3 = Family(
+    {"keras": "tf", "torch": "tf"},
+    (299, 299, 3),
+    min_size=75,
+    resize=342,
+    spare=("AuxLogits.",),
+    other_modes={"torch": ("torch",)},
+)
 
 # Filters of the branches 1 × 1; 3 × 3, reduced and whole; 5 × 5, reduced and whole; pooling: table 1. A row a stage.
 V1_MODULES = (
@@ -66,7 +74,7 @@ Conv = Callable[..., keras.KerasTensor]  # (x, filters, kernel size, strides, ..
 
 
 @documented(V1)
-def inception_v1(lrn: bool = True, aux: bool = False, **options: Unpack[Options]) -> keras.Model:
+def inception_v1(*, lrn: bool = True, aux: bool = False, **options: Unpack[Options]) -> keras.Model:
     """Build the GoogLeNet of Szegedy et al. 2014 (arXiv:1409.4842), table 1, with Caffe's 5 × 5 branches and biases.
 
     Args:
@@ -77,7 +85,7 @@ def inception_v1(lrn: bool = True, aux: bool = False, **options: Unpack[Options]
 
 
 @documented(GOOGLENET)
-def googlenet(aux: bool = False, **options: Unpack[Options]) -> keras.Model:
+def googlenet(*, aux: bool = False, **options: Unpack[Options]) -> keras.Model:
     """Build torchvision's GoogLeNet after Szegedy et al. 2014 (arXiv:1409.4842), with batch norm and 3 × 3 for 5 × 5.
 
     Args:
@@ -87,7 +95,7 @@ def googlenet(aux: bool = False, **options: Unpack[Options]) -> keras.Model:
 
 
 @documented(V3)
-def inception_v3(aux: bool = False, **options: Unpack[Options]) -> keras.Model:
+def inception_v3(*, aux: bool = False, **options: Unpack[Options]) -> keras.Model:
     """Build Inception v3 of Szegedy et al. 2015 (arXiv:1512.00567), table 1.
 
     Args:

@@ -30,7 +30,7 @@ LENET = Family({"keras": "tf"}, (32, 32, 1), num_classes=10, min_size=16, resize
 
 
 @documented(LENET)
-def lenet5(modern: bool = False, **options: Unpack[Options]) -> keras.Model:
+def lenet5(*, modern: bool = False, **options: Unpack[Options]) -> keras.Model:
     """Build LeNet-5 of LeCun et al. 1998, "Gradient-Based Learning Applied to Document Recognition", section II-B.
 
     Args:

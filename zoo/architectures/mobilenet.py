@@ -53,7 +53,7 @@ V2_STYLES = {"keras": dict(epsilon=1e-3, momentum=0.999), "torch": TORCH, "timm"
 
 
 @documented(V1)
-def mobilenet(alpha: float = 1.0, **options: Unpack[Options]) -> keras.Model:
+def mobilenet(*, alpha: float = 1.0, **options: Unpack[Options]) -> keras.Model:
     """Build MobileNet V1 of Howard et al. 2017 (arXiv:1704.04861), table 1.
 
     Args:
@@ -64,7 +64,7 @@ def mobilenet(alpha: float = 1.0, **options: Unpack[Options]) -> keras.Model:
 
 
 @documented(V2)
-def mobilenet_v2(alpha: float = 1.0, **options: Unpack[Options]) -> keras.Model:
+def mobilenet_v2(*, alpha: float = 1.0, **options: Unpack[Options]) -> keras.Model:
     """Build MobileNetV2 of Sandler et al. 2018 (arXiv:1801.04381), table 2.
 
     Args:

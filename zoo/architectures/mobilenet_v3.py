@@ -26,7 +26,12 @@ from zoo.builder import Family, Options, build, documented
 from zoo.layers import conv_bn, divisible, squeeze_excite, stage
 from zoo.weights.names import mobilenet as names
 
-FAMILY = Family({"keras": "tf", "torch": "torch", "timm": "torch"})
+# timm has newer files trained at -1..1, and ports of TensorFlow's ("tf_...") under the same names.
+FAMILY = Family(
+    {"keras": "tf", "torch": "torch", "timm": "torch"},
+    other_modes={"timm": ("tf", "unit")},
+    ports={"timm": ("timm", "keras")},
+)
 
 # How the convolutions of a variant pad and normalise.
 STYLES = {
@@ -72,7 +77,7 @@ SMALL = (
 
 
 @documented(FAMILY)
-def mobilenet_v3_small(alpha: float = 1.0, **options: Unpack[Options]) -> keras.Model:
+def mobilenet_v3_small(*, alpha: float = 1.0, **options: Unpack[Options]) -> keras.Model:
     """Build MobileNetV3-Small of Howard et al. 2019 (arXiv:1905.02244), table 2.
 
     Args:
@@ -82,7 +87,7 @@ def mobilenet_v3_small(alpha: float = 1.0, **options: Unpack[Options]) -> keras.
 
 
 @documented(FAMILY)
-def mobilenet_v3_large(alpha: float = 1.0, **options: Unpack[Options]) -> keras.Model:
+def mobilenet_v3_large(*, alpha: float = 1.0, **options: Unpack[Options]) -> keras.Model:
     """Build MobileNetV3-Large of Howard et al. 2019 (arXiv:1905.02244), table 1.
 
     Args:

@@ -37,9 +37,11 @@ from zoo.builder import Family, Options, build, documented
 from zoo.layers import POSITIONS, stage
 from zoo.weights.names import vit as names
 
-SMALL = Family({"timm": "tf"}, min_size=16, multiple=16, any_size=False)
-PATCH_16 = Family({"torch": "torch", "timm": "tf"}, min_size=16, multiple=16, any_size=False)
-PATCH_32 = Family({"torch": "torch", "timm": "tf"}, min_size=32, multiple=32, any_size=False)
+# timm's files are of several publishers: Google's see -1..1; Facebook's, DeiT among them, ImageNet's statistics.
+FILES = dict(any_size=False, other_modes={"timm": ("torch",)})
+SMALL = Family({"timm": "tf"}, min_size=16, multiple=16, **FILES)
+PATCH_16 = Family({"torch": "torch", "timm": "tf"}, min_size=16, multiple=16, **FILES)
+PATCH_32 = Family({"torch": "torch", "timm": "tf"}, min_size=32, multiple=32, **FILES)
 TIMM = {"timm": names.timm}
 BOTH = {"torch": names.torchvision, "timm": names.timm}
 

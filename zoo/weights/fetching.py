@@ -5,33 +5,36 @@ for the file by its name instead of the catalog's address.
 """
 
 import contextlib
-import hashlib
 import http.client
 import os
 import urllib.error
-import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from zoo.files import cache_folder, lock, publish, sha256, write_text
-from zoo.progress import Progress
+from zoo.files import cache_folder, lock, publish, sha256
+from zoo.weights import digests
 from zoo.weights.catalog import Entry
-from zoo.weights.files import WeightsError, open_tensors
+from zoo.weights.downloading import answer, receive
+from zoo.weights.files import open_tensors
+from zoo.weights.formats.tensors import WeightsError
 
-CHUNK = 1 << 20
+# A file that nobody states the size of has at most so many bytes for a parameter, and these besides.
+MAX_PARAMETER_BYTES = 16
+MAX_OTHER_BYTES = 64 << 20
+MAX_NOTE_BYTES = 1000
 
 
 def fetch(entry: Entry) -> Path:
     """Get the path of the entry's verified file: shipped with the package, in the cache, or downloaded now.
 
     A download goes to `NAME.part` and goes on where it was cut off; only a verified file gets its final name. Beside it
-    `NAME.sha256` keeps the digest, against which every later use is checked.
+    `NAME.sha256` keeps the digest, against which every later use and every later download is checked.
 
     Raises:
         WeightsError: the file cannot be had, or is not what its hash says; damaged files are removed.
     """
     if "://" not in entry.url:
-        return Path(__file__).parent.parent / "pretrained" / entry.url
+        return Path(__file__).parent.parent / "pretrained" / entry.url  # compared with the catalog when it is opened
     target = cache_folder("weights") / entry.file
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -64,78 +67,98 @@ def _cached(target: Path, entry: Entry) -> bool:
     """Tell whether a good copy is there: one that was downloaded, or one that the user put there by hand."""
     if not target.exists():
         return False
-    note = target.with_name(target.name + ".sha256")
-    if note.exists():
-        if note.read_text().strip() == sha256(target):
-            return True
-        note.unlink()
+    pinned, own = _pinned(target), sha256(target)
+    kind, _, published = entry.hash.partition(":")
+    if pinned and own != (published if kind == "sha256" else pinned):
         target.unlink()
         return False
-    _verify(target, entry)
-    with contextlib.suppress(OSError):  # in a read-only cache it is verified every time
-        _remember(target)
+    if not pinned:
+        _verify(target, entry, _claims(entry, target, None))
+    if pinned != own:
+        with contextlib.suppress(OSError):  # in a read-only cache it is verified every time
+            digests.write(target)
     return True
+
+
+def _pinned(target: Path) -> str | None:
+    """Read the digest of the first download; None if there was none, or it cannot be read."""
+    try:
+        return digests.noted(target)
+    except WeightsError:
+        return None
+
+
+def _claims(entry: Entry, target: Path, stated: str | None) -> dict[str, str]:
+    """Collect what the file must be: who says so, and the digest, written as the catalog writes it."""
+    if entry.hash.startswith("sha256:"):
+        found = {"its publisher": stated}
+    else:
+        found = {
+            "its publisher": stated or (_of_mirror(entry) if entry.hash == "none" else None),
+            f"{digests.note(target)} of the first download": _pinned(target),
+        }
+    claims = {who: f"sha256:{digits}" for who, digits in found.items() if digits}
+    return claims if entry.hash == "none" else {"the catalog": entry.hash} | claims
 
 
 def _download(entry: Entry, target: Path) -> None:
     part = target.with_name(target.name + ".part")
     part.open("ab").close()  # a folder that cannot be written is told before anything is asked for
-    have = part.stat().st_size
-    request = urllib.request.Request(_address(entry), headers={"Range": f"bytes={have}-"} if have else {})
-    try:
-        response = urllib.request.urlopen(request, timeout=30)
-    except urllib.error.HTTPError as error:
-        error.close()  # it is the server's answer, with an open connection
-        if error.code != 416:  # the part is complete, or longer than the file
-            raise
-        part.unlink()
-        response = urllib.request.urlopen(_address(entry), timeout=30)
-        have = 0
-    with response:
-        # A server, or file://, that does not know ranges sends the whole file again.
-        have = have if getattr(response, "status", None) == 206 else 0
-        length = int(response.headers.get("Content-Length") or 0)
-        with open(part, "ab" if have else "wb") as out, Progress(target.name, have + length, "MB", 1e-6) as progress:
-            progress.skip(have)
-            while chunk := response.read(CHUNK):
-                out.write(chunk)
-                progress.advance(len(chunk))
-        if length and part.stat().st_size < have + length:
-            raise OSError(f"{part.stat().st_size:,} of {have + length:,} bytes came")
-    _verify(part, entry)
+    most = MAX_PARAMETER_BYTES * entry.parameters + MAX_OTHER_BYTES
+    with answer(_address(entry), part.stat().st_size) as (response, stated, start):
+        claims = _claims(entry, target, stated.sha256)
+        if len({claim for claim in claims.values() if claim.startswith("sha256:")}) > 1:
+            part.unlink()
+            listed = ", ".join(f"{who} has {claim}" for who, claim in claims.items())
+            raise _refusal(entry, f"was changed ({listed}): it was not read; what is out of date must be removed first.")
+        try:
+            receive(response, part, start, stated.size, most, target.name)
+        except WeightsError as error:
+            raise _refusal(entry, f"{error}: it was not kept; something between here and there sent another file.") from None
+    _verify(part, entry, claims)
     publish(part, target)
-    _remember(target)
+    digests.write(target)
 
 
-def _verify(path: Path, entry: Entry) -> None:
-    """Compare with the published hash; a file that differs is removed, so that no later run trusts it."""
-    kind, _, published = entry.hash.partition(":")
-    if kind == "none":
-        return _verify_kind(path, entry)
-    digest = sha256(path) if kind.startswith("sha256") else hashlib.md5(path.read_bytes()).hexdigest()
-    if not digest.startswith(published):
-        path.unlink()
-        raise WeightsError(
-            f"{entry.model} weights {entry.tag!r}: the file from {_address(entry)} has the {kind} {digest}, not "
-            f"{published}: it was removed; something between here and there sent another file."
-        )
+def _of_mirror(entry: Entry) -> str | None:
+    """Read the digest that another machine's cache, which is this one's mirror, has beside its file."""
+    if not os.environ.get("ZOO_MIRROR"):
+        return None
+    try:
+        with answer(f"{_address(entry)}.sha256", 0) as (response, _, _):
+            return digests.first(response.read(MAX_NOTE_BYTES).decode("utf-8", "replace"))
+    except (OSError, http.client.HTTPException):
+        return None
+
+
+def _verify(path: Path, entry: Entry, claims: Mapping[str, str]) -> None:
+    """Compare with all that is known; a file that differs is removed, so that no later run trusts it."""
+    for who, claim in claims.items():
+        same, own = digests.agrees(path, claim)
+        if not same:
+            path.unlink()
+            kind, _, digits = claim.partition(":")
+            raise _refusal(
+                entry,
+                f"has the {kind} {own}, not {digits} as {who} has it: it was removed; something between here and there sent "
+                "another file.",
+            )
+    if not claims:
+        _verify_kind(path, entry)
 
 
 def _verify_kind(path: Path, entry: Entry) -> None:
-    """See at least that a file without a published hash is weights, and no page that asks for a login."""
+    """See at least that a file without any digest is weights, and no page that asks for a login."""
     try:
         with open_tensors(path):
             pass
     except WeightsError:
         path.unlink()
-        raise WeightsError(
-            f"{entry.model} weights {entry.tag!r}: the file from {_address(entry)} holds no weights: it was removed; "
-            "something between here and there sent another file."
-        ) from None
+        raise _refusal(entry, "holds no weights: it was removed; something between here and there sent another file.") from None
 
 
-def _remember(target: Path) -> None:
-    write_text(target.with_name(target.name + ".sha256"), sha256(target) + "\n")
+def _refusal(entry: Entry, what: str) -> WeightsError:
+    return WeightsError(f"{entry.model} weights {entry.tag!r}: the file from {_address(entry)} {what}")
 
 
 def _address(entry: Entry) -> str:

@@ -3,8 +3,7 @@
 import math
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +13,13 @@ from keras import layers
 
 from zoo.keras_private import made_by
 from zoo.layers import CLASSIFIER, POSITIONS
-from zoo.weights import catalog
 from zoo.weights.adapting import adapt_positions, adapt_stem
-from zoo.weights.fetching import fetch
-from zoo.weights.files import Tensors, WeightsError, is_torch, open_tensors, reading
+from zoo.weights.files import is_torch, open_tensors
+from zoo.weights.formats.tensors import Tensor, Tensors, WeightsError, check_beside_kind, reading
 from zoo.weights.names import KERAS_CLASSIFIERS, TORCH_VARIABLES, Rename, TorchNames
 
 KERNELS = ("kernel", "depthwise_kernel", "pointwise_kernel")
+KINDS = dict.fromkeys(KERNELS, "kernel") | {"beta": "bias"}  # of variables whose sizes are alike
 
 # The names that Keras gives layers without one, today and in its first version.
 AUTOMATIC = (
@@ -34,53 +33,28 @@ AUTOMATIC = (
     "separableconvolution2d",
 )
 
-Pair = tuple[keras.Variable, Any, layers.Layer]  # a variable, the tensor that fills it, and its layer
-
-
-@dataclass(frozen=True)
-class Source:
-    """Where a model's weights come from, and what follows from that."""
-
-    path: Path
-    variant: str | None  # which graph they are for; None: Keras' names, which do not say
-    entry: catalog.Entry | None  # None for a file of the user's
-
-
-def resolve(model: str, weights: str | os.PathLike, options: Mapping[str, object], torch_names: TorchNames) -> Source:
-    """Find the file behind a catalog tag (fetched now) or a path, and the graph that its names ask for.
-
-    Raises:
-        WeightsError: neither a tag of this model nor an existing file, or one with names of no known layout.
-    """
-    entry = catalog.find(model, os.fspath(weights), options)
-    if entry:
-        return Source(fetch(entry), entry.variant, entry)
-    if not os.path.exists(weights):
-        tags = list(dict.fromkeys(entry.tag for entry in catalog.entries(model))) or ["none"]
-        chosen = "".join(f" with {key}={value}" for key, value in options.items())
-        raise WeightsError(
-            f"{model}{chosen} has no weights {os.fspath(weights)!r}: it is no existing file and none of the "
-            f"tags in the catalog ({', '.join(tags)})."
-        )
-    with open_tensors(weights) as tensors:
-        return Source(Path(weights), _torch_variant(tensors, torch_names, weights, model), None)
+Pair = tuple[keras.Variable, Tensor, layers.Layer]  # a variable, the tensor that fills it, and its layer
 
 
 def load_weights(model: keras.Model, path: str | os.PathLike) -> None:
     """Fill a model of the zoo, or the body that `split` made of one, from a file, strictly.
 
     Raises:
-        WeightsError: the file cannot be read or does not fit; nothing was changed.
+        WeightsError: the file cannot be read, does not fit, or says that it is for another form of the network or for other
+            preprocessing; nothing was changed.
     """
+    if origin := getattr(model, "origin", None):
+        origin.check(Path(path))
     load(model, Path(path), new_classes=False)
 
 
-def load(model: keras.Model, path: Path, new_classes: bool) -> None:
+def load(model: keras.Model, path: Path, new_classes: bool, head: Collection[str] = ()) -> None:
     """Fill the model from the file; nothing is assigned unless all of it fits.
 
     Args:
         new_classes: the user chose the number of classes, so the file's classifier may be missing or of another size;
             then the model's stays as it was initialised. This is the only exception.
+        head: names of the layers of the file's classifier, where it has more than one.
 
     Raises:
         WeightsError: naming the variables not filled, the tensors not used, and the shapes that differ.
@@ -88,26 +62,35 @@ def load(model: keras.Model, path: Path, new_classes: bool) -> None:
     origin = getattr(model, "origin", None)
     with open_tensors(path) as tensors:
         names = origin.torch_names if origin else {}
-        variant = _torch_variant(tensors, names, path, model.name)
+        variant = torch_variant(tensors, names, path, model.name)
         rename = names[variant] if variant else None
         plan, missing, differing, unused = match(model, tensors, rename, new_classes)
         unused = [name for name in unused if not (origin and name.startswith(origin.spare))]
+        unused = [name for name in unused if not (new_classes and _owner(name) in head)]
         if missing or differing or unused:
             raise WeightsError(_complaint(model, path, missing, differing, unused))
-        stem = _stem(model)
-        for variable, tensor, layer in plan:
-            with reading(path):
-                value = np.asarray(tensor)
-            if rename:
-                value = _from_torch(value, variable, layer)
-            if layer is stem and variable is layer.kernel and value.shape != variable.shape:
-                value = adapt_stem(value, variable.shape[2], bool(origin and origin.bgr))
-            if layer.name == POSITIONS and (rename or value.shape != variable.shape):
-                value = adapt_positions(value.reshape(-1, variable.shape[1]), *stem.output.shape[1:3])
-            variable.assign(value.reshape(variable.shape))
+        values = _values(plan, path)
+    stem = _stem(model)
+    for (variable, _, layer), value in zip(plan, values, strict=True):
+        if rename:
+            value = _from_torch(value, variable, layer)
+        if layer is stem and variable is layer.kernel and value.shape != variable.shape:
+            value = adapt_stem(value, variable.shape[2], bool(origin and origin.bgr))
+        if layer.name == POSITIONS and (rename or value.shape != variable.shape):
+            value = adapt_positions(value.reshape(-1, variable.shape[1]), *stem.output.shape[1:3])
+        variable.assign(value.reshape(variable.shape))
 
 
-def _torch_variant(tensors: Tensors, torch_names: TorchNames, path: str | os.PathLike, model: str) -> str | None:
+def _values(plan: list[Pair], path: Path) -> list[np.ndarray]:
+    """Read what fills the variables, all of it before anything is assigned, and refuse what no weights can be."""
+    values = [np.asarray(tensor) for _, tensor, _ in plan]
+    kinds = [KINDS.get(variable.name, variable.name) for variable, _, _ in plan]
+    with reading(path):
+        check_beside_kind([(tensor.name, kind, v) for (_, tensor, _), kind, v in zip(plan, kinds, values, strict=True)])
+    return values
+
+
+def torch_variant(tensors: Tensors, torch_names: TorchNames, path: str | os.PathLike, model: str) -> str | None:
     """Tell whose PyTorch names these are: the variant whose map finds the classifier, or else the first."""
     if not is_torch(tensors):
         return None

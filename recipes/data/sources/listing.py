@@ -1,5 +1,6 @@
 """What a source gives: a list of pictures with their classes."""
 
+import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,3 +33,8 @@ class Listing:
     left_out: tuple[tuple[str, str], ...]  # (path, reason)
     findings: tuple[str, ...]
     task: Task = MULTI_CLASS
+
+
+def plain(name: str) -> str:
+    """Write a name without what tells apart only case and Unicode form."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())

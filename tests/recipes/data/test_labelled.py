@@ -91,7 +91,7 @@ def test_both_forms_of_the_file_say_the_same(digits, tmp_path):
     [
         (None, "labels.csv does not exist"),
         ("", "needs a first line with path, and labels .* found nothing"),
-        ("file,labels\n", "needs a first line with path"),
+        ("photograph,labels\n", "needs a first line with path"),
         ("path,split\na,b\n", "needs a first line with path, and labels"),
         ("path,labels,colour\nA,even,red\n", "a column labels, and others that are not known: colour"),
         ("path,labels\nmissing.png,even\n", "line 2: there is no file missing.png"),

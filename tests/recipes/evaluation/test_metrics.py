@@ -89,7 +89,11 @@ def test_metrics_match_hand_computed_numbers():
     assert scores["accuracy_interval"] == list(wilson(3, 4))
     assert scores["loss"] == pytest.approx(-math.log(0.92 * 0.45 * 0.75 * 0.96) / 4)
     assert scores["balanced_accuracy"] == 0.75  # recall 1 and 1/2; c has none
-    assert scores["confusion"] == [[2, 0, 0], [1, 1, 0], [0, 0, 0]]
+    assert scores["confusion"] == [
+        [0, 0, 2],
+        [1, 0, 1],
+        [1, 1, 1],
+    ]  # class, taken for, images
     assert scores["classes"] == [
         {
             "name": "a",
@@ -146,7 +150,8 @@ def test_metrics_match_scikit_learn(seed):
     balanced = reference.balanced_accuracy_score(labels, predictions)
     assert scores["balanced_accuracy"] == pytest.approx(balanced)
     assert scores["macro_f1"] == pytest.approx(reference.f1_score(labels, predictions, average="macro"))
-    assert scores["confusion"] == reference.confusion_matrix(labels, predictions).tolist()
+    matrix = reference.confusion_matrix(labels, predictions)
+    assert scores["confusion"] == [[i, j, matrix[i, j]] for i, j in np.argwhere(matrix).tolist()]
     each = reference.precision_recall_fscore_support(labels, predictions)
     for key, values in zip(("precision", "recall", "f1", "images"), each, strict=True):
         assert [row[key] for row in scores["classes"]] == pytest.approx(values)

@@ -223,7 +223,7 @@ def test_a_field_that_is_not_what_it_is_said_to_be_would_show():
 
 
 def test_positive_kernels_average():
-    model = zoo.mobilenet(0.25, num_classes=0, input_shape=(32, 32, 3))
+    model = zoo.mobilenet(alpha=0.25, num_classes=0, input_shape=(32, 32, 3))
     fields.make_positive(model)
     for name, inputs in (("conv1", (0, 1, 2)), ("conv_dw_1", (0, 1)), ("conv_pw_1", (0, 1, 2))):
         kernel = array(model.get_layer(name).kernel)
@@ -235,7 +235,7 @@ def test_positive_kernels_average():
 def test_kernels_of_each_stage_and_their_colours():
     found = [(stage, layer.name, kernel.shape) for stage, layer, kernel in inspect_kernels.widest(zoo.lenet5())]
     assert found == [("stage1", "c1", (5, 5, 1, 6)), ("stage2", "c3", (5, 5, 6, 16))]
-    model = zoo.mobilenet(0.25, input_shape=(32, 32, 3), num_classes=0)
+    model = zoo.mobilenet(alpha=0.25, input_shape=(32, 32, 3), num_classes=0)
     names = [layer.name for _, layer, _ in inspect_kernels.widest(model)]
     assert names == ["conv1", "conv_dw_2", "conv_dw_4", "conv_dw_6", "conv_dw_12"]  # pointwise ones are passed over
     rgb = next(inspect_kernels.widest(model))[2]
@@ -277,7 +277,7 @@ def test_kernels_of_any_kind_are_drawn(shape):
 
 def test_the_picture_goes_through_the_decoder(tmp_path):
     Image.new("RGB", (80, 40), (200, 30, 30)).save(tmp_path / "red.png")
-    model = zoo.mobilenet(0.25, input_shape=(32, 32, 3), num_classes=0)
+    model = zoo.mobilenet(alpha=0.25, input_shape=(32, 32, 3), num_classes=0)
     pixels = picture(model, tmp_path / "red.png")
     assert pixels.shape == (32, 32, 3) and (pixels == (200, 30, 30)).all()
     assert picture(model).std() > 10  # scikit-learn's photograph

@@ -8,12 +8,14 @@ import pytest
 from page import Page
 from PIL import Image
 
+from recipes.console import say
 from recipes.evaluation.metrics import metrics
 from recipes.report.run import render
+from zoo.files import write_json
 
 SECTIONS = "headline splits learning confusion classes mistakes calibration data reproduce".split()
 RESULT = """{
-  "schema": 1, "recipe": "finetune", "data": "/pictures/hymenoptera", "seed": 7,
+  "schema": 2, "recipe": "finetune", "data": "/pictures/hymenoptera", "seed": 7,
   "command": "zoo finetune ../data/hymenoptera --model mobilenet_v2",
   "counts": {"train": 244, "validation": 153, "test": 0, "left_out": 0},
   "strategy": {"name": "medium", "reason": "it was asked for", "freeze_until": "stage4", "phases": [
@@ -83,7 +85,7 @@ def test_headline_says_what_was_measured_and_why_it_was_trained_so():
     result, history, files = example()
     scores = result["metrics"]["validation"]
     text = page_of((result, history, files)).text("headline")
-    correct = sum(scores["confusion"][i][i] for i in range(2))
+    correct = sum(count for truth, taken, count in scores["confusion"] if truth == taken)
     low, high = map(percent, scores["accuracy_interval"])
     assert percent(scores["accuracy"]) in text
     assert f"accuracy on the validation images: {correct} of 60 are classified correctly" in text
@@ -112,8 +114,8 @@ def test_tables_hold_the_numbers_of_the_result():
             low, high = (100 * edge for edge in m[f"{key}_interval"])
             assert row[at : at + 2] == [percent(m[key]), f"{low:.1f} – {high:.1f}%"]
         assert row[8:] == [f"{m['loss']:.3f}", percent(m["calibration_error"])]
-    confusion = [[int(cell) for cell in row[1:]] for row in page.table("confusion")[1:]]
-    assert confusion == scores["confusion"]
+    matrix = np.array([[int(cell) for cell in row[1:]] for row in page.table("confusion")[1:]])
+    assert [[i, j, matrix[i, j]] for i, j in np.argwhere(matrix).tolist()] == scores["confusion"]
     weakest = sorted(scores["classes"], key=lambda row: row["recall"])
     for row, expected in zip(page.table("classes")[1:], weakest, strict=True):
         shown = [expected["name"]]
@@ -238,6 +240,39 @@ def test_hostile_names_stay_text(classes):
         assert name in page.text("data")
 
 
+@pytest.mark.fault(
+    "Runs",
+    "A class or file has control or bidirectional characters in its name",
+    "they are written out, on the screen and in the page",
+    "they hide text, turn it round, or command the terminal",
+)
+def test_characters_that_hide_or_turn_text_are_written_out(capsys):
+    hidden = [*range(0x20), *range(0x7F, 0xA0), 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A), 0xFEFF]
+    names = [f"photo{chr(code)}gpj.exe" for code in hidden]
+    result, history, files = example(["fair ä 名 🙂", *names], right=0.0, reasons=names)
+    result |= {"findings": names, "command": names[0], "data": names[1]}
+    for row in files:
+        row["path"] += names[2]
+    text = render(result, history, files, gray)
+    assert not {*map(chr, hidden)} - {"\n"} & {*text}
+    assert {row[0] for row in Page(text).table("classes")} >= {"fair ä 名 🙂", r"photo\u202egpj.exe", r"photo\x1bgpj.exe"}
+    for name in names:
+        say(f"{name} is a class")
+    out = capsys.readouterr().out
+    assert not {*map(chr, hidden)} - {"\n"} & {*out} and r"photo\u2066gpj.exe is a class" in out
+
+
+def test_result_and_page_grow_with_the_classes_not_with_their_square(tmp_path):
+    sizes = []
+    for classes in (500, 1000):
+        result, history, files = example([f"class {i}" for i in range(classes)], right=0.0, images=classes)
+        sizes.append(len(write_json(tmp_path / "result.json", result).read_bytes()))
+        assert json.loads((tmp_path / "result.json").read_text()) == result
+        assert sum(count for *_, count in result["metrics"]["train"]["confusion"]) == classes
+        assert len(render(result, history, files, gray)) < 1_000 * classes
+    assert sizes[0] < 1_000 * 500 and sizes[1] < 2.2 * sizes[0]
+
+
 def test_names_that_are_not_utf8_can_be_written(tmp_path):
     name = os.fsdecode(b"caf\xe9")
     result, history, files = example((name, "bees"), right=0.0, reasons=["cannot be read"])
@@ -254,15 +289,16 @@ def test_a_thousand_classes_make_a_page_that_still_opens():
     noise = np.random.default_rng(0).integers(0, 256, (300, 300, 3), dtype=np.uint8)  # compresses worst
     result, history, files = example([f"class {i}" for i in range(1000)], images=3000, right=4.0)
     text = render(result, history, files, lambda path: noise)
-    page, confusion = Page(text), np.array(result["metrics"]["validation"]["confusion"])
+    page = Page(text)
+    wrong = {(i, j): count for i, j, count in result["metrics"]["validation"]["confusion"] if i != j}
     assert len(text.encode()) < 3_000_000
     assert len(page.table("classes")) == 1001
     rows = page.table("confusion")[1:]
     assert len(rows) == 30
-    np.fill_diagonal(confusion, 0)
-    assert [int(row[2]) for row in rows] == sorted(confusion.ravel().tolist(), reverse=True)[:30]
-    for truth, prediction, count, _ in rows:
-        assert confusion[int(truth.split()[1]), int(prediction.split()[1])] == int(count)
+    assert [int(row[2]) for row in rows] == sorted(wrong.values(), reverse=True)[:30]
+    for truth, prediction, count, of in rows:
+        assert wrong[int(truth.split()[1]), int(prediction.split()[1])] == int(count)
+        assert int(of) == 3
 
 
 def test_a_run_without_validation_or_accuracy_is_drawn_without_warnings():

@@ -95,8 +95,6 @@ def test_a_run_with_seeds_is_the_run_of_each_seed(tmp_path, capsys):
         (["--seeds", "0"], "--seeds must be positive"),
         (["--folds", "1"], "--folds must be 2 or more, found 1"),
         (["--folds", "3", "--seeds", "2"], "two ways to repeat a run: give one"),
-        (["--labels", "a.csv", "--head", "cosine"], "with --labels choose another head"),
-        (["--labels", "a.csv", "--balance", "weights"], "--balance is for pictures with one label"),
     ],
 )
 def test_what_does_not_go_together(arguments, sentence, tmp_path, capsys):

@@ -9,8 +9,8 @@ class Entry:
     """One file of weights and all that belongs to it.
 
     `hash` is as its publisher gives it: "sha256:…" whole, "sha256-prefix:…" (torchvision puts eight digits into the file
-    name), "md5:…" (keras.applications), or "none" where nothing was published; then the digest of the first download is
-    kept and checked from there on.
+    name), "md5:…" (keras.applications), or "none" where the catalog knows none; then what the hub states at the download
+    counts. Of all the digest of the first download is kept and checked from there on.
     """
 
     model: str

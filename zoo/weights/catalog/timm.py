@@ -14,6 +14,12 @@ from zoo.weights.catalog.entry import Entry
 ADDRESS = "https://huggingface.co/timm"
 SOURCE = "github.com/huggingface/pytorch-image-models, results/results-imagenet.csv"
 
+# As the files' pages on the hub state them; of the others the hub states it when they are downloaded.
+SHA256 = {
+    "convnext_tiny.in12k_ft_in1k": "a1aefa409b513cf209b085424eb3efffe4e4a9f511491bc2c12ea35209e6bb95",
+    "convnext_tiny.in12k_ft_in1k_384": "2a372497fe2d9d5994e9d69e979ac48625e40792f9f8965f498a0f68821f2adb",
+}
+
 # What timm calls a network → (builder, variant, parameters, the builder's own arguments).
 NETWORKS = {
     "inception_v3": ("inception_v3", "torch", 23_869_000, {}),
@@ -79,7 +85,7 @@ def _timm(
         model,
         f"imagenet_timm_{tag}",
         f"{ADDRESS}/{name}/resolve/main/model.safetensors",
-        "none",
+        f"sha256:{SHA256[name]}" if name in SHA256 else "none",
         variant,
         parameters,
         top1,

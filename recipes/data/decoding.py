@@ -1,0 +1,191 @@
+"""All pictures of a listing decoded once, into the cache: those of more than 8 bits in one range for the whole folder."""
+
+import hashlib
+import itertools
+import os
+import sys
+import warnings
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from recipes.data.depth import FLOAT, INTEGER, Depth, smallest_range
+from recipes.data.images import DECODER_VERSION, Framing, decode, measure, read_bytes
+from recipes.data.sources.listing import File, Listing
+from recipes.data.store import Rows, Store
+from recipes.errors import ImageError, UserError, shown
+from zoo.files import cache_folder
+from zoo.progress import Progress
+
+SHARD_IMAGES = 256
+KINDS = (INTEGER, FLOAT)
+# Between the largest values of two classes: a step from one range to the next is about 4.
+MAX_RATIO = 3
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """What is known of a listing's files: the digest of each that is a picture, and why the others are none.
+
+    The framing has the ranges of the folder; `findings` say them.
+    """
+
+    framing: Framing
+    digests: dict[File, str]
+    problems: list[tuple[File, str]]
+    findings: list[str]
+    keys: dict[File, str]  # in the store of pixels
+    store: Store
+
+    def rows(self, files: Sequence[File]) -> Rows:
+        """Find the pixels of some files."""
+        return self.store.rows([self.keys[file] for file in files])
+
+    def note(self, file: File) -> str:
+        """Say what the user should know of a picture; "" if there is nothing."""
+        return self.store.texts.get(self.keys[file], "")
+
+
+def in_threads(function: Callable, items: Sequence) -> Iterator:
+    """Map in two threads a core, with Pillow's warnings about odd metadata, which become findings, off the screen."""
+    with warnings.catch_warnings(), ThreadPoolExecutor(2 * (os.cpu_count() or 1)) as pool:
+        warnings.simplefilter("ignore")
+        yield from pool.map(function, items)
+
+
+def decode_all(folder: Listing, framing: Framing) -> Decoded:
+    """Decode what no earlier run has decoded.
+
+    Raises:
+        UserError: the values of deep pictures are on no scale, or the cache cannot be written or has too little room.
+    """
+    kind = f"v{DECODER_VERSION}-{framing.size}-{framing.resize}-{framing.channels}-{framing.interpolation}"
+    pixels = Store(cache_folder("pixels") / kind, (framing.resize, framing.resize, framing.channels), "uint8")
+    depths = Store(cache_folder("depths") / f"v{DECODER_VERSION}", (2,), "float64")
+    pixels.require_room(len(folder.files))
+    digests: dict[File, str] = {}
+    problems: list[tuple[File, str]] = []
+
+    def look(digest: str, data: bytes) -> Depth | tuple | None:
+        known = digest in pixels or digest in depths
+        return None if known else measure(data) or decode(data, framing)
+
+    for shard in _in_shards(folder, folder.files, look, "reading"):
+        problems += [(file, str(found)) for file, _, found in shard if isinstance(found, ImageError)]
+        digests |= {file: digest for file, digest, found in shard if not isinstance(found, ImageError)}
+        _add_pixels(pixels, {digest: found for _, digest, found in shard if isinstance(found, tuple)})
+        _add_depths(depths, {digest: found for _, digest, found in shard if isinstance(found, Depth)})
+    deep = _depths(depths, {file: digest for file, digest in digests.items() if digest not in pixels})
+    ranges, findings = _ranges(folder, deep)
+    framing = replace(framing, **ranges)
+    keys = digests | {file: f"{digests[file]} 0 to {framing.ranges[found.kind]}" for file, found in deep.items()}
+    new = [file for file in deep if keys[file] not in pixels]
+    for shard in _in_shards(folder, new, lambda _, data: decode(data, framing), "reading more than 8 bits"):
+        gone = {file: str(found) for file, _, found in shard if isinstance(found, ImageError)}  # it has changed since
+        problems += gone.items()
+        digests = {file: digest for file, digest in digests.items() if file not in gone}
+        _add_pixels(pixels, {keys[file]: found for file, _, found in shard if isinstance(found, tuple)})
+    warned = _what_tells_classes_apart(digests, deep)
+    for finding in warned:
+        print(f"warning: {finding}", file=sys.stderr)
+    return Decoded(framing, digests, problems, findings + warned, keys, pixels)
+
+
+def _in_shards(
+    folder: Listing, files: Sequence[File], work: Callable[[str, bytes], object], what: str
+) -> Iterator[list[tuple[File, str, object]]]:
+    """Read files, and yield in shards each one's digest and what `work(digest, data)` returns, or the ImageError."""
+
+    def read(file: File) -> tuple[File, str, object]:
+        digest = ""
+        try:
+            data = read_bytes(folder.root / file.path)
+            digest = hashlib.sha256(data).hexdigest()
+            return file, digest, work(digest, data)
+        except ImageError as error:
+            return file, digest, error
+
+    if not files:
+        return
+    with Progress(what, len(files), "images") as progress:
+        for start in range(0, len(files), SHARD_IMAGES):
+            shard = []
+            for item in in_threads(read, files[start : start + SHARD_IMAGES]):
+                shard.append(item)
+                progress.advance()
+            yield shard
+
+
+def _add_pixels(store: Store, decoded: Mapping[str, tuple[np.ndarray, list[str]]]) -> None:
+    """Keep pictures, and their notes."""
+    if decoded:
+        pixels, notes = zip(*decoded.values(), strict=True)
+        store.add(list(decoded), np.stack(pixels), ["; ".join(note) for note in notes])
+
+
+def _add_depths(store: Store, depths: Mapping[str, Depth]) -> None:
+    """Keep what deep pictures hold, as pairs of the kind's number and the largest value."""
+    if depths:
+        store.add(list(depths), np.array([(KINDS.index(depth.kind), depth.high) for depth in depths.values()]))
+
+
+def _depths(store: Store, digests: Mapping[File, str]) -> dict[File, Depth]:
+    """Find what deep pictures hold."""
+    rows = store.rows(list(digests.values()))[:] if digests else ()
+    return {file: Depth(KINDS[int(kind)], float(high)) for file, (kind, high) in zip(digests, rows, strict=True)}
+
+
+def _ranges(folder: Listing, deep: Mapping[File, Depth]) -> tuple[dict[str, int], list[str]]:
+    """Choose the range of each kind of values in the folder, as fields of a framing, and say it.
+
+    Raises:
+        UserError: they are on no scale.
+    """
+    ranges, findings = {}, []
+    for kind in KINDS:
+        those = {file: depth for file, depth in deep.items() if depth.kind == kind}
+        if not those:
+            continue
+        file = max(those, key=lambda file: those[file].high)
+        try:
+            top = smallest_range(those[file])
+        except ImageError as error:
+            raise UserError(
+                f"The largest values of {len(those):,} pictures with more than 8 bits in {shown(folder.root)} are on no scale: "
+                f"{shown(file.path)} {error}, and the others alike."
+            ) from error
+        ranges[f"{kind}_range"] = top
+        findings.append(
+            f"Pictures of {kind}s with more than 8 bits: {len(those):,}, with values up to {those[file].high:g}: read as 0 to "
+            f"{top}, here and in predictions."
+        )
+    return ranges, findings
+
+
+def _what_tells_classes_apart(files: Iterable[File], deep: Mapping[File, Depth]) -> list[str]:
+    """Find whether the way in which pictures were stored gives their classes away."""
+    kinds, highs = defaultdict(set), defaultdict(dict)
+    for file in files:
+        depth = deep.get(file)
+        for label in [file.label] if isinstance(file.label, str) else file.label:
+            kinds[label].add(depth.kind if depth else "8 bits")
+            if depth:
+                highs[depth.kind][label] = max(depth.high, highs[depth.kind].get(label, 0))
+    findings = []
+    if any(one.isdisjoint(other) for one, other in itertools.combinations(kinds.values(), 2)):
+        stored = ", ".join(f"{shown(label)} ({' and '.join(sorted(kinds[label]))})" for label in sorted(kinds)[:5])
+        findings.append(
+            f"Classes are stored with different kinds of values, {stored}: what recorded them may tell them apart, not what "
+            "they show."
+        )
+    for kind, by_label in highs.items():
+        low, high = min(by_label, key=by_label.get), max(by_label, key=by_label.get)
+        if MAX_RATIO * by_label[low] <= by_label[high]:
+            findings.append(
+                f"Values of class {shown(low)} reach {by_label[low]:g}, those of {shown(high)} {by_label[high]:g}, read in one "
+                f"range: unless one shows so much darker things, they were recorded differently: convert the {kind}s alike."
+            )
+    return findings
