@@ -9,15 +9,14 @@ ignored, merged or skipped is said: in `findings` as sentences, in `left_out` fi
 """
 
 import os
-import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from recipes.data.sources.levels import CERTAIN, LAYOUT_HINT, base, check_level, find_parts, unwrapped
-from recipes.data.sources.listing import File, Listing
-from recipes.data.sources.walk import Walk, some
-from recipes.errors import UserError, shown
+from recipes.data.sources.listing import File, Listing, plain
+from recipes.data.sources.walk import Walk
+from recipes.errors import UserError, shown, some
 
 
 def scan_folder(root: str | os.PathLike) -> Listing:
@@ -123,7 +122,7 @@ def _check_classes(walk: Walk, parts: dict[str, str], labels: dict[str, dict[str
             findings.append(f"{parts[split]}/ has no pictures of some classes: {some(missing)}.")
     alike = {}
     for name in sorted(known):
-        alike.setdefault(_plain(name), []).append(name)
+        alike.setdefault(plain(name), []).append(name)
     for names in alike.values():
         if len(names) > 1:
             findings.append(f"Classes {some(map(ascii, names))} differ only by case or Unicode form.")
@@ -132,12 +131,7 @@ def _check_classes(walk: Walk, parts: dict[str, str], labels: dict[str, dict[str
 
 def _are_alike(some_names: Iterable[str], others: Iterable[str]) -> bool:
     """Whether a name differs from one of the others only by case or Unicode form."""
-    return not {_plain(name) for name in some_names}.isdisjoint(map(_plain, others))
-
-
-def _plain(name: str) -> str:
-    """Write a name without what tells apart only case and Unicode form."""
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+    return not {plain(name) for name in some_names}.isdisjoint(map(plain, others))
 
 
 def _files_of_class(walk: Walk, folder: str) -> list[str]:

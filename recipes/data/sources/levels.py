@@ -14,8 +14,8 @@ from collections.abc import Collection, Mapping
 from PIL import Image
 
 from recipes.data.sources.listing import SPLITS
-from recipes.data.sources.walk import Identity, Walk, some
-from recipes.errors import UserError
+from recipes.data.sources.walk import Identity, Walk
+from recipes.errors import UserError, some
 
 LAYOUT_HINT = "put one folder per class into it, or train/ (and val/, test/) with one folder per class"
 # No class that lies beside others is called so: with others that are no parts, such a folder is refused.

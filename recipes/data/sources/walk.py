@@ -6,12 +6,11 @@ no regular, readable file is left out; all of that is kept, to be said.
 
 import os
 import stat
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
 from recipes.data.sources import own
-from recipes.errors import UserError, shown
+from recipes.errors import UserError, shown, some
 from recipes.settings.shared import RUNS
 
 SYSTEM_NAMES = ("__macosx", "thumbs.db", "desktop.ini")
@@ -198,12 +197,6 @@ class Walk:
         if self.repeated:
             findings.append(f"Links to files that their folder already holds, skipped: {self.repeated}.")
         return findings
-
-
-def some(names: Iterable[str]) -> str:
-    """Write at most five names, printable, and the number of the others."""
-    names = [shown(name) for name in names]
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
 def _identity_of_root(root: str) -> Identity:
