@@ -1,6 +1,7 @@
 """A run that is cut off goes on to the same bits: by exception at each epoch here, by SIGKILL at any moment in processes."""
 
 import contextlib
+import errno
 import multiprocessing
 import os
 import random
@@ -121,12 +122,13 @@ class TestDamage:
     def folder(self, cut, tmp_path):
         return Path(shutil.copytree(cut, tmp_path / "cut"))
 
-    @pytest.mark.parametrize("damage", ["truncated", "flipped", "empty"])
+    @pytest.mark.parametrize("damage", ["truncated", "flipped", "empty", "[]", "an array", "bad method", "folder"])
     def test_the_state_before_is_taken_and_it_is_said(self, folder, damage):
         assert TrainingState(folder / "state").initial_epoch == 3
         self.damage(folder / "state" / "state.npz", damage)
         with pytest.warns(UserWarning, match=r"state.npz is damaged .* going on from the state before it, epoch 2"):
             assert TrainingState(folder / "state").initial_epoch == 2
+        assert TrainingState(folder / "state").initial_epoch == 2  # the damaged one is set aside, and does not replace it
 
     def test_both_damaged_is_an_error_that_names_them(self, folder):
         for name in ("state.npz", "previous.npz"):
@@ -149,10 +151,37 @@ class TestDamage:
         assert not (folder / "state" / "new.npz").exists()
         same(results(*resumable.run(folder, 6)), whole)
 
+    def test_too_many_open_files_is_no_damage(self, folder, monkeypatch):
+        def short(*_, **__):
+            raise OSError(errno.EMFILE, "Too many open files")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(np, "load", short)
+            with pytest.raises(OSError, match="Too many open files"):
+                TrainingState(folder / "state")
+        assert TrainingState(folder / "state").initial_epoch == 3
+
     @staticmethod
     def damage(path, how):
         content = bytearray(path.read_bytes())
-        if how == "truncated":
+        if how == "[]":
+            np.savez(path, state=np.frombuffer(b"[]", np.uint8))
+            return
+        if how == "an array":
+            with open(path, "wb") as file:
+                np.save(file, np.zeros(3))
+            return
+        if how == "folder":
+            path.unlink()
+            path.mkdir()
+            return
+        if how == "bad method":  # of compression, in each member's header and in the list of members
+            for mark, place in ((b"PK\3\4", 8), (b"PK\1\2", 10)):
+                at = content.find(mark)
+                while at >= 0:
+                    content[at + place : at + place + 2] = (99).to_bytes(2, "little")
+                    at = content.find(mark, at + 4)
+        elif how == "truncated":
             content = content[: len(content) // 2]
         elif how == "empty":
             content = b""
