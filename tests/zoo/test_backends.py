@@ -19,7 +19,7 @@ MEMBERS = {
     "mobilenet": {"alpha": 0.25, "input_shape": (None, None, 3)},
     "mobilenet_v3_small": {"variant": "torch", "input_shape": (32, 32, 4)},
     "regnet_x_400mf": {"input_shape": (32, 32, 3)},
-    "vit_ti_16": {"input_shape": (32, 48, 3)},
+    "vit_ti_16": {"input_shape": (32, 48, 3), "preprocessing": "tf"},
 }
 
 SCRIPT = (

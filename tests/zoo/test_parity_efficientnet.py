@@ -68,13 +68,13 @@ def test_torchvision(name, tmp_path):
 
 @each(["efficientnet_b0", "efficientnet_b5"])  # two depths and epsilons: the map is one for all
 def test_timm(name, tmp_path):
-    with_torch(name, timm_model(name), tmp_path, sizes(name), variant="timm", gain=GAIN)
+    with_torch(name, timm_model(name), tmp_path, sizes(name), graph="timm", gain=GAIN, preprocessing="torch")
 
 
 # The weights that Google trained, with timm's names: the graph is that of keras.applications.
 @each(["efficientnet_b0"])
 def test_timm_from_tensorflow(name, tmp_path):
-    with_torch(name, timm_model(f"tf_{name}"), tmp_path, sizes(name), graph="keras", gain=GAIN)
+    with_torch(name, timm_model(f"tf_{name}"), tmp_path, sizes(name), graph="keras", gain=GAIN, preprocessing="torch")
 
 
 @each(["efficientnet_v2_b0", "efficientnet_v2_s"])

@@ -20,13 +20,13 @@ def test_v3_of_keras(tmp_path):
 @slow
 def test_v3_of_torchvision(tmp_path):
     theirs = torchvision().models.Inception3(num_classes=CLASSES, init_weights=False)
-    with_torch("inception_v3", theirs, tmp_path, sizes=(75, 96), statistics=HALF)
+    with_torch("inception_v3", theirs, tmp_path, sizes=(75, 96), statistics=HALF, preprocessing=HALF)
 
 
 @slow
 def test_googlenet_of_torchvision(tmp_path):
     theirs = torchvision().models.GoogLeNet(num_classes=CLASSES, init_weights=False)
-    with_torch("googlenet", theirs, tmp_path, sizes=(64, 75), statistics=HALF)
+    with_torch("googlenet", theirs, tmp_path, sizes=(64, 75), statistics=HALF, preprocessing=HALF)
 
 
 @slow
@@ -52,7 +52,9 @@ def test_auxiliary_classifiers_of_torchvision(name, function, size, heads, tmp_p
     with torch.no_grad():
         expected = [theirs((torch.from_numpy(x).permute(0, 3, 1, 2) / 255 - 0.5) / 0.5)]
         expected += [getattr(theirs, head)(seen[module]) for head, module in heads.items()]
-    ours = zoo.get_model(name, aux=True, weights=tmp_path / "weights.pth", input_shape=(size, size, 3), **OURS)
+    ours = zoo.get_model(
+        name, aux=True, weights=tmp_path / "weights.pth", input_shape=(size, size, 3), preprocessing="tf", **OURS
+    )
     found = ours(x)
     assert len(found) == len(expected)
     for y, truth in zip(found, expected, strict=True):
@@ -126,4 +128,4 @@ def test_v3_of_timm(tmp_path):
     torchvision()
     timm = pytest.importorskip("timm", reason="timm is not installed: its graphs cannot be compared")
     theirs = timm.create_model("inception_v3", num_classes=CLASSES)
-    with_torch("inception_v3", theirs, tmp_path, sizes=(96,), statistics=HALF)
+    with_torch("inception_v3", theirs, tmp_path, sizes=(96,), statistics=HALF, preprocessing=HALF)

@@ -29,7 +29,7 @@ def timm_model(name, size, **options):
 @slow
 @pytest.mark.parametrize("name", ["vit_ti_16", "vit_s_16", "vit_b_32"])
 def test_timm(name, tmp_path):
-    with_torch(name, timm_model(name, 64), tmp_path, sizes=(64,), statistics=HALF, variant="timm")
+    with_torch(name, timm_model(name, 64), tmp_path, sizes=(64,), statistics=HALF, variant="timm", preprocessing=HALF)
 
 
 @slow
@@ -67,17 +67,17 @@ def test_files_of_another_size(tmp_path):
         theirs, grid = timm_model("vit_ti_16", shape[:2]), [shape[0] // 16, shape[1] // 16]
         positions = resample(saved.state_dict()["pos_embed"], new_size=grid, antialias=False)
         theirs.load_state_dict({**saved.state_dict(), "pos_embed": positions})
-        ours = zoo.vit_ti_16(weights=path, input_shape=shape, **OURS)
+        ours = zoo.vit_ti_16(weights=path, input_shape=shape, preprocessing="tf", **OURS)
         x = pixels(2, *shape)
         with torch.no_grad():
             expected = theirs.eval()((torch.from_numpy(x).permute(0, 3, 1, 2) / 255 - 0.5) / 0.5).numpy()
         close(array(ours(x)), expected)
         ours.save_weights(tmp_path / "ours.weights.h5")
-        again = zoo.vit_ti_16(weights=tmp_path / "ours.weights.h5", input_shape=shape, **OURS)
+        again = zoo.vit_ti_16(weights=tmp_path / "ours.weights.h5", input_shape=shape, preprocessing="tf", **OURS)
         np.testing.assert_array_equal(array(again(x)), array(ours(x)))
     with pytest.raises(WeightsError, match="position_embedding/embeddings is 10 × 192, in the file 19 × 192"):
         zoo.vit_ti_16(input_shape=(96, 48, 3), **OURS).save_weights(tmp_path / "oblong.weights.h5")
-        zoo.vit_ti_16(weights=tmp_path / "oblong.weights.h5", input_shape=(48, 48, 3), **OURS)
+        zoo.vit_ti_16(weights=tmp_path / "oblong.weights.h5", input_shape=(48, 48, 3), preprocessing="tf", **OURS)
 
 
 @pytest.mark.parametrize("old, new", [(14, (7, 7)), (7, (12, 5)), (3, (3, 3)), (1, (2, 3))])

@@ -432,7 +432,7 @@ def test_every_option_is_an_argument_of_build():
 
 
 def test_alpha_scales_the_filters():
-    narrow, wide = (zoo.mobilenet(alpha, num_classes=0, input_shape=(32, 32, 3)) for alpha in (0.25, 0.5))
+    narrow, wide = (zoo.mobilenet(alpha=alpha, num_classes=0, input_shape=(32, 32, 3)) for alpha in (0.25, 0.5))
     assert [m.get_layer("conv1").filters for m in (narrow, wide)] == [8, 16]
     assert [m.get_layer("conv_pw_13").filters for m in (narrow, wide)] == [256, 512]
 

@@ -4,9 +4,8 @@ What may be one of several is refused: a network that computes a little otherwis
 """
 
 from zoo.preprocessing import MODES, Mode, Preprocessing, parsed
-from zoo.weights import catalog
 from zoo.weights.formats.tensors import WeightsError
-from zoo.weights.forms import Forms, Network
+from zoo.weights.forms import Forms, Network, known_modes
 from zoo.weights.source import Source
 
 
@@ -31,8 +30,8 @@ def variant_of(network: Network, source: Source | None, asked: str | None) -> st
     fitting = source.variants
     if asked is None and len(fitting) > 1:
         raise WeightsError(
-            f"Weights file {source.path} fits the variants {' and '.join(fitting)} of {name}, which compute differently, and "
-            f"does not say its own: give variant= (--variant on the command line)."
+            f"Weights file {source.path} fits the variants {' and '.join(fitting)} of {name}, which compute differently or "
+            f"see pixels scaled otherwise, and does not say its own: give variant= (--variant on the command line)."
         )
     if asked not in (None, *fitting) and not Forms(network, source.saved).are_same([asked, fitting[0]]):
         raise WeightsError(
@@ -60,7 +59,7 @@ def preprocessing_of(network: Network, source: Source | None, variant: str, aske
             f"Weights file {source.path} {source.unreadable}: give preprocessing= (--preprocessing on the command line), "
             f"one of {', '.join(MODES)}, or mean and deviation."
         )
-    choices = _choices(network, source, variant)
+    choices = known_modes(network, [layout for layout in dict.fromkeys((source.layout, variant)) if layout])
     if len(choices) > 1:
         raise WeightsError(
             f"Weights file {source.path} fits {network.name}, variant {variant!r}, whose files need different preprocessing, "
@@ -75,18 +74,6 @@ def _own(network: Network, source: Source, variant: str) -> Mode | None:
     if source.entry:
         return _mode(source.entry.preprocessing or network.modes[variant])
     return source.preprocessing or (source.card and source.card.preprocessing)
-
-
-def _choices(network: Network, source: Source, variant: str) -> dict[str | None, list[str]]:
-    """List the preprocessings that files of this form and layout are known to need, each with its files' tags."""
-    layouts = [layout for layout in dict.fromkeys((source.layout, variant)) if layout]
-    found: dict[str | None, list[str]] = {network.modes[layout]: [] for layout in layouts}
-    for entry in catalog.entries(network.name):
-        if entry.variant in layouts:
-            found.setdefault(entry.preprocessing or network.modes[entry.variant], []).append(entry.tag)
-    for layout in layouts:
-        found |= {mode: found.get(mode, []) for mode in network.other_modes.get(layout, ())}
-    return found
 
 
 def _mode(name: str | None) -> Mode | None:

@@ -9,6 +9,7 @@ import keras
 
 from zoo.keras_private import without_values
 from zoo.preprocessing import MODES, Mode
+from zoo.weights import catalog
 from zoo.weights.formats.tensors import Tensors, WeightsError
 from zoo.weights.saved import Layer, Saved, described
 
@@ -181,9 +182,17 @@ def told(
         return ["keras"]
     if len(variants) > 1:
         variants = [variant for variant in variants if fits(forms.model(variant), tensors)] or variants
-    if len(variants) > 1 and forms.are_same(variants) and len({network.modes[variant] for variant in variants}) == 1:
-        return variants[:1]
-    return variants
+    pixels = {frozenset(known_modes(network, [variant])) for variant in variants}
+    return variants[:1] if len(pixels) == 1 and forms.are_same(variants) else variants
+
+
+def known_modes(network: Network, layouts: Sequence[str]) -> dict[str | None, list[str]]:
+    """List the preprocessings that files of these variants are known to need, each with the tags of such files."""
+    found: dict[str | None, list[str]] = {network.modes[layout]: [] for layout in layouts}
+    for entry in catalog.entries(network.name):
+        if entry.variant in layouts:
+            found.setdefault(entry.preprocessing or network.modes[entry.variant], []).append(entry.tag)
+    return found | {mode: found.get(mode, []) for layout in layouts for mode in network.other_modes.get(layout, ())}
 
 
 def _inside(saved: Saved, tensors: Tensors) -> Mode | None:
