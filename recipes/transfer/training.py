@@ -2,6 +2,7 @@
 
 import math
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from callbacks.learning_rate import warmup_cosine
 from callbacks.optimizers import LayerwiseRates, decayed_rates, get_optimizer
 from callbacks.state import Stateful
 from recipes.compute.versions import versions
+from recipes.console import say
 from recipes.data.batches import Batches
 from recipes.errors import UserError, shown
 from recipes.evaluation.tasks import MULTI_CLASS, Task
@@ -61,7 +63,7 @@ def train(
         report: gets each row at once; of a training that goes on, the earlier rows again.
 
     Raises:
-        UserError: the loss became NaN or infinite; the folder cannot be written, or what is in it is damaged.
+        UserError: the loss became NaN or infinite; the folder cannot be read or written.
     """
     optimizer = _optimizer(phase, len(batches) * phase.epochs, whole or part)
     part.compile(optimizer, task.loss(batches.labels), metrics=[task.accuracy_metric()], jit_compile=False)
@@ -95,11 +97,18 @@ def _optimizer(phase: Phase, steps: int, model: keras.Model) -> keras.optimizers
 
 
 def _state(folder: Path, callbacks: list[Stateful], every: int) -> TrainingState:
-    """Take up the state in the folder, or begin one. Raises UserError for one that is damaged."""
+    """Take up the state in the folder, or begin one; says which is damaged. Raises UserError for one that cannot be read."""
     try:
-        return TrainingState(folder, callbacks, every)
+        with warnings.catch_warnings(record=True) as damaged:
+            warnings.simplefilter("always")
+            state = TrainingState(folder, callbacks, every)
     except ValueError as error:  # a sentence already
         raise UserError(str(error)) from error
+    except OSError as error:
+        raise UserError(f"The state of the training in {shown(folder)} cannot be read ({error.strerror}).") from error
+    for warning in damaged:
+        say(str(warning.message))
+    return state
 
 
 def state_folder(model: keras.Model, *depends: object) -> Path:
