@@ -104,6 +104,12 @@ class LearningRateFinder(Stateful):
         model = self.model
         if not model.optimizer.built:
             model.optimizer.build(model.trainable_variables)
+        try:
+            model.optimizer.learning_rate = float(model.optimizer.learning_rate)
+        except (AttributeError, TypeError) as error:
+            raise ValueError(
+                "LearningRateFinder sets the rate of each step: compile the model with a number in place of a schedule."
+            ) from error
         steps, epochs = (self.params or {}).get("steps"), (self.params or {}).get("epochs")
         if steps and epochs and steps * epochs < self.steps:
             raise ValueError(
@@ -112,15 +118,10 @@ class LearningRateFinder(Stateful):
             )
         self.rates, self.losses, self._mean, self._lowest = [], [], 0.0, math.inf
         self._before = [(v, snapshot(v)) for v in [*model.variables, *model.optimizer.variables]]
-        try:
-            self._set_rate()
-        except (AttributeError, TypeError) as error:
-            raise ValueError(
-                "LearningRateFinder sets the rate of each step: compile the model with a number in place of a schedule."
-            ) from error
 
     def on_train_batch_begin(self, batch: int, logs: dict | None = None) -> None:
-        self._set_rate()
+        self._rate = self.lowest * (self.highest / self.lowest) ** (len(self.rates) / (self.steps - 1))
+        self.sync().optimizer.learning_rate = self._rate
         self.model.reset_metrics()  # so that what is logged next is the loss of this step alone
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
@@ -134,11 +135,6 @@ class LearningRateFinder(Stateful):
         self._lowest = min(self._lowest, mean)
         if not math.isfinite(loss) or mean > 4 * self._lowest or len(self.rates) >= self.steps:
             self.model.stop_training = True
-
-    def _set_rate(self) -> None:
-        """Give the optimiser the rate of the next step."""
-        self._rate = self.lowest * (self.highest / self.lowest) ** (len(self.rates) / (self.steps - 1))
-        self.sync().optimizer.learning_rate = self._rate
 
     def on_train_end(self, logs: dict | None = None) -> None:
         self.sync()

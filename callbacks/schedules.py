@@ -50,8 +50,11 @@ class Linear(Curve):
     end: float
     over: float
 
+    def __post_init__(self):
+        _refuse_below(0, self.over, f"over of {self}")
+
     def __call__(self, time: float) -> float:
-        return self.start + (self.end - self.start) * min(time / self.over, 1.0)
+        return self.start + (self.end - self.start) * _share(time, self.over)
 
 
 @keras.saving.register_keras_serializable("callbacks")
@@ -63,8 +66,11 @@ class Cosine(Curve):
     end: float
     over: float
 
+    def __post_init__(self):
+        _refuse_below(0, self.over, f"over of {self}")
+
     def __call__(self, time: float) -> float:
-        return self.end + (self.start - self.end) * (1 + math.cos(math.pi * min(time / self.over, 1.0))) / 2
+        return self.end + (self.start - self.end) * (1 + math.cos(math.pi * _share(time, self.over))) / 2
 
 
 @keras.saving.register_keras_serializable("callbacks")
@@ -75,6 +81,9 @@ class Step(Curve):
     start: float
     factor: float
     every: int
+
+    def __post_init__(self):
+        _refuse_below(1, self.every, f"every of {self}")
 
     def __call__(self, time: float) -> float:
         return self.start * self.factor ** (time // self.every)
@@ -94,3 +103,14 @@ class Piecewise(Curve):
 
     def __call__(self, time: float) -> float:
         return self.values[bisect.bisect_right(self.boundaries, time)]
+
+
+def _share(time: float, over: float) -> float:
+    """Return how much of a way is gone; all of it, where it takes no time."""
+    return min(time / over, 1.0) if over else 1.0
+
+
+def _refuse_below(least: float, value: float, name: str) -> None:
+    """Raise ValueError for a number that is too low, or none."""
+    if not value >= least:
+        raise ValueError(f"{name} must be {least} or more, found {value}.")

@@ -111,7 +111,7 @@ def ordered(model: keras.Model) -> list[layers.Layer]:
     networks = [repr(layer.name) for layer in sublayers(model) if has_graph(layer)]
     instead = f"the functional model inside it, {' or '.join(networks)}" if networks else "a functional or Sequential model"
     raise ValueError(
-        f"{model.name} is a {type(model).__name__}: in which order it calls its layers, its code alone tells. Give {instead}."
+        f"{model.name} is of the class {type(model).__name__}, whose code alone tells the order of its layers: give {instead}."
     )
 
 

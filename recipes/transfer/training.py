@@ -1,7 +1,6 @@
 """One phase of training by gradient descent: freeze, compile, fit, in this order and nowhere else."""
 
 import math
-import shutil
 import sys
 import time
 import warnings
@@ -64,7 +63,7 @@ def train(
         report: gets each row at once; of a training that goes on, the earlier rows again.
 
     Raises:
-        UserError: the loss became NaN or infinite; the folder cannot be written, or what is in it is damaged.
+        UserError: the loss became NaN or infinite; the folder cannot be read or written.
     """
     optimizer = _optimizer(phase, len(batches) * phase.epochs, whole or part)
     part.compile(optimizer, task.loss(batches.labels), metrics=[task.accuracy_metric()], jit_compile=False)
@@ -98,26 +97,19 @@ def _optimizer(phase: Phase, steps: int, model: keras.Model) -> keras.optimizers
 
 
 def _state(folder: Path, callbacks: list[Stateful], every: int) -> TrainingState:
-    """Take up the newest state in the folder that is whole, or begin one; what is damaged is forgotten, and said.
-
-    Raises:
-        UserError: no file can be opened.
-    """
-    with warnings.catch_warnings(record=True) as said:
-        warnings.simplefilter("always")
-        try:
-            return TrainingState(folder, callbacks, every)
-        except ValueError as error:  # there is none that is whole
-            what = str(error).removesuffix(" Remove the folder to start the run anew.")
-            print(f"warning: {shown(what)} The training begins anew.", file=sys.stderr)
-            shutil.rmtree(folder, ignore_errors=True)
-            return TrainingState(folder, callbacks, every)
-        except OSError as error:
-            refuse_shortage(error, folder)
-            raise
-        finally:
-            for warning in said:
-                print(f"warning: {shown(warning.message)}", file=sys.stderr)
+    """Take up the state in the folder, or begin one; says which is damaged. Raises UserError for one that cannot be read."""
+    try:
+        with warnings.catch_warnings(record=True) as damaged:
+            warnings.simplefilter("always")
+            state = TrainingState(folder, callbacks, every)
+    except ValueError as error:  # a sentence already
+        raise UserError(str(error)) from error
+    except OSError as error:
+        refuse_shortage(error, folder)
+        raise UserError(f"The state of the training in {shown(folder)} cannot be read ({error.strerror}).") from error
+    for warning in damaged:
+        print(f"warning: {shown(warning.message)}", file=sys.stderr)
+    return state
 
 
 def state_folder(model: keras.Model, *depends: object) -> Path:

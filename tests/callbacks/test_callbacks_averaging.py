@@ -72,3 +72,20 @@ def test_a_mean_is_brought_back_to_where_a_constraint_wants_it():
     model = keras.Sequential([keras.Input((2,)), dense])
     interpolate(model, [np.array([[1.0], [0.0]], "float32")], [np.array([[0.0], [1.0]], "float32")], 0.5)
     np.testing.assert_allclose(array(dense.kernel), [[0.5**0.5], [0.5**0.5]], rtol=1e-5)
+
+
+@pytest.mark.fault(
+    "Callbacks",
+    "WeightAveraging in a fit that validates in some epochs only, or in none",
+    "the best of the epochs with validation are averaged; where there is none, the fit is refused at its start",
+    "the first epoch without validation ended the training with an error",
+)
+@pytest.mark.parametrize("frequency, validated", [(2, [1, 3]), ([2, 5], [1, 4])], ids=["every second", "listed"])
+def test_epochs_without_validation_are_no_candidates(frequency, validated):
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, use_bias=False, kernel_initializer="ones")])
+    model.compile(keras.optimizers.SGD(0.1), "mse", jit_compile=False)
+    seen, x = [], np.ones((4, 1), "float32")
+    record = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: seen.append(float(array(model.weights[0])[0, 0])))
+    callbacks = [WeightAveraging(2), record]
+    model.fit(x, 0 * x, epochs=5, verbose=0, validation_data=(x, 0 * x), validation_freq=frequency, callbacks=callbacks)
+    assert array(model.weights[0])[0, 0] == pytest.approx(np.mean([seen[epoch] for epoch in validated]), rel=1e-6)

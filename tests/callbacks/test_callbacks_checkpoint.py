@@ -8,6 +8,7 @@ import random
 import shutil
 import signal
 import time
+import warnings
 from pathlib import Path
 
 import keras
@@ -122,18 +123,54 @@ class TestDamage:
     def folder(self, cut, tmp_path):
         return Path(shutil.copytree(cut, tmp_path / "cut"))
 
-    @pytest.mark.parametrize("damage", ["truncated", "flipped", "empty", "[]", "an array", "bad method", "folder"])
+    @pytest.mark.parametrize("damage", ["truncated", "flipped", "empty", "a list", "an array", "method"])
     def test_the_state_before_is_taken_and_it_is_said(self, folder, damage):
         assert TrainingState(folder / "state").initial_epoch == 3
         self.damage(folder / "state" / "state.npz", damage)
         with pytest.warns(UserWarning, match=r"state.npz is damaged .* going on from the state before it, epoch 2"):
             assert TrainingState(folder / "state").initial_epoch == 2
-        assert TrainingState(folder / "state").initial_epoch == 2  # the damaged one is set aside, and does not replace it
 
-    def test_both_damaged_is_an_error_that_names_them(self, folder):
+    @pytest.mark.fault(
+        "Callbacks",
+        "both states of a training are damaged, by whatever",
+        "both are named, the run begins anew, and no other file is touched",
+        "the error stayed until someone removed the folder by hand",
+    )
+    @pytest.mark.parametrize("damage", ["truncated", "empty", "no state", "a list", "no epoch", "method", "text"])
+    def test_both_damaged_begin_anew_and_it_is_said(self, folder, whole, damage):
+        (folder / "state" / "notes.txt").write_text("mine")
         for name in ("state.npz", "previous.npz"):
-            self.damage(folder / "state" / name, "truncated")
-        with pytest.raises(ValueError, match="state.npz is damaged.*previous.npz is damaged.*Remove the folder"):
+            self.damage(folder / "state" / name, damage)
+        with pytest.warns(UserWarning, match="state.npz is damaged .*previous.npz is damaged .*: the run begins anew"):
+            assert TrainingState(folder / "state").initial_epoch == 0
+        if damage == "a list":  # once is enough of what takes its time
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                same(results(*resumable.run(folder, 6)), whole)
+            assert TrainingState(folder / "state").initial_epoch == 6
+        assert (folder / "state" / "notes.txt").read_text() == "mine"
+
+    @pytest.mark.fault(
+        "Callbacks",
+        "a kill in the first save after the newest state was found damaged",
+        "the run goes on from the state before",
+        "the damaged file took its place before the new one was there",
+    )
+    def test_a_damaged_state_never_becomes_the_previous_one(self, folder, monkeypatch):
+        self.damage(folder / "state" / "state.npz", "truncated")
+        good = (folder / "state" / "previous.npz").read_bytes()
+        with warnings.catch_warnings(), pytest.raises(InterruptedError):
+            warnings.simplefilter("ignore")
+            resumable.run(folder, 6, Cut(3, "batch1"))
+        assert (folder / "state" / "previous.npz").read_bytes() == good
+        assert TrainingState(folder / "state").initial_epoch == 3
+
+    def test_a_state_that_cannot_be_opened_is_no_damage(self, folder, monkeypatch):
+        def refuse(*_, **__):
+            raise OSError(24, "Too many open files")
+
+        monkeypatch.setattr("builtins.open", refuse)
+        with pytest.raises(OSError, match="Too many open files"):
             TrainingState(folder / "state")
 
     def test_killed_between_the_two_renames(self, folder, whole):
@@ -164,23 +201,24 @@ class TestDamage:
     @staticmethod
     def damage(path, how):
         content = bytearray(path.read_bytes())
-        if how == "[]":
-            np.savez(path, state=np.frombuffer(b"[]", np.uint8))
+        inside = {"a list": "[]", "no epoch": '{"schema": 1, "stopped": false}', "text": "null"}
+        if how in inside:
+            np.savez(path, state=np.frombuffer(inside[how].encode(), np.uint8))
             return
         if how == "an array":
             with open(path, "wb") as file:
                 np.save(file, np.zeros(3))
             return
-        if how == "folder":
-            path.unlink()
-            path.mkdir()
+        if how == "no state":
+            np.savez(path, other=np.zeros(2))
             return
-        if how == "bad method":  # of compression, in each member's header and in the list of members
-            for mark, place in ((b"PK\3\4", 8), (b"PK\1\2", 10)):
-                at = content.find(mark)
-                while at >= 0:
-                    content[at + place : at + place + 2] = (99).to_bytes(2, "little")
-                    at = content.find(mark, at + 4)
+        if how == "method":  # of compression, of each member, in the list at the end
+            content = content.replace(
+                b"PK\x01\x02\x14\x03\x14\x00\x00\x00\x00\x00", b"PK\x01\x02\x14\x03\x14\x00\x00\x00\x63\x00"
+            )
+            content = content.replace(
+                b"PK\x01\x02\x2d\x03\x2d\x00\x00\x00\x00\x00", b"PK\x01\x02\x2d\x03\x2d\x00\x00\x00\x63\x00"
+            )
         elif how == "truncated":
             content = content[: len(content) // 2]
         elif how == "empty":
@@ -213,8 +251,15 @@ class TestRefusals:
                 model.fit(data, epochs=6, verbose=0, initial_epoch=state.initial_epoch, callbacks=state.callbacks)
 
     def test_callbacks_that_would_forget(self, tmp_path):
-        with pytest.raises(TypeError, match="would lose what ReduceLROnPlateau remembers"):
-            TrainingState(tmp_path, [keras.callbacks.ReduceLROnPlateau()])
+        class Mine(keras.callbacks.EarlyStopping):
+            """May remember more than its base."""
+
+        for callback in (Mine(), keras.callbacks.CSVLogger("log.csv"), keras.callbacks.LambdaCallback()):
+            name = type(callback).__name__
+            with pytest.raises(
+                TypeError, match=f"would lose what {name} remembers: give it get_state .* EarlyStopping, Reduce"
+            ):
+                TrainingState(tmp_path, [callback])
 
 
 @pytest.mark.slow
@@ -260,3 +305,64 @@ def test_killed_at_ten_random_moments(tmp_path, monkeypatch):
         assert set(a.files) == set(b.files) and len(a["loss"]) == EPOCHS
         for name in a.files:
             np.testing.assert_array_equal(a[name], b[name], err_msg=name)
+
+
+def test_a_fit_without_epochs_leaves_no_state(tmp_path):
+    model, data = resumable.network(), resumable.Batches(0)
+    model.compile("sgd", "mse")
+    assert model.fit(data, epochs=0, verbose=0, callbacks=TrainingState(tmp_path).callbacks).epoch == []
+    assert not list(tmp_path.iterdir()) and TrainingState(tmp_path).initial_epoch == 0
+    with pytest.raises(InterruptedError):
+        resumable.run(tmp_path, 6, Cut(2, "batch0"))
+    before = (tmp_path / "state" / "state.npz").read_bytes()
+    resumable.run(tmp_path, 0)
+    assert (tmp_path / "state" / "state.npz").read_bytes() == before
+
+
+KERAS_OWN = {
+    "plateau": lambda folder: keras.callbacks.ReduceLROnPlateau("val_loss", factor=0.5, patience=2, cooldown=1, min_delta=1e-3),
+    "stopping": lambda folder: keras.callbacks.EarlyStopping("val_loss", patience=4, restore_best_weights=True, verbose=0),
+    "checkpoint": lambda folder: keras.callbacks.ModelCheckpoint(folder / "best.weights.h5", "val_loss", 0, True, True),
+}
+
+
+def keras_run(folder, epochs, *more):
+    """A run with Keras' own callbacks, whose loss of validation begins to grow: (weights, history, epochs)."""
+    keras.utils.set_random_seed(0)
+    model, other = resumable.network(), resumable.Batches(3)
+    model.compile(keras.optimizers.Adam(0.03), "binary_crossentropy", jit_compile=False)
+    state = TrainingState(folder / "state", [make(folder) for make in KERAS_OWN.values()])
+    history = model.fit(
+        resumable.Batches(min(state.initial_epoch, epochs)),
+        epochs=epochs,
+        verbose=0,
+        shuffle=False,
+        validation_data=(other.x, np.where(np.arange(64)[:, None] % 3, other.y, 1 - other.y)),
+        initial_epoch=state.initial_epoch,
+        callbacks=[*state.callbacks, *more],
+    )
+    return results(model, history)
+
+
+@pytest.mark.fault(
+    "Callbacks",
+    "a training with Keras' ReduceLROnPlateau, EarlyStopping and ModelCheckpoint, killed and run again",
+    "it goes on to the same bits: learning rate, patience, best weights and file",
+    "what they remember was lost, or TrainingState refused them",
+)
+def test_keras_own_callbacks_go_on_where_they_were(tmp_path):
+    whole = keras_run(tmp_path / "whole", 30)
+    epochs = len(whole[2])
+    assert 5 < epochs < 30 and len(set(whole[1]["learning_rate"])) > 1  # the rate fell, and then it was stopped
+    folder = tmp_path / "killed"
+    for cut in (1, epochs - 3, epochs - 1):
+        with pytest.raises(InterruptedError):
+            keras_run(folder, 30, Cut(cut, "batch1"))
+    same(keras_run(folder, 30), whole)
+    same(keras_run(folder, 30), whole)  # a run that has ended stays as it is
+    one, other = resumable.network(), resumable.network()
+    one.load_weights(folder / "best.weights.h5")
+    other.load_weights(tmp_path / "whole" / "best.weights.h5")
+    for a, b, kept in zip(one.get_weights(), other.get_weights(), whole[0], strict=True):
+        np.testing.assert_array_equal(a, b)
+        np.testing.assert_array_equal(a, kept)  # EarlyStopping gave back the best

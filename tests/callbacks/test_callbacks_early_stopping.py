@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from helpers import array
 
+from callbacks.averaging import WeightAveraging
 from callbacks.early_stopping import IntervalEarlyStopping
 
 
@@ -136,3 +137,58 @@ def test_inside_a_fit():
 def test_senseless_options_are_refused(options):
     with pytest.raises(ValueError, match="must be"):
         IntervalEarlyStopping(**options)
+
+
+@pytest.mark.fault(
+    "Callbacks",
+    "IntervalEarlyStopping in a fit that validates in some epochs only",
+    "each check waits for the next epoch with validation",
+    "a check without a metric ended the training with an error",
+)
+@pytest.mark.parametrize(
+    "interval, frequency, checks",
+    [(2, 1, [2, 4, 6, 8, 10]), (2, 3, [3, 6, 9]), (4, 3, [6, 9]), (3, 2, [4, 6, 10]), (4, [1, 2, 5, 10], [5, 10])],
+    ids=str,
+)
+def test_checks_wait_for_the_next_validation(interval, frequency, checks):
+    class Watched(IntervalEarlyStopping):
+        def sync(self):  # each good check reads the weights
+            seen.append(self.params["epoch"])
+            return super().sync()
+
+    seen, model, x = [], model_of_one_weight(), np.ones((4, 1), "float32")
+    model.compile(keras.optimizers.SGD(0.01), "mse", jit_compile=False)
+    watched = Watched(interval, verbose=False)
+    count = keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: watched.params.update(epoch=epoch + 1))
+    options = dict(validation_data=(x, 0 * x), validation_freq=frequency, callbacks=[count, watched])
+    assert len(model.fit(x, 0 * x, epochs=10, verbose=0, **options).epoch) == 10
+    assert seen == checks
+
+
+@pytest.mark.fault(
+    "Callbacks",
+    "a callback that monitors a metric of validation in a fit without any",
+    "refused at the start of fit",
+    "the error came after the first epochs",
+)
+def test_a_fit_that_never_validates_is_refused_before_it_trains():
+    model, x, begun = model_of_one_weight(), np.ones((4, 1), "float32"), []
+    count = keras.callbacks.TerminateOnNaN()
+    count.on_epoch_begin = lambda epoch, logs=None: begun.append(epoch)
+    for callback in (stopper(), WeightAveraging()):
+        name = type(callback).__name__
+        with pytest.raises(ValueError, match=f"{name} monitors 'val_loss': give fit validation_data"):
+            model.fit(x, x, verbose=0, epochs=4, callbacks=[count, callback])
+        with pytest.raises(ValueError, match="validation_freq=9 validates in none of the 4 epochs"):
+            model.fit(x, x, verbose=0, epochs=4, callbacks=[count, callback], validation_data=(x, x), validation_freq=9)
+        assert not begun
+    model.fit(x, x, verbose=0, callbacks=[stopper()], validation_data=(x, x), validation_freq=9)  # no check is due
+
+
+def test_a_metric_that_another_callback_adds_is_as_good():
+    add = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: logs.update(val_error=float(epoch)))
+    model, x = model_of_one_weight(), np.ones((4, 1), "float32")
+    history = model.fit(x, x, verbose=0, epochs=9, callbacks=[add, stopper(monitor="val_error")])
+    assert len(history.epoch) == 4
+    with pytest.raises(ValueError, match="monitors 'val_x_loss', which is not among the metrics: loss, val_error"):
+        model.fit(x, x, verbose=0, callbacks=[add, stopper(monitor="val_x_loss")])

@@ -183,3 +183,55 @@ def test_weight_decay_is_decoupled_and_spares_biases_and_norms(name):
 def test_an_unknown_name_lists_those_there_are():
     with pytest.raises(ValueError, match="no optimizer 'lion': there are sgd, momentum, nesterov, .*, adamw"):
         get_optimizer("lion", 0.1)
+
+
+def around(base):
+    inputs = keras.Input((32, 32, 1))
+    return keras.Model(inputs, keras.layers.Dense(3, name="top")(base(inputs)), name="around")
+
+
+@pytest.mark.fault(
+    "Callbacks",
+    "decayed_rates and GradualUnfreezing on a network inside another model, or on a Sequential one",
+    "they work as on the network itself",
+    "they ended in an error of Keras",
+)
+@pytest.mark.parametrize("make", [around, lambda base: keras.Sequential([base, keras.layers.Dense(3, name="top")])])
+def test_rates_of_a_network_inside_another_model(make):
+    model = make(zoo.lenet5(weights=None, num_classes=0))
+    rates = decayed_rates(model, zoo.stages(model), DECAY)
+    assert {**rates, "predictions": 1.0} == RATES
+    before = copies(model)
+    model.compile(LayerwiseRates(keras.optimizers.SGD(0.1), dict.fromkeys(rates, 0.0)), "mse", jit_compile=False)
+    model.fit(data()[0], np.ones((8, 3)), verbose=0)
+    assert {name.split("/")[0] for name, after in named(model).items() if (after != before[name]).any()} == {"top"}
+
+
+class Around(keras.Model):
+    """A network inside a class of a user's own."""
+
+    def __init__(self):
+        super().__init__(name="mine")
+        self.base, self.top = zoo.lenet5(weights=None, num_classes=0), keras.layers.Dense(3)
+
+    def call(self, x):
+        return self.top(self.base(x))
+
+
+@pytest.mark.fault(
+    "Callbacks",
+    "decayed_rates on a class of a user's own, a model that is not built, or layers of one name",
+    "refused, with the name of the model and what to do",
+    "the order of the layers, or which of them is meant, cannot be known",
+)
+def test_a_model_whose_layers_cannot_be_told_is_refused():
+    with pytest.raises(ValueError, match="mine is of the class Around, .*: give the functional model inside it, 'lenet5'"):
+        decayed_rates(Around(), ["stage1"], DECAY)
+    with pytest.raises(ValueError, match="late is a Sequential model without a size of input: begin it with keras.Input"):
+        decayed_rates(keras.Sequential([keras.layers.Dense(2)], name="late"), ["stage1"], DECAY)
+    inputs = keras.Input((32, 32, 1))
+    twins = keras.Model(inputs, keras.layers.Dense(3, name="f6")(zoo.lenet5(weights=None, num_classes=0)(inputs)), name="twins")
+    with pytest.raises(ValueError, match="twins has layers called 'f6' before and behind 'pre_logits'"):
+        decayed_rates(twins, ["stage1", "pre_logits"], DECAY)
+    with pytest.raises(ValueError, match="lenet5 has no stage 'stage9': its stages are stage1, stage2, pre_logits"):
+        decayed_rates(lenet(), ["stage9"], DECAY)

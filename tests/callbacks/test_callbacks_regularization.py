@@ -202,6 +202,170 @@ def test_mixed_precision():
     assert history["loss"][0] == pytest.approx(4 + 2.0, rel=0.02)
 
 
+@pytest.mark.fault(
+    "Callbacks",
+    "L2Scheduler on a model that holds others, with attention and recurrent layers",
+    "the loss grows by the penalty on every kernel that Keras itself would penalise",
+    "it was on the outermost layers alone, without a word",
+)
+@pytest.mark.slow
+def test_l2_reaches_kernels_inside_models_wrappers_and_cells():
+    def build(penalty=None):
+        own = dict(kernel_regularizer=penalty)
+        inner = keras.Sequential(
+            [keras.Input((6, 4)), keras.layers.TimeDistributed(keras.layers.Dense(4, **own))], name="inner"
+        )
+        inputs = keras.Input((6, 4))
+        x = inner(inputs)
+        x = keras.layers.MultiHeadAttention(2, 3, name="attention", **own)(x, x)
+        cell = keras.layers.GRU(3, recurrent_regularizer=penalty, **own)
+        return keras.Model(inputs, keras.layers.Dense(1, name="out", **own)(keras.layers.Bidirectional(cell)(x)))
+
+    theirs, ours = build(keras.regularizers.L2(0.5)), build()
+    ours.set_weights(theirs.get_weights())
+    x, y = np.zeros((4, 6, 4), "float32"), np.zeros((4, 1), "float32")
+    for model in (theirs, ours):
+        model.compile(keras.optimizers.SGD(0.0), "mse", jit_compile=False)
+    expected = theirs.evaluate(x, y, verbose=0)
+    loss = ours.fit(x, y, verbose=0, callbacks=[L2Scheduler(Constant(0.5))]).history["loss"][0]
+    assert len(theirs.losses) == 10 and loss == pytest.approx(expected, rel=1e-5)
+    assert not ours.losses
+    attention = sum(np.sum(array(v) ** 2) for v in ours.get_layer("attention").weights if v.name == "kernel")
+    alone = ours.fit(x, y, verbose=0, callbacks=[L2Scheduler(Constant(0.5), "attention")]).history["loss"][0]
+    assert alone == pytest.approx(0.5 * attention + ours.evaluate(x, y, verbose=0), rel=1e-5)
+
+
+def masks(layer, rate, shape=(400, 6, 50), inside=False):
+    """What a layer that was built with a rate of 0 makes of ones in the training step of a fit."""
+    inputs, seen = keras.Input(shape[1:]), []
+    if inside:
+        inner = keras.Input(shape[1:])
+        x = keras.Model(inner, layer(inner), name="inner")(inputs)
+    else:
+        x = layer(inputs)
+    body = keras.Model(inputs, x)
+    model = keras.Model(inputs, keras.layers.Dense(1, kernel_initializer="zeros")(x))
+    model.compile(keras.optimizers.SGD(0.0), "mse", jit_compile=False)
+    x = np.ones(shape, "float32")
+    probe = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: seen.append(array(body(x, training=True)).copy()))
+    model.fit(x[:4], x[:4, ..., :1], verbose=0, callbacks=[DropoutScheduler(Constant(rate)), probe])
+    np.testing.assert_array_equal(array(body(x)), 1)
+    return seen[0]
+
+
+@pytest.mark.fault(
+    "Callbacks",
+    "DropoutScheduler on SpatialDropout, GaussianDropout, AlphaDropout, or inside another model",
+    "each drops at the scheduled rate in its own way",
+    "they kept the rate that they were built with, without a word",
+)
+@pytest.mark.parametrize("inside", [False, True], ids=["own", "inside"])
+def test_every_kind_of_dropout_follows_the_curve(inside):
+    plain = masks(keras.layers.Dropout(0.0), 0.25, inside=inside)
+    assert set(np.unique(plain).round(4)) == {0.0, np.float32(4 / 3).round(4)} and plain.mean() == pytest.approx(1, abs=0.01)
+    channels = masks(keras.layers.SpatialDropout1D(0.0), 0.25, inside=inside)
+    assert (channels == channels[:, :1]).all() and (channels == 0).mean() == pytest.approx(0.25, abs=0.02)
+    noise = masks(keras.layers.GaussianDropout(0.0), 0.2, inside=inside)  # a variance of 0.2 / 0.8
+    assert noise.mean() == pytest.approx(1, abs=0.01) and noise.std() == pytest.approx(0.5, abs=0.01)
+    alpha = masks(keras.layers.AlphaDropout(0.0), 0.25, inside=inside)
+    lowest = -1.7580993408473766
+    scale = ((1 - 0.25) * (1 + 0.25 * lowest**2)) ** -0.5
+    expected = {np.float32(scale * (value - lowest * 0.25)).round(4) for value in (1, lowest)}
+    assert set(np.unique(alpha).round(4)) == expected and (alpha < 0).mean() == pytest.approx(0.25, abs=0.01)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("first", [False, True], ids=["channels last", "channels first"])
+def test_whole_maps_are_dropped_where_the_channels_are(first):
+    layer = keras.layers.SpatialDropout2D(0.0, data_format="channels_first" if first else "channels_last")
+    maps = masks(layer, 0.5, (50, 4, 5, 6))
+    whole = maps[:, :, :1, :1] if first else maps[:, :1, :1]
+    assert (maps == whole).all() and 0.4 < (whole == 0).mean() < 0.6
+
+
+def test_two_models_with_layers_of_one_name_have_two_generators():
+    inputs, x, names = keras.Input((50,)), None, []
+    for _ in range(2):
+        inner = keras.Input((50,))
+        x = keras.Model(inner, keras.layers.Dropout(0.0, name="drop")(inner))(inputs if x is None else x)
+        names.append(x)
+    body = keras.Model(inputs, names)
+    model = keras.Model(inputs, keras.layers.Dense(1)(x))
+    model.compile(keras.optimizers.SGD(0.0), "mse", jit_compile=False)
+    seen, ones_ = [], np.ones((100, 50), "float32")
+    probe = keras.callbacks.LambdaCallback(on_epoch_end=lambda e, logs: seen.extend(map(array, body(ones_, training=True))))
+    model.fit(ones_, ones_[:, :1], verbose=0, callbacks=[DropoutScheduler(Constant(0.5)), probe])
+    assert (seen[0] == 0).mean() == pytest.approx(0.5, abs=0.05) and (seen[1] == 0).mean() == pytest.approx(0.75, abs=0.05)
+    assert len(model.variables) == 2
+
+
+def attention(rate):
+    """Attention over five tokens, and a layer of dropout beside it."""
+    inputs = keras.Input((5, 4))
+    x = keras.layers.MultiHeadAttention(1, 4, dropout=rate, name="attention")(inputs, inputs)
+    return keras.Model(inputs, keras.layers.Dense(1)(keras.layers.Dropout(0.0, name="drop")(x)))
+
+
+@pytest.mark.slow
+def test_attention_takes_part_if_it_was_built_with_dropout():
+    """At rate 1 it gives nothing but its bias, which is 0 at the start."""
+    x = np.random.default_rng(0).standard_normal((8, 5, 4)).astype("float32")
+    for rate in (0.5, 0.0):
+        model = attention(rate)
+        model.compile(keras.optimizers.SGD(0.0), "mse", jit_compile=False)
+        scheduler = DropoutScheduler(Constant(1.0), "attention")
+        if not rate:
+            with pytest.raises(ValueError, match="dropout in no layer named 'attention'"):
+                model.fit(x, x[..., :1], verbose=0, callbacks=[scheduler])
+            continue
+        loss = model.fit(x, x[..., :1], verbose=0, callbacks=[scheduler]).history["loss"][0]
+        assert loss == pytest.approx(np.mean(x[..., 0] ** 2), rel=1e-5)
+
+
+class Dropping(keras.layers.Layer):
+    """A layer of a user's own that drops by itself."""
+
+    def __init__(self, rate, **options):
+        super().__init__(**options)
+        self.rate = rate
+
+    def call(self, x, training=False):
+        return keras.random.dropout(x, self.rate) if training else x
+
+
+@pytest.mark.fault(
+    "Callbacks",
+    "DropoutScheduler on a recurrent layer's own dropout, or a user's own layer",
+    "refused at the start of fit, with the layer's name",
+    "the rate is written into the compiled step and would stay what it was",
+)
+@pytest.mark.parametrize(
+    "layer, says",
+    [
+        (lambda: keras.layers.LSTM(2, dropout=0.1, name="rnn"), r"the dropout of 'rnn/lstm_cell\w*' \(LSTMCell\) during a fit"),
+        (lambda: keras.layers.Bidirectional(keras.layers.GRU(2, recurrent_dropout=0.1)), "the recurrent_dropout of 'bidir"),
+        (lambda: keras.Sequential([Dropping(0.5, name="own"), keras.layers.Flatten()], name="in"), r"rate of 'in/own' \(Dropp"),
+    ],
+    ids=["lstm", "gru", "own"],
+)
+def test_dropout_that_cannot_be_set_is_refused(layer, says):
+    inputs = keras.Input((3, 2))
+    model = keras.Model(inputs, keras.layers.Dense(1)(keras.layers.Dropout(0.1, name="drop")(layer()(inputs))))
+    model.compile("sgd", "mse", jit_compile=False)
+    x = np.zeros((4, 3, 2), "float32")
+    with pytest.raises(ValueError, match=says):
+        model.fit(x, x[:, 0, :1], verbose=0, callbacks=[DropoutScheduler(Constant(0.2))])
+    model.fit(x, x[:, 0, :1], verbose=0, callbacks=[DropoutScheduler(Constant(0.2), "drop")])
+
+
+def test_noise_cannot_drop_everything():
+    inputs = keras.Input((4,))
+    model = keras.Model(inputs, keras.layers.GaussianDropout(0.1, name="noise")(inputs))
+    model.compile("sgd", "mse", jit_compile=False)
+    with pytest.raises(ValueError, match="The rate of 'noise' must be below 1, the curve of 'dropout' gives 1"):
+        model.fit(X, X, verbose=0, callbacks=[DropoutScheduler(Constant(1.0))])
+
+
 @pytest.mark.parametrize(
     "scheduler, says",
     [

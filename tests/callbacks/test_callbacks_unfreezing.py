@@ -148,5 +148,29 @@ def test_what_cannot_be_is_refused():
     model.compile("adam", "sparse_categorical_crossentropy", jit_compile=False)
     with pytest.raises(ValueError, match="LayerwiseRates.*it has Adam"):
         fit(model, GradualUnfreezing(PLAN))
-    with pytest.raises(ValueError, match="No such layer: stage9"):
+    with pytest.raises(ValueError, match="lenet5 has no stage 'stage9': its stages are stage1, stage2, pre_logits"):
         fit(lenet(), GradualUnfreezing({0: "pre_logits", 9: "stage9"}))
+
+
+def test_a_network_inside_another_model_thaws_by_plan():
+    inputs = keras.Input((32, 32, 1))
+    model = keras.Model(inputs, keras.layers.Dense(10, "softmax", name="top")(zoo.lenet5(weights=None, num_classes=0)(inputs)))
+    model.compile(LayerwiseRates(keras.optimizers.Adam(1e-3), {}), "sparse_categorical_crossentropy", jit_compile=False)
+    moves = Moves()
+    fit(model, GradualUnfreezing({0: "pre_logits", 1: "stage2", 2: None}), moves, epochs=3)
+    assert moves.epochs == [{"top"}, {"top", "c5", "f6"}, {"top", "c5", "f6", "c3", "c1"}]
+
+
+def test_a_class_of_a_users_own_is_refused_at_the_start_of_fit():
+    class Mine(keras.Model):
+        def __init__(self):
+            super().__init__(name="mine")
+            self.base, self.top = zoo.lenet5(weights=None, num_classes=0), keras.layers.Dense(10, "softmax")
+
+        def call(self, x):
+            return self.top(self.base(x))
+
+    model = Mine()
+    model.compile(LayerwiseRates(keras.optimizers.Adam(1e-3), {}), "sparse_categorical_crossentropy", jit_compile=False)
+    with pytest.raises(ValueError, match="mine is of the class Mine, .*: give the functional model inside it, 'lenet5'"):
+        fit(model, GradualUnfreezing(PLAN))

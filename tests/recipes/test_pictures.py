@@ -223,7 +223,7 @@ TrainingState._save = die
     assert whole.poll() == 0, whole.stderr
     for said, damaged in {
         "going on from the state before it, epoch 3": ("state.npz",),
-        "The training begins anew": ("state.npz", "previous.npz"),
+        "the run begins anew": ("state.npz", "previous.npz"),
     }.items():
         killed = commands.zoo(*arguments, tmp_path / "killed", setup=kill)
         assert killed.poll() == 9

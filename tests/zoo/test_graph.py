@@ -172,7 +172,10 @@ def test_a_sequential_model_is_a_model_like_any_other():
 @pytest.mark.parametrize(
     "make, says",
     [
-        (lambda: Around(zoo.lenet5(weights=None)), "around is a Around: .* Give the functional model inside it, 'lenet5'"),
+        (
+            lambda: Around(zoo.lenet5(weights=None)),
+            "around is of the class Around, .*: give the functional model inside it, 'lenet5'",
+        ),
         (lambda: keras.Sequential([layers.Dense(2)], name="late"), "late is a Sequential model without a size of input"),
         (lambda: keras.Sequential([keras.Input((2,)), layers.Dense(2)], name="bare"), "has no stages, such as keras.layers.Id"),
         (lambda: twice(zoo.lenet5(weights=None)), "twins cannot be cut at 'stage1': it calls lenet5 2 times"),

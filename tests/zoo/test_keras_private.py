@@ -3,6 +3,7 @@
 import contextlib
 
 import keras
+import numpy as np
 import pytest
 
 import zoo
@@ -52,3 +53,49 @@ def test_what_made_a_tensor_and_all_the_calls_of_a_model():
         calls = keras_private.calls(model)
         found = [(call.operation.name, call.outputs[0].shape, call.arguments.args) for call in calls]
     assert [name for name, *_ in found] == [layer.name for layer in model.layers]
+
+
+def test_the_graph_of_a_sequential_model_and_the_layers_in_a_layer():
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2, name="a"), keras.layers.Dense(1, name="b")])
+    with told("Sequential._functional"):
+        assert keras_private.has_graph(model) and not keras_private.has_graph(keras.Sequential())
+        assert [call.operation.name for call in keras_private.calls(model)][1:] == ["a", "b"]
+        assert keras_private.input_of(model).shape == (None, 3)
+    with told("Layer._layers"):
+        inner = keras_private.sublayers(keras.layers.Bidirectional(keras.layers.LSTM(2)))
+    assert [type(layer) for layer in inner] == [keras.layers.LSTM] * 2
+    assert [layer.name for layer in keras_private.sublayers(model)] == ["a", "b"]
+
+
+@pytest.mark.parametrize("make", [keras.layers.MultiHeadAttention, keras.layers.GroupQueryAttention])
+def test_where_attention_keeps_its_regularizer(make):
+    layer = make(2, 4) if make is keras.layers.MultiHeadAttention else make(4, 2, 1)
+    with told("the regularizer of attention"):
+        owner, name = keras_private.saved_at((layer, keras.layers.Dense(1)), "kernel_regularizer")
+    assert owner is layer and hasattr(layer, name), f"Keras {keras.__version__} has moved the regularizer of attention."
+    setattr(layer, name, keras.regularizers.L2(0.5))
+    assert layer.get_config()["kernel_regularizer"]["config"] == {"l2": 0.5}
+
+
+def test_what_keras_callbacks_remember_has_the_names_it_had():
+    made = {keras.callbacks.ModelCheckpoint: ("x.keras",), keras.callbacks.LearningRateScheduler: (lambda epoch: 0.1,)}
+    for kind, names in keras_private.CALLBACK_STATE.items():
+        callback = kind(*made.get(kind, ()))
+        callback.on_train_begin()
+        missing = [name for name in names if name not in vars(callback)]
+        assert not missing, f"Keras {keras.__version__} has moved {missing} of {kind.__name__}."
+
+
+def test_the_arguments_of_the_fit_that_runs():
+    model, seen = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)]), []
+    model.compile("sgd", "mse")
+
+    def look(logs):
+        seen.append({name: keras_private.fit_arguments(model)[name] for name in ("epochs", "validation_freq")})
+        assert keras_private.fit_arguments(model)["validation_data"] is not None
+        assert keras_private.fit_arguments(model)["callbacks"].callbacks
+
+    x = np.zeros((2, 1), "float32")
+    options = dict(validation_data=(x, x), validation_freq=3, callbacks=[keras.callbacks.LambdaCallback(on_train_begin=look)])
+    model.fit(x, x, epochs=2, verbose=0, **options)
+    assert seen == [{"epochs": 2, "validation_freq": 3}] and keras_private.fit_arguments(model) is None
