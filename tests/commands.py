@@ -53,6 +53,10 @@ class Command:
             self._connection.sendall(request)
             self.pid = int.from_bytes(_receive(self._connection, 8), "big")
 
+    def __del__(self):
+        for file in self._files:
+            file.close()
+
     @property
     def stdout(self) -> str:
         """What it has written on its standard output so far."""

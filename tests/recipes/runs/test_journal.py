@@ -91,3 +91,45 @@ def test_an_interrupted_experiment_keeps_its_default_folder(tmp_path, monkeypatc
     with pytest.raises(UserError, match="holds results on a/x.png, not on b/x.png: give --output"):
         Experiment(InspectKernels(image=Path("b/x.png")))
     Experiment(InspectKernels(image=Path("a/x.png")))
+
+
+@pytest.mark.fault(
+    "Runs",
+    "a journal with lines that are damaged: cut off, no JSON, a list, another object, bytes that are no text",
+    "They are skipped, and said by their numbers; that work is done again, and nothing else.",
+    "Each line is a finished piece of work by itself.",
+)
+def test_lines_of_a_journal_that_cannot_be_read_are_skipped_and_said(tmp_path, capsys):
+    first = Experiment(Settings(tmp_path / "e"))
+    for name in "ab":
+        first.once(name, lambda: {"value": 1})
+    journal = tmp_path / "e" / "journal.jsonl"
+    a, b = (line for line in journal.read_bytes().splitlines() if line)
+    damaged = [
+        b'{"piece": "b", "resu',
+        b"[]",
+        b'{"piece": "b"}',
+        b"\xff\xfe",
+        b"3",
+        b'{"piece": 1, "depends": {}, "result": {}}',
+    ]
+    journal.write_bytes(b"\n".join([a, *damaged, b""]))
+    again = Experiment(Settings(tmp_path / "e"))
+    assert "journal.jsonl: lines 2, 3, 4, 5, 6, 7 cannot be read: that work is done again." in capsys.readouterr().out
+    assert [again.once(name, lambda: {"value": 2})["value"] for name in "ab"] == [1, 2]
+    journal.write_bytes(b"\n".join([a, b]))
+    Experiment(Settings(tmp_path / "e"))
+    assert capsys.readouterr().out == ""
+
+
+def test_an_experiment_holds_its_folder_and_says_what_it_replaces(tmp_path, capsys):
+    with Experiment(Settings(tmp_path / "e")) as experiment:
+        with pytest.raises(UserError, match=r"e is being written by process \d+ on .*: wait for it, stop it, or give another"):
+            Experiment(Settings(tmp_path / "e")).__enter__()
+        experiment.finish([{"a": 1}])
+    assert "replaces" not in capsys.readouterr().out
+    with Experiment(Settings(tmp_path / "e")):
+        assert "holds earlier results, which this experiment replaces when it has ended" in capsys.readouterr().out
+    (tmp_path / "link").symlink_to(tmp_path / "there")
+    with Experiment(Settings(tmp_path / "link")):
+        assert (tmp_path / "there" / "journal.jsonl").exists()
