@@ -5,7 +5,9 @@ import functools
 import hashlib
 import os
 import random
+import re
 import sqlite3
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -19,10 +21,20 @@ from optuna.storages import RDBStorage
 
 from recipes.console import say
 from recipes.errors import UserError, shown
+from recipes.search import liveness
+from recipes.search.optuna_private import all_through
 from zoo.files import lock
 
-# So long a worker waits for a server that is away, as when it starts anew.
+# So long a worker waits for a server that is away, as when it starts anew, and for what others hold.
 PATIENCE_SECONDS = 600
+# The same for a server that has not answered yet: the address may be wrong.
+OPENING_SECONDS = 30
+# What a server says that another try will not change, and what it says while it starts anew.
+REFUSALS = re.compile(r"authentication|password|does not exist|pg_hba|translate host name|permission")
+RESTARTS = re.compile(r"starting up|shutting down|recovery|terminating connection|closed the connection")
+AWAY = (sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.StorageInternalError)
+# Whether, in this thread, a call is being tried again already.
+_outer = threading.local()
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
 
@@ -57,7 +69,7 @@ def locate(storage: str | Path) -> Place:
     if not is_address(storage):
         path = Path(os.path.abspath(storage))
         beside = path.with_name(f"{path.name}.lock")
-        return Place(f"sqlite:///file:{quote(str(path))}?uri=true", shown(path), lambda name: lock(beside), path)
+        return Place(f"sqlite:///file:{quote(str(path))}?uri=true", shown(path), lambda name: _file_lock(beside), path)
     if not storage.startswith("postgresql://"):
         raise UserError(f"--storage takes a file or postgresql://user:password@host/database, found {shown(storage)!r}.")
     url = sqlalchemy.make_url(storage)
@@ -86,7 +98,19 @@ def open_tables(place: Place) -> RDBStorage:
     # Its check of the tables' version loads every migration, which takes longer than the rest; a study's identity has it.
     tables = RDBStorage(place.address, options, skip_compatibility_check=True)
     _spare_flushes(tables.engine)
+    if not place.file:
+        _bound_waiting(tables.engine)
+        tables.engine.dispose()  # so that the connections that are open are opened anew
     return tables
+
+
+@contextlib.contextmanager
+def locked_study(place: Place, tables: RDBStorage, name: str) -> Iterator[None]:
+    """Exclude all other workers from a study; on a server, what is done meanwhile is one transaction and ends with it."""
+    with place.locked(name) as connection, contextlib.ExitStack() as stack:
+        if connection is not None:
+            stack.enter_context(all_through(tables, connection))
+        yield
 
 
 @contextlib.contextmanager
@@ -107,26 +131,61 @@ def opening(place: Place) -> Iterator[None]:
 def retry_while_away(call: Callable) -> Callable:
     """Have a function tried again while the storage cannot be used. It must bear being cut off at any step.
 
+    A call within such a call is not tried again by itself: the outer one begins anew.
+
     Raises:
         UserError: the storage was away for too long.
     """
 
     @functools.wraps(call)
     def calling(*arguments: object, **named: object) -> object:
-        limit, pause = time.monotonic() + PATIENCE_SECONDS, 0.5
-        while True:
-            try:
-                return call(*arguments, **named)
-            except (sqlalchemy.exc.OperationalError, optuna.exceptions.StorageInternalError) as error:
-                if time.monotonic() > limit:
-                    raise UserError(f"The storage of the trials cannot be used ({_reason(error)}).") from error
-                if pause == 0.5:
-                    minutes = f"{PATIENCE_SECONDS / 60:.0f} min"
-                    say(f"The storage of the trials cannot be used now ({_reason(error)}): trying for {minutes}.")
-            time.sleep(pause * random.uniform(0.5, 1.5))
-            pause = min(2 * pause, 10)
+        try:
+            return _retry(functools.partial(call, *arguments, **named), lambda error: PATIENCE_SECONDS)
+        except AWAY as error:
+            if getattr(_outer, "is_trying", False):
+                raise
+            raise UserError(f"The storage of the trials cannot be used ({_reason(error)}).") from error
 
     return calling
+
+
+def retry_opening(place: Place, call: Callable) -> object:
+    """Have what opens a storage tried again: for long at a server that starts anew, shortly at one that does not answer."""
+
+    def patience(error: Exception) -> float:
+        if place.file or REFUSALS.search(_reason(error)):
+            return 0
+        return PATIENCE_SECONDS if RESTARTS.search(_reason(error)) else OPENING_SECONDS
+
+    return _retry(call, patience)
+
+
+@contextlib.contextmanager
+def trying_once() -> Iterator[None]:
+    """Have calls in this block fail at once where the storage is away: somebody else tries again."""
+    before, _outer.is_trying = getattr(_outer, "is_trying", False), True
+    try:
+        yield
+    finally:
+        _outer.is_trying = before
+
+
+def _retry(call: Callable, patience: Callable[[Exception], float]) -> object:
+    """Call until it is not the storage that fails, or no longer than `patience` says; raises what the last try raised."""
+    start, pause = time.monotonic(), 0.5
+    while True:
+        try:
+            with trying_once():
+                return call()
+        except AWAY as error:
+            seconds = patience(error)
+            if getattr(_outer, "is_trying", False) or time.monotonic() - start > seconds or not seconds:
+                raise
+            if pause == 0.5:
+                limit = f"{seconds / 60:.0f} min" if seconds > 60 else f"{seconds:.0f} s"
+                say(f"The storage of the trials cannot be used now ({_reason(error)}): trying for {limit}.")
+        time.sleep(pause * random.uniform(0.5, 1.5))
+        pause = min(2 * pause, 10)
 
 
 def _reason(error: Exception) -> str:
@@ -135,20 +194,72 @@ def _reason(error: Exception) -> str:
 
 
 @contextlib.contextmanager
-def _server_lock(address: str, name: str) -> Iterator[None]:
-    """Hold a lock of the server's that has this name."""
-    key = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], signed=True)
-    with _lock_engine(address).begin() as connection:  # the lock ends with the transaction
-        connection.execute(sqlalchemy.text("select pg_advisory_xact_lock(:key)"), {"key": key})
+def _file_lock(path: Path) -> Iterator[None]:
+    """Hold a file that no other worker holds; one that waits for long says for whom, who may be standing still."""
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(lock(path, wait=False))
+        except BlockingIOError:
+            telling = threading.Timer(liveness.GRACE_SECONDS, _tell_who_holds, [path])
+            telling.daemon = True
+            telling.start()
+            try:
+                stack.enter_context(lock(path))
+            finally:
+                telling.cancel()
+        path.write_text(str(os.getpid()))  # in place: the lock is on this very file
         yield
+
+
+def _tell_who_holds(path: Path) -> None:
+    """Say which process holds a file."""
+    pid = path.read_text() or "another"
+    say(f"Waiting for process {pid}, which holds {shown(path)}: if it stands still, continue it (kill -CONT {pid}) or end it.")
+
+
+@contextlib.contextmanager
+def _server_lock(address: str, name: str) -> Iterator[sqlalchemy.Connection]:
+    """Hold a lock of the server's that has this name, as long as the transaction of the connection that is yielded."""
+    key = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], signed=True)
+    with _lock_engine(address).begin() as connection:
+        connection.execute(sqlalchemy.text("select pg_advisory_xact_lock(:key)"), {"key": key})
+        driver = connection.connection.driver_connection
+
+        def speak() -> None:
+            with driver.cursor() as cursor:
+                cursor.execute("select 1")
+
+        with liveness.beating(speak):  # a tuner may think for minutes: to the server that looks like standing still
+            yield connection
 
 
 @functools.cache
 def _lock_engine(address: str) -> sqlalchemy.Engine:
     """Open the connections that hold locks."""
-    # A machine that vanishes with the lock gives it back when the server has missed it for half a minute.
-    options = "-c tcp_keepalives_idle=15 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3"
-    return sqlalchemy.create_engine(address, poolclass=sqlalchemy.NullPool, connect_args={"options": options})
+    engine = sqlalchemy.create_engine(address, poolclass=sqlalchemy.NullPool)
+    _bound_waiting(engine)
+    return engine
+
+
+def _bound_waiting(engine: sqlalchemy.Engine) -> None:
+    """Have a server end the transactions of those who stand still, which stop all others, and each wait at last."""
+    settings = {
+        "timezone": "UTC",  # whoever writes a time, wherever
+        "idle_in_transaction_session_timeout": f"{liveness.GRACE_SECONDS}s",
+        "lock_timeout": f"{PATIENCE_SECONDS}s",
+        # A machine that vanishes is missed after half a minute.
+        "tcp_keepalives_idle": "15",
+        "tcp_keepalives_interval": "5",
+        "tcp_keepalives_count": "3",
+    }
+
+    @sqlalchemy.event.listens_for(engine, "connect")
+    def _(connection: object, _: object) -> None:
+        # Not as options of the connection: there may be some in the address already.
+        with connection.cursor() as cursor:
+            columns = ", ".join(["set_config(%s, %s, false)"] * len(settings))
+            cursor.execute(f"select {columns}", [word for setting in settings.items() for word in setting])
+        connection.commit()
 
 
 def _spare_flushes(engine: sqlalchemy.Engine) -> None:
@@ -181,4 +292,4 @@ def _set_aside_if_damaged(path: Path) -> None:
     for end in ("", "-wal", "-shm"):
         with contextlib.suppress(FileNotFoundError):
             os.replace(f"{path}{end}", f"{aside}{end}")
-    say(f"The trials in {shown(path)} are damaged ({found}): set aside as {shown(aside.name)}, and the search begins anew.")
+    say(f"The trials in {shown(path)} are damaged ({found}): set aside as {shown(aside.name)}.")
