@@ -190,7 +190,9 @@ def _retry(call: Callable, patience: Callable[[Exception], float]) -> object:
 
 def _reason(error: Exception) -> str:
     """Find the first line of what the database says."""
-    return shown(str(error.__cause__ or error).strip().splitlines()[0])
+    while error.__cause__:
+        error = error.__cause__
+    return shown(str(error).strip().splitlines()[0])
 
 
 @contextlib.contextmanager

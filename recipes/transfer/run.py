@@ -43,6 +43,7 @@ def prepare(recipe: Recipe) -> Prepared:
     # First of all: no weights need be fetched for a folder that is not there.
     listing = scan(recipe)
     body = backbone(recipe)
+    batch_norm.require(recipe.batch_norm, body)
     data = dataset.prepare(listing, framing(body), recipe.validation, recipe.test, recipe.seed)
     batch_norm.check(recipe.batch_norm, len(data.part("train")), recipe.batch_size)
     keras.utils.set_random_seed(recipe.seed)

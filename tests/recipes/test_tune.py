@@ -15,6 +15,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import commands
 import numpy as np
 import pytest
 import sqlalchemy
@@ -22,7 +23,7 @@ from helpers import ROOT, digits_folder
 
 from recipes import cli, finetune, tune
 from recipes.errors import UserError
-from recipes.search import best_models, board, disk, folder, plots, preparation, report, scopes, tensorboard, workers
+from recipes.search import best_models, board, disk, folder, plots, preparation, report, scopes, storage, tensorboard, workers
 from recipes.search.folder import STORAGE, hold_folder, study_name
 from recipes.search.records import TrialRecord
 from recipes.search.study import Study, open_study
@@ -202,10 +203,44 @@ def test_bad_arguments_are_one_sentence(flags, sentence, digits, tmp_path, capsy
     assert sentence in found and found.count("zoo: ") == 1 and "Traceback" not in found
 
 
-def test_a_server_that_is_not_there_is_one_sentence(digits, tmp_path, capsys):
+@pytest.mark.fault(
+    "Search",
+    "trials.db is empty, missing, of another search, or older than the trials.csv beside it",
+    "refused, with the number of trials that are missing; the folder is as it was",
+    "a search that began anew would write over the table of the one that is lost",
+)
+@pytest.mark.slow
+@pytest.mark.parametrize("damage", ["emptied", "missing", "made anew", "older"])
+def test_a_lost_storage_is_no_new_search(finished, digits, tmp_path, damage):
+    output = tmp_path / "tune"
+    shutil.copytree(finished.output, output)
+    for file in output.glob(f"{STORAGE}*"):
+        file.unlink()
+    if damage == "emptied":
+        (output / STORAGE).touch()
+    elif damage != "missing":
+        study = open_study(output / STORAGE, study_name(finished) if damage == "older" else "another", {})
+        study.add({}, 0, {}, {})
+        assert len(study.records()) == 1
+    before = {name: content for name, content in contents(output).items() if STORAGE not in name}
+    words = replace(finished, output=output).words()
+    sentence = commands.refused("tune", *words)
+    count = 1 if damage == "older" else "none"
+    assert f"trials.csv has {TRIALS} trials of a search whose storage, {output / STORAGE}, has {count}: " in sentence
+    assert {name: content for name, content in contents(output).items() if STORAGE not in name} == before
+    if damage == "missing":
+        assert not (output / STORAGE).exists()
+    if damage == "emptied":
+        assert (output / STORAGE).stat().st_size == 0
+        (output / "trials.csv").rename(tmp_path / "trials.csv")
+        assert commands.zoo("tune", *replace(finished, output=output, trials=1).words()).poll() == 0
+
+
+def test_a_server_that_is_not_there_is_one_sentence(digits, tmp_path, capsys, monkeypatch):
     pytest.importorskip("psycopg2", reason="psycopg2 is not installed: no server can be asked")
-    storage = "postgresql://nobody:secret@127.0.0.1:9/none"
-    assert cli.main(["tune", str(digits), "--output", str(tmp_path / "r"), "--storage", storage]) == 2
+    monkeypatch.setattr(storage, "OPENING_SECONDS", 1)
+    address = "postgresql://nobody:secret@127.0.0.1:9/none"
+    assert cli.main(["tune", str(digits), "--output", str(tmp_path / "r"), "--storage", address]) == 2
     found = capsys.readouterr().err
     assert "--storage postgresql://nobody:***@127.0.0.1:9/none cannot be used" in found and "Traceback" not in found
 
