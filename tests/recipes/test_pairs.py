@@ -113,7 +113,7 @@ def check(row: dict, output: Path, words: list[str]) -> None:
         assert (head["kind"], head["pooling"], head["balance"]) == (row["head"], row["pooling"], row["balance"])
         if row["mirror"] != "auto":
             assert head["mirrored"] == (row["mirror"] == "yes") or "--mirror yes" in unused
-    assert result["classes"] == ["dark", "even", "light"] if row["labels"] == "labels" else ["dark", "light"]
+    assert result["classes"] == (["dark", "even", "light"] if row["labels"] == "labels" else ["dark", "light"])
     assert row["repeats"].strip("- 2") in (result["repeats"] or {"what": ""})["what"]
     assert bool(result["repeats"]) == bool(row["repeats"])
     recipe = json.loads((output / "recipe.json").read_text())

@@ -388,7 +388,7 @@ def own_server():
     script = """
         . .ci/postgres; postgres_start || exit 1; echo "$ZOO_TEST_POSTGRES"
         while read -r mode; do
-          (cd "$postgres_folder" && postgres_user "$(postgres_programs)/pg_ctl" -D data -m "$mode" -l log -w restart) >/dev/null &&
+          (cd "$postgres_folder" && postgres_user "$(postgres_programs)/pg_ctl" -D data -m "$mode" -l log restart) >/dev/null &&
             echo restarted
         done
     """
