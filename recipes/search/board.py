@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from recipes.console import say
 from recipes.errors import shown
+from recipes.search.patience import trying_once
 from recipes.search.records import TrialRecord, counted, ranked
-from recipes.search.storage import trying_once
 from zoo.progress import Progress, clock
 
 if TYPE_CHECKING:

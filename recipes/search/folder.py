@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from recipes.errors import UserError, shown
-from recipes.search.storage import locate, retry_while_away, without_password
+from recipes.search.patience import retry_while_away
+from recipes.search.storage import locate, without_password
 from recipes.search.study import Study
 from recipes.settings.tune import Tuning
 from zoo.files import lock, write_json

@@ -29,8 +29,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 from recipes.search.keras_tuner_private import count_values, next_combination, notes_of, record_values, remember
 from recipes.search.optuna_private import suggest
+from recipes.search.patience import retry_while_away
 from recipes.search.records import TrialRecord
-from recipes.search.storage import retry_while_away
 from recipes.search.study import MAX_DEATHS, SUSPECT_DEATHS, Study
 
 STATUS = {

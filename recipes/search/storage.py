@@ -4,8 +4,6 @@ import contextlib
 import functools
 import hashlib
 import os
-import random
-import re
 import sqlite3
 import threading
 import time
@@ -23,18 +21,9 @@ from recipes.console import say
 from recipes.errors import UserError, shown
 from recipes.search import liveness
 from recipes.search.optuna_private import all_through
+from recipes.search.patience import PATIENCE_SECONDS, reason_of
 from zoo.files import lock
 
-# So long a worker waits for a server that is away, as when it starts anew, and for what others hold.
-PATIENCE_SECONDS = 600
-# The same for a server that has not answered yet: the address may be wrong.
-OPENING_SECONDS = 30
-# What a server says that another try will not change, and what it says while it starts anew.
-REFUSALS = re.compile(r"authentication|password|does not exist|pg_hba|translate host name|permission")
-RESTARTS = re.compile(r"starting up|shutting down|recovery|terminating connection|closed the connection")
-AWAY = (sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.StorageInternalError)
-# Whether, in this thread, a call is being tried again already.
-_outer = threading.local()
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
 
@@ -125,74 +114,7 @@ def opening(place: Place) -> Iterator[None]:
     except ImportError as error:
         raise UserError("--storage postgresql://... needs psycopg2: pip install 'keras-transfer-zoo[postgresql]'.") from error
     except (sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.StorageInternalError, sqlite3.Error, OSError) as error:
-        raise UserError(f"--storage {place.name} cannot be used ({_reason(error)}).") from error
-
-
-def retry_while_away(call: Callable) -> Callable:
-    """Have a function tried again while the storage cannot be used. It must bear being cut off at any step.
-
-    A call within such a call is not tried again by itself: the outer one begins anew.
-
-    Raises:
-        UserError: the storage was away for too long.
-    """
-
-    @functools.wraps(call)
-    def calling(*arguments: object, **named: object) -> object:
-        try:
-            return _retry(functools.partial(call, *arguments, **named), lambda error: PATIENCE_SECONDS)
-        except AWAY as error:
-            if getattr(_outer, "is_trying", False):
-                raise
-            raise UserError(f"The storage of the trials cannot be used ({_reason(error)}).") from error
-
-    return calling
-
-
-def retry_opening(place: Place, call: Callable) -> object:
-    """Have what opens a storage tried again: for long at a server that starts anew, shortly at one that does not answer."""
-
-    def patience(error: Exception) -> float:
-        if place.file or REFUSALS.search(_reason(error)):
-            return 0
-        return PATIENCE_SECONDS if RESTARTS.search(_reason(error)) else OPENING_SECONDS
-
-    return _retry(call, patience)
-
-
-@contextlib.contextmanager
-def trying_once() -> Iterator[None]:
-    """Have calls in this block fail at once where the storage is away: somebody else tries again."""
-    before, _outer.is_trying = getattr(_outer, "is_trying", False), True
-    try:
-        yield
-    finally:
-        _outer.is_trying = before
-
-
-def _retry(call: Callable, patience: Callable[[Exception], float]) -> object:
-    """Call until it is not the storage that fails, or no longer than `patience` says; raises what the last try raised."""
-    start, pause = time.monotonic(), 0.5
-    while True:
-        try:
-            with trying_once():
-                return call()
-        except AWAY as error:
-            seconds = patience(error)
-            if getattr(_outer, "is_trying", False) or time.monotonic() - start > seconds or not seconds:
-                raise
-            if pause == 0.5:
-                limit = f"{seconds / 60:.0f} min" if seconds > 60 else f"{seconds:.0f} s"
-                say(f"The storage of the trials cannot be used now ({_reason(error)}): trying for {limit}.")
-        time.sleep(pause * random.uniform(0.5, 1.5))
-        pause = min(2 * pause, 10)
-
-
-def _reason(error: Exception) -> str:
-    """Find the first line of what the database says."""
-    while error.__cause__:
-        error = error.__cause__
-    return shown(str(error).strip().splitlines()[0])
+        raise UserError(f"--storage {place.name} cannot be used ({reason_of(error)}).") from error
 
 
 @contextlib.contextmanager

@@ -30,8 +30,9 @@ from recipes.console import say
 from recipes.errors import UserError, shown
 from recipes.search.liveness import Unfinished, Watch, beating
 from recipes.search.optuna_private import read_trials, read_unfinished, trial_id
+from recipes.search.patience import retry_opening, retry_while_away
 from recipes.search.records import TrialRecord
-from recipes.search.storage import Place, locate, locked_study, open_tables, opening, retry_opening, retry_while_away
+from recipes.search.storage import Place, locate, locked_study, open_tables, opening
 from zoo.files import this_process
 
 # A death tells nothing of its cause: machines are taken away, and a trial may be what kills. So a trial in which workers have
@@ -238,7 +239,7 @@ def open_study(storage: str | Path, name: str, identity: Mapping) -> Study:
     with opening(place):
         if place.file:
             place.file.parent.mkdir(parents=True, exist_ok=True)
-        opened = retry_opening(place, functools.partial(_open_study, place, name))
+        opened = retry_opening(functools.partial(_open_study, place, name), is_server=place.file is None)
     opened.claim({**identity, "optuna": optuna.__version__.partition(".")[0]})
     return opened
 

@@ -23,7 +23,7 @@ from helpers import ROOT, digits_folder
 
 from recipes import cli, finetune, tune
 from recipes.errors import UserError
-from recipes.search import best_models, board, disk, folder, plots, preparation, report, scopes, storage, tensorboard, workers
+from recipes.search import best_models, board, disk, folder, patience, plots, preparation, report, scopes, tensorboard, workers
 from recipes.search.folder import STORAGE, hold_folder, study_name
 from recipes.search.records import TrialRecord
 from recipes.search.study import Study, open_study
@@ -238,7 +238,7 @@ def test_a_lost_storage_is_no_new_search(finished, digits, tmp_path, damage):
 
 def test_a_server_that_is_not_there_is_one_sentence(digits, tmp_path, capsys, monkeypatch):
     pytest.importorskip("psycopg2", reason="psycopg2 is not installed: no server can be asked")
-    monkeypatch.setattr(storage, "OPENING_SECONDS", 1)
+    monkeypatch.setattr(patience, "OPENING_SECONDS", 1)
     address = "postgresql://nobody:secret@127.0.0.1:9/none"
     assert cli.main(["tune", str(digits), "--output", str(tmp_path / "r"), "--storage", address]) == 2
     found = capsys.readouterr().err
