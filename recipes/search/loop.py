@@ -4,7 +4,6 @@ import contextlib
 import math
 import signal
 import threading
-import time
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -79,7 +78,7 @@ class Loop(TrialLoop):
             KeyboardInterrupt: somebody wants the worker to stop; the trial is given back.
         """
         study = self.oracle.study
-        trial.outcome, start = {}, time.monotonic()
+        trial.outcome = {}
         try:
             with study.beating(trial.row):
                 result = self.run_trial(trial)
@@ -98,7 +97,6 @@ class Loop(TrialLoop):
             with contextlib.suppress(Exception):  # if it cannot be given back, its silence will be noticed
                 study.give_back(trial.row)
             raise
-        trial.outcome["seconds"] = time.monotonic() - start
 
     def on_trial_end(self, trial: KerasTrial) -> None:
         """Write down how a trial has ended."""

@@ -157,7 +157,8 @@ class Study:
         """
         for one in unfinished:
             deaths = one.run["deaths"] + (not one.waits)  # of one that is lost
-            if deaths >= max_deaths < MAX_DEATHS or not (one.waits or one.is_lost):
+            is_left = deaths >= max_deaths and max_deaths < MAX_DEATHS
+            if is_left or not (one.waits or one.is_lost):
                 continue
             if deaths < MAX_DEATHS:
                 if not one.waits:
@@ -178,12 +179,14 @@ class Study:
 
     def end(self, row: FrozenTrial, state: TrialState, loss: float | None, outcome: Mapping) -> TrialRecord:
         """Write the end of a trial, unless another worker has been given it meanwhile."""
+        seconds = datetime.now(UTC) - datetime.fromisoformat(row.user_attrs["run"]["started"])
+        outcome = {**outcome, "seconds": seconds.total_seconds()}
         outcome = json.loads(json.dumps(outcome, default=lambda value: value.tolist()))  # for NumPy's numbers
         with self.lock():
             if self._is_mine(row):
                 self._finish(trial_id(row), state, loss, outcome)
         record = _record(self.tables.get_trial(trial_id(row)))
-        if record.runs != row.user_attrs["run"]["count"] or not record.has_ended:
+        if (record.runs, record.state) != (row.user_attrs["run"]["count"], STATE_NAMES[state]):
             say(
                 f"Trial {row.number} was given to another worker, since this one had given no sign of life for too long: what "
                 "this one has found is not counted."

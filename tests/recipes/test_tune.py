@@ -23,7 +23,20 @@ from helpers import ROOT, digits_folder
 
 from recipes import cli, finetune, tune
 from recipes.errors import UserError
-from recipes.search import best_models, board, disk, folder, patience, plots, preparation, report, scopes, tensorboard, workers
+from recipes.search import (
+    best_models,
+    board,
+    disk,
+    folder,
+    liveness,
+    patience,
+    plots,
+    preparation,
+    report,
+    scopes,
+    tensorboard,
+    workers,
+)
 from recipes.search.folder import STORAGE, hold_folder, study_name
 from recipes.search.records import TrialRecord
 from recipes.search.study import Study, open_study
@@ -388,6 +401,26 @@ def test_workers_divide_the_cores_and_the_gpus(tmp_path, monkeypatch, capsys):
     assert set.union(*shares) == cores
     assert [found[2] for found in said] == ["0", "5", "0"]
     assert capsys.readouterr().out.count("ended with status 1: ") == 3
+
+
+@pytest.mark.fault(
+    "Search",
+    "one of the processes of --workers hangs",
+    "the others run its trial; a minute after they have found none left it is killed, and the search ends as it should",
+    "whoever began it must not wait for it for ever",
+)
+def test_a_worker_that_hangs_is_not_waited_for(tmp_path, monkeypatch, capsys):
+    program = tmp_path / "python"
+    program.write_text(
+        f"#!{sys.executable}\nimport os, signal\n"
+        "try:\n    os.mkdir('first')\nexcept FileExistsError:\n    os.kill(os.getpid(), signal.SIGSTOP)\n"
+    )
+    program.chmod(0o755)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "executable", str(program))
+    monkeypatch.setattr(liveness, "GRACE_SECONDS", 0.5)
+    workers.run(Tuning(tmp_path / "data", tmp_path), 2, [])
+    assert re.search(r"worker [12] ended with status -9: ", capsys.readouterr().out)
 
 
 def test_the_command_of_a_worker_is_read_back_as_it_was(digits, tmp_path):
