@@ -37,7 +37,7 @@ from recipes.errors import shown
 from recipes.runs.folder import check_default
 from recipes.search import tensorboard, workers
 from recipes.search.board import Board
-from recipes.search.folder import entered, gets_results, study_name, study_storage
+from recipes.search.folder import check_table, entered, gets_results, mark_finished, study_name, study_storage
 from recipes.search.loop import Trial, run_trials
 from recipes.search.oracle import SharedOracle, make_oracle
 from recipes.search.preparation import Search, prepare_search
@@ -62,6 +62,7 @@ def run(settings: Tuning) -> Path:
     with entered(settings) as is_held:
         fixed = {name: getattr(settings, name) for name in ("scope", "tuner", "model", "epochs", "seed")}
         study = open_study(study_storage(settings), study_name(settings), fixed)
+        check_table(settings, len(study.records()))
         is_home = is_held and gets_results(settings, study)
         search = prepare_search(settings, found)
         study.claim(search.identity())
@@ -143,7 +144,6 @@ def _finish(search: Search, study: Study, scope: Scope, seconds: dict[str, float
         finetune.run(recipe)
     seconds["winner"] = time.monotonic() - start
     results.write(json.loads((folder / "best" / "result.json").read_text("utf-8")), seconds)
-    with study.lock():
-        study.set_home(study.home | {"finished": True})
+    mark_finished(study)
     say(f"\ntrials, best models and winner: {shown(folder)}; report: {shown(folder / 'report.html')}")
     say(f"again: zoo finetune --recipe {shlex.quote(shown(file))}")

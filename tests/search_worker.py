@@ -3,6 +3,7 @@
 It notes in a log, which no part of the search sees, what it has begun and ended.
 """
 
+import contextlib
 import json
 import os
 import signal
@@ -14,7 +15,7 @@ import alembic.command  # noqa: F401  imported once, before the workers part
 import keras_tuner
 
 from recipes.compute import signals
-from recipes.search import loop
+from recipes.search import liveness, loop
 from recipes.search import study as study_of
 from recipes.search.oracle import make_oracle
 from zoo import files
@@ -41,16 +42,23 @@ def score(values) -> float:
     return values["units"] / 1000 + values["rate"]
 
 
-def run(storage, log, trials, sleep=0.01, hangs_in=0, dies=None, machine=None, at=0.0, tuner="random"):
-    """Work on the study "numbers" until all is done.
+def run(storage, log, trials, sleep=0.01, hangs_in=0, dies=None, stops=None, machine=None, at=0.0, tuner="random", zone=None):
+    """Work on the study "numbers" until all is done; signs of life are of every second, and missed after four.
 
     Args:
         hangs_in: of the trials that this worker begins, the one that goes on only when there is a file LOG.PROCESS.
         dies: (method of the storage, a word in its arguments): after the second such call, by a SIGKILL of its own.
-        machine: what it takes for the machine it runs on; signs of life are of every second then, and missed after four.
+        machine: what it takes for the machine it runs on.
+        stops: as `dies`, by a SIGSTOP.
         at: when to begin, to be one of many at once.
+        zone: the time zone of its own clock.
+
+    What it says is in LOG.PROCESS.out.
     """
     warnings.simplefilter("error")
+    if zone:
+        os.environ["TZ"] = zone
+        time.tzset()
     begun = 0
 
     def note(what, trial):
@@ -69,13 +77,18 @@ def run(storage, log, trials, sleep=0.01, hangs_in=0, dies=None, machine=None, a
         return {"loss": score(trial.hyperparameters.values)}
 
     if machine:
-        study_of.BEAT, study_of.GRACE, files.machine_id = 1, 4, lambda: machine
+        files.machine_id = lambda: machine
+    liveness.BEAT_SECONDS, liveness.GRACE_SECONDS = 1, 4
     time.sleep(max(0.0, at - time.time()))
+    said = open(f"{log}.{os.getpid()}.out", "w", buffering=1)
+    contextlib.redirect_stdout(said).__enter__()
     study = study_of.open_study(storage, "numbers", {"data": "none"})
-    if dies:
-        _die(study.tables, *dies)
+    for moment, number in ((dies, signal.SIGKILL), (stops, signal.SIGSTOP)):
+        if moment:
+            _signal(study.tables, *moment, number)
+    oracle = make_oracle(tuner, study, small_space() if tuner == "grid" else space(), trials, 0, epochs=9)
     with signals.raised():
-        loop.run_trials(make_oracle(tuner, study, small_space() if tuner == "grid" else space(), trials, 0, epochs=9), work)
+        loop.run_trials(oracle, work)
 
 
 def by_kerastuner(folder, trials):
@@ -99,7 +112,7 @@ def _until(file):
         time.sleep(0.02)
 
 
-def _die(storage, method, word):
+def _signal(storage, method, word, number):
     original, done = getattr(storage, method), 0
 
     def counted(*arguments, **named):
@@ -107,7 +120,7 @@ def _die(storage, method, word):
         done += word in repr(arguments)
         result = original(*arguments, **named)
         if done == 2:
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), number)
         return result
 
     setattr(storage, method, counted)

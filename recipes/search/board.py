@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from recipes.console import say
 from recipes.errors import shown
+from recipes.search.patience import trying_once
 from recipes.search.records import TrialRecord, counted, ranked
 from zoo.progress import Progress, clock
 
@@ -76,7 +77,8 @@ class Board:
     def _watch(self) -> None:
         """Update now and then, until the board is closed."""
         while not self._over.wait(PAUSE_SECONDS if self._live else LOG_PAUSE_SECONDS):
-            with contextlib.suppress(Exception):  # a storage that is away for a moment: the trials' own calls will tell
+            # A storage that is away for a moment: the trials' own calls will tell.
+            with contextlib.suppress(Exception), trying_once():
                 self.update()
 
     def _say(self, line: str) -> None:

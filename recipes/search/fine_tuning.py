@@ -82,7 +82,8 @@ class FineTuner:
         """
         recipe = self.declare_recipe(trial.hyperparameters)
         least = min(recipe.batch_size, 16 if recipe.batch_norm == "adapt" else processes.SMALLEST_BATCH)
-        folder = self.folder / f"trial{trial.number}"
+        # A worker that was thought dead may still write into the folder of its run.
+        folder = self.folder / (f"trial{trial.number}" + (f"-{trial.run}" if trial.run > 1 else ""))
         model = folder / "model.keras"
         job = {"recipe": recipe.as_dict(), "seed": trial.seed, "batch_size": recipe.batch_size, "model": str(model)}
         result = processes.run("recipes.search.fine_tuning", job, folder, trial.report, least)

@@ -1,6 +1,7 @@
 """A search's folder: the one study that it belongs to, the process that works in it, and whether it gets the results."""
 
 import contextlib
+import csv
 import json
 import os
 import platform
@@ -11,12 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from recipes.errors import UserError, shown
-from recipes.search.storage import locate
+from recipes.search.patience import retry_while_away
+from recipes.search.storage import locate, without_password
 from recipes.search.study import Study
 from recipes.settings.tune import Tuning
 from zoo.files import lock, write_json
 
 STORAGE = "trials.db"
+TABLE = "trials.csv"
 # The process that works in a folder holds this file.
 OWNER = ".owner"
 # In the folder of each scope this file says which study it belongs to.
@@ -58,6 +61,9 @@ def entered(settings: Tuning) -> Iterator[bool]:
             (output / OWNER).touch()  # first of all: from now on the folder is known as a search's
         settings.folder.mkdir(exist_ok=True)
         mark_folder(settings)
+        file = locate(study_storage(settings)).file
+        if file and not (file.exists() and file.stat().st_size):
+            check_table(settings, 0)
     except OSError as error:
         raise UserError(f"--output {shown(output)} cannot be written ({error.strerror}): choose another.") from error
     with contextlib.ExitStack() as stack:
@@ -119,6 +125,37 @@ def mark_folder(settings: Tuning) -> Mark:
     return mark
 
 
+def check_table(settings: Tuning, known: int) -> None:
+    """Begin no new search in the place of one whose trials are gone.
+
+    Args:
+        known: trials that the storage has.
+
+    Raises:
+        UserError: the folder's table has more.
+    """
+    table = settings.folder / TABLE
+    try:
+        with open(table, newline="", encoding="utf-8", errors="replace") as file:
+            count = sum(1 for _ in csv.DictReader(file))
+    except (FileNotFoundError, csv.Error):
+        return
+    if count > known:
+        storage = without_password(str(study_storage(settings)))
+        raise UserError(
+            f"{shown(table)} has {count} trials of a search whose storage, {shown(storage)}, has {known or 'none'}: bring the "
+            f"storage back, move {TABLE} elsewhere to go on without what it lacks, or give another --output."
+        )
+
+
+@retry_while_away
+def mark_finished(study: Study) -> None:
+    """Note that the folder of the results has them."""
+    with study.lock():
+        study.set_home(study.home | {"finished": True})
+
+
+@retry_while_away
 def gets_results(settings: Tuning, study: Study) -> bool:
     """Whether the results are this folder's: the study was begun in it, or its trials ended without their reaching a folder."""
     own = mark_folder(settings)

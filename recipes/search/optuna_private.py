@@ -4,7 +4,8 @@ Its public functions would read whole trials, with every loss of every epoch, wh
 When a new version moves a part, tests/recipes/search/test_private_parts.py names it.
 """
 
-from collections.abc import Collection, Sequence
+import contextlib
+from collections.abc import Collection, Iterator, Sequence
 
 import optuna
 import sqlalchemy
@@ -24,21 +25,30 @@ def read_trials(tables: RDBStorage, study_id: int, known: Collection[int], newes
 
 
 def read_unfinished(tables: RDBStorage, study_id: int, attribute: str) -> Sequence[tuple]:
-    """Read (id, state, an attribute as JSON, time of the last sign of life or None, time now) of what waits or runs, by number.
-
-    Both times are by the storage's own clock.
-    """
+    """Read (id, state, an attribute as JSON, time of the last sign of life or None) of what waits or runs, by number."""
     models = optuna.storages._rdb.models
     trial, note, sign = models.TrialModel, models.TrialUserAttributeModel, models.TrialHeartbeatModel
     query = (
-        sqlalchemy.select(trial.trial_id, trial.state, note.value_json, sign.heartbeat, sqlalchemy.func.now())
+        sqlalchemy.select(trial.trial_id, trial.state, note.value_json, sign.heartbeat)
         .join(note, (note.trial_id == trial.trial_id) & (note.key == attribute))
         .outerjoin(sign, sign.trial_id == trial.trial_id)
         .where(trial.study_id == study_id, trial.state.in_([TrialState.WAITING, TrialState.RUNNING]))
         .order_by(trial.number)
     )
-    with tables.engine.connect() as connection:
-        return connection.execute(query).all()
+    with contextlib.closing(tables.scoped_session()) as session:
+        return session.execute(query).all()
+
+
+@contextlib.contextmanager
+def all_through(tables: RDBStorage, connection: sqlalchemy.Connection) -> Iterator[None]:
+    """Have this thread's reads and writes go through a connection: they are part of its transaction, or fail with it."""
+    session = tables.scoped_session()
+    before, session.bind, session.join_transaction_mode = session.bind, connection, "create_savepoint"
+    try:
+        yield
+    finally:
+        session.close()
+        session.bind = before
 
 
 def suggest(trial: Trial, name: str, distribution: BaseDistribution) -> object:

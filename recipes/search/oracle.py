@@ -29,9 +29,9 @@ from optuna.trial import FrozenTrial, TrialState
 
 from recipes.search.keras_tuner_private import count_values, next_combination, notes_of, record_values, remember
 from recipes.search.optuna_private import suggest
+from recipes.search.patience import retry_while_away
 from recipes.search.records import TrialRecord
-from recipes.search.storage import retry_while_away
-from recipes.search.study import Study
+from recipes.search.study import MAX_DEATHS, SUSPECT_DEATHS, Study
 
 STATUS = {
     TrialState.COMPLETE: TrialStatus.COMPLETED,
@@ -56,7 +56,8 @@ class SharedOracle(keras_tuner.Oracle):
             with self.study.lock():
                 rows, unfinished = self.study.look()
                 self._look(rows)
-                row = self.study.take_over(unfinished) or self._add(rows)
+                row = self.study.take_over(unfinished, SUSPECT_DEATHS) or self._add(rows)
+                row = row or self.study.take_over(unfinished, MAX_DEATHS)
             if row is not None:
                 self.trials[str(row.number)] = trial = self._trial(row)
                 return trial
@@ -71,6 +72,7 @@ class SharedOracle(keras_tuner.Oracle):
         state = next(state for state, status in STATUS.items() if status == trial.status)
         return self.study.end(trial.row, state, trial.score, trial.outcome)
 
+    @retry_while_away
     def get_best_trials(self, num_trials: int = 1) -> list[Trial]:
         """List the best of the finished trials; KerasTuner makes up the number with failed ones."""
         with self.study.lock():

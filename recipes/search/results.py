@@ -14,6 +14,7 @@ from recipes.errors import UserError, shown
 from recipes.evaluation.intervals import wilson
 from recipes.runs.folder import SCHEMA, escaped
 from recipes.search import plots
+from recipes.search.folder import TABLE
 from recipes.search.preparation import Search
 from recipes.search.records import TrialRecord, ranked
 from recipes.search.report import render
@@ -36,7 +37,7 @@ def write_table(folder: Path, trials: Sequence[TrialRecord]) -> None:
             | {name: trial.values.get(name) for name in names}
             | {name: cells[name] for name in ("seed", "worker", "started", "seconds", "runs", "message")}
         )
-    write_csv(folder / "trials.csv", rows)
+    write_csv(folder / TABLE, rows)
 
 
 @dataclass(frozen=True)

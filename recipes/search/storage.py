@@ -4,8 +4,8 @@ import contextlib
 import functools
 import hashlib
 import os
-import random
 import sqlite3
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -19,10 +19,11 @@ from optuna.storages import RDBStorage
 
 from recipes.console import say
 from recipes.errors import UserError, shown
+from recipes.search import liveness
+from recipes.search.optuna_private import all_through
+from recipes.search.patience import PATIENCE_SECONDS, reason_of
 from zoo.files import lock
 
-# So long a worker waits for a server that is away, as when it starts anew.
-PATIENCE_SECONDS = 600
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
 
@@ -57,7 +58,7 @@ def locate(storage: str | Path) -> Place:
     if not is_address(storage):
         path = Path(os.path.abspath(storage))
         beside = path.with_name(f"{path.name}.lock")
-        return Place(f"sqlite:///file:{quote(str(path))}?uri=true", shown(path), lambda name: lock(beside), path)
+        return Place(f"sqlite:///file:{quote(str(path))}?uri=true", shown(path), lambda name: _file_lock(beside), path)
     if not storage.startswith("postgresql://"):
         raise UserError(f"--storage takes a file or postgresql://user:password@host/database, found {shown(storage)!r}.")
     url = sqlalchemy.make_url(storage)
@@ -86,7 +87,19 @@ def open_tables(place: Place) -> RDBStorage:
     # Its check of the tables' version loads every migration, which takes longer than the rest; a study's identity has it.
     tables = RDBStorage(place.address, options, skip_compatibility_check=True)
     _spare_flushes(tables.engine)
+    if not place.file:
+        _bound_waiting(tables.engine)
+        tables.engine.dispose()  # so that the connections that are open are opened anew
     return tables
+
+
+@contextlib.contextmanager
+def locked_study(place: Place, tables: RDBStorage, name: str) -> Iterator[None]:
+    """Exclude all other workers from a study; on a server, what is done meanwhile is one transaction and ends with it."""
+    with place.locked(name) as connection, contextlib.ExitStack() as stack:
+        if connection is not None:
+            stack.enter_context(all_through(tables, connection))
+        yield
 
 
 @contextlib.contextmanager
@@ -101,54 +114,76 @@ def opening(place: Place) -> Iterator[None]:
     except ImportError as error:
         raise UserError("--storage postgresql://... needs psycopg2: pip install 'keras-transfer-zoo[postgresql]'.") from error
     except (sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.StorageInternalError, sqlite3.Error, OSError) as error:
-        raise UserError(f"--storage {place.name} cannot be used ({_reason(error)}).") from error
-
-
-def retry_while_away(call: Callable) -> Callable:
-    """Have a function tried again while the storage cannot be used. It must bear being cut off at any step.
-
-    Raises:
-        UserError: the storage was away for too long.
-    """
-
-    @functools.wraps(call)
-    def calling(*arguments: object, **named: object) -> object:
-        limit, pause = time.monotonic() + PATIENCE_SECONDS, 0.5
-        while True:
-            try:
-                return call(*arguments, **named)
-            except (sqlalchemy.exc.OperationalError, optuna.exceptions.StorageInternalError) as error:
-                if time.monotonic() > limit:
-                    raise UserError(f"The storage of the trials cannot be used ({_reason(error)}).") from error
-                if pause == 0.5:
-                    minutes = f"{PATIENCE_SECONDS / 60:.0f} min"
-                    say(f"The storage of the trials cannot be used now ({_reason(error)}): trying for {minutes}.")
-            time.sleep(pause * random.uniform(0.5, 1.5))
-            pause = min(2 * pause, 10)
-
-    return calling
-
-
-def _reason(error: Exception) -> str:
-    """Find the first line of what the database says."""
-    return shown(str(error.__cause__ or error).strip().splitlines()[0])
+        raise UserError(f"--storage {place.name} cannot be used ({reason_of(error)}).") from error
 
 
 @contextlib.contextmanager
-def _server_lock(address: str, name: str) -> Iterator[None]:
-    """Hold a lock of the server's that has this name."""
-    key = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], signed=True)
-    with _lock_engine(address).begin() as connection:  # the lock ends with the transaction
-        connection.execute(sqlalchemy.text("select pg_advisory_xact_lock(:key)"), {"key": key})
+def _file_lock(path: Path) -> Iterator[None]:
+    """Hold a file that no other worker holds; one that waits for long says for whom, who may be standing still."""
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(lock(path, wait=False))
+        except BlockingIOError:
+            telling = threading.Timer(liveness.GRACE_SECONDS, _tell_who_holds, [path])
+            telling.daemon = True
+            telling.start()
+            try:
+                stack.enter_context(lock(path))
+            finally:
+                telling.cancel()
+        path.write_text(str(os.getpid()))  # in place: the lock is on this very file
         yield
+
+
+def _tell_who_holds(path: Path) -> None:
+    """Say which process holds a file."""
+    pid = path.read_text() or "another"
+    say(f"Waiting for process {pid}, which holds {shown(path)}: if it stands still, continue it (kill -CONT {pid}) or end it.")
+
+
+@contextlib.contextmanager
+def _server_lock(address: str, name: str) -> Iterator[sqlalchemy.Connection]:
+    """Hold a lock of the server's that has this name, as long as the transaction of the connection that is yielded."""
+    key = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], signed=True)
+    with _lock_engine(address).begin() as connection:
+        connection.execute(sqlalchemy.text("select pg_advisory_xact_lock(:key)"), {"key": key})
+        driver = connection.connection.driver_connection
+
+        def speak() -> None:
+            with driver.cursor() as cursor:
+                cursor.execute("select 1")
+
+        with liveness.beating(speak):  # a tuner may think for minutes: to the server that looks like standing still
+            yield connection
 
 
 @functools.cache
 def _lock_engine(address: str) -> sqlalchemy.Engine:
     """Open the connections that hold locks."""
-    # A machine that vanishes with the lock gives it back when the server has missed it for half a minute.
-    options = "-c tcp_keepalives_idle=15 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3"
-    return sqlalchemy.create_engine(address, poolclass=sqlalchemy.NullPool, connect_args={"options": options})
+    engine = sqlalchemy.create_engine(address, poolclass=sqlalchemy.NullPool)
+    _bound_waiting(engine)
+    return engine
+
+
+def _bound_waiting(engine: sqlalchemy.Engine) -> None:
+    """Have a server end the transactions of those who stand still, which stop all others, and each wait at last."""
+    settings = {
+        "timezone": "UTC",  # whoever writes a time, wherever
+        "idle_in_transaction_session_timeout": f"{liveness.GRACE_SECONDS}s",
+        "lock_timeout": f"{PATIENCE_SECONDS}s",
+        # A machine that vanishes is missed after half a minute.
+        "tcp_keepalives_idle": "15",
+        "tcp_keepalives_interval": "5",
+        "tcp_keepalives_count": "3",
+    }
+
+    @sqlalchemy.event.listens_for(engine, "connect")
+    def _(connection: object, _: object) -> None:
+        # Not as options of the connection: there may be some in the address already.
+        with connection.cursor() as cursor:
+            columns = ", ".join(["set_config(%s, %s, false)"] * len(settings))
+            cursor.execute(f"select {columns}", [word for setting in settings.items() for word in setting])
+        connection.commit()
 
 
 def _spare_flushes(engine: sqlalchemy.Engine) -> None:
@@ -181,4 +216,4 @@ def _set_aside_if_damaged(path: Path) -> None:
     for end in ("", "-wal", "-shm"):
         with contextlib.suppress(FileNotFoundError):
             os.replace(f"{path}{end}", f"{aside}{end}")
-    say(f"The trials in {shown(path)} are damaged ({found}): set aside as {shown(aside.name)}, and the search begins anew.")
+    say(f"The trials in {shown(path)} are damaged ({found}): set aside as {shown(aside.name)}.")

@@ -6,20 +6,18 @@ kill may come between any two steps:
 - A row is created waiting and whole, in one transaction: hyper-parameters, seed, and what its tuner must remember.
 - A worker takes a waiting row: writes its name, then a first sign of life, then sets it running. So no row is ever running
   without a sign of life.
-- That the worker of a running row is dead is seen by its process on this machine, by signs of life that stay away on
-  another. The row then waits again, and is run again with the same hyper-parameters and seed.
+- That the worker of a running row is dead is seen by its process on this machine, by signs of life that stay away anywhere
+  (`liveness`). The row then waits again, and is run again with the same hyper-parameters and seed.
 - A worker that was thought dead and was not cannot end the row: it counts its runs, and only the last one may.
+- On a server all that is done under the lock is one transaction of the connection that holds it. The server takes the lock
+  from a worker that stands still, and with it all that this worker has not ended.
 """
 
-import contextlib
 import functools
 import json
-import math
-import os
-import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import optuna
@@ -28,16 +26,19 @@ from optuna.pruners import BasePruner, NopPruner
 from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 
+from recipes.console import say
 from recipes.errors import UserError, shown
+from recipes.search.liveness import Unfinished, Watch, beating
 from recipes.search.optuna_private import read_trials, read_unfinished, trial_id
+from recipes.search.patience import retry_opening, retry_while_away
 from recipes.search.records import TrialRecord
-from recipes.search.storage import locate, open_tables, opening, retry_while_away
-from zoo.files import Process, this_process
+from recipes.search.storage import Place, locate, locked_study, open_tables, opening
+from zoo.files import this_process
 
-BEAT_SECONDS = 10
-# A worker of another machine that is silent for longer is taken for dead.
-GRACE_SECONDS = 60
-MAX_DEATHS = 3
+# A death tells nothing of its cause: machines are taken away, and a trial may be what kills. So a trial in which workers have
+# died again and again is run when there is no other, and after very many it is given up: what kills must not do so for ever.
+SUSPECT_DEATHS = 3
+MAX_DEATHS = 20
 STATE_NAMES = {
     TrialState.COMPLETE: "done",
     TrialState.PRUNED: "pruned",
@@ -47,34 +48,13 @@ STATE_NAMES = {
 }
 
 
-@dataclass(frozen=True)
-class Unfinished:
-    """A trial that waits or runs, as it is now."""
-
-    id: int
-    waits: bool
-    run: Mapping
-    """Its worker, how often it was begun, and how many workers died in it."""
-    silent: float
-    """Seconds since its worker's last sign of life."""
-
-    @property
-    def is_lost(self) -> bool:
-        """Whether its worker is dead: the kernel knows it of this machine's, signs of life that stay away tell it of others."""
-        worker = Process(**{name: self.run[name] for name in ("host", "machine", "pid", "began")})
-        alive = worker.is_alive
-        if alive is None or worker.began is None:
-            return self.silent > GRACE_SECONDS
-        return not alive or worker.pid == os.getpid()  # who asks for a trial runs none
-
-
 class Study:
     """The trials of one search, shared by all its workers.
 
     Args:
         study: Optuna's.
         tables: the storage that it lies in.
-        lock: excludes all other workers of the study.
+        lock: excludes all other workers of the study; what is done under it on a server is one transaction.
         place: the storage's name, to be shown.
     """
 
@@ -85,21 +65,26 @@ class Study:
         self._study, self._place = study, place
         self._id = tables.get_study_id_from_name(study.study_name)
         self._seen: dict[int, FrozenTrial] = {}
+        self._watch = Watch()
 
     @property
+    @retry_while_away
     def identity(self) -> dict:
         """The points that must not change from one start to the next, by name."""
         return self._study.user_attrs.get("identity", {})
 
     @property
+    @retry_while_away
     def home(self) -> dict | None:
         """The folder that gets the results: its mark, where it is, and whether it is finished."""
         return self._study.user_attrs.get("home")
 
+    @retry_while_away
     def set_home(self, home: Mapping) -> None:
         """Say which folder gets the results; under the lock."""
         self._study.set_user_attr("home", dict(home))
 
+    @retry_while_away
     def claim(self, identity: Mapping) -> None:
         """Write down what the study is of; who comes later must agree in each point.
 
@@ -120,10 +105,12 @@ class Study:
             if asked.keys() - known.keys():
                 self._study.set_user_attr("identity", {**known, **asked})
 
+    @retry_while_away
     def records(self) -> list[TrialRecord]:
         """Read the trials, by number."""
         return [_record(row) for row in self._study.get_trials(deepcopy=False)]
 
+    @retry_while_away
     def records_like(self, identity: Mapping) -> list[tuple[dict, TrialRecord]]:
         """Read (identity, trial) of all studies in the same storage that agree in these points."""
         found = []
@@ -140,15 +127,13 @@ class Study:
         A row is read when it is new and when it has ended; in between only its worker changes. So the time does not grow with
         the number of workers.
         """
+        rows = read_unfinished(self.tables, self._id, "run")
+        self._watch.stay_awake()
         unfinished = [
-            Unfinished(
-                row_id,
-                state == TrialState.WAITING,
-                json.loads(run),
-                (now.replace(tzinfo=None) - beat).total_seconds() if beat else math.inf,
-            )
-            for row_id, state, run, beat, now in read_unfinished(self.tables, self._id, "run")
+            Unfinished(row_id, state == TrialState.WAITING, json.loads(run), self._watch.silence(row_id, (run, beat)))
+            for row_id, state, run, beat in rows
         ]
+        self._watch.forget_all_but({one.id for one in unfinished})
         open_before = {trial_id(row) for row in self._seen.values() if not row.state.is_finished()}
         newest = max(map(trial_id, self._seen.values()), default=-1)
         for row in read_trials(self.tables, self._id, open_before - {one.id for one in unfinished}, newest):
@@ -165,23 +150,28 @@ class Study:
         )
         return self._take(self.tables.create_new_trial(self._id, row), row.user_attrs["run"])
 
-    def take_over(self, unfinished: Sequence[Unfinished]) -> FrozenTrial | None:
-        """Take the first of them that waits, or whose worker is dead, to run it in this worker; under the lock."""
+    def take_over(self, unfinished: Sequence[Unfinished], max_deaths: int) -> FrozenTrial | None:
+        """Take the first of them that waits, or whose worker is dead, to run it in this worker; under the lock.
+
+        Those in which `max_deaths` workers have died are left; where that is MAX_DEATHS, they are given up.
+        """
         for one in unfinished:
-            if one.waits:
-                return self._take(one.id, one.run)
-            if one.is_lost:
-                run = one.run | {"deaths": one.run["deaths"] + 1}
-                if run["deaths"] < MAX_DEATHS:
+            deaths = one.run["deaths"] + (not one.waits)  # of one that is lost
+            is_left = deaths >= max_deaths and max_deaths < MAX_DEATHS
+            if is_left or not (one.waits or one.is_lost):
+                continue
+            if deaths < MAX_DEATHS:
+                if not one.waits:
                     self.tables.set_trial_state_values(one.id, TrialState.WAITING)
-                    return self._take(one.id, run)
-                message = f"{MAX_DEATHS} workers died in it, the last one process {run['pid']} on {run['host']}"
-                self._finish(one.id, TrialState.FAIL, None, {"message": message})
+                return self._take(one.id, one.run | {"deaths": deaths})
+            message = f"{MAX_DEATHS} workers died in it, the last one process {one.run['pid']} on {one.run['host']}"
+            self._finish(one.id, TrialState.FAIL, None, {"message": message})
         return None
 
     def _take(self, row_id: int, run: Mapping) -> FrozenTrial:
         """Note in a row that this worker runs it."""
-        run = {**this_process().as_dict(), "count": run["count"] + 1, "deaths": run["deaths"]}
+        begun = {"started": datetime.now(UTC).isoformat(), "count": run["count"] + 1, "deaths": run["deaths"]}
+        run = this_process().as_dict() | begun
         self.tables.set_trial_user_attr(row_id, "run", run)
         self.tables.record_heartbeat(row_id)
         self.tables.set_trial_state_values(row_id, TrialState.RUNNING)
@@ -189,11 +179,19 @@ class Study:
 
     def end(self, row: FrozenTrial, state: TrialState, loss: float | None, outcome: Mapping) -> TrialRecord:
         """Write the end of a trial, unless another worker has been given it meanwhile."""
+        seconds = datetime.now(UTC) - datetime.fromisoformat(row.user_attrs["run"]["started"])
+        outcome = {**outcome, "seconds": seconds.total_seconds()}
         outcome = json.loads(json.dumps(outcome, default=lambda value: value.tolist()))  # for NumPy's numbers
         with self.lock():
             if self._is_mine(row):
                 self._finish(trial_id(row), state, loss, outcome)
-        return _record(self.tables.get_trial(trial_id(row)))
+        record = _record(self.tables.get_trial(trial_id(row)))
+        if (record.runs, record.state) != (row.user_attrs["run"]["count"], STATE_NAMES[state]):
+            say(
+                f"Trial {row.number} was given to another worker, since this one had given no sign of life for too long: what "
+                "this one has found is not counted."
+            )
+        return record
 
     def give_back(self, row: FrozenTrial) -> None:
         """Let another worker run a trial of this one."""
@@ -202,30 +200,20 @@ class Study:
                 self.tables.set_trial_state_values(trial_id(row), TrialState.WAITING)
 
     def beat(self, row: FrozenTrial) -> None:
-        """Give a sign of life."""
-        self.tables.record_heartbeat(trial_id(row))
+        """Give a sign of life, as long as the trial is this worker's."""
+        if self._is_mine(row):
+            self.tables.record_heartbeat(trial_id(row))
+        self._watch.stay_awake()
 
-    @contextlib.contextmanager
-    def beating(self, row: FrozenTrial) -> Iterator[None]:
+    def beating(self, row: FrozenTrial) -> AbstractContextManager:
         """Give signs of life from a thread."""
-        ended = threading.Event()
-
-        def keep_beating():
-            while not ended.wait(BEAT_SECONDS):
-                with contextlib.suppress(Exception):  # a server that is away for a moment: the next one may pass
-                    self.beat(row)
-
-        thread = threading.Thread(target=keep_beating, daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            ended.set()
-            thread.join()
+        return beating(functools.partial(self.beat, row))
 
     @retry_while_away
     def should_stop(self, row: FrozenTrial, epoch: int, loss: float) -> bool:
-        """Note an intermediate loss, and say whether the pruner would stop here."""
+        """Note an intermediate loss, and say whether the pruner would stop here, or the trial is another worker's now."""
+        if not self._is_mine(row):
+            return True
         self.tables.set_trial_intermediate_value(trial_id(row), epoch, loss)
         return self.pruner.prune(self._study, self.tables.get_trial(trial_id(row)))
 
@@ -254,18 +242,22 @@ def open_study(storage: str | Path, name: str, identity: Mapping) -> Study:
     with opening(place):
         if place.file:
             place.file.parent.mkdir(parents=True, exist_ok=True)
-        with place.locked(""):
-            tables = open_tables(place)
-            study = optuna.create_study(storage=tables, study_name=name, load_if_exists=True)
-    opened = Study(study, tables, functools.partial(place.locked, name), place.name)
+        opened = retry_opening(functools.partial(_open_study, place, name), is_server=place.file is None)
     opened.claim({**identity, "optuna": optuna.__version__.partition(".")[0]})
     return opened
+
+
+def _open_study(place: Place, name: str) -> Study:
+    """Open the study of that name, made if there is none, and the tables, too."""
+    with place.locked(""):
+        tables = open_tables(place)
+        study = optuna.create_study(storage=tables, study_name=name, load_if_exists=True)
+    return Study(study, tables, functools.partial(locked_study, place, tables, name), place.name)
 
 
 def _record(row: FrozenTrial) -> TrialRecord:
     """Read a row as the board and the report know it."""
     run, outcome = row.user_attrs["run"], row.user_attrs.get("outcome", {})
-    seconds = (row.datetime_complete - row.datetime_start).total_seconds() if row.datetime_complete else None
     return TrialRecord(
         number=row.number,
         state=STATE_NAMES[row.state],
@@ -275,8 +267,8 @@ def _record(row: FrozenTrial) -> TrialRecord:
         result=outcome.get("result", {}),
         history=outcome.get("history", []),
         message=outcome.get("message", ""),
-        began=row.datetime_start,
-        seconds=seconds,
+        began=datetime.fromisoformat(run["started"]) if "started" in run else None,
+        seconds=outcome.get("seconds"),
         host=run.get("host"),
         pid=run.get("pid"),
         runs=run["count"],

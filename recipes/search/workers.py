@@ -1,13 +1,19 @@
 """The processes of `zoo tune --workers`: each runs the same command with the same storage, and joins."""
 
+import math
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 
 from recipes.console import say
 from recipes.errors import shown
+from recipes.search import liveness
 from recipes.settings.tune import Tuning
+
+# So long a worker that is asked to end may take to give its trial back.
+END_SECONDS = 30
 
 
 def run(joining: Tuning, count: int, gpus: Sequence[str]) -> None:
@@ -29,8 +35,9 @@ def run(joining: Tuning, count: int, gpus: Sequence[str]) -> None:
             with open(joining.folder / f"worker-{number + 1}.log", "w") as log:
                 command = [sys.executable, "-m", "recipes.tune", *joining.words()]
                 children.append(subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log))
+        _wait_for(children)
         for number, child in enumerate(children, 1):
-            if child.wait():
+            if child.returncode:
                 log = joining.folder / f"worker-{number}.log"
                 last = log.read_text(errors="replace").strip().splitlines()[-1:]
                 say(f"worker {number} ended with status {child.returncode}: {shown(''.join(last))} (see {shown(log)})")
@@ -41,4 +48,20 @@ def run(joining: Tuning, count: int, gpus: Sequence[str]) -> None:
             if child.poll() is None:
                 child.terminate()  # SIGTERM has it give its trial back
         for child in children:
-            child.wait()
+            try:
+                child.wait(END_SECONDS)
+            except subprocess.TimeoutExpired:  # it hangs, or stands still
+                child.kill()
+                child.wait()
+
+
+def _wait_for(children: Sequence[subprocess.Popen]) -> None:
+    """Wait for the last to end. Who still runs a minute after another has found no trial left hangs, and is killed."""
+    limit = math.inf
+    while running := [child for child in children if child.poll() is None]:
+        if limit == math.inf and any(child.returncode == 0 for child in children):
+            limit = time.monotonic() + liveness.GRACE_SECONDS
+        if time.monotonic() > limit:
+            for child in running:
+                child.kill()
+        time.sleep(0.1)

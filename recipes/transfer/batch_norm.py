@@ -30,6 +30,16 @@ def apply(model: keras.Model, policy: str, steps: int) -> None:
                     variable.trainable = policy == "affine"
 
 
+def require(policy: str, model: keras.Model) -> None:
+    """Refuse a policy for a network that has no batch norm.
+
+    Raises:
+        UserError: it would change nothing.
+    """
+    if policy != "inference" and not any(isinstance(layer, layers.BatchNormalization) for layer in model.layers):
+        raise UserError(f"--batch-norm {policy} has nothing to act on: {model.name} has no batch norm. Leave it out.")
+
+
 def check(policy: str, images: int, batch_size: int) -> None:
     """Refuse a policy whose statistics could not be estimated from so many images in such batches.
 

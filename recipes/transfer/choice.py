@@ -1,7 +1,7 @@
 """The choice of a strategy by the evidence."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import keras
 import numpy as np
@@ -43,6 +43,8 @@ def chosen_strategy(recipe: Recipe, model: keras.Model, data: Dataset, evidence:
                 f"--{flag} {getattr(recipe, flag.replace('-', '_'))} has nothing to act on: strategy {strategy.name} trains "
                 f"the head alone, on features that are computed once. Choose --strategy auto, medium or large, or leave it out."
             )
+    if strategy.name == "scratch" and recipe.batch_norm == "affine":
+        raise UserError("--batch-norm affine keeps statistics that --strategy scratch has yet to learn: leave it out.")
     scale = RATES[recipe.optimizer] / RATES["adam"]
 
     def with_settings(phase: Phase) -> Phase:
@@ -60,6 +62,20 @@ def chosen_strategy(recipe: Recipe, model: keras.Model, data: Dataset, evidence:
         return within_budget(replace(strategy, phases=tuple(map(with_settings, strategy.phases))), evidence)
     except ValueError as error:
         raise UserError(f"{error}: give a longer --budget than {recipe.budget}, or a cheaper --strategy.") from error
+
+
+def unused_flags(recipe: Recipe, strategy: Strategy, augment: str) -> list[str]:
+    """Name what the recipe asks for and the strategy has no use for, as flags.
+
+    Args:
+        augment: what training pictures go through.
+    """
+    unused = [] if strategy.phases else ["epochs", "learning_rate", "optimizer"]
+    if augment == "none" and recipe.mirror == "yes":
+        unused.append("mirror")
+    defaults = {field.name: field.default for field in fields(recipe)}
+    asked = [name for name in unused if getattr(recipe, name) != defaults[name]]
+    return [f"--{name.replace('_', '-')} {getattr(recipe, name)}" for name in asked]
 
 
 def needs_images(recipe: Recipe) -> bool:

@@ -15,6 +15,7 @@ from recipes.evaluation.tasks import LABEL_SEPARATOR
 from recipes.report.run import render
 from recipes.runs import model_file
 from recipes.runs.folder import SCHEMA, escaped
+from recipes.transfer.choice import unused_flags
 from recipes.transfer.state import Clock, Fitted, Outcome, Prepared
 from recipes.transfer.summary import command
 from zoo.files import sha256, write_csv, write_json, write_text
@@ -91,13 +92,15 @@ def _metrics(data: Dataset, probabilities: np.ndarray, parts: dict[str, np.ndarr
 def _strategy(outcome: Outcome) -> dict:
     """Describe the strategy, and how much of the network it trains."""
     strategy, model = outcome.fitted.strategy, outcome.prepared.model
+    augment = outcome.prepared.augmentation(strategy)
     return {
         "name": strategy.name,
         "reason": strategy.reason,
         "freeze_until": strategy.freeze_until,
         "frozen": [layer.name for layer in model.layers if layer.weights and not layer.trainable],
         "phases": [asdict(phase) for phase in strategy.phases],
-        "augment": outcome.prepared.augmentation(strategy),
+        "augment": augment,
+        "unused": unused_flags(outcome.prepared.recipe, strategy, augment),
         "facts": outcome.choice.evidence.as_dict(),
     }
 

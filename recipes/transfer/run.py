@@ -46,6 +46,7 @@ def prepare(recipe: Recipe) -> Prepared:
     listing = scan(recipe)
     _check_task(recipe, listing.task)
     body = backbone(recipe)
+    batch_norm.require(recipe.batch_norm, body)
     data = dataset.prepare(listing, framing(body), recipe.validation, recipe.test, recipe.seed, recipe.keep_leaks)
     batch_norm.check(recipe.batch_norm, len(data.part("train")), recipe.batch_size)
     keras.utils.set_random_seed(recipe.seed)

@@ -10,6 +10,7 @@ from recipes.data.dataset import SPLITS
 from recipes.errors import shown
 from recipes.evaluation.metrics import LABEL_MEASURES, MEASURES
 from recipes.settings.finetune import PATH_FIELDS, Recipe
+from recipes.transfer.choice import unused_flags
 from recipes.transfer.state import Prepared
 from recipes.transfer.strategies import Strategy
 
@@ -24,6 +25,9 @@ def plan(prepared: Prepared, strategy: Strategy) -> str:
     origin = prepared.model.origin
     lines.append(f"{origin.name}: variant {origin.variant}, preprocessing {origin.preprocessing}.")
     lines.append(f"{prepared.model.name}, strategy {strategy.name} ({frozen}), because {strategy.reason}.")
+    if unused := unused_flags(prepared.recipe, strategy, prepared.augmentation(strategy)):
+        why = "sees no augmented pictures" if strategy.phases else "trains the head alone, on features computed once"
+        lines.append(f"{', '.join(unused)}: not used, for the training {why}.")
     return "\n".join(lines)
 
 

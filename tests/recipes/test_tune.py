@@ -15,6 +15,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import commands
 import numpy as np
 import pytest
 import sqlalchemy
@@ -22,7 +23,20 @@ from helpers import ROOT, digits_folder
 
 from recipes import cli, finetune, tune
 from recipes.errors import UserError
-from recipes.search import best_models, board, disk, folder, plots, preparation, report, scopes, tensorboard, workers
+from recipes.search import (
+    best_models,
+    board,
+    disk,
+    folder,
+    liveness,
+    patience,
+    plots,
+    preparation,
+    report,
+    scopes,
+    tensorboard,
+    workers,
+)
 from recipes.search.folder import STORAGE, hold_folder, study_name
 from recipes.search.records import TrialRecord
 from recipes.search.study import Study, open_study
@@ -202,10 +216,44 @@ def test_bad_arguments_are_one_sentence(flags, sentence, digits, tmp_path, capsy
     assert sentence in found and found.count("zoo: ") == 1 and "Traceback" not in found
 
 
-def test_a_server_that_is_not_there_is_one_sentence(digits, tmp_path, capsys):
+@pytest.mark.fault(
+    "Search",
+    "trials.db is empty, missing, of another search, or older than the trials.csv beside it",
+    "refused, with the number of trials that are missing; the folder is as it was",
+    "a search that began anew would write over the table of the one that is lost",
+)
+@pytest.mark.slow
+@pytest.mark.parametrize("damage", ["emptied", "missing", "made anew", "older"])
+def test_a_lost_storage_is_no_new_search(finished, digits, tmp_path, damage):
+    output = tmp_path / "tune"
+    shutil.copytree(finished.output, output)
+    for file in output.glob(f"{STORAGE}*"):
+        file.unlink()
+    if damage == "emptied":
+        (output / STORAGE).touch()
+    elif damage != "missing":
+        study = open_study(output / STORAGE, study_name(finished) if damage == "older" else "another", {})
+        study.add({}, 0, {}, {})
+        assert len(study.records()) == 1
+    before = {name: content for name, content in contents(output).items() if STORAGE not in name}
+    words = replace(finished, output=output).words()
+    sentence = commands.refused("tune", *words)
+    count = 1 if damage == "older" else "none"
+    assert f"trials.csv has {TRIALS} trials of a search whose storage, {output / STORAGE}, has {count}: " in sentence
+    assert {name: content for name, content in contents(output).items() if STORAGE not in name} == before
+    if damage == "missing":
+        assert not (output / STORAGE).exists()
+    if damage == "emptied":
+        assert (output / STORAGE).stat().st_size == 0
+        (output / "trials.csv").rename(tmp_path / "trials.csv")
+        assert commands.zoo("tune", *replace(finished, output=output, trials=1).words()).poll() == 0
+
+
+def test_a_server_that_is_not_there_is_one_sentence(digits, tmp_path, capsys, monkeypatch):
     pytest.importorskip("psycopg2", reason="psycopg2 is not installed: no server can be asked")
-    storage = "postgresql://nobody:secret@127.0.0.1:9/none"
-    assert cli.main(["tune", str(digits), "--output", str(tmp_path / "r"), "--storage", storage]) == 2
+    monkeypatch.setattr(patience, "OPENING_SECONDS", 1)
+    address = "postgresql://nobody:secret@127.0.0.1:9/none"
+    assert cli.main(["tune", str(digits), "--output", str(tmp_path / "r"), "--storage", address]) == 2
     found = capsys.readouterr().err
     assert "--storage postgresql://nobody:***@127.0.0.1:9/none cannot be used" in found and "Traceback" not in found
 
@@ -353,6 +401,26 @@ def test_workers_divide_the_cores_and_the_gpus(tmp_path, monkeypatch, capsys):
     assert set.union(*shares) == cores
     assert [found[2] for found in said] == ["0", "5", "0"]
     assert capsys.readouterr().out.count("ended with status 1: ") == 3
+
+
+@pytest.mark.fault(
+    "Search",
+    "one of the processes of --workers hangs",
+    "the others run its trial; a minute after they have found none left it is killed, and the search ends as it should",
+    "whoever began it must not wait for it for ever",
+)
+def test_a_worker_that_hangs_is_not_waited_for(tmp_path, monkeypatch, capsys):
+    program = tmp_path / "python"
+    program.write_text(
+        f"#!{sys.executable}\nimport os, signal\n"
+        "try:\n    os.mkdir('first')\nexcept FileExistsError:\n    os.kill(os.getpid(), signal.SIGSTOP)\n"
+    )
+    program.chmod(0o755)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "executable", str(program))
+    monkeypatch.setattr(liveness, "GRACE_SECONDS", 0.5)
+    workers.run(Tuning(tmp_path / "data", tmp_path), 2, [])
+    assert re.search(r"worker [12] ended with status -9: ", capsys.readouterr().out)
 
 
 def test_the_command_of_a_worker_is_read_back_as_it_was(digits, tmp_path):

@@ -69,11 +69,25 @@ def test_a_row_of_optuna_is_known_by_its_id(tmp_path):
     assert [tables.get_trial(one).number for one in ids] == [0, 1, 2], moved("optuna", "FrozenTrial._trial_id")
     tables.record_heartbeat(ids[2])
     found = optuna_private.read_unfinished(tables, study_id, "run")
-    assert [(one, state, run, beat is not None) for one, state, run, beat, _ in found] == [
+    assert [(one, state, run, beat is not None) for one, state, run, beat in found] == [
         (ids[1], second.state, "1", False),
         (ids[2], third.state, "2", True),
     ]
     assert optuna_private.read_trials(tables, study_id, [ids[0]], ids[1]) == [first, third]
+
+
+def test_what_optuna_does_through_a_connection_is_its_transaction(tmp_path):
+    tables = optuna.storages.RDBStorage(f"sqlite:///{tmp_path}/trials.db")
+    study = tables.get_study_id_from_name(optuna.create_study(storage=tables).study_name)
+    for ends in ("rollback", "commit"):
+        with tables.engine.connect() as connection:
+            connection.begin()
+            connection.exec_driver_sql("begin")  # which Python's sqlite3 would leave to the first change
+            with optuna_private.all_through(tables, connection):
+                tables.create_new_trial(study)
+                assert tables.get_n_trials(study) == 1, moved("optuna", "RDBStorage.scoped_session")
+            getattr(connection, ends)()
+        assert tables.get_n_trials(study) == (ends == "commit")
 
 
 def test_a_trial_of_optuna_draws_from_any_distribution():

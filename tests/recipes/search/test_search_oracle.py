@@ -12,7 +12,7 @@ import optuna
 import pytest
 
 from recipes.errors import UserError
-from recipes.search import loop, storage
+from recipes.search import loop, patience
 from recipes.search.oracle import distribution, make_oracle
 from recipes.search.records import TrialRecord
 from recipes.search.study import open_study
@@ -213,13 +213,15 @@ def test_a_server_that_is_away_for_a_moment_costs_nothing(tmp_path, monkeypatch,
 
         return call
 
-    for name in ("create_new_trial", "record_heartbeat", "set_trial_user_attr", "set_trial_state_values", "get_trial"):
+    called = "create_new_trial record_heartbeat set_trial_user_attr set_trial_state_values get_trial"
+    opened = "set_study_user_attr get_study_user_attrs get_all_trials"  # by who just begins, or joins
+    for name in f"{called} {opened}".split():
         monkeypatch.setattr(optuna.storages.RDBStorage, name, failing(getattr(optuna.storages.RDBStorage, name)))
     monkeypatch.setattr(time, "sleep", lambda seconds: None)
     trials = search(tmp_path / "trials.db", "s", 6)
     assert [(t.values, t.seed, t.loss) for t in trials] == [(t.values, t.seed, t.loss) for t in whole]
     assert "cannot be used now (the server is starting up): trying for 10 min." in capsys.readouterr().out
-    monkeypatch.setattr(storage, "PATIENCE_SECONDS", 0)
+    monkeypatch.setattr(patience, "PATIENCE_SECONDS", 0)
     calls = itertools.repeat(9)
     with pytest.raises(UserError, match="The storage of the trials cannot be used .the server is starting up."):
         search(tmp_path / "trials.db", "s", 7)
@@ -247,9 +249,10 @@ def test_a_damaged_file_is_set_aside_and_named(tmp_path, damage, capsys):
         ("postgresql://me:secret@127.0.0.1:1/db", r"postgresql://me:\*\*\*@127.0.0.1:1/db cannot be used \(.*refused"),
     ],
 )
-def test_a_storage_that_cannot_be_used_is_one_sentence(address, sentence):
+def test_a_storage_that_cannot_be_used_is_one_sentence(address, sentence, monkeypatch):
     if "postgresql:" in address:
         pytest.importorskip("psycopg2")
+    monkeypatch.setattr(patience, "OPENING_SECONDS", 1)
     with pytest.raises(UserError, match=sentence):
         open_study(address, "s", {})
 
