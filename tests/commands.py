@@ -95,10 +95,6 @@ class Command:
             raise AssertionError(f"{self.arguments}: not ended after {timeout} s\n{self.stdout}\n{self.stderr}")
         return status
 
-    def __del__(self):
-        for file in self._files:
-            file.close()
-
     def _wait(self, timeout: float) -> int | None:
         if self._status is not None:
             return self._status
