@@ -45,6 +45,8 @@ class Places:
 
     def _relative(self, path: str) -> str:
         """Write a path of a file without detours, relative to the root if it lies there; a link in between is no detour."""
+        if not os.path.isabs(path) and os.path.normpath(path) == path and not path.startswith(".."):
+            return PurePath(path).as_posix()
         given = os.path.join(self.root, path)
         full = os.path.abspath(given)
         if not _is_file(full) or not os.path.samefile(full, given):  # ".." behind a link to a folder leads elsewhere
