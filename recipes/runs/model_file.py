@@ -24,7 +24,7 @@ from recipes.runs.folder import recover
 from recipes.settings.values import from_values
 from zoo.disk import require_room, written
 from zoo.weights import digests
-from zoo.weights.formats import archives
+from zoo.weights.formats import archives, hdf5
 from zoo.weights.formats.tensors import WeightsError
 
 if TYPE_CHECKING:
@@ -78,6 +78,7 @@ def read(folder: Path) -> "tuple[keras.Model, list[str], dict]":
         with archives.opened(path) as archive:
             _check_members(archive)
             classes, framing = (json.loads(archives.content(archive, name)) for name in ("classes.json", "framing.json"))
+            hdf5.require_bounded(archive)
         model = keras.models.load_model(path, compile=False)
         _check_parts(model, classes, framing)
         digests.check(path)  # last: what is wrong inside is better known than that something is

@@ -35,6 +35,7 @@ class Server(http.server.ThreadingHTTPServer):
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
         self.files, self.requests = {f"/{NAME}": CONTENT}, []  # (path, first byte, bytes sent)
+        self.moved = {}  # path: (where to, further headers of the answer)
         self.address = f"http://127.0.0.1:{self.server_port}"
 
 
@@ -42,9 +43,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self):
-        server, content, start = self.server, self.server.files.get(self.path), 0
+        server, start = self.server, 0
+        content = server.moved.get(self.path) or server.files.get(self.path)
         if content is None:
             return self.send_error(404)
+        if isinstance(content, tuple):
+            return self.lead_on(*content)
         asked = self.headers.get("Range")
         if asked and server.ranges:
             start = int(asked.removeprefix("bytes=").removesuffix("-"))
@@ -65,6 +69,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.wfile.flush()
             server.stall.wait()
         self.close_connection = True
+
+    def lead_on(self, target, headers):
+        self.send_response(302)
+        for name, value in {"Location": target, "Content-Length": "0", **headers}.items():
+            self.send_header(name, value)
+        self.end_headers()
 
     def log_message(self, *_):
         pass
@@ -128,6 +138,124 @@ def test_no_published_hash_keeps_the_first_digest(server, cache):
     path = fetch(wanted)
     assert zoo.lenet5(weights=path).count_params() == 61_706
     assert (cache / "lenet.safetensors.sha256").read_text().strip() == hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+# ---------------------------------------------------------------------------------------------- a hub
+HUB = "timm/lenet.a1_in1k/resolve/main/model.safetensors"
+CACHED = "lenet.a1_in1k.safetensors"
+
+
+def hub(server, content=CONTENT, **stated):
+    """Have the server answer as the Hugging Face hub: with the digest and size, and another address for the bytes."""
+    headers = {"X-Linked-Etag": f'"{hashlib.sha256(content).hexdigest()}"', "X-Linked-Size": str(len(content))}
+    headers |= {name.replace("_", "-"): value for name, value in stated.items()}
+    server.moved[f"/{HUB}"] = (f"{server.address}/storage/again", {k: v for k, v in headers.items() if v})
+    server.moved["/storage/again"] = ("/storage/file", {"ETag": '"another"'})  # the storage moves it on once more
+    server.files["/storage/file"] = content
+    return entry(server, "none", HUB)
+
+
+def test_a_hub_states_the_digest(server, cache):
+    assert fetch(hub(server)) == cache / CACHED
+    assert (cache / CACHED).read_bytes() == CONTENT
+    assert (cache / f"{CACHED}.sha256").read_text().strip() == SHA256
+
+
+@pytest.mark.fault(
+    "Weights",
+    "A file of the hub, without a digest in the catalog, that is damaged or replaced on its way",
+    "It is compared with the sha256 that the hub states in its first answer, and removed",
+    "The digest of whatever came was taken for the right one: 144 of 272 files had no other",
+)
+@pytest.mark.parametrize("form", ['"{}"', "{}", 'W/"{}"'])
+def test_a_file_that_is_not_what_the_hub_states(form, server, cache):
+    wanted = hub(server, X_Linked_Etag=form.format(SHA256.upper() if form == "{}" else SHA256))
+    damaged = bytearray(CONTENT)
+    damaged[1_000_000] ^= 1
+    server.files["/storage/file"] = bytes(damaged)
+    own = hashlib.sha256(damaged).hexdigest()
+    refused(wanted, f"has the sha256 {own}, not {SHA256} as its publisher has it", "it was removed")
+    assert sorted(path.name for path in cache.iterdir()) == [f"{CACHED}.lock"]
+
+
+def test_an_etag_of_another_kind_is_no_digest(server, cache):
+    """Small files have git's sha1 there; then the file must at least be weights."""
+    model = randomize(zoo.lenet5())
+    content = save(named(model))
+    for etag in ('"d670460b4b4aece5915caf5c68d12f560a9fe3e4"', "", "x" * 64):
+        assert fetch(hub(server, content, X_Linked_Etag=etag)).read_bytes() == content
+        (cache / CACHED).unlink()
+        (cache / f"{CACHED}.sha256").unlink()
+    with pytest.raises(WeightsError, match="holds no weights"):
+        fetch(hub(server, CONTENT, X_Linked_Etag=""))
+
+
+@pytest.mark.fault(
+    "Weights",
+    "A file in the cache that was damaged, or a file on the hub that was changed, since the first download",
+    "The digest of the first download is kept beside the file and compared ever after; what differs is refused",
+    "Nobody would know which of the two was used",
+)
+def test_the_first_download_is_pinned(server, cache):
+    wanted = hub(server)
+    path = fetch(wanted)
+    path.write_bytes(CONTENT[:-1] + b"?")
+    assert fetch(wanted).read_bytes() == CONTENT  # fetched again
+    assert len(server.requests) == 2
+    path.unlink()
+    hub(server, CONTENT[::-1])
+    message = refused(wanted, "was changed", f"its publisher has sha256:{hashlib.sha256(CONTENT[::-1]).hexdigest()}", SHA256)
+    assert f"{path}.sha256" in message and "it was not read" in message and not path.exists()
+    hub(server, CONTENT[::-1], X_Linked_Etag="")  # nobody says it: the bytes do
+    refused(wanted, f"not {SHA256} as {path}.sha256 of the first download has it")
+    Path(f"{path}.sha256").unlink()
+    hub(server, CONTENT[::-1])
+    assert fetch(wanted).read_bytes() == CONTENT[::-1]
+
+
+@pytest.mark.parametrize("hash", [f"md5:{MD5}", f"sha256-prefix:{SHA256[:8]}", f"sha256:{SHA256}"])
+def test_the_catalog_and_the_hub_are_both_compared(hash, server, cache):
+    hub(server)
+    assert fetch(entry(server, hash, HUB)).read_bytes() == CONTENT
+    (cache / CACHED).unlink()
+    hub(server, CONTENT[::-1])
+    refused(entry(server, hash, HUB), "was changed", "it was not read")
+
+
+def test_a_size_that_is_not_the_hubs_is_not_read(server, cache):
+    wanted = hub(server, X_Linked_Size=str(len(CONTENT) - 1))
+    refused(wanted, "is announced with 3,145,728 bytes, where its publisher states 3,145,727", "it was not kept")
+    server.chunked = True  # now nobody announces anything: the reading stops
+    refused(wanted, "has more than the 3,145,727 bytes that it may have", "it was not kept")
+    assert sorted(path.name for path in cache.iterdir()) == [f"{CACHED}.lock"]
+
+
+def test_more_than_any_such_file_has_is_not_read(server, cache, monkeypatch):
+    monkeypatch.setattr("zoo.weights.fetching.MAX_OTHER_BYTES", 1 << 20)
+    refused(entry(server), "is announced with 3,145,728 bytes, where these weights need no more than 1,048,576")
+    server.chunked = True
+    refused(entry(server), "has more than the 1,048,576 bytes that it may have")
+    assert not (cache / f"{NAME}.part").exists()
+
+
+def test_a_hubs_download_goes_on(server, cache):
+    wanted, server.limit = hub(server), 1_600_000
+    refused(wanted, "broke off (1,600,000 of 3,145,728 bytes came)")
+    server.limit = None
+    assert fetch(wanted).read_bytes() == CONTENT
+    assert server.requests[-1] == ("/storage/file", 1_600_000, len(CONTENT) - 1_600_000)
+
+
+def test_a_mirrors_own_notes_are_compared(server, cache, tmp_path, monkeypatch):
+    """One machine's cache is another's mirror: its digests stand for those that the hub would state."""
+    mirror = tmp_path / "mirror"
+    mirror.mkdir()
+    (mirror / CACHED).write_bytes(CONTENT[:-1] + b"?")
+    (mirror / f"{CACHED}.sha256").write_text(SHA256)
+    monkeypatch.setenv("ZOO_MIRROR", str(mirror))
+    refused(entry(UNREACHABLE, "none", HUB), f"not {SHA256} as its publisher has it")
+    (mirror / CACHED).write_bytes(CONTENT)
+    assert fetch(entry(UNREACHABLE, "none", HUB)).read_bytes() == CONTENT
 
 
 # ---------------------------------------------------------------------------------------------- wrong files

@@ -2,7 +2,6 @@
 
 import os
 import pickle
-import struct
 import zipfile
 
 import h5py
@@ -11,6 +10,7 @@ import numpy as np
 import pytest
 from helpers import KINDS, array, digest, named, pixels, randomize, write, write_legacy
 from safetensors.numpy import save_file
+from torch_files import op, pickled, torch_dict, torch_tensor, write_torch
 
 import zoo
 from zoo.weights import names
@@ -68,51 +68,6 @@ def test_the_kind_is_in_the_content_not_in_the_name(lenet, tmp_path):
 
 def test_keras1_spelling(lenet, tmp_path):
     assert_equal(read(write_legacy(lenet, tmp_path / "old.h5", "keras1")), named(lenet))
-
-
-def op(module, name):
-    return b"c%s\n%s\n" % (module.encode(), name.encode())
-
-
-def value(v):
-    """Pickle opcodes (protocol 2) of an integer, a string, a bool or a tuple of them."""
-    if isinstance(v, bytes):
-        return v
-    if isinstance(v, bool):
-        return b"\x88" if v else b"\x89"
-    if isinstance(v, int):
-        return b"J" + struct.pack("<i", v)
-    if isinstance(v, str):
-        return b"X" + struct.pack("<I", len(v.encode())) + v.encode()
-    return b"(" + b"".join(map(value, v)) + b"t"
-
-
-def torch_tensor(storage, key, length, shape, stride, offset=0, legacy=False):
-    """Opcodes of a tensor as `torch.save` writes it: a call of _rebuild_tensor_v2 on a persistent storage."""
-    reference = ("storage", op("torch", storage), key, "cpu", length, *([b"N"] if legacy else []))
-    hooks = op("collections", "OrderedDict") + b")R"
-    arguments = (value(reference) + b"Q", offset, shape, stride, False, hooks)
-    return op("torch._utils", "_rebuild_tensor_v2") + value(arguments) + b"R"
-
-
-def torch_dict(tensors):
-    return b"\x80\x02}(" + b"".join(value(name) + tensor for name, tensor in tensors.items()) + b"u."
-
-
-def write_torch(path, content, storages, legacy):
-    """A checkpoint without PyTorch: its index `content`, and the bytes of its storages."""
-    if legacy:
-        header = [pickle.dumps(part, 2) for part in (0x1950A86A20F9469CFC6C, 1001, {"little_endian": True})]
-        blocks = [struct.pack("<q", len(array)) + array.tobytes() for array in storages.values()]
-        path.write_bytes(b"".join([*header, content, pickle.dumps(list(storages), 2), *blocks]))
-    else:
-        with zipfile.ZipFile(path, "w") as archive:
-            archive.writestr("archive/data.pkl", content)
-            archive.writestr("archive/byteorder", "little")
-            for key, array in storages.items():
-                archive.writestr(f"archive/data/{key}", array.tobytes())
-            archive.writestr("archive/version", "3\n")
-    return path
 
 
 @pytest.mark.parametrize("legacy", [False, True], ids=["zip", "legacy"])
@@ -237,7 +192,7 @@ def test_nothing_in_a_pickle_is_executed(legacy, tmp_path):
     path.write_bytes(harm)
     refused(path, "was not opened further")
     for module, name in (("builtins", "eval"), ("torch", "load"), ("torch._utils", "os.system"), ("numpy", "load")):
-        content = b"\x80\x02}(" + value("a.weight") + op(module, name) + value((f"{victim}",)) + b"Ru."
+        content = b"\x80\x02}(" + pickled("a.weight") + op(module, name) + pickled((f"{victim}",)) + b"Ru."
         refused(write_torch(path, content, {}, legacy), f"asks for {module}.{name}")
     assert not victim.exists()
 

@@ -4,12 +4,13 @@ import contextlib
 import io
 import math
 import re
+import zipfile
 from typing import Any
 
 import h5py
 
 from zoo.weights.formats import archives
-from zoo.weights.formats.tensors import Tensor, Tensors, WeightsError
+from zoo.weights.formats.tensors import Tensor, Tensors, WeightsError, require_proportion
 
 
 def read(path: str, stack: contextlib.ExitStack) -> Tensors:
@@ -24,8 +25,28 @@ def read(path: str, stack: contextlib.ExitStack) -> Tensors:
 def read_keras(path: str, stack: contextlib.ExitStack) -> Tensors:
     """Read the HDF5 file in a `.keras` archive."""
     archive = stack.enter_context(archives.opened(path))
-    content = io.BytesIO(archives.content(archive, "model.weights.h5"))
-    return _current(_inside(stack.enter_context(h5py.File(content, "r")), "layers"))
+    return _current(_inside(stack.enter_context(_weights(archive)), "layers"))
+
+
+def require_bounded(archive: zipfile.ZipFile) -> None:
+    """Refuse a `.keras` archive, before Keras itself reads it, whose arrays would take far more memory than it has bytes.
+
+    Raises:
+        WeightsError: what they declare is out of proportion.
+    """
+    arrays: list[Tensor] = []
+
+    def visit(_: str, item: h5py.Group | h5py.Dataset) -> None:
+        if isinstance(item, h5py.Dataset):
+            arrays.append(_tensor(item))
+
+    with _weights(archive) as file:
+        file.visititems(visit)
+    require_proportion(sum(array.memory for array in arrays), archive.filename)
+
+
+def _weights(archive: zipfile.ZipFile) -> h5py.File:
+    return h5py.File(io.BytesIO(archives.content(archive, "model.weights.h5")), "r")
 
 
 def _current(group: Any) -> Tensors:
