@@ -18,7 +18,7 @@ _MODULES = {
     "penalties": ("l2_sp",),
     "regularization": ("DropoutScheduler", "L2Scheduler", "Scheduled", "ScheduledValue"),
     "schedules": ("Constant", "Cosine", "Curve", "Linear", "Piecewise", "Step"),
-    "state": ("Stateful", "Validations", "direction", "monitored", "snapshot", "validations"),
+    "state": ("Stateful", "Validations", "direction", "monitored", "require_weights", "snapshot", "validations"),
     "unfreezing": ("GradualUnfreezing",),
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}

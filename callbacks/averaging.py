@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import keras
 import numpy as np
 
-from callbacks.state import Stateful, Validations, direction, monitored, snapshot, validations
+from callbacks.state import Stateful, Validations, direction, monitored, require_weights, snapshot, validations
 
 
 def interpolate(model: keras.Model, start: Sequence[np.ndarray], end: Sequence[np.ndarray], share: float) -> None:
@@ -60,6 +60,7 @@ class WeightAveraging(Stateful):
 
     def on_train_begin(self, logs: dict | None = None) -> None:
         self._forget()
+        require_weights(self.model, type(self).__name__)
         self._validations = validations(self.model, self.monitor, type(self).__name__)
         self._variables = list(self.model.weights)
 

@@ -16,7 +16,7 @@ from typing import BinaryIO
 import keras
 import numpy as np
 
-from callbacks.state import Stateful, snapshot
+from callbacks.state import Stateful, require_weights, snapshot
 from zoo.files import flush, publish, replace
 from zoo.keras_private import CALLBACK_STATE
 
@@ -75,6 +75,9 @@ class TrainingState(Stateful):
         if self._found is None:
             return 0
         return sys.maxsize if self._found["stopped"] else self._found["epoch"]
+
+    def on_train_begin(self, logs: dict | None = None) -> None:
+        require_weights(self.model, "TrainingState")
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         if self._found is not None:

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from callbacks.state import Stateful, Validations, direction, monitored, snapshot, validations
+from callbacks.state import Stateful, Validations, direction, monitored, require_weights, snapshot, validations
 
 
 class IntervalEarlyStopping(Stateful):
@@ -61,6 +61,7 @@ class IntervalEarlyStopping(Stateful):
 
     def on_train_begin(self, logs: dict | None = None) -> None:
         self._forget()
+        require_weights(self.model, type(self).__name__)
         self._validations = validations(self.model, self.monitor, type(self).__name__, self.interval)
         # Kept as objects: another callback may add to the model's weights, or take away, before the end.
         self._variables = list(self.model.weights)

@@ -6,7 +6,7 @@ import os
 import keras
 import numpy as np
 
-from callbacks.state import Stateful, snapshot
+from callbacks.state import Stateful, require_weights, snapshot
 from zoo.files import replace, write_csv
 
 # The finder's rule: how many bells fit beside each other, how much of the fall is most of it, and how many standard deviations
@@ -102,6 +102,7 @@ class LearningRateFinder(Stateful):
 
     def on_train_begin(self, logs: dict | None = None) -> None:
         model = self.model
+        require_weights(model, "LearningRateFinder")
         if not model.optimizer.built:
             model.optimizer.build(model.trainable_variables)
         try:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import keras
 from keras import layers, ops
 
-from callbacks.state import Stateful
+from callbacks.state import Stateful, require_weights
 from zoo.graph import is_named, penalized, walk
 from zoo.keras_private import untrack
 
@@ -120,6 +120,7 @@ class L2Scheduler(Scheduled):
             raise ValueError(f"An L2 penalty must be 0 or more, the curve of {self.name!r} gives {value}.")
 
     def attach(self, model: keras.Model, value: keras.Variable) -> list[Callable]:
+        require_weights(model, type(self).__name__)
         undo = []
         for _, kernel, _ in penalized(model, self.layers):
             undo.append(_restore(kernel, kernel.regularizer))

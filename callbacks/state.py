@@ -59,6 +59,19 @@ def monitored(logs: dict, monitor: str, callback: str) -> float:
     return float(logs[monitor])
 
 
+def require_weights(model: keras.Model, callback: str) -> None:
+    """Refuse a model that will have its weights at the first step only, as with TensorFlow one without a size of input.
+
+    Raises:
+        ValueError: the model is not built.
+    """
+    if not model.built:
+        raise ValueError(
+            f"{callback} needs the weights of {model.name} when fit begins, and it has none yet: begin a Sequential model with "
+            "keras.Input, or call the model on a batch before fit."
+        )
+
+
 @dataclass(frozen=True)
 class Validations:
     """The epochs, counted from 1, at whose end a fit validates: all multiples of a number, or those listed."""

@@ -70,7 +70,7 @@ def penalized(model: keras.Model, pattern: str = "*") -> list[tuple[layers.Layer
     if unbuilt or not model.built:
         raise ValueError(
             f"{model.name} has no weights yet in {_some(unbuilt) or 'any layer'}: begin a Sequential model with keras.Input, "
-            "or call the model on a batch first."
+            "or call the model on a batch first; what is never called, take out."
         )
     for path, own in _own_weights(model):
         strange = [v.name for v in own if id(v) not in known and _is_strange(v)]

@@ -225,7 +225,7 @@ def test_l2_reaches_kernels_inside_models_wrappers_and_cells():
     ours.set_weights(theirs.get_weights())
     x, y = np.zeros((4, 6, 4), "float32"), np.zeros((4, 1), "float32")
     for model in (theirs, ours):
-        model.compile(keras.optimizers.SGD(0.0), "mse", jit_compile=False)
+        model.compile(keras.optimizers.SGD(0.0), "mse", run_eagerly=True)
     expected = theirs.evaluate(x, y, verbose=0)
     loss = ours.fit(x, y, verbose=0, callbacks=[L2Scheduler(Constant(0.5))]).history["loss"][0]
     assert len(theirs.losses) == 10 and loss == pytest.approx(expected, rel=1e-5)
@@ -351,7 +351,7 @@ class Dropping(keras.layers.Layer):
 def test_dropout_that_cannot_be_set_is_refused(layer, says):
     inputs = keras.Input((3, 2))
     model = keras.Model(inputs, keras.layers.Dense(1)(keras.layers.Dropout(0.1, name="drop")(layer()(inputs))))
-    model.compile("sgd", "mse", jit_compile=False)
+    model.compile("sgd", "mse", run_eagerly=True)
     x = np.zeros((4, 3, 2), "float32")
     with pytest.raises(ValueError, match=says):
         model.fit(x, x[:, 0, :1], verbose=0, callbacks=[DropoutScheduler(Constant(0.2))])

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from helpers import array, named
+from helpers import array
 
 import zoo
 from callbacks.optimizers import LayerwiseRates, layerwise
@@ -23,11 +23,11 @@ class Moves(keras.callbacks.Callback):
         self.epochs = []
 
     def on_epoch_begin(self, epoch, logs=None):
-        self.before = {name: value.copy() for name, value in named(self.model).items()}
+        self.before = {v.path: array(v).copy() for v in self.model.weights}
 
     def on_epoch_end(self, epoch, logs=None):
-        after = named(self.model)
-        self.epochs.append({name.split("/")[0] for name in after if (after[name] != self.before[name]).any()})
+        moved = [v.path for v in self.model.weights if (array(v) != self.before[v.path]).any()]
+        self.epochs.append({path.split("/")[-2] for path in moved})
 
 
 def lenet(inner=None, rates=None):
