@@ -24,7 +24,6 @@ import keras
 from keras import layers
 
 from zoo.keras_private import calls
-from zoo.layers import KERNELS
 
 Node = Any  # of Keras' graph, whose class is not public: one call of an operation
 Size = int | None
@@ -34,6 +33,7 @@ Shape = tuple[Size, ...]
 MIXING = {"MultiHeadAttention", "DotProductAttention", "GroupNormalization"}  # each place sees all places
 CONSTANT = {"ZerosLike", "OnesLike"}  # sees nothing
 ENLARGING = {"Conv2DTranspose", "ConvTranspose", "UpSampling2D", "Resizing", "Resize"}  # neighbours see alike: not said
+KERNELS = ("kernel", "depthwise_kernel", "pointwise_kernel")  # applied once at each place of the output
 REARRANGING = {"Reshape", "Transpose", "Permute", "ExpandDims", "Squeeze", "Swapaxes", "Moveaxis"}
 
 
@@ -199,7 +199,7 @@ def _multiply_adds(node: Node) -> int | None:
             output[1:] + (heads, value_width),
         ]
         return _sum([*map(_product, projections), _attention(query[1], key[1], heads, width, value_width)])
-    kernels = [getattr(operation, name, None) for name in KERNELS[False]] if isinstance(operation, layers.Layer) else []
+    kernels = [getattr(operation, name, None) for name in KERNELS] if isinstance(operation, layers.Layer) else []
     weights = sum(math.prod(kernel.shape) for kernel in kernels if kernel is not None and len(kernel.shape) > 1)
     places = shapes[0] if "Transpose" in kind else output  # a transposed convolution works once for each input
     return _product([weights, *places[1:-1]]) if weights else 0
