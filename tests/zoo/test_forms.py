@@ -13,7 +13,7 @@ from safetensors.numpy import save_file
 
 import zoo
 from zoo.weights.files import WeightsError
-from zoo.weights.names import TORCH_VARIABLES, mobilenet, vit
+from zoo.weights.names import TORCH_VARIABLES, vit
 
 slow = pytest.mark.slow
 SMALL = {"mobilenet_v2": {"alpha": 0.35}, "mobilenet_v3_small": {}, "efficientnet_b0": {}}
@@ -291,8 +291,7 @@ def test_a_published_file_is_known_by_its_content(shared, tmp_path):
 def test_pytorch_names_of_two_forms(tmp_path):
     """timm gives its ports of TensorFlow's networks the names of its own, which pad otherwise."""
     model = built("mobilenet_v3_small", "keras", alpha=0.5)
-    rename = mobilenet.timm_v3(zoo.architectures.mobilenet_v3._rows(zoo.architectures.mobilenet_v3.SMALL))
-    path = torch_file(model, rename, tmp_path / "mine.safetensors")
+    path = torch_file(model, model.origin.torch_names["timm"], tmp_path / "mine.safetensors")
     options = {"alpha": 0.5, "num_classes": 4, "input_shape": (32, 32, 3), "weights": path}
     refused(r"fits the variants timm and keras of mobilenet_v3_small", zoo.mobilenet_v3_small, **options)
     refused("is for variant 'timm' of mobilenet_v3_small, found 'torch'", zoo.mobilenet_v3_small, variant="torch", **options)

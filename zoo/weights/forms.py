@@ -182,8 +182,12 @@ def told(
         return ["keras"]
     if len(variants) > 1:
         variants = [variant for variant in variants if fits(forms.model(variant), tensors)] or variants
-    pixels = {frozenset(known_modes(network, [variant])) for variant in variants}
-    return variants[:1] if len(pixels) == 1 and forms.are_same(variants) else variants
+    found: list[str] = []
+    for variant in variants if len(variants) > 1 else ():
+        alike = (other for other in found if known_modes(network, [other]).keys() == known_modes(network, [variant]).keys())
+        if not any(forms.are_same([other, variant]) for other in alike):
+            found.append(variant)
+    return found or variants
 
 
 def known_modes(network: Network, layouts: Sequence[str]) -> dict[str | None, list[str]]:
