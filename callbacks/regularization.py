@@ -13,7 +13,7 @@ from keras import layers, ops
 
 from callbacks.state import Stateful, require_weights
 from zoo.graph import is_named, penalized, walk
-from zoo.keras_private import untrack
+from zoo.keras_private import track, untrack
 
 # Under which names layers keep the rate of a dropout.
 RATES = ("rate", "drop_rate", "dropout_rate", "dropout", "recurrent_dropout")
@@ -283,7 +283,7 @@ _DROPPERS = {
 
 def _hold(model: keras.Model, name: str, generator: keras.random.SeedGenerator) -> Callable:
     """Make the generator's state one of the model's variables, and return what undoes it."""
-    setattr(model, name, generator)
+    track(model, name, generator)
 
     def release() -> None:
         delattr(model, name)

@@ -22,6 +22,20 @@ CALLBACK_STATE = {
 }
 
 
+def track(model: keras.Model, name: str, generator: keras.random.SeedGenerator) -> None:
+    """Make a generator an attribute of a model, and its state one of the model's variables, also where that is closed to more.
+
+    Keras closes a model of a user's own class once it is built.
+    """
+    is_locked = model._tracker.locked
+    model._tracker.unlock()
+    try:
+        setattr(model, name, generator)
+    finally:
+        if is_locked:
+            model._tracker.lock()
+
+
 def untrack(model: keras.Model, generator: keras.random.SeedGenerator) -> None:
     """Make a model forget a generator that was its attribute: `delattr` does so for variables only."""
     model._tracker.untrack(generator)

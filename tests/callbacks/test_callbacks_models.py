@@ -34,6 +34,7 @@ MODELS = {
     "sequential": lambda: keras.Sequential([keras.Input((8,)), *stack()]),
     "unbuilt": lambda: keras.Sequential(stack()),
     "subclassed": Subclassed,
+    "called": lambda: called(Subclassed()),
     "nested": nested,
 }
 CALLBACKS = {
@@ -65,9 +66,11 @@ UNBUILT = {
     for name in ("averaging", "stopping", "l2", "finder", "state")
     if keras.backend.backend() == "tensorflow"
 }
+if UNBUILT:
+    UNBUILT["unbuilt", "unfreezing", "plain"] = "is a Sequential model without a size of input: begin it with keras.Input"
 REFUSED = UNBUILT | {
+    ("called", "unfreezing", "plain"): "mine is of the class Subclassed, whose code alone tells the order of its layers",
     ("subclassed", "unfreezing", "plain"): "mine is of the class Subclassed, whose code alone tells the order of its layers",
-    ("unbuilt", "unfreezing", "plain"): "is a Sequential model without a size of input: begin it with keras.Input",
     ("sequential", "averaging", "never"): "validation_freq=9 validates in none of the 3 epochs",
     ("sequential", "stopping", "never"): "validation_freq=9 validates in none of the 3 epochs",
     ("sequential", "finder", "split"): "tries 4 rates, a step each, and fit has 3 epochs of 1 steps: give fit epochs=4",
@@ -78,11 +81,22 @@ X = np.random.default_rng(0).standard_normal((16, 8)).astype("float32")
 Y = (X[:, :1] > 0).astype("float32")
 
 
+def called(model):
+    model(X[:1])
+    return model
+
+
 def stack():
     return [layers.Dense(4, name="a"), layers.Identity(name="cut"), layers.Dropout(0.1), layers.Dense(1, name="b")]
 
 
 @pytest.mark.slow
+@pytest.mark.fault(
+    "Callbacks",
+    "a callback with a model that it cannot work with, such as one without weights or without a graph",
+    "it works, or is refused in a sentence before the first step; the matrix has every kind of model and of fit",
+    "errors of Keras came in the middle of the training, or nothing happened without a word",
+)
 @pytest.mark.parametrize("name", CALLBACKS)
 @pytest.mark.parametrize("kind, fit", [(kind, "plain") for kind in MODELS] + [("sequential", fit) for fit in list(FITS)[1:]])
 def test_it_works_or_is_refused_before_the_first_step(name, kind, fit, tmp_path):
