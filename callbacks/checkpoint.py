@@ -121,7 +121,7 @@ class TrainingState(Stateful):
             if state.exists():
                 publish(state, self._folder / "previous.npz")  # killed after this line, a run goes on from the previous one
 
-        replace(state, write)
+        replace(state, write, sum(array.nbytes for array in arrays.values()))
 
     def _read(self) -> dict | None:
         """Read the newest state that is not damaged; None without any. Raises ValueError if all are damaged."""

@@ -19,6 +19,7 @@ from optuna.storages import RDBStorage
 
 from recipes.console import say
 from recipes.errors import UserError, shown
+from zoo.disk import in_bytes, room
 from zoo.files import lock
 
 # So long a worker waits for a server that is away, as when it starts anew.
@@ -90,6 +91,20 @@ def open_tables(place: Place) -> RDBStorage:
 
 
 @contextlib.contextmanager
+def used(place: Place) -> Iterator[None]:
+    """Turn what a storage says, while it is used, into a sentence.
+
+    Raises:
+        UserError: it cannot be used, or has no room.
+    """
+    try:
+        yield
+    except (sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
+        free = f", and {in_bytes(room(place.file))} are free there" if place.file else ""
+        raise UserError(f"The trials in {place.name} cannot be written ({_reason(error)}{free}).") from error
+
+
+@contextlib.contextmanager
 def opening(place: Place) -> Iterator[None]:
     """Turn what goes wrong when a storage is opened into a sentence.
 
@@ -118,6 +133,8 @@ def retry_while_away(call: Callable) -> Callable:
             try:
                 return call(*arguments, **named)
             except (sqlalchemy.exc.OperationalError, optuna.exceptions.StorageInternalError) as error:
+                if "disk is full" in _reason(error):
+                    raise
                 if time.monotonic() > limit:
                     raise UserError(f"The storage of the trials cannot be used ({_reason(error)}).") from error
                 if pause == 0.5:

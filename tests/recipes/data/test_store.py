@@ -69,7 +69,7 @@ def test_damage_means_computing_again_never_wrong_rows(tmp_path, damage):
 
 
 def test_too_little_room_is_said_before_any_work(tmp_path):
-    with pytest.raises(UserError, match=r"needs .* GB in .* are free: make room, or set ZOO_CACHE"):
+    with pytest.raises(UserError, match=r"needs .* in .* are free: make room, or set ZOO_CACHE"):
         store(tmp_path).require_room(10**15)
 
 
