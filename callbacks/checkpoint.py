@@ -132,7 +132,7 @@ class TrainingState(Stateful):
             if state.exists() and state not in self._damaged:
                 publish(state, self._folder / "previous.npz")  # killed after this line, a run goes on from the previous one
 
-        replace(state, write)
+        replace(state, write, sum(array.nbytes for array in arrays.values()))
         self._damaged = []
 
     def _read(self) -> dict | None:

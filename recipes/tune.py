@@ -44,6 +44,7 @@ from recipes.search.preparation import Search, prepare_search
 from recipes.search.records import TrialRecord, counted
 from recipes.search.results import Results, write_table
 from recipes.search.scopes import Scope, over_fine_tunings, over_heads
+from recipes.search.storage import locate, used
 from recipes.search.study import Study, open_study
 from recipes.settings.tune import Tuning
 from zoo.progress import interrupted
@@ -59,7 +60,7 @@ def run(settings: Tuning) -> Path:
     check_default(settings)
     check_output(settings)
     found = scan(settings)
-    with entered(settings) as is_held:
+    with entered(settings) as is_held, used(locate(study_storage(settings))):
         fixed = {name: getattr(settings, name) for name in ("scope", "tuner", "model", "epochs", "seed")}
         study = open_study(study_storage(settings), study_name(settings), fixed)
         check_table(settings, len(study.records()))

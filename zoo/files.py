@@ -98,7 +98,11 @@ def _remove_left_overs(folder: Path) -> None:
 
 def write_text(path: str | os.PathLike, text: str) -> Path:
     """Write a whole file of text, in UTF-8."""
-    data = text.encode()
+    return write_bytes(path, text.encode())
+
+
+def write_bytes(path: str | os.PathLike, data: bytes) -> Path:
+    """Write a whole file."""
     return replace(path, lambda new: new.write_bytes(data), len(data))
 
 

@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from recipes.errors import UserError
+from recipes.errors import UserError, shown
+from zoo.disk import WriteError
 from zoo.files import replace
 
 # MNIST's digits lie in a box of 20 pixels, and LeNet-5 sees 32.
@@ -31,7 +32,8 @@ def write_digits(folder: Path, images: int, seed: int) -> Path:
                     path.parent.mkdir(parents=True, exist_ok=True)
                     replace(path, digit_picture(digits.images[index]).save)
     except OSError as error:
-        raise UserError(f"--output {folder.parent} cannot be written ({error.strerror}).") from error
+        told = error if isinstance(error, WriteError) else WriteError(error, folder.parent)
+        raise UserError(f"--output {shown(told)}") from error
     return folder
 
 

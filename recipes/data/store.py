@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from recipes.errors import UserError, refuse_shortage, shown
+from zoo.disk import in_bytes
 from zoo.files import replace, write_text
 
 # Unreadable shards that are named, of one store.
@@ -123,7 +124,7 @@ class Store:
         need, free = rows * self._row_bytes, shutil.disk_usage(self._folder).free
         if need > 0.9 * free:
             raise UserError(
-                f"The cache needs {need / 1e9:.1f} GB in {self._folder} and {free / 1e9:.1f} GB are free: "
+                f"The cache needs {in_bytes(need)} in {self._folder} and {in_bytes(free)} are free: "
                 "make room, or set ZOO_CACHE to a folder on a larger disk."
             )
 
@@ -138,10 +139,10 @@ class Store:
         name = hashlib.sha256("\n".join(keys).encode()).hexdigest()[:32]
         listing = {"keys": list(keys), "texts": list(texts), "crc32": zlib.crc32(rows)}
         try:
-            replace(self._folder / f"{name}.npy", lambda new: np.save(new, rows))
+            replace(self._folder / f"{name}.npy", lambda new: np.save(new, rows), rows.nbytes)
             path = write_text(self._folder / f"{name}.json", json.dumps(listing))
         except OSError as error:
-            raise UserError(f"The cache in {self._folder} cannot be written ({error.strerror}).") from error
+            raise UserError(f"The cache: {shown(error)} Or set ZOO_CACHE to one.") from error
         self._add_listing(path)
 
     def rows(self, keys: Sequence[str]) -> Rows:

@@ -2,7 +2,10 @@
 
 import base64
 import io
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+from zoo.files import write_bytes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -52,6 +55,13 @@ def svg(figure: "Figure") -> str:
     with matplotlib.rc_context({"svg.hashsalt": "zoo"}):
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
     return data_uri("image/svg+xml", buffer.getvalue())
+
+
+def write_png(path: Path, figure: "Figure") -> None:
+    """Write a chart as a whole file: it is drawn first, so that its size is known before it is written."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, dpi=120, format="png")
+    write_bytes(path, buffer.getvalue())
 
 
 def data_uri(kind: str, content: bytes) -> str:

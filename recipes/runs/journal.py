@@ -18,9 +18,10 @@ from recipes.compute.versions import versions
 from recipes.console import say, table
 from recipes.data.sources.own import check_output
 from recipes.errors import UserError, shown
+from recipes.report.charts import write_png
 from recipes.runs.folder import held
 from zoo.disk import WriteError
-from zoo.files import append_line, replace, write_csv, write_json
+from zoo.files import append_line, write_csv, write_json
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -139,7 +140,7 @@ class Experiment:
 
     def save_figure(self, name: str, figure: "Figure") -> None:
         """Write a figure of matplotlib's as `name`.png."""
-        replace(self.folder / f"{name}.png", lambda path: figure.savefig(path, dpi=120, format="png"))
+        write_png(self.folder / f"{name}.png", figure)
 
     def finish(self, rows: Sequence[Mapping], **results: object) -> None:
         """Write the table and `result.json`, print the table, and say where they lie."""

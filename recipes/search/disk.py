@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from recipes.errors import UserError
+from zoo.disk import in_bytes
 
 # What a trial may take in the storage, the tables and the log.
 BYTES_A_TRIAL = 10_000
@@ -37,14 +38,14 @@ class DiskBudget:
     def __post_init__(self):
         if (needed := self.pictures + self.features + self.run + self.logs) > self.bound:
             raise UserError(
-                f"--disk {_mega(self.bound)} is too little: the search takes up to {_mega(needed)}, which is {self}. Give "
-                "more, or fewer images or a smaller --image-size."
+                f"--disk {in_bytes(self.bound)} is too little: the search takes up to {in_bytes(needed)}, which is {self}. "
+                "Give more, or fewer images or a smaller --image-size."
             )
 
     def __str__(self) -> str:
         return (
-            f"{_mega(self.pictures)} of pictures and {_mega(self.features)} of features in the cache, {_mega(self.run)} "
-            f"for the winner's run, {_mega(self.logs)} of tables and logs"
+            f"{in_bytes(self.pictures)} of pictures and {in_bytes(self.features)} of features in the cache, "
+            f"{in_bytes(self.run)} for the winner's run, {in_bytes(self.logs)} of tables and logs"
         )
 
     @property
@@ -69,8 +70,3 @@ def bytes_below(folder: Path) -> int:
 def bytes_of_logs(trials: int, epochs: int) -> int:
     """Estimate the bytes that tables, storage and logs of so many trials may take."""
     return trials * (BYTES_A_TRIAL + BYTES_AN_EPOCH * epochs)
-
-
-def _mega(count: float) -> str:
-    """Write a number of bytes in MB, or in GB."""
-    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"

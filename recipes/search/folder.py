@@ -2,7 +2,6 @@
 
 import contextlib
 import csv
-import json
 import os
 import platform
 import time
@@ -11,11 +10,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from recipes.console import say
 from recipes.errors import UserError, shown
 from recipes.search.patience import retry_while_away
 from recipes.search.storage import locate, without_password
 from recipes.search.study import Study
 from recipes.settings.tune import Tuning
+from recipes.settings.values import from_values, read_object
+from zoo.disk import WriteError
 from zoo.files import lock, write_json
 
 STORAGE = "trials.db"
@@ -38,8 +40,11 @@ class Mark:
     def read(cls, folder: Path) -> "Mark | None":
         """Read a folder's mark; None if it has none."""
         try:
-            return cls(**json.loads((folder / MARK).read_text("utf-8")))
+            return from_values(cls, read_object(folder / MARK))
         except FileNotFoundError:
+            return None
+        except ValueError as error:
+            say(f"{shown(folder / MARK)} is damaged ({shown(error)}): the folder is marked anew.")
             return None
 
 
@@ -53,7 +58,7 @@ def entered(settings: Tuning) -> Iterator[bool]:
     """
     output = settings.root
     try:
-        output.mkdir(parents=True, exist_ok=True)
+        os.makedirs(os.path.realpath(output), exist_ok=True)  # also where a link leads to nothing yet
         names = os.listdir(output)
         if names and OWNER not in names:
             raise UserError(f"--output {shown(output)} holds files that no search wrote: choose a new or an empty folder.")
@@ -65,7 +70,7 @@ def entered(settings: Tuning) -> Iterator[bool]:
         if file and not (file.exists() and file.stat().st_size):
             check_table(settings, 0)
     except OSError as error:
-        raise UserError(f"--output {shown(output)} cannot be written ({error.strerror}): choose another.") from error
+        raise UserError(f"--output {shown(WriteError(error, output))}") from error
     with contextlib.ExitStack() as stack:
         is_held = True
         try:
@@ -158,14 +163,14 @@ def mark_finished(study: Study) -> None:
 @retry_while_away
 def gets_results(settings: Tuning, study: Study) -> bool:
     """Whether the results are this folder's: the study was begun in it, or its trials ended without their reaching a folder."""
-    own = mark_folder(settings)
+    own, where = mark_folder(settings), f"{platform.node()}:{settings.folder.resolve()}"
     with study.lock():
         home = study.home
         if home:
             ended = sum(record.has_ended for record in study.records())
-            if home["mark"] == own.id or home["finished"] or ended < settings.trials:
-                return home["mark"] == own.id
-        study.set_home({"mark": own.id, "where": f"{platform.node()}:{settings.folder.resolve()}", "finished": False})
+            if own.id == home["mark"] or home["finished"] or ended < settings.trials:
+                return home["mark"] == own.id or home["where"] == where  # there with a new mark
+        study.set_home({"mark": own.id, "where": where, "finished": False})
     return True
 
 

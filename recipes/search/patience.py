@@ -24,6 +24,8 @@ RESTARTS = re.compile(r"starting up|shutting down|recovery|terminating connectio
 # How PostgreSQL's library begins when no connection was made.
 SILENCE = re.compile(r"connection to server|could not connect")
 AWAY = (sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.StorageInternalError)
+# What a file of trials says that more time will not change.
+FULL = "disk is full"
 # Whether, in this thread, a call is being tried again already.
 _outer = threading.local()
 
@@ -40,9 +42,12 @@ def retry_while_away(call: Callable) -> Callable:
     @functools.wraps(call)
     def calling(*arguments: object, **named: object) -> object:
         try:
-            return _retry(functools.partial(call, *arguments, **named), lambda error: PATIENCE_SECONDS)
+            return _retry(
+                functools.partial(call, *arguments, **named),
+                lambda error: 0 if FULL in reason_of(error) else PATIENCE_SECONDS,
+            )
         except AWAY as error:
-            if getattr(_outer, "is_trying", False):
+            if getattr(_outer, "is_trying", False) or FULL in reason_of(error):
                 raise
             raise UserError(f"The storage of the trials cannot be used ({reason_of(error)}).") from error
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from recipes.compute.versions import versions
 from recipes.errors import UserError, shown
 from recipes.evaluation.intervals import wilson
+from recipes.report.charts import write_png
 from recipes.runs.folder import SCHEMA, escaped
 from recipes.search import plots
 from recipes.search.folder import TABLE
@@ -20,7 +21,7 @@ from recipes.search.records import TrialRecord, ranked
 from recipes.search.report import render
 from recipes.search.storage import without_password
 from recipes.search.study import Study
-from zoo.files import replace, write_csv, write_json, write_text
+from zoo.files import write_csv, write_json, write_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -68,7 +69,7 @@ class Results:
         importance, explained = plots.importance(trials)
         figures = plots.draw_all(trials, importance, explained)
         for title, figure in figures.items():
-            replace(folder / f"{title.replace(' ', '_')}.png", lambda path, f=figure: f.savefig(path, dpi=120, format="png"))
+            write_png(folder / f"{title.replace(' ', '_')}.png", figure)
         return cls(search, study.identity, trials, importance, explained, figures)
 
     @property

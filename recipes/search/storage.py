@@ -22,6 +22,7 @@ from recipes.errors import UserError, shown
 from recipes.search import liveness
 from recipes.search.optuna_private import all_through
 from recipes.search.patience import PATIENCE_SECONDS, reason_of
+from zoo.disk import in_bytes, room
 from zoo.files import lock
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -100,6 +101,20 @@ def locked_study(place: Place, tables: RDBStorage, name: str) -> Iterator[None]:
         if connection is not None:
             stack.enter_context(all_through(tables, connection))
         yield
+
+
+@contextlib.contextmanager
+def used(place: Place) -> Iterator[None]:
+    """Turn what a storage says, while it is used, into a sentence.
+
+    Raises:
+        UserError: it cannot be used, or has no room.
+    """
+    try:
+        yield
+    except (sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
+        free = f", and {in_bytes(room(place.file))} are free there" if place.file else ""
+        raise UserError(f"The trials in {place.name} cannot be written ({reason_of(error)}{free}).") from error
 
 
 @contextlib.contextmanager

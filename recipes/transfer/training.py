@@ -84,7 +84,7 @@ def train(
             callbacks=state.callbacks,
         )
     except OSError as error:
-        raise UserError(f"The state of the training cannot be written to {shown(folder)} ({error.strerror}).") from error
+        raise UserError(f"The state of the training: {shown(error)} Or set ZOO_CACHE to one.") from error
     return recorder.rows
 
 

@@ -207,7 +207,7 @@ def test_two_workers_share_the_trials(digits, tmp_path):
         (["--keep", "0"], "--keep must be positive, found 0"),
         (["--storage", "mysql://host/base"], "--storage takes a file or postgresql://"),
         (["--model", "lenet"], "There is no model 'lenet'"),
-        (["--disk", "100KB", "--model", "lenet5"], "--disk 0.1 MB is too little: the search takes up to"),
+        (["--disk", "100KB", "--model", "lenet5"], "--disk 100 kB is too little: the search takes up to"),
     ],
 )
 def test_bad_arguments_are_one_sentence(flags, sentence, digits, tmp_path, capsys):
@@ -437,7 +437,7 @@ def test_models_are_kept_by_loss_and_within_the_disk(tmp_path):
     models.offer(4, 0.1, ".npz", 20_000, None)  # too large for what is left
     assert [file.name for file in models.files()] == ["0.400000 trial 3.npz"]
     assert disk.bytes_below(tmp_path) <= 10_000 - 2000
-    with pytest.raises(UserError, match="--disk 1.5 MB is too little: the search takes up to 2.0 MB"):
+    with pytest.raises(UserError, match="--disk 1.5 MB is too little: the search takes up to 2 MB"):
         disk.DiskBudget(tmp_path, 1.5e6, pictures=1_000_000, features=1_000_000, run=0, logs=0)
 
 

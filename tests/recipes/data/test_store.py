@@ -177,7 +177,7 @@ def test_a_cache_that_is_taken_away_meanwhile_is_one_sentence(tmp_path):
 
 
 def test_too_little_room_is_said_before_any_work(tmp_path):
-    with pytest.raises(UserError, match=r"needs .* GB in .* are free: make room, or set ZOO_CACHE"):
+    with pytest.raises(UserError, match=r"needs .* in .* are free: make room, or set ZOO_CACHE"):
         store(tmp_path).require_room(10**15)
 
 

@@ -12,10 +12,8 @@ from helpers import few_digits
 LIMITED = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({0}, {0}))"
 OUTPUT_TO = "import os; os.dup2(os.open({!r}, os.O_WRONLY), {})"
 NOBODY = "import os; os.seteuid(65534)"
-FULL = (
-    r"cannot be written \(No space left on device\): it needs [1-9][\d.]* [kM]?B(ytes)? or more, "
-    r"and [\d.]+ ([kM]B|bytes?) are free"
-)
+NEED = r"it needs [1-9][\d.]* (kB|MB|bytes?) or more, and [\d.]+ (kB|MB|bytes?) are free"
+FULL = r"cannot be written \(No space left on device\): " + NEED
 
 
 @pytest.fixture(scope="module")
@@ -114,10 +112,8 @@ def test_a_folder_that_may_only_be_read(command, digits, tmp_path):
 )
 @pytest.mark.parametrize("given", [["models"], ["--help"], ["models", "--help"]])
 def test_a_full_standard_output(given):
-    assert commands.refused(*given, setup=OUTPUT_TO.format("/dev/full", 1)) == (
-        "zoo: The standard output cannot be written (No space left on device): "
-        "give it a file on a disk with room, or /dev/null."
-    )
+    said = commands.refused(*given, setup=OUTPUT_TO.format("/dev/full", 1))
+    assert said.startswith("zoo: The standard output cannot be written (No space left on device): give it a file on a disk")
     assert commands.zoo(*given, setup=OUTPUT_TO.format("/dev/full", 2)).poll() == 0
 
 
