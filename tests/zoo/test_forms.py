@@ -200,7 +200,7 @@ def test_preprocessing_inside_a_model_of_keras_applications(tmp_path):
     theirs.save(tmp_path / "theirs.keras")
     ours = zoo.efficientnet_b0(num_classes=4, weights=tmp_path / "theirs.keras")
     assert (ours.origin.variant, ours.origin.preprocessing) == ("keras", "unit")
-    np.testing.assert_allclose(array(ours(X)), array(theirs(X.astype("float32"))), atol=1e-5)
+    np.testing.assert_allclose(array(ours(X)), array(theirs(X.astype("float32"), training=False)), atol=1e-5)
 
 
 def guide(prepare):
@@ -217,7 +217,7 @@ def test_a_model_as_in_keras_own_guide(tmp_path):
     theirs.save(tmp_path / "guide.keras")
     ours = zoo.mobilenet_v2(alpha=0.35, num_classes=2, activation=None, weights=tmp_path / "guide.keras")
     assert ours.origin.preprocessing == "unit"
-    np.testing.assert_allclose(array(ours(X)), array(theirs(X.astype("float32"))), atol=1e-5)
+    np.testing.assert_allclose(array(ours(X)), array(theirs(X.astype("float32"), training=False)), atol=1e-5)
 
 
 @pytest.mark.fault(
