@@ -29,10 +29,6 @@ def processes(word):
     return found
 
 
-def trains(output):
-    return lambda command: "strategy scratch" in command.stdout
-
-
 @pytest.mark.slow
 @pytest.mark.fault(
     "Runs",
