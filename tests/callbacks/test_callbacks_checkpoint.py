@@ -1,7 +1,6 @@
 """A run that is cut off goes on to the same bits: by exception at each epoch here, by SIGKILL at any moment in processes."""
 
 import contextlib
-import errno
 import multiprocessing
 import os
 import random
@@ -187,16 +186,6 @@ class TestDamage:
                 resumable.run(folder, 6)
         assert not (folder / "state" / "new.npz").exists()
         same(results(*resumable.run(folder, 6)), whole)
-
-    def test_too_many_open_files_is_no_damage(self, folder, monkeypatch):
-        def short(*_, **__):
-            raise OSError(errno.EMFILE, "Too many open files")
-
-        with monkeypatch.context() as patch:
-            patch.setattr(np, "load", short)
-            with pytest.raises(OSError, match="Too many open files"):
-                TrainingState(folder / "state")
-        assert TrainingState(folder / "state").initial_epoch == 3
 
     @staticmethod
     def damage(path, how):

@@ -15,7 +15,6 @@ from pathlib import Path
 import commands
 import numpy as np
 import pytest
-import tinynet  # noqa: F401  known to the zoo from here on
 from helpers import ROOT, WITHOUT_TENSORFLOW, python, randomize
 from pairs import all_pairs
 from PIL import Image
@@ -24,8 +23,17 @@ import zoo
 from recipes import cli
 from recipes.transfer import heads
 
+
+@pytest.fixture(scope="module", autouse=True)
+def known():
+    """The network is one of the zoo's for these tests alone."""
+    tinynet.register()
+    yield
+    del zoo.MODELS["tinynet"]
+
+
 # Each command's process knows it, too.
-SETUP = f"import sys; sys.path.append({str(ROOT / 'tests')!r}); import tinynet"
+SETUP = f"import sys; sys.path.append({str(ROOT / 'tests')!r}); import tinynet; tinynet.register()"
 FACTORS = {
     "strategy": ("small", "medium", "large", "full", "lp_ft", "gradual", "scratch", "auto"),
     "optimizer": ("adam", "sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adamw"),
