@@ -15,6 +15,7 @@ from pathlib import Path
 import commands
 import numpy as np
 import pytest
+import tinynet
 from helpers import ROOT, WITHOUT_TENSORFLOW, python, randomize
 from pairs import all_pairs
 from PIL import Image
