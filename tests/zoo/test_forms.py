@@ -16,6 +16,7 @@ from zoo.weights.files import WeightsError
 from zoo.weights.names import TORCH_VARIABLES, vit
 
 slow = pytest.mark.slow
+DEEP = [pytest.mark.slow, pytest.mark.deep]
 SMALL = {"mobilenet_v2": {"alpha": 0.35}, "mobilenet_v3_small": {}, "efficientnet_b0": {}}
 X = pixels(3, 32, 32, 3)
 
@@ -57,16 +58,17 @@ def refused(sentence, build, **options):
     "Two forms of a network have the same names and shapes, and answer differently.",
 )
 @pytest.mark.parametrize(
-    "name, variant",
+    "name, variant, kind",
     [
-        ("mobilenet_v2", "torch"),
-        pytest.param("mobilenet_v2", "keras", marks=slow),
-        pytest.param("mobilenet_v3_small", "torch", marks=slow),
-        pytest.param("mobilenet_v3_small", "timm", marks=slow),
-        *[pytest.param("efficientnet_b0", variant, marks=slow) for variant in ("keras", "torch")],
+        ("mobilenet_v2", "torch", "keras"),
+        pytest.param("mobilenet_v2", "torch", "h5", marks=slow),
+        pytest.param("mobilenet_v2", "keras", "keras", marks=slow),
+        pytest.param("mobilenet_v3_small", "timm", "keras", marks=slow),
+        pytest.param("efficientnet_b0", "torch", "keras", marks=slow),
+        *[pytest.param("mobilenet_v3_small", "torch", kind, marks=DEEP) for kind in ("keras", "h5")],
+        *[pytest.param("efficientnet_b0", variant, "h5", marks=DEEP) for variant in ("keras", "torch")],
     ],
 )
-@pytest.mark.parametrize("kind", ["keras", pytest.param("h5", marks=slow)])
 def test_a_saved_model_comes_back_as_it_was(name, variant, kind, tmp_path):
     path, options = tmp_path / f"saved.{kind}", SMALL[name]
     model = built(name, variant, **options)
