@@ -18,6 +18,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+# Before any test has changed it: what the process that is forked begins with.
+ENVIRONMENT = dict(os.environ)
 IMPORTED = """
     keras matplotlib.pyplot optuna keras_tuner sklearn.linear_model scipy.stats scipy.optimize scipy.linalg jinja2 tyro
     tensorboard.summary
@@ -145,7 +147,9 @@ class _Server:
     def __init__(self):
         self._folder = tempfile.TemporaryDirectory(prefix="zoo-commands-")
         self._path = os.path.join(self._folder.name, "socket")
-        self._process = subprocess.Popen([sys.executable, __file__, self._path], stdin=subprocess.PIPE, cwd=ROOT)
+        self._process = subprocess.Popen(
+            [sys.executable, __file__, self._path], stdin=subprocess.PIPE, cwd=ROOT, env=ENVIRONMENT
+        )
 
     def connect(self) -> socket.socket:
         """Open a connection for one command."""

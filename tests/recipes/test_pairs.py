@@ -257,6 +257,7 @@ def try_search(row: dict, data: Path, folder: Path, zoo_command) -> None:
 ONE_AFTER_ANOTHER = """
 import json, sys
 import tinynet
+tinynet.register()
 from recipes.cli import main
 statuses = [main(words) for words in json.loads(sys.argv[1])]
 import keras
@@ -277,16 +278,18 @@ def test_combinations_without_tensorflow(backend, data, tmp_path):
         pytest.skip(f"{backend} is not installed: no command can be run on it")
     # Whatever Python starts from here on, and the process that loads the saved model, too.
     (tmp_path / "sitecustomize.py").write_text(WITHOUT_TENSORFLOW)
-    rows = [next(row for row in FIRST if row["strategy"] == name) for name in ("small", "medium")]
+    rows = [
+        next(row for row in FIRST if row["strategy"] == name)
+        for name in (("small",) if backend == "jax" else ("small", "medium"))
+    ]
     words = [flags(row, data, tmp_path / f"run{i}") for i, row in enumerate(rows)]
     search = ["tune", str(data / "sixty"), "--model", "lenet5", "--trials", "4", "--tuner", "random"]
-    words += [[*search, "--epochs", epochs, "--output", str(tmp_path / f"tune{epochs}")] for epochs in ("4", "1")]
+    words.append([*search, "--epochs", "1", "--output", str(tmp_path / "tune")])  # the winner's head is of one epoch
     environment = {"KERAS_BACKEND": backend, "PYTHONPATH": os.pathsep.join(map(str, (tmp_path, ROOT, ROOT / "tests")))}
     out = python(ONE_AFTER_ANOTHER, json.dumps(words), cwd=tmp_path, **environment)
-    assert json.loads(out.splitlines()[-1]) == [backend, False, [0] * 4]
+    assert json.loads(out.splitlines()[-1]) == [backend, False, [0] * len(words)]
     for i, row in enumerate(rows):
         check(row, tmp_path / f"run{i}", words[i])
-    for epochs in ("4", "1"):
-        result = json.loads((tmp_path / f"tune{epochs}" / "result.json").read_text())
-        assert result["counts"]["done"] == 4 and result["winner"]["metrics"]["test"]["images"] == 12
-        assert (tmp_path / f"tune{epochs}" / "best" / "report.html").stat().st_size
+    result = json.loads((tmp_path / "tune" / "result.json").read_text())
+    assert result["counts"]["done"] == 4 and result["winner"]["metrics"]["test"]["images"] == 12
+    assert (tmp_path / "tune" / "best" / "report.html").stat().st_size

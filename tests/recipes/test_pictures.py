@@ -81,7 +81,7 @@ def test_training_and_prediction_scale_alike(plain, tmp_path, suffix, convert, t
     shutil.copy(plain / "data" / "test" / "7" / "08.png", new / "same in 8 bits.png")
     Image.fromarray((convert(np.full((32, 32), 255, "uint8")) * 0.05).astype(convert(np.zeros(1)).dtype)).save(dark)
     Image.fromarray((convert(np.full((32, 32), 255, "uint8")) * 8).astype(convert(np.zeros(1)).dtype)).save(bright)
-    refusal = commands.zoo("predict", tmp_path / "run", new)
+    refusal = commands.zoo("predict", tmp_path / "run", new, bright)
     assert refusal.poll() == 2
     (listed,) = [row for row in found if row["path"] == f"test/7/08{suffix}"]
     for name in (f"08{suffix}", "same in 8 bits.png"):

@@ -252,7 +252,7 @@ def test_the_grid_is_extended_until_the_best_rate_lies_inside(lowest, expected, 
         return {"validation_loss": [np.log10(rate / lowest) ** 2 if rate < 99 * lowest else None]}
 
     tried = []
-    settings = CompareOptimizers(tmp_path, tmp_path / "run")
+    settings = CompareOptimizers(tmp_path / "data", tmp_path / "run")
     with Progress("rates", 3, "runs") as progress:
         found = compare_optimizers.tune_rate(Experiment(settings), settings, "sgd", work, progress)
     assert found == pytest.approx(expected) and len(tried) == len(set(tried)) == runs
