@@ -131,11 +131,7 @@ def build(
         ValueError: an argument out of range, in one sentence.
         WeightsError: the weights cannot be had or do not fit.
     """
-    if keras.config.image_data_format() != "channels_last":
-        raise ValueError(
-            f"{name} takes pixels (height, width, channels), and Keras is set to channels_first, in keras.json or by the "
-            'program: call keras.config.set_image_data_format("channels_last").'
-        )
+    _require_channels_last(name)
     network = Network(
         name, family.preprocessing, family.other_modes, family.ports, _maker(name, body, family), family.input_shape
     )
@@ -160,6 +156,15 @@ def build(
     if l2:
         surgery.regularize(model, l2)
     return model
+
+
+def _require_channels_last(name: str) -> None:
+    """Refuse to build under another order of the axes than that of this zoo. Raises ValueError."""
+    if keras.config.image_data_format() != "channels_last":
+        raise ValueError(
+            f"{name} takes pixels (height, width, channels), and Keras is set to channels_first, in keras.json or by the "
+            'program: call keras.config.set_image_data_format("channels_last").'
+        )
 
 
 def _maker(name: str, body: Body, family: Family) -> Callable[[str, tuple[int | None, int | None, int]], keras.Model]:
