@@ -132,9 +132,8 @@ def build(
         WeightsError: the weights cannot be had or do not fit.
     """
     _require_channels_last(name)
-    network = Network(
-        name, family.preprocessing, family.other_modes, family.ports, _maker(name, body, family), family.input_shape
-    )
+    make = _maker(name, body, family)
+    network = Network(name, family.preprocessing, family.other_modes, family.ports, make, family.input_shape)
     source = None if weights is None else resolve(network, weights, arguments, torch_names)
     variant = variant_of(network, source, variant)
     mode = preprocessing_of(network, source, variant, preprocessing)
