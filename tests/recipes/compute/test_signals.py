@@ -42,9 +42,9 @@ def test_signals_end_a_training_and_leave_what_was_there(digits, tmp_path):
     assert commands.zoo(*short).poll() == 0
     before = {path.name: path.read_bytes() for path in output.iterdir()}
     long = ["finetune", digits, "--model", "lenet5", "--strategy", "scratch", "--epochs", "9999", "--output", output]
-    ignored = "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)"
+    sighup = "import signal; signal.signal(signal.SIGHUP, signal.{})"  # whatever this session was started with
     for number in STATUS:
-        command = commands.start(*long, setup=ignored if number == signal.SIGTERM else "")
+        command = commands.start(*long, setup=sighup.format("SIG_IGN" if number == signal.SIGTERM else "SIG_DFL"))
         command.wait_until(lambda command: "strategy scratch" in command.stdout)
         if number == signal.SIGTERM:
             second = commands.refused(*short)
