@@ -10,7 +10,6 @@ import contextlib
 import errno
 import hashlib
 import json
-import shutil
 import sys
 import threading
 import uuid
@@ -22,7 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from recipes.errors import UserError, refuse_shortage, shown
-from zoo.disk import in_bytes
+from zoo.disk import in_bytes, room
 from zoo.files import replace, write_text
 
 # Unreadable shards that are named, of one store.
@@ -121,7 +120,7 @@ class Store:
 
     def require_room(self, rows: int) -> None:
         """Make sure, before any work, that so many more rows fit on the disk. Raises UserError if they do not."""
-        need, free = rows * self._row_bytes, shutil.disk_usage(self._folder).free
+        need, free = rows * self._row_bytes, room(self._folder)
         if need > 0.9 * free:
             raise UserError(
                 f"The cache needs {in_bytes(need)} in {self._folder} and {in_bytes(free)} are free: "

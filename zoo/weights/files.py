@@ -19,6 +19,7 @@ from typing import Any
 
 from zoo.weights import digests
 from zoo.weights.formats import hdf5, npz, safetensors, torch
+from zoo.weights.formats.containers import HDF5, PICKLE, SAFETENSORS, ZIP, container_of
 from zoo.weights.formats.tensors import Reader, Tensors, WeightsError, checked, reading, require_proportion
 
 
@@ -47,19 +48,14 @@ def is_torch(tensors: Mapping[str, Any]) -> bool:
 
 
 def _reader(path: str) -> Reader:
-    """Choose by what a kind's structure begins with: no two begin alike, if enough of it is looked at."""
-    with open(path, "rb") as file:
-        head = file.read(16)
-    if head.startswith(b"\x89HDF\r\n\x1a\n"):
-        return hdf5.read
-    if head[5:9] == b"\0\0\0{":  # a length in eight bytes, of which the first five may be any, and the header's first byte
-        return safetensors.read
-    if head.startswith((b"PK\3\4", b"PK\5\6")):  # not is_zipfile, to which a truncated one is none
+    """Choose by what the file is, and a zip's by what lies in it."""
+    kind = container_of(path)
+    if kind == ZIP:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
         if "model.weights.h5" in names:
             return hdf5.read_keras
         return torch.read_zip if any(name.endswith("data.pkl") for name in names) else npz.read
-    if head[:1] == b"\x80" and head[1:2] in (b"\2", b"\3", b"\4", b"\5"):
-        return torch.read_legacy
-    raise WeightsError("is no HDF5, Keras, NumPy, safetensors or PyTorch file: its first bytes are of another kind.")
+    if kind is None:
+        raise WeightsError("is no HDF5, Keras, NumPy, safetensors or PyTorch file: its first bytes are of another kind.")
+    return {HDF5: hdf5.read, SAFETENSORS: safetensors.read, PICKLE: torch.read_legacy}[kind]

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from zoo.preprocessing import Mode, named
+from zoo.weights.formats.containers import HDF5, ZIP, container_of
 from zoo.weights.formats.tensors import Tensors, WeightsError
 
 # Bytes of JSON; that of the largest network here has two million.
@@ -115,12 +116,11 @@ def read(path: str | os.PathLike) -> Saved | None:
     Raises:
         WeightsError: its description is damaged, or too large.
     """
-    with open(path, "rb") as file:
-        head = file.read(8)
-    if head.startswith(b"PK"):
+    kind = container_of(path)
+    if kind == ZIP:
         with zipfile.ZipFile(path) as archive:
             return _of_keras(archive)
-    return _of_hdf5(path) if head.startswith(b"\x89HDF") else None
+    return _of_hdf5(path) if kind == HDF5 else None
 
 
 def described(config: Mapping) -> dict[str, Layer]:
