@@ -318,3 +318,14 @@ def test_what_is_no_preprocessing(wrong):
 def test_builders_take_options_by_name_alone(name):
     with pytest.raises(TypeError, match=f"{name} takes its options by name, such as num_classes=10, found 10 without"):
         zoo.MODELS[name](10)
+
+
+def test_a_header_whose_length_begins_as_a_zip_does_tells_no_form(tmp_path):
+    model = randomize(zoo.lenet5(num_classes=4))
+    save_file(named(model), tmp_path / "model.safetensors")
+    raw = (tmp_path / "model.safetensors").read_bytes()
+    end, length = 8 + int.from_bytes(raw[:8], "little"), int.from_bytes(b"PK\0\0\0\0\0\0", "little")
+    header = raw[8:end].ljust(length)  # blanks may follow a header
+    (tmp_path / "padded.safetensors").write_bytes(length.to_bytes(8, "little") + header + raw[end:])
+    again = zoo.lenet5(num_classes=4, weights=tmp_path / "padded.safetensors")
+    np.testing.assert_array_equal(again.get_weights()[0], model.get_weights()[0])
