@@ -14,29 +14,16 @@ import numpy as np
 import pytest
 from helpers import named, randomize, write
 from safetensors.numpy import save
+from tensors import read, refused
 from torch_files import op, pickled, torch_dict, torch_tensor, write_torch
 
 import zoo
 from recipes.errors import UserError
 from recipes.runs import model_file
-from zoo.weights.files import WeightsError, open_tensors
 
 BOTH = pytest.mark.parametrize("legacy", [False, True], ids=["zip", "legacy"])
 GIGABYTE, MEGABYTE = 1 << 30, 1 << 20
 BOMB = 128 * MEGABYTE  # by the rule it is one, and packed in a second
-
-
-def read(path):
-    with open_tensors(path) as tensors:
-        return {name: np.array(tensor) for name, tensor in tensors.items()}
-
-
-def refused(path, message, function=read):
-    """The one sentence with which `function` refuses the file."""
-    with pytest.raises(WeightsError, match=message) as caught:
-        function(path)
-    assert str(path) in str(caught.value) and "\n" not in str(caught.value)
-    return str(caught.value)
 
 
 def peak(function) -> int:

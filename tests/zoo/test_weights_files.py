@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from helpers import KINDS, array, digest, named, pixels, randomize, write, write_legacy
 from safetensors.numpy import save_file
+from tensors import read, refused
 from torch_files import op, pickled, torch_dict, torch_tensor, write_torch
 
 import zoo
 from zoo.weights import names
 from zoo.weights.adapting import adapt_stem
-from zoo.weights.files import open_tensors
 from zoo.weights.formats.tensors import WeightsError
 from zoo.weights.names import mobilenet as mobilenet_names
 
@@ -30,19 +30,6 @@ def lenet():
 @pytest.fixture(scope="module")
 def mobilenet():
     return randomize(zoo.mobilenet(**SMALL, activation=None))
-
-
-def read(path):
-    with open_tensors(path) as tensors:
-        return {name: np.array(tensor) for name, tensor in tensors.items()}
-
-
-def refused(path, message, function=read):
-    """The one sentence with which `function` refuses the file."""
-    with pytest.raises(WeightsError, match=message) as caught:
-        function(path)
-    assert str(path) in str(caught.value)
-    return str(caught.value)
 
 
 def assert_equal(found, expected):
