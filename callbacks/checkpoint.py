@@ -183,8 +183,8 @@ class TrainingState(Stateful):
 
 def _load(file: BinaryIO) -> dict:
     """Read a state, and the arrays in it. Raises whatever its damage leads to."""
-    members = np.load(file)
-    arrays = {key: members[key] for key in members.files}  # NumPy's zip compares each one's checksum
+    with np.load(file) as members:
+        arrays = {key: members[key] for key in members.files}  # NumPy's zip compares each one's checksum
     found = _unpack(json.loads(arrays.pop("state").tobytes()), arrays)
     wrong = [part for part, kind in PARTS.items() if not isinstance(found[part], kind)]
     if wrong:

@@ -22,8 +22,9 @@ def test_squeezenet_top1(shared):
     # Without the classifier, or with another, the rest of the file still fills the model.
     body = zoo.squeezenet1_1(weights=path, num_classes=0)
     other = zoo.squeezenet1_1(weights=path, num_classes=7)
-    for model in (body, other):
-        np.testing.assert_array_equal(model.get_layer("fire9_expand3x3").kernel, np.load(path)["fire9_expand3x3/kernel"])
+    with np.load(path) as tensors:
+        for model in (body, other):
+            np.testing.assert_array_equal(model.get_layer("fire9_expand3x3").kernel, tensors["fire9_expand3x3/kernel"])
 
 
 BODIES = [  # file, builder, options, cut, size, accuracy that the probe reaches

@@ -124,8 +124,8 @@ def test_what_searches_keep_loads_there_too(digits, tmp_path):
     for guesses in answers([*kept, *winners], pixels, tmp_path):
         assert guesses.shape == (3, 10) and guesses.sum(axis=1) == pytest.approx(1, abs=1e-5)
     for head in (tmp_path / "tune" / "models").iterdir():
-        arrays = np.load(head)
-        assert [array.ndim for array in arrays.values()] in ([2, 1], [2, 1, 2, 1])
+        with np.load(head) as arrays:
+            assert [array.ndim for array in arrays.values()] in ([2, 1], [2, 1, 2, 1])
 
 
 def test_a_compiled_model_is_saved_as_the_network_alone(tmp_path):

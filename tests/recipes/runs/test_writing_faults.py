@@ -4,6 +4,8 @@ import contextlib
 import os
 import re
 import subprocess
+import tempfile
+from pathlib import Path
 
 import commands
 import pytest
@@ -18,9 +20,7 @@ FULL = r"cannot be written \(No space left on device\): " + NEED
 
 @pytest.fixture(scope="module")
 def digits(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("digits")
-    folder.chmod(0o755)  # for whoever is not root
-    return few_digits(folder)
+    return few_digits(tmp_path_factory.mktemp("digits"))
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +34,15 @@ def finished(words, tmp_path_factory):
     output = tmp_path_factory.mktemp("finished") / "run"
     assert commands.zoo(*words, "--output", output).poll() == 0
     return {path.name: path.read_bytes() for path in output.iterdir()}, output
+
+
+def make_readable(folder):
+    """Let whoever is not root find a folder of pytest's, which are the user's alone, and read what is in it."""
+    root = Path(tempfile.gettempdir())
+    for path in (*(parent for parent in folder.parents if parent.is_relative_to(root) and parent != root), folder):
+        path.chmod(0o755)
+    for path in folder.rglob("*"):
+        path.chmod(0o755 if path.is_dir() else 0o644)
 
 
 @contextlib.contextmanager
@@ -93,13 +102,14 @@ def test_a_limit_of_a_files_size_leaves_the_old_run(limit, words, finished):
     "Runs",
     "an output, or its folder, that may only be read",
     "The sentence names `--output` and the reason; exit status 2, before anything is computed.",
-    "It is tried first of all.",
+    "It is tried before anything else is worked on.",
 )
 @pytest.mark.parametrize("command", ["finetune", "tune", "inspect_kernels", "demo"])
 def test_a_folder_that_may_only_be_read(command, digits, tmp_path):
-    (tmp_path / "fixed").mkdir(mode=0o555)
-    for folder in (tmp_path, *tmp_path.parents[:2]):
-        folder.chmod(0o755)
+    (tmp_path / "fixed").mkdir()
+    for folder in (tmp_path, digits):
+        make_readable(folder)
+    (tmp_path / "fixed").chmod(0o555)
     setup = NOBODY if os.geteuid() == 0 else ""
     given = [digits, "--model", "lenet5"] if command in ("finetune", "tune") else []
     said = commands.refused(command, *given, "--output", tmp_path / "fixed" / "run", setup=setup)
