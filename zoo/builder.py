@@ -27,8 +27,9 @@ from zoo.weights.source import Source, of_file, resolve
 BodyOutput = keras.KerasTensor | tuple[keras.KerasTensor, ...]
 # (preprocessed pixels, variant) -> what the classifiers see
 Body = Callable[[keras.KerasTensor, str], BodyOutput]
-# (what the body gives, number of classes, dropout, activation) -> the model's output; 0 classes: "pre_logits"
-Head = Callable[[keras.KerasTensor, int, float, str | None], keras.KerasTensor]
+# (what the body gives, number of classes, dropout, activation, name=...) -> the model's output; 0 classes: "pre_logits".
+# Only the heads of families with auxiliary classifiers are given a name.
+Head = Callable[..., keras.KerasTensor]
 Builder = Callable[..., keras.Model]
 
 
@@ -69,6 +70,7 @@ class Family:
     spare: tuple[str, ...] = ()
     shapes: Mapping[str, tuple[int, int, int]] = field(default_factory=dict)  # variant → input shape, where it is another
     head: Head = classifier
+    notes: str = ""  # what `help` adds on options that mean something of their own here: the paper's rates
     keras_names: Callable[[str], str] | None = None  # what the official file calls the layers, if an older Keras wrote it
 
 
@@ -80,7 +82,7 @@ def documented(family: Family) -> Callable[[Builder], Builder]:
         facts = (
             f"Input {_inputs(family)}, {'grey' if family.input_shape[2] == 1 else 'RGB'} in 0..255.",
             f"Variants: {', '.join(family.preprocessing)}. Weights: {', '.join(tags) or 'none are public'}.",
-            f"Options: {', '.join(Options.__annotations__)}; see `zoo.builder.Options`.",
+            f"Options: {', '.join(Options.__annotations__)}; see `zoo.builder.Options`. {family.notes}",
         )
         builder.__doc__ = "\n".join([f"{inspect.getdoc(builder)}\n", *(textwrap.fill(fact, 120) for fact in facts)])
 
@@ -238,8 +240,7 @@ def _outputs(
     if not (auxiliary and num_classes):
         return outputs
     return [outputs] + [
-        classifier(branch, num_classes, 0, activation, name=f"aux{i}_{CLASSIFIER}")
-        for i, branch in enumerate(auxiliary, start=1)
+        head(branch, num_classes, 0, activation, name=f"aux{i}_{CLASSIFIER}") for i, branch in enumerate(auxiliary, start=1)
     ]
 
 
