@@ -126,7 +126,7 @@ def inception_v1(*, lrn: bool = True, aux: bool = False, aux_dropout: float = 0.
         aux: two more outputs, for training; the output is then a list.
         aux_dropout: rate before the classifiers of these.
     """
-    check_rate("inception_v1", "aux_dropout", aux_dropout)
+    _check_aux("inception_v1", aux, aux_dropout)
     body = partial(_v1, lrn=lrn, aux=aux, aux_dropout=aux_dropout)
     return build("inception_v1", body, V1, arguments={"lrn": lrn}, **options)
 
@@ -139,7 +139,7 @@ def googlenet(*, aux: bool = False, aux_dropout: float = 0.0, **options: Unpack[
         aux: two more outputs, for training; the output is then a list.
         aux_dropout: rate before the classifiers of these.
     """
-    check_rate("googlenet", "aux_dropout", aux_dropout)
+    _check_aux("googlenet", aux, aux_dropout)
     body = partial(_v1, aux=aux, aux_dropout=aux_dropout)
     return build("googlenet", body, GOOGLENET, torch_names={"torch": names.torchvision_v1}, **options)
 
@@ -152,6 +152,12 @@ def inception_v3(*, aux: bool = False, **options: Unpack[Options]) -> keras.Mode
         aux: one more output, for training, which the weights of keras.applications lack; the output is then a list.
     """
     return build("inception_v3", partial(_v3, aux=aux), V3, torch_names={"torch": names.torchvision_v3}, **options)
+
+
+def _check_aux(name: str, aux: bool, aux_dropout: float) -> None:
+    check_rate(name, "aux_dropout", aux_dropout)
+    if aux_dropout and not aux:
+        raise ValueError(f"{name}: aux_dropout needs auxiliary classifiers, aux=True.")
 
 
 # ---------------------------------------------------------------------------------------------- v1
