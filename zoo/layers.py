@@ -168,13 +168,14 @@ def classifier(
     activation: str | None,
     name: str = CLASSIFIER,
     kernel_initializer: Initializer = GLOROT,
+    bias_initializer: Initializer = "zeros",
 ) -> keras.KerasTensor:
     """Classify a vector by dropout, if any, and a dense layer; 0 classes leave it as it is."""
     if not num_classes:
         return x
     x = drop(x, dropout, name="dropout")
     # Probabilities and losses stay float32 under mixed precision, as Keras' guide asks.
-    options = dict(activation=activation, kernel_initializer=kernel_initializer)
+    options = dict(activation=activation, kernel_initializer=kernel_initializer, bias_initializer=bias_initializer)
     return layers.Dense(num_classes, dtype="float32", name=name, **options)(x)
 
 

@@ -30,9 +30,11 @@ SMALLEST = [
     ("mobilenet_v3_small", "keras"),
     ("efficientnet_b0", "keras"),
     ("efficientnet_b0", "torch"),
+    ("efficientnet_lite0", "keras"),
     ("convnext_tiny", "keras"),
     ("vit_ti_16", "timm"),
 ]
+NARROW = ("resnet20", "squeezenet1_1")  # whose fresh networks differ from each other by a factor of 4
 
 
 @pytest.mark.slow
@@ -40,9 +42,8 @@ SMALLEST = [
 def test_activations_are_as_large_through_depth_as_in_pytorch(name, variant, shared):
     torchvision()
     pictures = read_pictures(shared / "data" / "imagenet-samples", 4)
-    for training in (False, True):
-        found = ratios(name, variant, pictures, training, seeds=2)
-        assert np.nanmax(found) < 2 and np.nanmin(found) > 0.5, (training, found)
+    found = ratios(name, variant, pictures, seeds=6 if name in NARROW else 3)
+    assert np.nanmax(found) < 2 and np.nanmin(found) > 0.5, found
 
 
 def test_layers_of_one_shape_begin_with_different_numbers():

@@ -42,7 +42,7 @@ import keras
 from keras import layers
 
 from zoo.builder import Family, Options, build, documented
-from zoo.initializers import constant, normal, variance_scaling
+from zoo.initializers import constant, normal, uniform, variance_scaling
 from zoo.layers import (
     CLASSIFIER,
     adaptive_average,
@@ -81,7 +81,8 @@ GOOGLENET = Family(
     {"torch": "tf"},
     other_modes={"torch": ("torch",)},
     spare=("aux1.", "aux2."),
-    head=partial(classifier, kernel_initializer=normal(0.01)),
+    # Its biases are PyTorch's default for 1024 inputs.
+    head=partial(classifier, kernel_initializer=normal(0.01), bias_initializer=uniform(1024**-0.5)),
     notes="dropout=0.4 and aux_dropout=0.7 are the paper's, 0.2 and 0.7 torchvision's.",
 )
 V3 = Family(
