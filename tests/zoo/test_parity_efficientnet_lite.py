@@ -62,5 +62,5 @@ def test_the_packages_names(name, tmp_path):
     model = zoo.get_model(name, weights=tmp_path / "weights.pth", preprocessing="lite", **options)
     x = pixels(2, 64, 64, 3)
     with torch.no_grad():
-        expected = theirs((torch.from_numpy(x).permute(0, 3, 1, 2) - 127) / 128).numpy()
+        expected = theirs((torch.from_numpy(x).float().permute(0, 3, 1, 2) - 127) / 128).numpy()
     close(array(model(x)), expected)
