@@ -47,8 +47,8 @@ def load_weights(model: keras.Model, path: str | os.PathLike) -> None:
     check_model(model, "load_weights")
     if not isinstance(path, (str, os.PathLike)) or not os.path.exists(path):
         raise WeightsError(
-            f"load_weights: there is no weights file {shown(path)}; tags of the catalog, such as 'imagenet', are for the weights= "
-            "of a builder."
+            f"load_weights: there is no weights file {shown(path)}; tags of the catalog, such as 'imagenet', are for a "
+            "builder's weights=."
         )
     if origin := getattr(model, "origin", None):
         origin.check(Path(path))
