@@ -30,6 +30,13 @@ from zoo.architectures.efficientnet import (
     efficientnet_v2_m,
     efficientnet_v2_s,
 )
+from zoo.architectures.efficientnet_lite import (
+    efficientnet_lite0,
+    efficientnet_lite1,
+    efficientnet_lite2,
+    efficientnet_lite3,
+    efficientnet_lite4,
+)
 from zoo.architectures.inception import googlenet, inception_v1, inception_v3
 from zoo.architectures.lenet import lenet5
 from zoo.architectures.mobilenet import mobilenet, mobilenet_v2
@@ -133,6 +140,11 @@ MODELS = {
         efficientnet_v2_s,
         efficientnet_v2_m,
         efficientnet_v2_l,
+        efficientnet_lite0,
+        efficientnet_lite1,
+        efficientnet_lite2,
+        efficientnet_lite3,
+        efficientnet_lite4,
         regnet_x_400mf,
         regnet_x_800mf,
         regnet_x_1_6gf,
@@ -247,6 +259,11 @@ __all__ = [
     "efficientnet_v2_s",
     "efficientnet_v2_m",
     "efficientnet_v2_l",
+    "efficientnet_lite0",
+    "efficientnet_lite1",
+    "efficientnet_lite2",
+    "efficientnet_lite3",
+    "efficientnet_lite4",
     "regnet_x_400mf",
     "regnet_x_800mf",
     "regnet_x_1_6gf",
