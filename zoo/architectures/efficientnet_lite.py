@@ -14,9 +14,6 @@ stride      1   2   2   2    1    2    1
 Variant "keras" pads as TensorFlow does, "timm" as PyTorch does, with a smaller epsilon. Accuracies are for the sizes below;
 timm's files of Lite 3 and 4 are for 300 and 380 pixels.
 
-In training, a picture skips a block with a probability that grows from 0 by its place to nearly `drop_path_rate`. Fresh
-weights are the authors' and timm's: He et al.'s by fan-out, and in the classifier uniform by fan-out.
-
     builder             variant  parameters  of which statistics   px  weights
     efficientnet_lite0  keras     4,694,024               42,016  224  imagenet, imagenet_timm_in1k
     efficientnet_lite0  timm      4,694,024               42,016  224  imagenet_timm_ra
@@ -51,9 +48,9 @@ def _family(size: int, dropout: float) -> Family:
         input_shape=(size, size, 3),
         resize=round(size / 0.875),
         interpolation="bicubic",
+        ports={"timm": ("timm", "keras")},  # timm's "tf_efficientnet_lite..." have the names of its own
         head=partial(classifier, kernel_initializer=GOOGLE_DENSE),
         notes=f"drop_path_rate is the last block's; that of the others grows to it from 0. dropout={dropout} is the authors'.",
-        ports={"timm": ("timm", "keras")},  # timm's "tf_efficientnet_lite..." have the names of its own
     )
 
 
@@ -158,10 +155,10 @@ def _inverted(
     filters: int,
     strides: int,
     conv: Callable,
-    drop: float,
+    drop_rate: float,
     prefix: str,
 ) -> keras.KerasTensor:
-    """Expand, filter each channel, project; in training, a picture skips the block with probability `drop`."""
+    """Expand, filter each channel, project; in training, a picture skips the block with probability `drop_rate`."""
     shortcut, channels = x, x.shape[-1]
     if expansion > 1:
         x = conv(x, expansion * channels, 1, names=_names(prefix, "expand"))
@@ -169,7 +166,7 @@ def _inverted(
     x = conv(x, filters, 1, names=_names(prefix, "project"), activation=None)
     if strides > 1 or filters != channels:
         return x
-    x = drop_path(x, drop, name=f"{prefix}drop")
+    x = drop_path(x, drop_rate, name=f"{prefix}drop")
     return layers.Add(name=f"{prefix}add")([x, shortcut])
 
 
