@@ -98,7 +98,7 @@ def test_rates_grow_with_depth_as_in_pytorch(name, theirs, reference):
     found = rates(analysis.blueprint(MODELS[name], drop_path_rate=0.3))
     if name.startswith("efficientnet"):  # theirs are there in blocks without a shortcut, too, where nothing uses them
         assert found == pytest.approx([rate for rate in expected if any(abs(rate - one) < 1e-9 for one in found)])
-        assert 0.27 < found[-1] < 0.3
+        assert 0.26 < found[-1] < 0.3
     else:
         assert found == pytest.approx([rate for rate in expected if rate])  # the first block's is 0
         assert found[-1] == pytest.approx(0.3)
