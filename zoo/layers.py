@@ -1,7 +1,5 @@
 """Building blocks that several families share: a convolution with its batch norm, the cut between stages, and the like."""
 
-from numbers import Real
-
 import keras
 import numpy as np
 from keras import layers, ops
@@ -122,12 +120,6 @@ def drop_path(x: keras.KerasTensor, rate: float, name: str) -> keras.KerasTensor
     if not rate:
         return x
     return layers.Dropout(rate, noise_shape=(None, *[1] * (len(x.shape) - 1)), name=name)(x)
-
-
-def check_rate(builder: str, option: str, rate: float) -> None:
-    """Refuse what is no share that can be dropped. Raises ValueError."""
-    if isinstance(rate, bool) or not isinstance(rate, Real) or not 0 <= rate < 1:
-        raise ValueError(f"{builder}: {option} must be in [0, 1), found {rate!r}.")
 
 
 def divisible(filters: float, share: float = 0.9) -> int:

@@ -171,7 +171,7 @@ def test_googlenet_has_the_papers_two_rates(name):
     model = analysis.blueprint(MODELS[name], aux=True, dropout=0.4, aux_dropout=0.7)
     assert plain(model) == {"dropout": 0.4, "aux1_dropout": 0.7, "aux2_dropout": 0.7}
     assert "dropout=0.4 and aux_dropout=0.7 are the paper's" in MODELS[name].__doc__
-    with pytest.raises(ValueError, match=rf"^{name}: aux_dropout must be in \[0, 1\), found 1.5\.$"):
+    with pytest.raises(ValueError, match=rf"^{name}: aux_dropout must be a number in \[0, 1\), found 1.5\.$"):
         MODELS[name](aux=True, aux_dropout=1.5)
     with pytest.raises(ValueError, match=rf"^{name}: aux_dropout needs auxiliary classifiers, aux=True\.$"):
         MODELS[name](aux_dropout=0.7)
