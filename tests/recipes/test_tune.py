@@ -11,7 +11,6 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -76,14 +75,10 @@ def finished(digits, tmp_path_factory) -> Tuning:
     output = tmp_path_factory.mktemp("runs") / "tune"
     # The first trials of the grid differ in views and class weights alone: one shape of head, compiled once a process.
     settings = Tuning(digits, output, model="lenet5", trials=TRIALS, epochs=4, tuner="grid", keep=2)
-    command = [sys.executable, "-m", "recipes", "tune", *settings.words()]
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        limit = time.monotonic() + 300
-        while not ended(output / STORAGE):
-            assert process.poll() is None and time.monotonic() < limit, process.communicate()
-            time.sleep(0.02)
-        process.send_signal(signal.SIGKILL)
+    command = commands.start("tune", *settings.words())
+    command.wait_until(lambda command: ended(output / STORAGE))
+    command.signal(signal.SIGKILL)
+    assert command.wait() == -signal.SIGKILL
     before = open_study(output / STORAGE, study_name(settings), {}).records()
     tune.run(settings)
     after = open_study(output / STORAGE, study_name(settings), {}).records()

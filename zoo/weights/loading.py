@@ -11,6 +11,7 @@ import keras
 import numpy as np
 from keras import layers
 
+from zoo.arguments import check_model, shown
 from zoo.keras_private import made_by
 from zoo.layers import CLASSIFIER, POSITIONS
 from zoo.weights.adapting import adapt_positions, adapt_stem
@@ -43,6 +44,12 @@ def load_weights(model: keras.Model, path: str | os.PathLike) -> None:
         WeightsError: the file cannot be read, does not fit, or says that it is for another form of the network or for other
             preprocessing; nothing was changed.
     """
+    check_model(model, "load_weights")
+    if not isinstance(path, (str, os.PathLike)) or not os.path.exists(path):
+        raise WeightsError(
+            f"load_weights: there is no weights file {shown(path)}; tags of the catalog, such as 'imagenet', are for a "
+            "builder's weights=."
+        )
     if origin := getattr(model, "origin", None):
         origin.check(Path(path))
     load(model, Path(path), new_classes=False)
