@@ -30,6 +30,7 @@ SMALLEST = [
     ("mobilenet_v3_small", "keras"),
     ("efficientnet_b0", "keras"),
     ("efficientnet_b0", "torch"),
+    ("efficientnet_lite0", "keras"),
     ("convnext_tiny", "keras"),
     ("vit_ti_16", "timm"),
 ]
