@@ -15,7 +15,7 @@ from PIL import Image, ImageOps
 
 import zoo
 
-SIZE = 224
+SIZE = 128
 
 
 class Reference(NamedTuple):
@@ -74,9 +74,11 @@ REFERENCES = {
         "torchvision", "efficientnet_v2_s", "features.1 features.2 features.3 features.5 features.7"
     ),
     ("convnext_tiny", "keras"): Reference("torchvision", "convnext_tiny", "features.1 features.3 features.5 features.7"),
-    ("vit_ti_16", "timm"): Reference("timm", "vit_tiny_patch16_224", "blocks.2 blocks.5 blocks.8 blocks.11"),
+    ("vit_ti_16", "timm"): Reference(
+        "timm", "vit_tiny_patch16_224", "blocks.2 blocks.5 blocks.8 blocks.11", dict(img_size=SIZE)
+    ),
     ("vit_b_32", "torch"): Reference(
-        "torchvision", "vit_b_32", " ".join(f"encoder.layers.encoder_layer_{i}" for i in (2, 5, 8, 11))
+        "torchvision", "vit_b_32", " ".join(f"encoder.layers.encoder_layer_{i}" for i in (2, 5, 8, 11)), dict(image_size=SIZE)
     ),
 }
 DROP_PATH = ("efficientnet", "convnext", "vit")

@@ -129,10 +129,9 @@ def pytest_unconfigure():
 
 
 @pytest.fixture(autouse=True)
-def shared_stranger(request, monkeypatch):
-    """Runs within a test's own process ask the session's; those of test_model_file.py have one each, as commands do."""
-    if request.path.name != "test_model_file.py":
-        monkeypatch.setattr(model_file, "stranger", SHARED_STRANGER)
+def shared_stranger(monkeypatch):
+    """Runs within a test's own process ask the session's; commands that are `is_fresh` have one each."""
+    monkeypatch.setattr(model_file, "stranger", SHARED_STRANGER)
 
 
 @pytest.fixture

@@ -112,12 +112,10 @@ def unknown_model(name: object, models: Collection[str]) -> str:
         return f"There is no model {name!r}: here it is {model!r}{' with ' * bool(chosen)}{' and '.join(chosen)}."
     near = [model for model in models if key and key in _key(model)]
     near = near or [same[one][0] for one in difflib.get_close_matches(key, same, n=3, cutoff=0.7)]
-    if near:
-        return (
-            f"There is no model {name!r}: the nearest are {', '.join(dict.fromkeys(near))}; zoo.list_models() and `zoo models` "
-            "list all."
-        )
-    return f"There is no model {name!r}: choose one of {', '.join(models)}."
+    if not near:
+        return f"There is no model {name!r}: choose one of {', '.join(models)}."
+    listed = ("one of " if len(set(near)) > 1 else "") + ", ".join(dict.fromkeys(near))
+    return f"There is no model {name!r}: choose {listed}; zoo.list_models() and `zoo models` list all."
 
 
 def _foreign() -> dict[str, tuple[str, Mapping[str, object]]]:
