@@ -47,12 +47,12 @@ JUDGED = 50  # test pictures of each class there
 MOBILENET = "mobilenet_{}_imagenet_uint8_dequantized.h5"
 # By name: model, weights of the shared folder (None: those of a package), width, pixels.
 BACKBONES = {
-    "mobilenet 0.25": ("mobilenet", MOBILENET.format("0.25_128"), 0.25, 128),
-    "mobilenet 0.75": ("mobilenet", MOBILENET.format("0.75_192"), 0.75, 192),
-    "mobilenet_v2": ("mobilenet_v2", "mobilenet_v2_imagenet.h5", None, 224),
     "efficientnet_lite0": ("efficientnet_lite0", None, None, 224),
+    "mobilenet_v2": ("mobilenet_v2", "mobilenet_v2_imagenet.h5", None, 224),
     "efficientnet_lite1": ("efficientnet_lite1", None, None, 240),
     "efficientnet_lite2": ("efficientnet_lite2", None, None, 260),
+    "mobilenet 0.75": ("mobilenet", MOBILENET.format("0.75_192"), 0.75, 192),
+    "mobilenet 0.25": ("mobilenet", MOBILENET.format("0.25_128"), 0.25, 128),
 }
 
 
