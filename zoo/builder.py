@@ -30,8 +30,9 @@ from zoo.weights.source import Source, of_file, resolve
 BodyOutput = keras.KerasTensor | tuple[keras.KerasTensor, ...]
 # (preprocessed pixels, variant) -> what the classifiers see
 Body = Callable[[keras.KerasTensor, str], BodyOutput]
-# (what the body gives, number of classes, dropout, activation) -> the model's output; 0 classes: "pre_logits"
-Head = Callable[[keras.KerasTensor, int, float, str | None], keras.KerasTensor]
+# (what the body gives, number of classes, dropout, activation, name=...) -> the model's output; 0 classes: "pre_logits".
+# Only the heads of families with auxiliary classifiers are given a name.
+Head = Callable[..., keras.KerasTensor]
 Builder = Callable[..., keras.Model]
 # A builder as it is written, with its own options: type checkers see these.
 Written = TypeVar("Written", bound=Builder)
@@ -96,6 +97,7 @@ class Family:
     spare: tuple[str, ...] = ()
     shapes: Mapping[str, tuple[int, int, int]] = field(default_factory=dict)  # variant → input shape, where it is another
     head: Head = classifier
+    notes: str = ""  # what `help` adds on options that mean something of their own here: the paper's rates
     keras_names: Callable[[str], str] | None = None  # what the official file calls the layers, if an older Keras wrote it
 
 
@@ -137,6 +139,7 @@ def _described(builder: Builder, family: Family) -> str:
     facts = (
         f"Input {_inputs(family)}, {'grey' if family.input_shape[2] == 1 else 'RGB'} in 0..255.",
         f"Variants: {', '.join(family.preprocessing)}. Weights: {', '.join(tags) or 'none are public'}.",
+        *([family.notes] if family.notes else []),
     )
     options = (inspect.getdoc(Options) or "").partition("Attributes:\n")[2]
     return "\n".join(
@@ -299,6 +302,5 @@ def _outputs(
     if not (auxiliary and num_classes):
         return outputs
     return [outputs] + [
-        classifier(branch, num_classes, 0, activation, name=f"aux{i}_{CLASSIFIER}")
-        for i, branch in enumerate(auxiliary, start=1)
+        head(branch, num_classes, 0, activation, name=f"aux{i}_{CLASSIFIER}") for i, branch in enumerate(auxiliary, start=1)
     ]

@@ -455,6 +455,7 @@ ARXIV = {  # of the paper that a builder's docstring must name, and its first au
     "mobilenet_v3*": ("1905.02244", "Howard"),
     "efficientnet_b*": ("1905.11946", "Tan"),
     "efficientnet_v2*": ("2104.00298", "Tan"),
+    "efficientnet_lite*": ("1905.11946", "Tan"),
     "regnet*": ("2003.13678", "Radosavovic"),
     "convnext*": ("2201.03545", "Liu"),
     "vit*": ("2010.11929", "Dosovitskiy"),
@@ -470,7 +471,7 @@ def test_the_docstring_names_the_paper(name):
 
 
 def test_models_by_name():
-    assert list_models() == list(MODELS) and len(MODELS) == 76
+    assert list_models() == list(MODELS) and len(MODELS) == 81
     assert list_models("mobile*") == ["mobilenet", "mobilenet_v2", "mobilenet_v3_small", "mobilenet_v3_large"]
     assert list_models("nasnet") == []
     assert get_model("lenet5", num_classes=3).output_shape == (None, 3)
