@@ -29,9 +29,7 @@ class Origin:
     bgr: bool = field(repr=False, compare=False, default=False)  # whether the first kernel of the weights sees BGR
     keras_names: Callable[[str], str] | None = field(repr=False, compare=False, default=None)  # see builder.Family
     variants: tuple[str, ...] = field(repr=False, compare=False, default=())  # all that there are of the model
-    classes: tuple[str, ...] = field(
-        repr=False, compare=False, default=()
-    )  # what the weights' classifier tells apart, if known
+    classes: tuple[str, ...] = field(repr=False, compare=False, default=())  # of the weights' classifier, where known
     # Makes the origin of the model filled from a file; refuses one that says it is for another form or other preprocessing.
     refilled: Callable[[Path], Self] | None = field(repr=False, compare=False, default=None)
 

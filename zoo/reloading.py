@@ -74,8 +74,8 @@ def _recognized(model: keras.Model, path: Path) -> Origin | None:
             if _is_part(model, whole):
                 return whole.origin
     raise WeightsError(
-        f"{model.name} is a copy that does not say where it comes from, and is none of the forms whose weights are published, so "
-        f"that nobody can say what {path} must be for it: give it the origin of the model that it is a copy of, "
+        f"{model.name} is a copy that does not say where it comes from, and is none of the forms whose weights are "
+        f"published, so that nobody can say what {path} must be for it: give it the origin of the model that it is a copy of, "
         "copy.origin = model.origin."
     )
 
@@ -86,7 +86,6 @@ def _is_part(model: keras.Model, whole: keras.Model) -> bool:
     body, shapes = body_of(theirs), {layer.name: [v.shape for v in layer.weights] for layer in whole.layers}
     if body != body_of(ours, theirs):
         return False
-    settings = all((theirs[name].kind, theirs[name].settings) == (ours[name].kind, ours[name].settings) for name in body)
-    return settings and all(
-        [v.shape for v in layer.weights] == shapes[layer.name] for layer in model.layers if layer.name in body
-    )
+    if any((theirs[name].kind, theirs[name].settings) != (ours[name].kind, ours[name].settings) for name in body):
+        return False
+    return all([v.shape for v in layer.weights] == shapes[layer.name] for layer in model.layers if layer.name in body)
