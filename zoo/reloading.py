@@ -7,6 +7,7 @@ what the copy is.
 """
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 import keras
@@ -64,15 +65,16 @@ def _recognized(model: keras.Model, path: Path) -> Origin | None:
         "preprocessing": mode,
         "num_classes": model.outputs[0].shape[-1] if has_classifier else 0,
     }
-    tried = []
-    for known in facts.read():
-        form = {"variant": known.variant, **known.options}
-        if known.model == model.name and form not in tried:
-            tried.append(form)
+    forms = [known for known in facts.read() if known.model == model.name]
+    for options in _unique(known.options for known in forms):
+        for variant in _unique(known.variant for known in forms):
             with without_values():
-                whole = builder(**form, **rest)
-            if _is_part(model, whole):
+                whole = builder(variant=variant, **options, **rest)
+            has_sizes = _has_sizes(model, whole)
+            if has_sizes and _is_part(model, whole):
                 return whole.origin
+            if options and not has_sizes:
+                break  # it is of another width in all forms
     raise WeightsError(
         f"{model.name} is a copy that does not say where it comes from, and is none of the forms whose weights are "
         f"published, so that nobody can say what {path} must be for it: give it the origin of the model that it is a copy of, "
@@ -80,12 +82,29 @@ def _recognized(model: keras.Model, path: Path) -> Origin | None:
     )
 
 
+def _unique(values: Iterable) -> list:
+    """List values, which may be dictionaries, once each."""
+    found = []
+    for value in values:
+        if value not in found:
+            found.append(value)
+    return found
+
+
+def _has_sizes(model: keras.Model, whole: keras.Model) -> bool:
+    """Whether the layers that two networks share have weights of the same shapes, but for the classifier."""
+    shapes = {layer.name: _shapes(layer) for layer in whole.layers if layer.name != CLASSIFIER}
+    return all(_shapes(layer) == shapes.get(layer.name, _shapes(layer)) for layer in model.layers)
+
+
+def _shapes(layer: keras.layers.Layer) -> list[tuple[int, ...]]:
+    return [tuple(variable.shape) for variable in layer.weights]
+
+
 def _is_part(model: keras.Model, whole: keras.Model) -> bool:
     """Whether a model is a network up to one of its stages, or all of it, with a head of any kind."""
     theirs, ours = layers_of(model), layers_of(whole)
-    body, shapes = body_of(theirs), {layer.name: [v.shape for v in layer.weights] for layer in whole.layers}
+    body = body_of(theirs)
     if body != body_of(ours, theirs):
         return False
-    if any((theirs[name].kind, theirs[name].settings) != (ours[name].kind, ours[name].settings) for name in body):
-        return False
-    return all([v.shape for v in layer.weights] == shapes[layer.name] for layer in model.layers if layer.name in body)
+    return all((theirs[name].kind, theirs[name].settings) == (ours[name].kind, ours[name].settings) for name in body)

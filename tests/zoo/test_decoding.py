@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from helpers import array
 from keras import layers
+from parity import torchvision
 
 import zoo
 from zoo import classes
@@ -17,10 +18,10 @@ CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "hors
 
 
 def test_imagenet_is_what_others_say_it_is():
-    meta = pytest.importorskip("torchvision.models._meta")
-    timm = pytest.importorskip("timm.data")
-    names, info = classes.imagenet(), timm.ImageNetInfo()
-    assert list(names.values()) == meta._IMAGENET_CATEGORIES and len(set(names.values())) == 1000
+    published = torchvision().models.ResNet50_Weights.IMAGENET1K_V1.meta["categories"]
+    info = pytest.importorskip("timm.data").ImageNetInfo()
+    names = classes.imagenet()
+    assert list(names.values()) == published and len(set(names.values())) == 1000
     assert list(names) == info.label_names() == sorted(names)
     other = {name for wordnet, name in names.items() if name not in info.label_name_to_description(wordnet, detailed=False)}
     assert other == {"crane bird", "maillot tank suit"}  # of two names that are each twice

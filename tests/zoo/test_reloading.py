@@ -6,7 +6,7 @@ import pickle
 import keras
 import numpy as np
 import pytest
-from helpers import array, pixels, randomize
+from helpers import array, pixels, randomize, write
 from keras import layers
 from tensors import refused
 
@@ -46,6 +46,7 @@ def test_a_copy_takes_pytorchs_file(make, shared, tmp_path):
     assert other.origin.name == "resnet20" and other.origin.weights == str(path)
 
 
+@pytest.mark.slow
 def test_a_copy_refuses_another_form(tmp_path):
     keras_form, torch_form = (zoo.mobilenet_v2(variant=variant, alpha=0.35, **SMALL) for variant in ("keras", "torch"))
     keras_form.save(tmp_path / "theirs.keras")
@@ -58,16 +59,20 @@ def test_a_copy_refuses_another_form(tmp_path):
     assert (mine.origin.variant, mine.origin.preprocessing) == ("keras", "tf")
 
 
-def test_a_part_of_a_copy_is_known_by_its_layers(tmp_path):
-    base = zoo.mobilenet_v2(alpha=0.35, num_classes=0, input_shape=(32, 32, 3))
-    body = keras.Model(base.input, base.get_layer("stage3").output, name="mobilenet_v2")
-    randomize(body, seed=1).save_weights(tmp_path / "body.weights.h5")
-    other = keras.models.clone_model(body)
-    zoo.load_weights(other, tmp_path / "body.weights.h5")
-    assert other.origin.name == "mobilenet_v2" and not other.origin.classes
-    np.testing.assert_allclose(array(other(PICTURES)), array(body(PICTURES)), rtol=1e-5)
+def test_a_part_is_known_by_its_layers_and_its_copy_too(tmp_path):
+    base = zoo.resnet20()
+    body = keras.Model(base.input, base.get_layer("stage2").output, name="resnet20")
+    whole = array(randomize(body, seed=1)(PICTURES))
+    for kind in ("body.weights.h5", "body.keras", "arrays.npz"):
+        write(body, tmp_path / kind)
+        for other in (keras.models.clone_model(body), zoo.split(zoo.resnet20(), "stage2")[0], body):
+            randomize(other, seed=2)
+            zoo.load_weights(other, tmp_path / kind)
+            assert other.origin.name == "resnet20" and not other.origin.classes
+            np.testing.assert_allclose(array(other(PICTURES)), whole, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_copy_of_an_unknown_width_must_be_told(tmp_path):
     model = randomize(zoo.mobilenet(alpha=0.4, **SMALL))
     model.save_weights(tmp_path / "w.weights.h5")
@@ -92,7 +97,8 @@ def test_a_failed_file_changes_nothing(tmp_path):
 
 def test_a_network_of_a_users_own_is_filled_as_it_is(tmp_path):
     def make():
-        return keras.Sequential([keras.Input((4,)), layers.Dense(3, name="a"), layers.Dense(2, name="b")], name="lenet5")
+        inner = [layers.Conv2D(3, 3, name="a"), layers.Flatten(), layers.Dense(2, name="b")]
+        return keras.Sequential([keras.Input((4, 4, 1)), *inner], name="lenet5")
 
     model, other = make(), make()
     model.save_weights(tmp_path / "w.weights.h5")
