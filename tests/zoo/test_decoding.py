@@ -17,6 +17,7 @@ from zoo import classes
 CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
 
+@pytest.mark.slow
 def test_imagenet_is_what_others_say_it_is():
     published = torchvision().models.ResNet50_Weights.IMAGENET1K_V1.meta["categories"]
     info = pytest.importorskip("timm.data").ImageNetInfo()

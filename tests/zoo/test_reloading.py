@@ -32,7 +32,7 @@ COPIES = {
 
 
 @pytest.mark.fault(
-    "Weights files",
+    "Weights",
     "zoo.load_weights on a copy by clone_model, deepcopy, pickle or load_model, which drop a model's origin",
     "the origin is found again: PyTorch's files are read, and files for another form refused",
     "nobody would know how the file's names and axes become the copy's",
