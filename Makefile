@@ -4,13 +4,15 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test fast deep lint clean
+.PHONY: help demo test fast deep installed lint clean
 
 help:
 	@echo "make demo   install into $(VENV), then fine-tune LeNet-5 on handwritten digits and write a report"
 	@echo "make test   install into $(VENV), then run the tests, but those of make deep"
 	@echo "make fast   the tests that take less than two minutes together"
 	@echo "make deep   what make test leaves out, such as the deepest networks: an hour or two"
+	@echo "make installed PYTHON=python3.13"
+	@echo "            the demo and the tests of make fast on what pip install leaves, under any Python"
 	@echo "make lint   ruff: its checks, and its format"
 
 # Made once, and again when the list of dependencies changes.
@@ -36,6 +38,23 @@ fast: $(READY)
 deep: $(READY)
 	@echo "Running what make test leaves out: an hour or two on two cores."
 	@$(BIN)/python -m pytest -n 2 -m deep
+
+# As a user has it: not editable. The checkout in which the tests run has no packages, so that they can only import what is
+# installed; it is the last commit's.
+INSTALLED := build/installed-$(notdir $(PYTHON))
+CHECKOUT := $(INSTALLED)/checkout
+
+installed: export ZOO_SHARED ?= $(abspath ../shared)
+installed:
+	@rm -rf $(INSTALLED)
+	@mkdir -p $(CHECKOUT)
+	@git archive HEAD | tar -x -C $(CHECKOUT)
+	@$(PYTHON) -m venv $(INSTALLED)
+	@echo "Installing the project into $(INSTALLED): a few minutes."
+	@$(INSTALLED)/bin/python -m pip install --quiet --disable-pip-version-check "$(CHECKOUT)[dev]"
+	@cd $(CHECKOUT) && rm -rf zoo callbacks recipes build *.egg-info
+	@cd $(CHECKOUT) && ../bin/zoo demo
+	@cd $(CHECKOUT) && ../bin/pytest -n 2 -m "not slow"
 
 lint: $(READY)
 	@$(BIN)/ruff check .

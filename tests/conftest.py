@@ -48,6 +48,7 @@ DEEP = {
     "densenet201",
     *(f"efficientnet_b{i}" for i in range(1, 8)),
     *(f"efficientnet_v2_{size}" for size in ("b1", "b2", "b3", "m", "l")),
+    *(f"efficientnet_lite{i}" for i in range(1, 5)),
     *(f"regnet_{kind}_{size}" for kind in "xy" for size in ("800mf", "1_6gf", "3_2gf", "8gf", "16gf", "32gf")),
     "convnext_small",
     "convnext_base",
@@ -78,6 +79,7 @@ CONTRACT = {
     "efficientnet_b0-torch",
     "efficientnet_v2_b0",
     "efficientnet_v2_s",
+    "efficientnet_lite0",
     "regnet_x_400mf",
     "regnet_y_400mf",
     "convnext_tiny",
@@ -127,10 +129,9 @@ def pytest_unconfigure():
 
 
 @pytest.fixture(autouse=True)
-def shared_stranger(request, monkeypatch):
-    """Runs within a test's own process ask the session's; those of test_model_file.py have one each, as commands do."""
-    if request.path.name != "test_model_file.py":
-        monkeypatch.setattr(model_file, "stranger", SHARED_STRANGER)
+def shared_stranger(monkeypatch):
+    """Runs within a test's own process ask the session's; commands that are `is_fresh` have one each."""
+    monkeypatch.setattr(model_file, "stranger", SHARED_STRANGER)
 
 
 @pytest.fixture

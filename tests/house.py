@@ -8,16 +8,19 @@ another one that a module in it imports: at the top, inside a function, or for i
 
 import ast
 import sys
+import sysconfig
 from collections.abc import Iterable
 from itertools import combinations
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+# Where the packages are: `make installed` runs the tests in a checkout without them.
+SOURCES = ROOT if (ROOT / "zoo").is_dir() else Path(sysconfig.get_path("purelib"))
 PACKAGES = ("zoo", "callbacks", "recipes")
 Graph = dict[str, set[str]]
 
 
-def modules(root: Path = ROOT, packages: Iterable[str] = PACKAGES) -> dict[str, Path]:
+def modules(root: Path = SOURCES, packages: Iterable[str] = PACKAGES) -> dict[str, Path]:
     """File of every module, by the module's full name; a package's is its `__init__.py`."""
     found = {}
     for package in packages:
@@ -108,7 +111,7 @@ def floors(graph: Graph) -> int:
     return max(map(level, graph))
 
 
-def main(root: Path = ROOT) -> None:
+def main(root: Path = SOURCES) -> None:
     """Print the numbers of a tree, a line for each package."""
     for package in PACKAGES:
         known = modules(root, [package])

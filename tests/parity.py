@@ -90,6 +90,36 @@ def untrained(name, device="cpu", **options):
         return models.get_model(name, weights=None, **options)
 
 
+def cifar(depth, classes=CLASSES):
+    """Option A from torchvision's block, with the names of github.com/akamaster/pytorch_resnet_cifar10."""
+    block = torchvision().models.resnet.BasicBlock
+    import torch
+    from torch import nn
+
+    class OptionA(nn.Module):
+        def __init__(self, channels):
+            super().__init__()
+            self.zeros = channels // 4
+
+        def forward(self, x):
+            return nn.functional.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, self.zeros, self.zeros))
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv1, self.bn1 = nn.Conv2d(3, 16, 3, padding=1, bias=False), nn.BatchNorm2d(16)
+            self.layer1 = nn.Sequential(*[block(16, 16) for _ in range(depth)])
+            self.layer2 = nn.Sequential(block(16, 32, 2, OptionA(32)), *[block(32, 32) for _ in range(depth - 1)])
+            self.layer3 = nn.Sequential(block(32, 64, 2, OptionA(64)), *[block(64, 64) for _ in range(depth - 1)])
+            self.linear = nn.Linear(64, classes)
+
+        def forward(self, x):
+            x = self.layer1(torch.relu(self.bn1(self.conv1(x))))
+            return self.linear(self.layer3(self.layer2(x)).mean((2, 3)))
+
+    return Net()
+
+
 def randomize_torch(model, gain=1.0):
     """Random weights of a torch.nn.Module, and statistics that no default would hide, as in `helpers.randomize`."""
     import torch

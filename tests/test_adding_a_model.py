@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 
+import house
 import numpy as np
 import pytest
 from helpers import ROOT, python
@@ -71,7 +72,7 @@ def weights(folder):
 
 @pytest.mark.slow
 def test_the_page_makes_a_model(tmp_path):
-    shutil.copytree(ROOT / "zoo", tmp_path / "zoo", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(house.SOURCES / "zoo", tmp_path / "zoo", ignore=shutil.ignore_patterns("__pycache__"))
     follow(tmp_path)
     tensors = weights(tmp_path)
     environment = {"PYTHONPATH": str(tmp_path), "ZOO_MIRROR": str(tmp_path), "ZOO_CACHE": str(tmp_path / "cache")}

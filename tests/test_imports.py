@@ -142,7 +142,7 @@ def test_imports_inside_recipes_lead_down():
 
 
 def test_every_package_of_recipes_has_a_floor():
-    folders = {path.parent.name for path in (ROOT / "recipes").glob("*/__init__.py")}
+    folders = {path.parent.name for path in (house.SOURCES / "recipes").glob("*/__init__.py")}
     assert folders <= set(FLOORS)
     assert set(FLOORS) - folders == {"errors", "console", "cli", "commands"}
 
@@ -166,7 +166,7 @@ def test_drawing_a_receptive_field_loads_neither_training_nor_search():
 
 
 def test_a_flat_file_in_recipes_is_a_command():
-    flat = {f"recipes.{path.stem}" for path in (ROOT / "recipes").glob("*.py") if path.stem not in NO_COMMAND}
+    flat = {f"recipes.{path.stem}" for path in (house.SOURCES / "recipes").glob("*.py") if path.stem not in NO_COMMAND}
     modules = {command.module for command in COMMANDS.values()}
     assert flat == {module for module in modules if module.count(".") == 1}
     assert all(below(module, "recipes.lecture") for module in modules - flat)
@@ -188,12 +188,12 @@ def test_a_package_of_recipes_says_what_it_is_and_runs_nothing():
 def test_commands_and_settings_load_nothing_heavy(tmp_path):
     light = ["recipes", "recipes.cli", *(name for name in KNOWN if below(name, "recipes.settings"))]
     code = f"import sys, {', '.join(light)}\nprint(sorted({{'keras', 'numpy', 'tensorflow', 'zoo'}} & set(sys.modules)))"
-    assert python(code, cwd=tmp_path, PYTHONPATH=str(ROOT)) == "[]\n"
+    assert python(code, cwd=tmp_path, PYTHONPATH=str(house.SOURCES)) == "[]\n"
 
 
 @pytest.mark.parametrize("package", [*house.PACKAGES, "benchmarks", "tests"])
 def test_nothing_private_is_taken_from_another_module(package):
-    paths = sorted((ROOT / package).rglob("*.py"))
+    paths = sorted(((house.SOURCES if package in house.PACKAGES else ROOT) / package).rglob("*.py"))
     assert len(paths) > 5
     assert [place for path in paths for place in private(path)] == []
 
@@ -211,8 +211,8 @@ def test_setup_lists_every_package():
     config = configparser.ConfigParser()
     config.read(setup, encoding="utf-8")
     there = {
-        ".".join(init.parent.relative_to(ROOT).parts)
+        ".".join(init.parent.relative_to(house.SOURCES).parts)
         for package in ("zoo", "callbacks", "recipes")
-        for init in (ROOT / package).rglob("__init__.py")
+        for init in (house.SOURCES / package).rglob("__init__.py")
     }
     assert set(config["options"]["packages"].split()) == there

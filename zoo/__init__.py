@@ -4,7 +4,9 @@
 >>> model = vgg16(num_classes=10)
 """
 
-import fnmatch
+import re
+from fnmatch import fnmatchcase
+from typing import Unpack
 
 import keras
 
@@ -27,6 +29,13 @@ from zoo.architectures.efficientnet import (
     efficientnet_v2_l,
     efficientnet_v2_m,
     efficientnet_v2_s,
+)
+from zoo.architectures.efficientnet_lite import (
+    efficientnet_lite0,
+    efficientnet_lite1,
+    efficientnet_lite2,
+    efficientnet_lite3,
+    efficientnet_lite4,
 )
 from zoo.architectures.inception import googlenet, inception_v1, inception_v3
 from zoo.architectures.lenet import lenet5
@@ -67,8 +76,10 @@ from zoo.architectures.squeezenet import squeezenet1_0, squeezenet1_1
 from zoo.architectures.vgg import vgg11, vgg11_bn, vgg13, vgg13_bn, vgg16, vgg16_bn, vgg19, vgg19_bn
 from zoo.architectures.vit import vit_b_16, vit_b_32, vit_l_16, vit_s_16, vit_ti_16
 from zoo.architectures.xception import xception
+from zoo.builder import AllOptions
 from zoo.decoding import decode
 from zoo.heads import new_head
+from zoo.migrating import unknown_model
 from zoo.reloading import load_weights
 from zoo.surgery import features, freeze, regularize, split, stages
 from zoo.weights.formats.tensors import WeightsError
@@ -130,6 +141,11 @@ MODELS = {
         efficientnet_v2_s,
         efficientnet_v2_m,
         efficientnet_v2_l,
+        efficientnet_lite0,
+        efficientnet_lite1,
+        efficientnet_lite2,
+        efficientnet_lite3,
+        efficientnet_lite4,
         regnet_x_400mf,
         regnet_x_800mf,
         regnet_x_1_6gf,
@@ -159,18 +175,24 @@ MODELS = {
 
 
 def list_models(pattern: str = "*") -> list[str]:
-    """Names of all architectures that match a shell pattern, such as "resnet*"."""
-    return [name for name in MODELS if fnmatch.fnmatch(name, pattern)]
+    """Names of all architectures that match a shell pattern, such as "resnet*"; capitals are as good as small letters.
+
+    If none matches, hyphens and underscores are left out: "ResNet-50" and "EfficientNetB*" are found, too.
+    """
+    pattern = pattern.lower()
+    found = [name for name in MODELS if fnmatchcase(name, pattern)]
+    return found or [name for name in MODELS if fnmatchcase(name.replace("_", ""), re.sub("[-_]", "", pattern))]
 
 
-def get_model(name: str, **options) -> keras.Model:
-    """Build an architecture by its name; the options are its builder's.
+def get_model(name: str, **options: Unpack[AllOptions]) -> keras.Model:
+    """Build an architecture by its name, such as "resnet50"; the options are its builder's.
 
     Raises:
-        ValueError: no such architecture; the sentence lists those there are.
+        ValueError: no such architecture; the sentence says which is meant, or lists those there are.
+        TypeError: an option that its builder does not have.
     """
-    if name not in MODELS:
-        raise ValueError(f"There is no model {name!r}: choose one of {', '.join(MODELS)}.")
+    if not isinstance(name, str) or name not in MODELS:
+        raise ValueError(unknown_model(name, MODELS))
     return MODELS[name](**options)
 
 
@@ -239,6 +261,11 @@ __all__ = [
     "efficientnet_v2_s",
     "efficientnet_v2_m",
     "efficientnet_v2_l",
+    "efficientnet_lite0",
+    "efficientnet_lite1",
+    "efficientnet_lite2",
+    "efficientnet_lite3",
+    "efficientnet_lite4",
     "regnet_x_400mf",
     "regnet_x_800mf",
     "regnet_x_1_6gf",

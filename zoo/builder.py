@@ -6,17 +6,20 @@ import os
 import textwrap
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import TypedDict
+from typing import Any, TypedDict, TypeVar, cast
 
 import keras
 from keras import layers
 
 from zoo import origin as origins
 from zoo import pixels, surgery
+from zoo.arguments import annotated, check_activation, integer, penalty, rate, read_shape, shown
 from zoo.classes import names_of
 from zoo.layers import CLASSIFIER, classifier
+from zoo.migrating import unknown_options
 from zoo.origin import Origin
 from zoo.preprocessing import Mode, Preprocessing, preprocess
 from zoo.weights import catalog, loading
@@ -29,9 +32,12 @@ from zoo.weights.source import Source, of_file, resolve
 BodyOutput = keras.KerasTensor | tuple[keras.KerasTensor, ...]
 # (preprocessed pixels, variant) -> what the classifiers see
 Body = Callable[[keras.KerasTensor, str], BodyOutput]
-# (what the body gives, number of classes, dropout, activation) -> the model's output; 0 classes: "pre_logits"
-Head = Callable[[keras.KerasTensor, int, float, str | None], keras.KerasTensor]
+# (what the body gives, number of classes, dropout, activation, name=...) -> the model's output; 0 classes: "pre_logits".
+# Only the heads of families with auxiliary classifiers are given a name.
+Head = Callable[..., keras.KerasTensor]
 Builder = Callable[..., keras.Model]
+# A builder as it is written, with its own options: type checkers see these.
+Written = TypeVar("Written", bound=Builder)
 
 
 # Every builder by its name: what finds the origin of a copied model again.
@@ -39,20 +45,42 @@ BUILDERS: dict[str, Builder] = {}
 
 
 class Options(TypedDict, total=False):
-    """Options that every builder takes.
+    """Options that every builder takes, by name.
 
     A model takes pixels `(batch, height, width, channels)`, RGB in 0..255, whatever its weights expect, and gives
-    `(batch, num_classes)`.
+    `(batch, num_classes)`. Its values are random unless weights are named.
+
+    Attributes:
+        num_classes: 0 builds no classifier, and the model ends at "pre_logits". Default: the paper's (1000; 10 for LeNet-5).
+        input_shape: `(height, width, channels)`; None for height and width of any size. Default: the weights', else the
+            paper's.
+        weights: None for random values, a tag of the catalog ("imagenet", "imagenet_torchvision"), "default" for the tag of
+            the highest published top-1 accuracy, or a file.
+        variant: "keras", "torch", ...: whose form of the graph. Default: the weights', else the first.
+        preprocessing: a name of `zoo.preprocessing.MODES`, or (mean, deviation) of pixels in 0..1. Default: the weights', else
+            the variant's.
+        l2: penalty on every kernel.
+        dropout: rate before the classifier, in [0, 1).
+        activation: what the classifier ends with, such as "softmax"; None for logits.
     """
 
-    num_classes: int  # default: the paper's (1000; 10 for LeNet-5); 0: no classifier, the model ends at "pre_logits"
-    input_shape: tuple[int | None, int | None, int]  # default: the weights', else the paper's
-    weights: str | os.PathLike | None  # None, a tag of the catalog ("imagenet", "imagenet_torchvision"), or a file
-    variant: str  # "keras", "torch", ...: whose form of the graph; default: the weights'
-    preprocessing: Preprocessing  # a name of `zoo.preprocessing.MODES`, or (mean, deviation) in 0..1; default: the weights'
-    l2: float  # penalty on every kernel
-    dropout: float  # rate before the classifier
-    activation: str | None  # what the classifier ends with: "softmax", or None for logits
+    num_classes: int | None
+    input_shape: tuple[int | None, int | None, int] | None
+    weights: str | os.PathLike | None
+    variant: str | None
+    preprocessing: Preprocessing | None
+    l2: float
+    dropout: float
+    activation: str | None
+
+
+class AllOptions(Options, total=False):
+    """The options of every builder, and those that only some of them take; `zoo.get_model` takes a builder's."""
+
+    alpha: float
+    aux: bool
+    lrn: bool
+    modern: bool
 
 
 @dataclass(frozen=True)
@@ -75,33 +103,59 @@ class Family:
     spare: tuple[str, ...] = ()
     shapes: Mapping[str, tuple[int, int, int]] = field(default_factory=dict)  # variant → input shape, where it is another
     head: Head = classifier
+    notes: str = ""  # what `help` adds on options that mean something of their own here: the paper's rates
     keras_names: Callable[[str], str] | None = None  # what the official file calls the layers, if an older Keras wrote it
 
 
-def documented(family: Family) -> Callable[[Builder], Builder]:
-    """Complete a builder: its docstring by what `help` tells of input, weights and options, which it takes by name alone."""
+def documented(family: Family) -> Callable[[Written], Written]:
+    """Complete a builder: its docstring and its signature by all that `help` shows, its own options' values by a check.
 
-    def complete(builder: Builder) -> Builder:
-        tags = dict.fromkeys(f'"{entry.tag}"' for entry in catalog.entries(builder.__name__))
-        facts = (
-            f"Input {_inputs(family)}, {'grey' if family.input_shape[2] == 1 else 'RGB'} in 0..255.",
-            f"Variants: {', '.join(family.preprocessing)}. Weights: {', '.join(tags) or 'none are public'}.",
-            f"Options: {', '.join(Options.__annotations__)}; see `zoo.builder.Options`.",
-        )
-        builder.__doc__ = "\n".join([f"{inspect.getdoc(builder)}\n", *(textwrap.fill(fact, 120) for fact in facts)])
+    It takes options by name alone, and refuses those it does not have by a sentence that says what is meant.
+    """
+
+    def complete(builder: Written) -> Written:
+        name, signature = builder.__name__, _signature(builder)
+        own = {key: kind for key, kind in inspect.get_annotations(builder).items() if key in signature.parameters}
+        builder.__doc__ = _described(builder, family)
 
         @functools.wraps(builder)
-        def by_name(*unnamed: object, **options) -> keras.Model:
+        def by_name(*unnamed: object, **options: Any) -> keras.Model:
             if unnamed:  # or the first option of each would be another: a width here, an auxiliary classifier there
-                raise TypeError(
-                    f"{builder.__name__} takes its options by name, such as num_classes=10, found {unnamed[0]!r} without."
-                )
-            return builder(**options)
+                raise TypeError(f"{name} takes its options by name, such as num_classes=10, found {shown(unnamed[0])} without.")
+            if unknown := [option for option in options if option not in signature.parameters]:
+                raise TypeError(unknown_options(name, unknown, list(signature.parameters)))
+            return builder(**annotated(name, own, options))
 
-        BUILDERS[builder.__name__] = by_name
-        return by_name
+        BUILDERS[name] = by_name
+        by_name.__signature__ = signature
+        return cast(Written, by_name)
 
     return complete
+
+
+def _signature(builder: Builder) -> inspect.Signature:
+    """List the options of every builder, as `build` has them, and this one's own: each by name, with type and default."""
+    every, written = inspect.signature(build).parameters, inspect.signature(builder)
+    own = [parameter for parameter in written.parameters.values() if parameter.kind is parameter.KEYWORD_ONLY]
+    return written.replace(parameters=[*(every[name] for name in Options.__annotations__), *own])
+
+
+def _described(builder: Builder, family: Family) -> str:
+    """Write what `help` tells of a builder: its own docstring, its input, variants and weights, and every option."""
+    tags = dict.fromkeys(f'"{entry.tag}"' for entry in catalog.entries(builder.__name__))
+    facts = (
+        f"Input {_inputs(family)}, {'grey' if family.input_shape[2] == 1 else 'RGB'} in 0..255.",
+        f"Variants: {', '.join(family.preprocessing)}. Weights: {', '.join(tags) or 'none are public'}.",
+        *([family.notes] if family.notes else []),
+    )
+    options = (inspect.getdoc(Options) or "").partition("Attributes:\n")[2]
+    return "\n".join(
+        [
+            f"{inspect.getdoc(builder)}\n",
+            *(textwrap.fill(fact, 120) for fact in facts),
+            f"\nOptions of every builder, see `zoo.builder.Options`:\n{options}",
+        ]
+    )
 
 
 def _inputs(family: Family) -> str:
@@ -141,11 +195,16 @@ def build(
     _require_channels_last(name)
     make = _maker(name, body, family)
     network = Network(name, family.preprocessing, family.other_modes, family.ports, make, family.input_shape)
-    source = None if weights is None else resolve(network, weights, arguments, torch_names)
+    if num_classes is not None:
+        num_classes = integer(num_classes, f"{name}: num_classes must be 0 or a positive integer")
+    legal = partial(_legal_shape, name, family)
+    input_shape = None if input_shape is None else legal(input_shape)
+    l2, dropout = penalty(l2, f"{name}: l2"), rate(dropout, f"{name}: dropout")
+    check_activation(activation, name)
+    source = None if weights is None else resolve(network, weights, arguments, torch_names, variant)
     variant = variant_of(network, source, variant)
     mode = preprocessing_of(network, source, variant, preprocessing)
-    input_shape = tuple(_input_shape(family, variant, source) if input_shape is None else input_shape)
-    _check(name, family, input_shape, num_classes, l2, dropout)
+    input_shape = input_shape or legal(_input_shape(family, variant, source))
     inputs = layers.Input(input_shape, name="image")
     x = body(preprocess(inputs, mode), variant)
     classes = family.num_classes if num_classes is None else num_classes
@@ -243,6 +302,11 @@ def _input_shape(family: Family, variant: str, source: Source | None) -> tuple[i
     return shape if shape and None not in shape else usual
 
 
+def _legal_shape(name: str, family: Family, shape: object) -> tuple[int | None, int | None, int]:
+    """Read a shape of the input; ValueError for one that the family does not take."""
+    return read_shape(shape, name, family.input_shape, family.min_size, family.multiple, family.any_size)
+
+
 def _outputs(
     x: BodyOutput, head: Head, num_classes: int, dropout: float, activation: str | None
 ) -> keras.KerasTensor | list[keras.KerasTensor]:
@@ -252,26 +316,5 @@ def _outputs(
     if not (auxiliary and num_classes):
         return outputs
     return [outputs] + [
-        classifier(branch, num_classes, 0, activation, name=f"aux{i}_{CLASSIFIER}")
-        for i, branch in enumerate(auxiliary, start=1)
+        head(branch, num_classes, 0, activation, name=f"aux{i}_{CLASSIFIER}") for i, branch in enumerate(auxiliary, start=1)
     ]
-
-
-def _check(
-    name: str, family: Family, input_shape: tuple[int | None, ...], num_classes: int | None, l2: float, dropout: float
-) -> None:
-    sizes = input_shape[:2]
-    if len(input_shape) != 3 or not isinstance(input_shape[2], int) or input_shape[2] < 1:
-        raise ValueError(f"{name}: input_shape must be (height, width, channels), found {input_shape}.")
-    if None in sizes and not family.any_size:
-        raise ValueError(f"{name} needs a fixed height and width, found {input_shape}.")
-    if any(size is not None and not (isinstance(size, int) and size >= family.min_size) for size in sizes):
-        raise ValueError(f"{name}: height and width must be {family.min_size} or more, found {input_shape}.")
-    if any(size is not None and size % family.multiple for size in sizes):
-        raise ValueError(f"{name}: height and width must be multiples of {family.multiple}, found {input_shape}.")
-    if num_classes is not None and (not isinstance(num_classes, int) or num_classes < 0):
-        raise ValueError(f"{name}: num_classes must be 0 or a positive integer, found {num_classes!r}.")
-    if not 0 <= dropout < 1:
-        raise ValueError(f"{name}: dropout must be in [0, 1), found {dropout!r}.")
-    if not l2 >= 0:
-        raise ValueError(f"{name}: l2 must be 0 or positive, found {l2!r}.")

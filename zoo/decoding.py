@@ -6,6 +6,7 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
+from zoo.arguments import check_model
 from zoo.classes import DATASETS, of_dataset
 from zoo.keras_private import has_graph, made_by
 
@@ -40,6 +41,7 @@ def decode(
         ValueError: the model does not say its classes and `classes` is not given; or the values are no probabilities of
             these classes.
     """
+    check_model(model, "decode")
     if isinstance(top, bool) or not isinstance(top, int | np.integer) or top < 1:
         raise ValueError(f"top must be a whole number from 1 up, found {top!r}.")
     rows = _rows(probabilities)

@@ -19,6 +19,7 @@ import numpy as np
 from keras import layers
 
 from zoo import surgery
+from zoo.arguments import check_activation, check_model, integer, rate
 from zoo.graph import inside
 from zoo.keras_private import input_of
 from zoo.layers import CLASSIFIER, classifier, stage
@@ -92,9 +93,11 @@ def new_head(
         ValueError: the model has no stage "pre_logits" or nothing to pool, `num_classes` is below 1, or there is no such
             head.
     """
-    if num_classes < 1:
-        raise ValueError(f"num_classes must be 1 or more for a new head, found {num_classes}.")
-    if not callable(head) and head not in HEADS:
+    check_model(model, "new_head")
+    num_classes = integer(num_classes, "new_head: num_classes must be 1 or more, a whole number", 1)
+    dropout = rate(dropout, "new_head: dropout")
+    check_activation(activation, "new_head")
+    if not callable(head) and head not in list(HEADS):
         raise ValueError(f"There is no head {head!r}: choose one of {', '.join(HEADS)}.")
     x = _vector(model, pooling)
     head = head if callable(head) else HEADS[head]

@@ -1,8 +1,12 @@
 """Building blocks that several families share: a convolution with its batch norm, the cut between stages, and the like."""
 
+from numbers import Real
+
 import keras
 import numpy as np
 from keras import layers, ops
+
+from zoo.initializers import GLOROT, Initializer
 
 
 def stage(x: keras.KerasTensor, name: str) -> keras.KerasTensor:
@@ -58,6 +62,8 @@ def conv_bn(
     groups: int = 1,
     epsilon: float = 1e-3,
     momentum: float = 0.99,
+    kernel_initializer: Initializer = GLOROT,
+    depthwise_initializer: Initializer = GLOROT,
 ) -> keras.KerasTensor:
     """Apply a convolution, batch norm and activation, named `names`; `filters=None` makes the convolution depthwise.
 
@@ -69,9 +75,9 @@ def conv_bn(
         padding = "valid" if strides > 1 else "same"  # which agree where nothing is skipped
     options = dict(strides=strides, padding=padding, use_bias=use_bias, name=names[0])
     if filters is None:
-        x = layers.DepthwiseConv2D(kernel_size, **options)(x)
+        x = layers.DepthwiseConv2D(kernel_size, depthwise_initializer=depthwise_initializer, **options)(x)
     else:
-        x = layers.Conv2D(filters, kernel_size, groups=groups, **options)(x)
+        x = layers.Conv2D(filters, kernel_size, groups=groups, kernel_initializer=kernel_initializer, **options)(x)
     return norm(x, names=names[1:], activation=activation, scale=scale, epsilon=epsilon, momentum=momentum)
 
 
@@ -96,12 +102,32 @@ def squeeze_excite(
     names: tuple[str, str, str, str],
     activation: str = "relu",
     gate: str = "sigmoid",
+    kernel_initializer: Initializer = GLOROT,
 ) -> keras.KerasTensor:
     """Scale each channel by what two 1 × 1 convolutions make of all channels' means: Hu et al. 2017, arXiv:1709.01507."""
     y = layers.GlobalAveragePooling2D(keepdims=True, name=names[0])(x)
-    y = layers.Conv2D(filters, 1, activation=activation, name=names[1])(y)
-    y = layers.Conv2D(x.shape[-1], 1, activation=gate, name=names[2])(y)
+    options = dict(kernel_size=1, kernel_initializer=kernel_initializer)
+    y = layers.Conv2D(filters, activation=activation, name=names[1], **options)(y)
+    y = layers.Conv2D(x.shape[-1], activation=gate, name=names[2], **options)(y)
     return layers.Multiply(name=names[3])([x, y])
+
+
+def drop(x: keras.KerasTensor, rate: float, name: str) -> keras.KerasTensor:
+    """Apply dropout, if any."""
+    return layers.Dropout(rate, name=name)(x) if rate else x
+
+
+def drop_path(x: keras.KerasTensor, rate: float, name: str) -> keras.KerasTensor:
+    """Drop a picture's whole branch with probability `rate` in training: Huang et al. 2016, arXiv:1603.09382."""
+    if not rate:
+        return x
+    return layers.Dropout(rate, noise_shape=(None, *[1] * (len(x.shape) - 1)), name=name)(x)
+
+
+def check_rate(builder: str, option: str, rate: float) -> None:
+    """Refuse what is no share that can be dropped. Raises ValueError."""
+    if isinstance(rate, bool) or not isinstance(rate, Real) or not 0 <= rate < 1:
+        raise ValueError(f"{builder}: {option} must be in [0, 1), found {rate!r}.")
 
 
 def divisible(filters: float, share: float = 0.9) -> int:
@@ -136,26 +162,35 @@ POSITIONS = "position_embedding"
 
 
 def classifier(
-    x: keras.KerasTensor, num_classes: int, dropout: float, activation: str | None, name: str = CLASSIFIER
+    x: keras.KerasTensor,
+    num_classes: int,
+    dropout: float,
+    activation: str | None,
+    name: str = CLASSIFIER,
+    kernel_initializer: Initializer = GLOROT,
 ) -> keras.KerasTensor:
     """Classify a vector by dropout, if any, and a dense layer; 0 classes leave it as it is."""
     if not num_classes:
         return x
-    if dropout:
-        x = layers.Dropout(dropout, name="dropout")(x)
+    x = drop(x, dropout, name="dropout")
     # Probabilities and losses stay float32 under mixed precision, as Keras' guide asks.
-    return layers.Dense(num_classes, activation=activation, dtype="float32", name=name)(x)
+    options = dict(activation=activation, kernel_initializer=kernel_initializer)
+    return layers.Dense(num_classes, dtype="float32", name=name, **options)(x)
 
 
 def convolutional_classifier(
-    x: keras.KerasTensor, num_classes: int, dropout: float, activation: str | None
+    x: keras.KerasTensor,
+    num_classes: int,
+    dropout: float,
+    activation: str | None,
+    kernel_initializer: Initializer = GLOROT,
 ) -> keras.KerasTensor:
     """Classify every place of a feature map, its "pre_logits", then average; 0 classes average the map itself."""
     average = layers.GlobalAveragePooling2D(name="avg_pool")
     if not num_classes:
         return stage(average(x), "pre_logits")
     x = stage(x, "pre_logits")
-    if dropout:
-        x = layers.Dropout(dropout, name="dropout")(x)
-    x = layers.Conv2D(num_classes, 1, activation="relu", name=CLASSIFIER)(x)
+    x = drop(x, dropout, name="dropout")
+    options = dict(activation="relu", kernel_initializer=kernel_initializer)
+    x = layers.Conv2D(num_classes, 1, name=CLASSIFIER, **options)(x)
     return layers.Activation(activation, dtype="float32", name="scores")(average(x))

@@ -54,6 +54,8 @@ MODES = {
     "tf": Mode((127.5, 127.5, 127.5), (127.5, 127.5, 127.5)),
     # nearly the same: EfficientNetV2-S to -L of keras.applications, Google's Inception of 2015
     "inception": Mode((128.0, 128.0, 128.0), (128.0, 128.0, 128.0)),
+    # once more: EfficientNet-Lite, as Google trained it
+    "lite": Mode((127.0, 127.0, 127.0), (128.0, 128.0, 128.0)),
     # torchvision, and most of timm and of the newer models of keras.applications
     "torch": Mode(tuple(255 * m for m in IMAGENET_MEAN), tuple(255 * s for s in IMAGENET_STD)),
     # OpenAI's CLIP, and what was fine-tuned from such models

@@ -14,6 +14,7 @@ import keras
 
 from zoo import facts
 from zoo import origin as origins
+from zoo.arguments import check_model, shown
 from zoo.builder import BUILDERS
 from zoo.graph import stage_names
 from zoo.keras_private import has_graph, without_values
@@ -37,6 +38,12 @@ def load_weights(model: keras.Model, path: str | os.PathLike) -> None:
         WeightsError: the file cannot be read, does not fit, or says that it is for another form of the network or for other
             preprocessing; or the model is a copy of unknown origin. Nothing was changed.
     """
+    check_model(model, "load_weights")
+    if not isinstance(path, (str, os.PathLike)) or not os.path.exists(path):
+        raise WeightsError(
+            f"load_weights: there is no weights file {shown(path)}; tags of the catalog, such as 'imagenet', are for a "
+            "builder's weights=."
+        )
     path, before = Path(path), getattr(model, "origin", None)
     origin = origins.find(model) or _recognized(model, path)
     model.origin = origin and origin.refilled(path)

@@ -5,10 +5,11 @@ network is said with stage names: `split` cuts there, `freeze` stops training be
 network may lie inside another model, as in Keras' guide to transfer learning: inputs, network, pooling, dense layer.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import keras
 
+from zoo.arguments import check_layer_name, check_model, penalty, shown
 from zoo.graph import before, inside, ordered, penalized, stage_names, walk
 from zoo.keras_private import calls, has_graph, input_of
 from zoo.origin import of_part
@@ -23,6 +24,7 @@ def stages(model: keras.Model) -> list[str]:
     Raises:
         ValueError: it is neither functional nor Sequential, so that nobody can say what comes first.
     """
+    check_model(model, "stages")
     return stage_names(model)
 
 
@@ -35,6 +37,8 @@ def split(model: keras.Model, at: str) -> tuple[keras.Model, keras.Model]:
     Raises:
         ValueError: there is no such layer, or the network cannot be cut there.
     """
+    check_model(model, "split")
+    check_layer_name(at, "split: at must be the name of a stage or layer, such as 'stage4'")
     cut = _cuts(model, [at])[0]
     body = keras.Model(input_of(model), cut)
     body.origin = of_part(model)
@@ -55,6 +59,9 @@ def features(model: keras.Model, stages: Sequence[str] | None = None) -> keras.M
     Raises:
         ValueError: one of them is no stage of the model, or there is none.
     """
+    check_model(model, "features")
+    if isinstance(stages, str) or not isinstance(stages, Iterable | None):
+        raise ValueError(f"features: stages must be a list of names, such as ['stage2', 'stage4'], found {shown(stages)}.")
     names = stage_names(model) if stages is None else list(stages)
     if not names:
         raise ValueError("features needs one stage or more.")
@@ -73,6 +80,9 @@ def freeze(model: keras.Model, until: str | None) -> None:
         ValueError: the model has no such stage or layer, has several of that name, or is neither functional nor Sequential;
             the sentence names the network inside it to give instead.
     """
+    check_model(model, "freeze")
+    if until is not None:
+        check_layer_name(until, "freeze: until must be the name of a stage or layer, such as 'stage4', or None")
     frozen = {id(layer) for layer in before(model, until)}
     _set_trainable(model, frozen, until)
 
@@ -85,8 +95,11 @@ def regularize(model: keras.Model, l2: float, l1: float = 0.0) -> None:
     is what `save` writes. Frozen layers add nothing to the loss.
 
     Raises:
-        ValueError: a layer has no weights yet, or holds a trainable matrix of its own that is no such kernel.
+        ValueError: a layer has no weights yet, or holds a trainable matrix of its own that is no such kernel; a penalty is
+            no number, or below 0.
     """
+    check_model(model, "regularize")
+    l2, l1 = penalty(l2, "regularize: l2"), penalty(l1, "regularize: l1")
     for layer, kernel, attribute in penalized(model):
         kernel.regularizer = keras.regularizers.L1L2(l1, l2) if l1 else keras.regularizers.L2(l2)
         setattr(layer, attribute, kernel.regularizer)

@@ -5,6 +5,8 @@ import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from zoo.files import write_bytes
 
 if TYPE_CHECKING:
@@ -47,13 +49,30 @@ def page_plot(x: str, y: str) -> "tuple[Figure, Axes]":
     return figure, plot
 
 
+def use_log_axis(plot: "Axes", across: np.ndarray) -> None:
+    """Space the values across a plot by powers of ten, and label them in plain numbers.
+
+    Powers as formulas, and a tick at each of their multiples, take longer to draw than all else of a chart.
+    """
+    from matplotlib.ticker import LogLocator, NullLocator
+
+    steps = (1.0,) if across.max() >= 100 * across.min() else (1.0, 2.0, 5.0)
+    plot.set_xscale("log")
+    plot.xaxis.set_major_locator(LogLocator(subs=steps))
+    plot.xaxis.set_minor_locator(NullLocator())
+    plot.xaxis.set_major_formatter("{x:g}")
+
+
 def svg(figure: "Figure") -> str:
     """Write a chart as a data URI, the same bytes for the same numbers."""
     import matplotlib
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
 
+    for patch in (figure, *figure.axes):
+        patch.set_facecolor("none")
     buffer = io.BytesIO()
-    with matplotlib.rc_context({"svg.hashsalt": "zoo"}):
-        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+    with matplotlib.rc_context({"svg.hashsalt": "zoo"}):  # `savefig` would draw it twice
+        FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None})
     return data_uri("image/svg+xml", buffer.getvalue())
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from recipes.evaluation.metrics import LABEL_MEASURES, MEASURES
-from recipes.report.charts import BLUE, GRAY, ORANGE, data_uri, page_plot, svg
+from recipes.report.charts import BLUE, GRAY, ORANGE, data_uri, page_plot, svg, use_log_axis
 from recipes.report.page import page
 
 if TYPE_CHECKING:
@@ -170,7 +170,7 @@ def _choice(head: dict) -> list[dict]:
 
     def chart(key: str) -> dict:
         figure, axes = page_plot(what, f"cross-validated {key}")
-        axes.set_xscale("log")
+        use_log_axis(axes, choices)
         _draw(axes, choices, {key: _column(rows, key)}, [head[what]])
         return {"title": f"{key} by {what}", "uri": svg(figure)}
 

@@ -22,8 +22,8 @@ Variant = Annotated[
 Preprocessing = Annotated[
     str | None,
     arg(
-        help="How pixels are scaled: caffe, bvlc, tf (-1 to 1), inception, torch (ImageNet's mean and deviation), clip, unit "
-        "(0 to 1), or MEAN/STD of R, G and B in 0 to 1, such as 0.5,0.5,0.5/0.5,0.5,0.5; that of the weights if not given."
+        help="How pixels are scaled: caffe, bvlc, tf (-1 to 1), inception, lite, torch (ImageNet's mean and deviation), clip, "
+        "unit (0 to 1), or MEAN/STD of R, G and B in 0 to 1, such as 0.5,0.5,0.5/0.5,0.5,0.5; that of the weights if not given."
     ),
 ]
 ImageSize = Annotated[int | None, arg(help="Height and width in pixels that the model sees; its own if not given.")]
@@ -81,9 +81,9 @@ class BatchCommand(DataCommand):
 class TransferCommand(BatchCommand):
     """A command that takes a pretrained network to new pictures."""
 
-    model: Architecture = "mobilenet_v2"
+    model: Architecture = "efficientnet_lite0"
     weights: str | None = None
-    """A tag of the catalog or a file; the model's first tag if not given."""
+    """A tag of the catalog, default for the most accurate as published, or a file; the model's first tag if not given."""
     alpha: Alpha = None
     variant: Variant = None
     preprocessing: Preprocessing = None

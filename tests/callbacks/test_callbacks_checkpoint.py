@@ -20,7 +20,7 @@ from callbacks.checkpoint import TrainingState
 
 pytestmark = pytest.mark.slow
 
-EPOCHS = 70
+EPOCHS = 40
 
 
 class Cut(keras.callbacks.Callback):
@@ -252,7 +252,7 @@ class TestRefusals:
 
 
 @pytest.mark.slow
-def test_killed_at_ten_random_moments(tmp_path, monkeypatch):
+def test_killed_at_five_random_moments(tmp_path, monkeypatch):
     # Each run is a process of its own, forked from one that has imported TensorFlow and done nothing with it.
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), str(ROOT / "tests")]))
     context = multiprocessing.get_context("forkserver")
@@ -278,7 +278,7 @@ def test_killed_at_ten_random_moments(tmp_path, monkeypatch):
         folder.mkdir()
     finish(whole)
     moments, reached = random.Random(0), set()
-    for kill in range(10):
+    for kill in range(5):
         process, steps = start(killed)
         for _ in range(moments.randrange(1, 30)):  # of 4 an epoch
             assert steps.poll(120) and steps.recv() == "training", f"the run was over before kill {kill}"
@@ -288,7 +288,7 @@ def test_killed_at_ten_random_moments(tmp_path, monkeypatch):
         process.join(60)
         assert process.exitcode == -signal.SIGKILL
         reached.add(TrainingState(killed / "state").initial_epoch)
-    assert len(reached) > 5  # the kills were spread over the run
+    assert len(reached) > 2  # the kills were spread over the run
     finish(killed)
     with np.load(whole / "result.npz") as a, np.load(killed / "result.npz") as b:
         assert set(a.files) == set(b.files) and len(a["loss"]) == EPOCHS

@@ -14,6 +14,7 @@ import zipfile
 from dataclasses import replace
 from pathlib import Path
 
+import commands
 import numpy as np
 import pytest
 from helpers import ROOT, digits_folder, unprivileged
@@ -332,29 +333,14 @@ def test_ctrl_c_leaves_the_old_run_and_one_line(finished, digits, tmp_path):
     output = tmp_path / "run"
     shutil.copytree(finished[0], output)
     before = {path.name: path.read_bytes() for path in output.iterdir()}
-    command = [
-        sys.executable,
-        "-m",
-        "recipes.finetune",
-        str(digits),
-        "--model",
-        "lenet5",
-        "--strategy",
-        "scratch",
-        "--epochs",
-        "5000",
-        "--output",
-        str(output),
-    ]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT)
-    for line in process.stdout:
-        if "strategy scratch" in line:
-            break
-    time.sleep(5)
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
-    assert process.returncode == 130 and "Traceback" not in errors
-    assert errors.strip().splitlines()[-1].startswith("zoo: interrupted; the output folder is as it was")
+    command = commands.start(
+        "finetune", digits, "--model", "lenet5", "--strategy", "scratch", "--epochs", 5000, "--output", output
+    )
+    command.wait_until(lambda command: "strategy scratch" in command.stdout)
+    time.sleep(2)
+    command.signal(signal.SIGINT)
+    assert command.wait(60) == 130 and "Traceback" not in command.stderr
+    assert command.stderr.strip().splitlines()[-1].startswith("zoo: interrupted; the output folder is as it was")
     assert {path.name: path.read_bytes() for path in output.iterdir()} == before
     assert os.listdir(tmp_path) == ["run"]
 

@@ -5,6 +5,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import commands
 import pytest
 from helpers import digits_folder
 
@@ -33,6 +34,7 @@ def finished(digits, tmp_path_factory) -> Ranking:
     settings = Ranking(
         digits,
         tmp_path_factory.mktemp("runs") / "rank",
+        models="lenet5",
         weights=("mobilenet:0.25=nowhere.h5", f"resnet20={SHIPPED}"),
         sample=60,
     )
@@ -76,7 +78,7 @@ def test_a_budget_leaves_out_what_would_not_be_done_in_time(digits, tmp_path, mo
     speeds = {"lenet5": 6000, "mobilenet": 200}
     monkeypatch.setattr(rank, "work", lambda s, r, p: dict.fromkeys(rank.MEASURED, 0.5) | {"images/s": speeds[r.model]})
     weights = ("mobilenet_v2=a.h5", "mobilenet:0.25:128=b.h5")
-    rank.run(Ranking(digits, tmp_path / "rank", weights=weights, sample=60, budget="4s"))
+    rank.run(Ranking(digits, tmp_path / "rank", models="lenet5", weights=weights, sample=60, budget="4s"))
     notes = {row["candidate"]: row["note"] for row in table(Ranking(digits, tmp_path / "rank"))}
     assert (notes["lenet5 32"], notes["mobilenet 0.25 128"]) == ("front", "")  # of the same accuracy and faster
     assert notes["mobilenet_v2"].startswith("left out: it would take about 8 s, and of --budget")
@@ -90,6 +92,15 @@ def test_nothing_that_finetune_holds_out_is_looked_at(finished, digits):
     assert sample < train and len(sample) == 60
 
 
+@pytest.mark.slow
+def test_what_is_installed_is_ranked_without_a_network(digits, tmp_path):
+    """Nothing but the folder is given; LeNet-5, which was trained on such digits, and EfficientNet-Lite."""
+    nowhere = {"ZOO_MIRROR": str(tmp_path / "nowhere"), "ZOO_CACHE": str(tmp_path / "cache")}
+    assert commands.zoo("rank", digits, "--output", tmp_path / "rank", "--sample", "20", **nowhere).poll() == 0
+    rows = {row["candidate"]: row for row in table(Ranking(digits, tmp_path / "rank"))}
+    assert {"lenet5 32", "efficientnet_lite0 224"} <= set(rows) and all(row["accuracy"] for row in rows.values())
+
+
 def test_candidates_are_at_hand_or_match_the_pattern(digits):
     fetched = next(entry for entry in catalog.entries("mobilenet") if entry.options == {"alpha": 0.5})
     target = cache_folder("weights") / fetched.file
@@ -98,6 +109,7 @@ def test_candidates_are_at_hand_or_match_the_pattern(digits):
     try:
         found = {(r.model, r.weights, r.alpha, r.image_size) for r in rank.candidates(Ranking(digits))}
         assert ("mobilenet", fetched.tag, 0.5, fetched.input_shape[0]) in found and ("lenet5", "mnist", None, 32) in found
+        assert ("efficientnet_lite0", "imagenet", None, 224) in found  # its package is installed with this project
         assert len(found) == sum(map(is_local, catalog.ENTRIES)) < 10
     finally:
         target.unlink()
@@ -153,7 +165,7 @@ def test_three_mobilenets_are_ordered_as_full_linear_probes_order_them(shared, t
         "mobilenet_v2": "mobilenet_v2_imagenet.h5",
     }
     weights = tuple(f"{name}={shared / 'weights' / file}" for name, file in files.items())
-    settings = Ranking(shared / "data" / "hymenoptera", tmp_path / "rank", weights=weights, sample=100)
+    settings = Ranking(shared / "data" / "hymenoptera", tmp_path / "rank", models="lenet5", weights=weights, sample=100)
     rank.run(settings)
     order = [row["candidate"] for row in table(settings)]
     assert order == ["mobilenet_v2", "mobilenet 0.75 192", "mobilenet 0.25 128", "lenet5 32"]

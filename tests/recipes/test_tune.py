@@ -11,7 +11,6 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -76,14 +75,10 @@ def finished(digits, tmp_path_factory) -> Tuning:
     output = tmp_path_factory.mktemp("runs") / "tune"
     # The first trials of the grid differ in views and class weights alone: one shape of head, compiled once a process.
     settings = Tuning(digits, output, model="lenet5", trials=TRIALS, epochs=4, tuner="grid", keep=2)
-    command = [sys.executable, "-m", "recipes", "tune", *settings.words()]
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        limit = time.monotonic() + 300
-        while not ended(output / STORAGE):
-            assert process.poll() is None and time.monotonic() < limit, process.communicate()
-            time.sleep(0.02)
-        process.send_signal(signal.SIGKILL)
+    command = commands.start("tune", *settings.words())
+    command.wait_until(lambda command: ended(output / STORAGE))
+    command.signal(signal.SIGKILL)
+    assert command.wait() == -signal.SIGKILL
     before = open_study(output / STORAGE, study_name(settings), {}).records()
     tune.run(settings)
     after = open_study(output / STORAGE, study_name(settings), {}).records()
@@ -393,7 +388,7 @@ def test_workers_divide_the_cores_and_the_gpus(tmp_path, monkeypatch, capsys):
     program.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(program))
     cores = os.sched_getaffinity(0)
-    workers.run(Tuning(tmp_path / "data", tmp_path), 3, ["0", "5"])
+    workers.run("recipes.tune", [str(tmp_path / "data")], tmp_path, 3, ["0", "5"])
     assert os.sched_getaffinity(0) == cores
     lines = [(tmp_path / f"worker-{number}.log").read_text().splitlines() for number in (1, 2, 3)]
     said = [re.fullmatch(rf"\[(.*)\] (\d) -m recipes.tune {tmp_path / 'data'}", line) for line, _ in map(sorted, lines)]
@@ -419,7 +414,7 @@ def test_a_worker_that_hangs_is_not_waited_for(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "executable", str(program))
     monkeypatch.setattr(liveness, "GRACE_SECONDS", 0.5)
-    workers.run(Tuning(tmp_path / "data", tmp_path), 2, [])
+    workers.run("recipes.tune", [str(tmp_path / "data")], tmp_path, 2, [])
     assert re.search(r"worker [12] ended with status -9: ", capsys.readouterr().out)
 
 

@@ -2,10 +2,11 @@
 
 import math
 
+import house
 import keras
 import numpy as np
 import pytest
-from helpers import ROOT, array, python
+from helpers import array, python
 from keras import layers, ops
 
 import zoo
@@ -332,7 +333,9 @@ sys.modules["facts"] = facts = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(facts)
 print(facts.read()[0].stages[0], "keras" in sys.modules)
 """
-    assert python(code, ROOT / "zoo" / "facts.py", cwd=tmp_path) == "Stage(name='stage1', stride=2, channels=6) False\n"
+    assert (
+        python(code, house.SOURCES / "zoo" / "facts.py", cwd=tmp_path) == "Stage(name='stage1', stride=2, channels=6) False\n"
+    )
 
 
 def test_facts_are_written_as_they_are_read(tmp_path, monkeypatch):

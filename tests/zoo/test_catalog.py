@@ -1,12 +1,16 @@
 """The catalog says of every file what its publisher says: compared with the installed packages of the publishers."""
 
+import base64
+import configparser
 import math
 import re
 from collections import Counter
+from importlib import metadata
 from pathlib import Path
 
 import keras
 import pytest
+from helpers import ROOT
 from parity import torchvision
 
 import zoo
@@ -37,7 +41,7 @@ def test_no_two_are_alike():
 @each(catalog.ENTRIES)
 def test_every_field_is_sound(entry):
     assert catalog.find(entry.model, entry.tag, entry.options) is entry
-    assert entry in PUBLISHED or entry.model == "lenet5"
+    assert entry in PUBLISHED or entry.package or entry.model == "lenet5"
     assert entry not in PUBLISHED or re.fullmatch(r"https://[\w./-]+\.(h5|pth|th|safetensors)", entry.url)
     kind, _, digest = entry.hash.partition(":")
     assert entry.hash == "none" or re.fullmatch(rf"[0-9a-f]{{{DIGITS[kind]}}}", digest)
@@ -63,6 +67,7 @@ def test_tags_say_who_published():
         (KERAS, r"imagenet(_\d+)?|mnist"),
         (TORCHVISION, r"imagenet_torchvision(_v2|_swag|_swag_linear)?"),
         (TIMM, r"imagenet_timm_\w+"),
+        (catalog.packages.ENTRIES, "imagenet"),
     ):
         assert [entry.tag for entry in entries if not re.fullmatch(tags, entry.tag)] == []
     assert [entry.tag for entry in catalog.entries("resnet50")][:4] == [
@@ -77,6 +82,31 @@ def test_tags_say_who_published():
 def test_tags_in_a_docstring_exist(name):
     tags = {entry.tag for entry in catalog.entries(name)}
     assert set(re.findall(r'"(imagenet\w*|mnist|cifar\w*)"', zoo.MODELS[name].__doc__)) <= tags
+
+
+# ---------------------------------------------------------------------------------------------- Python packages
+@each(catalog.packages.ENTRIES)
+def test_the_package_lists_the_file_with_the_same_digest(entry):
+    """What its RECORD says, which the publisher has written."""
+    name, version = entry.package.split("==")
+    try:
+        distribution = metadata.distribution(name)
+    except metadata.PackageNotFoundError:
+        pytest.skip(f"{name} is not installed: its entry cannot be compared")
+    assert distribution.version == version
+    (file,) = [file for file in distribution.files if str(file) == entry.url]
+    digest = base64.urlsafe_b64decode(file.hash.value + "=").hex()
+    assert (file.hash.mode, f"sha256:{digest}") == ("sha256", entry.hash)
+    assert digest.startswith(entry.file.rpartition("-")[2].removesuffix(".pth"))  # and so says its name
+
+
+def test_setup_installs_the_packages_of_the_catalog():
+    """The first is always there, the others by the extra "lite"; a version is said once in each."""
+    config = configparser.ConfigParser()
+    config.read(ROOT / "setup.cfg", encoding="utf-8")
+    lines = config["options"]["install_requires"].split(), config["options.extras_require"]["lite"].split()
+    always, extra = ([line for line in part if "pytorch-model" in line] for part in lines)
+    assert [*always, *extra] == [entry.package for entry in catalog.packages.ENTRIES] and len(always) == 1
 
 
 # ---------------------------------------------------------------------------------------------- keras.applications

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from keras import applications
-from parity import CLASSES, torchvision, with_keras, with_torch
+from parity import CLASSES, cifar, torchvision, with_keras, with_torch
 from PIL import Image
 
 import zoo
@@ -60,36 +60,6 @@ def test_timm_has_the_graph_and_the_names_of_torchvision(name, tmp_path):
     torchvision()
     timm = pytest.importorskip("timm", reason="timm is not installed: its graphs cannot be compared")
     with_torch(name, timm.create_model(name, num_classes=CLASSES), tmp_path, (64,))
-
-
-def cifar(depth):
-    """Option A from torchvision's block, with the names of github.com/akamaster/pytorch_resnet_cifar10."""
-    block = torchvision().models.resnet.BasicBlock
-    import torch
-    from torch import nn
-
-    class OptionA(nn.Module):
-        def __init__(self, channels):
-            super().__init__()
-            self.zeros = channels // 4
-
-        def forward(self, x):
-            return nn.functional.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, self.zeros, self.zeros))
-
-    class Net(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.conv1, self.bn1 = nn.Conv2d(3, 16, 3, padding=1, bias=False), nn.BatchNorm2d(16)
-            self.layer1 = nn.Sequential(*[block(16, 16) for _ in range(depth)])
-            self.layer2 = nn.Sequential(block(16, 32, 2, OptionA(32)), *[block(32, 32) for _ in range(depth - 1)])
-            self.layer3 = nn.Sequential(block(32, 64, 2, OptionA(64)), *[block(64, 64) for _ in range(depth - 1)])
-            self.linear = nn.Linear(64, CLASSES)
-
-        def forward(self, x):
-            x = self.layer1(torch.relu(self.bn1(self.conv1(x))))
-            return self.linear(self.layer3(self.layer2(x)).mean((2, 3)))
-
-    return Net()
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,12 @@ import numpy as np
 import pytest
 from helpers import array
 from keras import applications
+from parity import torchvision
 
 import zoo
+from benchmarks import lite_imagenet
 from recipes.data.images import Framing, center, read
+from zoo.weights import catalog, packages
 
 CASES = [  # file, builder, alpha, size, top-1 measured with keras.applications on the same pictures
     pytest.param("mobilenet_v2_imagenet.h5", "mobilenet_v2", 1.0, 224, 0.887, id="mobilenet_v2"),
@@ -59,6 +62,21 @@ def test_top1_and_probabilities(file, name, alpha, size, published, shared):
     some = slice(0, 1000, 20)
     expected = theirs.predict(module.preprocess_input(x[some].astype(np.float32)), batch_size=50, verbose=0)
     np.testing.assert_allclose(probabilities[some], expected, rtol=0, atol=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("entry", catalog.packages.ENTRIES, ids=lambda entry: entry.model)
+def test_real_weights_answer_as_in_pytorch_picture_by_picture(entry, shared):
+    """On every twentieth picture; all of them: docs/results.md."""
+    if not packages.is_installed(entry):
+        pytest.skip(f"{entry.package} is not installed: its weights cannot be compared")
+    torchvision()
+    pytest.importorskip("timm", reason="timm is not installed: its graphs cannot be compared")
+    files = sorted((shared / "data" / "imagenet-samples").glob("*.jpg"))
+    number = int(entry.model[-1])
+    found = lite_imagenet.answers(number, files[::20])
+    np.testing.assert_allclose(found.ours, found.theirs, rtol=0, atol=1e-4)
+    assert (found.ours.argmax(axis=1) == np.arange(1000)[::20]).mean() > 0.8
 
 
 def test_a_real_torch_checkpoint_equals_its_raw_bytes(shared):

@@ -9,7 +9,8 @@ to those that it sees; a transition halves their number and the resolution:
     DenseNet-169    6   12   32   32    32    64, 1664
     DenseNet-201    6   12   48   32    32    64, 1920
 
-keras.applications and torchvision have the same graph, but for epsilon.
+keras.applications and torchvision have the same graph, but for epsilon. Fresh weights are He et al.'s by fan-in, as the
+paper and torchvision have them.
 
     builder      variant  parameters  of which statistics   px  weights
     densenet121  keras     8,062,504               83,648  224  imagenet
@@ -28,11 +29,15 @@ import keras
 from keras import layers
 
 from zoo.builder import Family, Options, build, documented
-from zoo.layers import conv_bn, norm, pad_like_torch, stage
+from zoo.initializers import HE_FAN_IN, TORCH_DEFAULT
+from zoo.layers import classifier, conv_bn, norm, pad_like_torch, stage
 from zoo.weights.names import densenet as names
 
-DENSENET = Family({"keras": "torch", "torch": "torch"}, keras_names=names.first_keras)
-DENSENET_TORCH = Family({"torch": "torch"})  # what keras.applications lacks
+HEAD = partial(classifier, kernel_initializer=TORCH_DEFAULT)
+DENSENET = Family({"keras": "torch", "torch": "torch"}, keras_names=names.first_keras, head=HEAD)
+DENSENET_TORCH = Family({"torch": "torch"}, head=HEAD)  # what keras.applications lacks
+
+KERNELS = dict(kernel_initializer=HE_FAN_IN)
 
 # How the norms of a variant differ.
 STYLES = {"keras": dict(epsilon=1.001e-5), "torch": dict(epsilon=1e-5, momentum=0.9)}
@@ -70,7 +75,8 @@ def _densenet(name: str, family: Family, depths: tuple[int, ...], growth: int, o
 def _body(x: keras.KerasTensor, variant: str, depths: tuple[int, ...], growth: int) -> keras.KerasTensor:
     style = STYLES[variant]
     x = pad_like_torch(x, 7, name="conv1_pad")
-    x = conv_bn(x, 2 * growth, 7, 2, names=("conv1_conv", "conv1_bn", "conv1_relu"), padding="valid", **style)
+    parts = ("conv1_conv", "conv1_bn", "conv1_relu")
+    x = conv_bn(x, 2 * growth, 7, 2, names=parts, padding="valid", **KERNELS, **style)
     x = pad_like_torch(x, 3, name="pool1_pad")
     x = layers.MaxPooling2D(3, 2, name="pool1")(x)
     for i, depth in enumerate(depths, start=1):
@@ -84,12 +90,12 @@ def _body(x: keras.KerasTensor, variant: str, depths: tuple[int, ...], growth: i
 
 def _layer(x: keras.KerasTensor, growth: int, style: dict, name: str) -> keras.KerasTensor:
     y = norm(x, names=(f"{name}_0_bn", f"{name}_0_relu"), **style)
-    y = conv_bn(y, 4 * growth, 1, names=(f"{name}_1_conv", f"{name}_1_bn", f"{name}_1_relu"), **style)
-    y = layers.Conv2D(growth, 3, padding="same", use_bias=False, name=f"{name}_2_conv")(y)
+    y = conv_bn(y, 4 * growth, 1, names=(f"{name}_1_conv", f"{name}_1_bn", f"{name}_1_relu"), **KERNELS, **style)
+    y = layers.Conv2D(growth, 3, padding="same", use_bias=False, name=f"{name}_2_conv", **KERNELS)(y)
     return layers.Concatenate(name=f"{name}_concat")([x, y])
 
 
 def _transition(x: keras.KerasTensor, style: dict, name: str) -> keras.KerasTensor:
     y = norm(x, names=(f"{name}_bn", f"{name}_relu"), **style)
-    y = layers.Conv2D(x.shape[-1] // 2, 1, use_bias=False, name=f"{name}_conv")(y)
+    y = layers.Conv2D(x.shape[-1] // 2, 1, use_bias=False, name=f"{name}_conv", **KERNELS)(y)
     return layers.AveragePooling2D(2, name=f"{name}_pool")(y)

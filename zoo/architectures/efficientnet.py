@@ -10,6 +10,10 @@ A row of their tables is an operator, its kernel size, expansion, filters, repea
 
 Variant "keras" pads as TensorFlow does, "torch" and "timm" as PyTorch does; batch norm has several epsilons.
 
+In training, a picture skips a block with a probability that grows from 0 by its place to nearly `drop_path_rate`. Fresh weights
+are He et al.'s by fan-out, in the classifier uniform by fan-out, as the authors', Keras' and timm's code has them; torchvision,
+so "torch", counts the fan-out of a depthwise kernel over all channels.
+
     builder             variant   parameters  of which statistics   px  weights
     efficientnet_b0     keras      5,330,564               42,016  224  imagenet
     efficientnet_b0     torch      5,330,564               42,016  224  imagenet_torchvision
@@ -57,29 +61,46 @@ import keras
 from keras import layers
 
 from zoo.builder import Family, Options, build, documented
-from zoo.layers import conv_bn, divisible, squeeze_excite, stage
+from zoo.initializers import GOOGLE, GOOGLE_DENSE, HE_FAN_OUT, TORCHVISION
+from zoo.layers import check_rate, classifier, conv_bn, divisible, drop_path, squeeze_excite, stage
 from zoo.weights.names import efficientnet as names
 
 
-def _family(preprocessing: dict[str, str], size: int, resize: int, **more) -> Family:
-    more = dict(input_shape=(size, size, 3), resize=resize, interpolation="bicubic", spare=("normalization",)) | more
-    return Family(preprocessing, **more)
+def _family(preprocessing: dict[str, str], size: int, resize: int, dropout: float, **more) -> Family:
+    return Family(
+        preprocessing,
+        input_shape=(size, size, 3),
+        resize=resize,
+        interpolation="bicubic",
+        spare=("normalization",),
+        head=partial(classifier, kernel_initializer=GOOGLE_DENSE),
+        notes=f"drop_path_rate is the last block's; that of the others grows to it from 0. dropout={dropout} is the authors'.",
+        **more,
+    )
 
 
 V1_MODES = {"keras": "torch", "torch": "torch", "timm": "torch"}
 # timm has newer files trained at -1..1, and ports of TensorFlow's ("tf_...") under the same names.
 V1_FILES = dict(other_modes={"timm": ("tf",)}, ports={"timm": ("timm", "keras")})
-V1 = {size: _family(V1_MODES, size, size + 32, **V1_FILES) for size in (224, 240, 260, 300, 380, 456, 528, 600)}
-V2_BASE = {size: _family({"keras": "torch"}, size, size + 32) for size in (224, 240, 260, 300)}
-V2_S = _family({"keras": "inception", "torch": "torch"}, 384, 384)
-V2_M = _family({"keras": "inception", "torch": "torch"}, 480, 480)
-V2_L = _family({"keras": "inception", "torch": "tf"}, 480, 480)
+V1_DROPOUT = {224: 0.2, 240: 0.2, 260: 0.3, 300: 0.3, 380: 0.4, 456: 0.4, 528: 0.5, 600: 0.5}
+V1 = {size: _family(V1_MODES, size, size + 32, dropout, **V1_FILES) for size, dropout in V1_DROPOUT.items()}
+V2_DROPOUT = {224: 0.2, 240: 0.2, 260: 0.3, 300: 0.3}
+V2_BASE = {size: _family({"keras": "torch"}, size, size + 32, dropout) for size, dropout in V2_DROPOUT.items()}
+V2_S = _family({"keras": "inception", "torch": "torch"}, 384, 384, dropout=0.2)
+V2_M = _family({"keras": "inception", "torch": "torch"}, 480, 480, dropout=0.3)
+V2_L = _family({"keras": "inception", "torch": "tf"}, 480, 480, dropout=0.4)
 
-# How the convolutions of a variant pad and normalise; torchvision's larger ones of V1 come from TensorFlow.
-TORCH = dict(epsilon=1e-5, momentum=0.9, padding="torch")
-V1_STYLES = {"keras": dict(epsilon=1e-3, momentum=0.99), "torch": TORCH, "timm": TORCH}
-V1_PORTED = V1_STYLES | {"torch": dict(epsilon=1e-3, momentum=0.99, padding="torch")}
-V2_STYLES = {"keras": dict(epsilon=1e-3, momentum=0.9), "torch": dict(epsilon=1e-3, momentum=0.9, padding="torch")}
+# How the convolutions of a variant pad, normalise and begin; torchvision's larger ones of V1 come from TensorFlow.
+V1_STYLES = {
+    "keras": dict(epsilon=1e-3, momentum=0.99, **GOOGLE),
+    "torch": dict(epsilon=1e-5, momentum=0.9, padding="torch", **TORCHVISION),
+    "timm": dict(epsilon=1e-5, momentum=0.9, padding="torch", **GOOGLE),
+}
+V1_PORTED = V1_STYLES | {"torch": dict(epsilon=1e-3, momentum=0.99, padding="torch", **TORCHVISION)}
+V2_STYLES = {
+    "keras": dict(epsilon=1e-3, momentum=0.9, **GOOGLE),
+    "torch": dict(epsilon=1e-3, momentum=0.9, padding="torch", **TORCHVISION),
+}
 
 Stages = tuple[tuple[tuple[str, int, int, int, int, int], ...], ...]
 
@@ -120,111 +141,129 @@ V2_L_STAGES = (
     (("mbconv", 3, 6, 384, 25, 2), ("mbconv", 3, 6, 640, 7, 1)),
 )
 
-# The last block's rate of dropping its residual; that of the others grows with depth.
-DROP = 0.2
+DROP_PATH_RATE = 0.2  # in the authors' training of every size
 
 
 @documented(V1[224])
-def efficientnet_b0(**options: Unpack[Options]) -> keras.Model:
+def efficientnet_b0(*, drop_path_rate: float = DROP_PATH_RATE, **options: Unpack[Options]) -> keras.Model:
     """Build EfficientNet-B0 of Tan & Le 2019 (arXiv:1905.11946), table 1."""
-    return _v1("efficientnet_b0", V1[224], width=1.0, depth=1.0, options=options)
+    return _v1("efficientnet_b0", V1[224], drop_path_rate, options, width=1.0, depth=1.0)
 
 
 @documented(V1[240])
-def efficientnet_b1(**options: Unpack[Options]) -> keras.Model:
+def efficientnet_b1(*, drop_path_rate: float = DROP_PATH_RATE, **options: Unpack[Options]) -> keras.Model:
     """Build EfficientNet-B1 of Tan & Le 2019 (arXiv:1905.11946)."""
-    return _v1("efficientnet_b1", V1[240], width=1.0, depth=1.1, options=options)
+    return _v1("efficientnet_b1", V1[240], drop_path_rate, options, width=1.0, depth=1.1)
 
 
 @documented(V1[260])
-def efficientnet_b2(**options: Unpack[Options]) -> keras.Model:
+def efficientnet_b2(*, drop_path_rate: float = DROP_PATH_RATE, **options: Unpack[Options]) -> keras.Model:
     """Build EfficientNet-B2 of Tan & Le 2019 (arXiv:1905.11946)."""
-    return _v1("efficientnet_b2", V1[260], width=1.1, depth=1.2, options=options)
+    return _v1("efficientnet_b2", V1[260], drop_path_rate, options, width=1.1, depth=1.2)
 
 
 @documented(V1[300])
-def efficientnet_b3(**options: Unpack[Options]) -> keras.Model:
+def efficientnet_b3(*, drop_path_rate: float = DROP_PATH_RATE, **options: Unpack[Options]) -> keras.Model:
     """Build EfficientNet-B3 of Tan & Le 2019 (arXiv:1905.11946)."""
-    return _v1("efficientnet_b3", V1[300], width=1.2, depth=1.4, options=options)
+    return _v1("efficientnet_b3", V1[300], drop_path_rate, options, width=1.2, depth=1.4)
 
 
 @documented(V1[380])
-def efficientnet_b4(**options: Unpack[Options]) -> keras.Model:
+def efficientnet_b4(*, drop_path_rate: float = DROP_PATH_RATE, **options: Unpack[Options]) -> keras.Model:
     """Build EfficientNet-B4 of Tan & Le 2019 (arXiv:1905.11946)."""
-    return _v1("efficientnet_b4", V1[380], width=1.4, depth=1.8, options=options)
+    return _v1("efficientnet_b4", V1[380], drop_path_rate, options, width=1.4, depth=1.8)
 
 
 @documented(V1[456])
-def efficientnet_b5(**options: Unpack[Options]) -> keras.Model:
+def efficientnet_b5(*, drop_path_rate: float = DROP_PATH_RATE, **options: Unpack[Options]) -> keras.Model:
     """Build EfficientNet-B5 of Tan & Le 2019 (arXiv:1905.11946)."""
-    return _v1("efficientnet_b5", V1[456], width=1.6, depth=2.2, styles=V1_PORTED, options=options)
+    return _v1("efficientnet_b5", V1[456], drop_path_rate, options, width=1.6, depth=2.2, styles=V1_PORTED)
 
 
 @documented(V1[528])
-def efficientnet_b6(**options: Unpack[Options]) -> keras.Model:
+def efficientnet_b6(*, drop_path_rate: float = DROP_PATH_RATE, **options: Unpack[Options]) -> keras.Model:
     """Build EfficientNet-B6 of Tan & Le 2019 (arXiv:1905.11946)."""
-    return _v1("efficientnet_b6", V1[528], width=1.8, depth=2.6, styles=V1_PORTED, options=options)
+    return _v1("efficientnet_b6", V1[528], drop_path_rate, options, width=1.8, depth=2.6, styles=V1_PORTED)
 
 
 @documented(V1[600])
-def efficientnet_b7(**options: Unpack[Options]) -> keras.Model:
+def efficientnet_b7(*, drop_path_rate: float = DROP_PATH_RATE, **options: Unpack[Options]) -> keras.Model:
     """Build EfficientNet-B7 of Tan & Le 2019 (arXiv:1905.11946)."""
-    return _v1("efficientnet_b7", V1[600], width=2.0, depth=3.1, styles=V1_PORTED, options=options)
+    return _v1("efficientnet_b7", V1[600], drop_path_rate, options, width=2.0, depth=3.1, styles=V1_PORTED)
 
 
 @documented(V2_BASE[224])
-def efficientnet_v2_b0(**options: Unpack[Options]) -> keras.Model:
+def efficientnet_v2_b0(*, drop_path_rate: float = DROP_PATH_RATE, **options: Unpack[Options]) -> keras.Model:
     """Build EfficientNetV2-B0 of Tan & Le 2021 (arXiv:2104.00298), section 4."""
-    return _v2("efficientnet_v2_b0", V2_BASE[224], V2_BASE_STAGES, stem=32, width=1.0, depth=1.0, options=options)
+    return _v2("efficientnet_v2_b0", V2_BASE[224], drop_path_rate, options, V2_BASE_STAGES, stem=32, width=1.0, depth=1.0)
 
 
 @documented(V2_BASE[240])
-def efficientnet_v2_b1(**options: Unpack[Options]) -> keras.Model:
+def efficientnet_v2_b1(*, drop_path_rate: float = DROP_PATH_RATE, **options: Unpack[Options]) -> keras.Model:
     """Build EfficientNetV2-B1 of Tan & Le 2021 (arXiv:2104.00298), section 4."""
-    return _v2("efficientnet_v2_b1", V2_BASE[240], V2_BASE_STAGES, stem=32, width=1.0, depth=1.1, options=options)
+    return _v2("efficientnet_v2_b1", V2_BASE[240], drop_path_rate, options, V2_BASE_STAGES, stem=32, width=1.0, depth=1.1)
 
 
 @documented(V2_BASE[260])
-def efficientnet_v2_b2(**options: Unpack[Options]) -> keras.Model:
+def efficientnet_v2_b2(*, drop_path_rate: float = DROP_PATH_RATE, **options: Unpack[Options]) -> keras.Model:
     """Build EfficientNetV2-B2 of Tan & Le 2021 (arXiv:2104.00298), section 4."""
-    return _v2("efficientnet_v2_b2", V2_BASE[260], V2_BASE_STAGES, stem=32, width=1.1, depth=1.2, options=options)
+    return _v2("efficientnet_v2_b2", V2_BASE[260], drop_path_rate, options, V2_BASE_STAGES, stem=32, width=1.1, depth=1.2)
 
 
 @documented(V2_BASE[300])
-def efficientnet_v2_b3(**options: Unpack[Options]) -> keras.Model:
+def efficientnet_v2_b3(*, drop_path_rate: float = DROP_PATH_RATE, **options: Unpack[Options]) -> keras.Model:
     """Build EfficientNetV2-B3 of Tan & Le 2021 (arXiv:2104.00298), section 4."""
-    return _v2("efficientnet_v2_b3", V2_BASE[300], V2_BASE_STAGES, stem=32, width=1.2, depth=1.4, options=options)
+    return _v2("efficientnet_v2_b3", V2_BASE[300], drop_path_rate, options, V2_BASE_STAGES, stem=32, width=1.2, depth=1.4)
 
 
 @documented(V2_S)
-def efficientnet_v2_s(**options: Unpack[Options]) -> keras.Model:
+def efficientnet_v2_s(*, drop_path_rate: float = DROP_PATH_RATE, **options: Unpack[Options]) -> keras.Model:
     """Build EfficientNetV2-S of Tan & Le 2021 (arXiv:2104.00298), table 4."""
-    return _v2("efficientnet_v2_s", V2_S, V2_S_STAGES, stem=24, options=options)
+    return _v2("efficientnet_v2_s", V2_S, drop_path_rate, options, V2_S_STAGES, stem=24)
 
 
 @documented(V2_M)
-def efficientnet_v2_m(**options: Unpack[Options]) -> keras.Model:
+def efficientnet_v2_m(*, drop_path_rate: float = DROP_PATH_RATE, **options: Unpack[Options]) -> keras.Model:
     """Build EfficientNetV2-M of Tan & Le 2021 (arXiv:2104.00298), table 4."""
-    return _v2("efficientnet_v2_m", V2_M, V2_M_STAGES, stem=24, options=options)
+    return _v2("efficientnet_v2_m", V2_M, drop_path_rate, options, V2_M_STAGES, stem=24)
 
 
 @documented(V2_L)
-def efficientnet_v2_l(**options: Unpack[Options]) -> keras.Model:
+def efficientnet_v2_l(*, drop_path_rate: float = DROP_PATH_RATE, **options: Unpack[Options]) -> keras.Model:
     """Build EfficientNetV2-L of Tan & Le 2021 (arXiv:2104.00298), table 4."""
-    return _v2("efficientnet_v2_l", V2_L, V2_L_STAGES, stem=32, options=options)
+    return _v2("efficientnet_v2_l", V2_L, drop_path_rate, options, V2_L_STAGES, stem=32)
 
 
-def _v1(name: str, family: Family, width: float, depth: float, options: Options, styles: dict = V1_STYLES) -> keras.Model:
-    body = partial(_body, **_scaled(V1_STAGES, 32, width, depth, share=0.9), styles=styles, depthwise="dwconv")
+def _v1(
+    name: str,
+    family: Family,
+    drop_path_rate: float,
+    options: Options,
+    width: float,
+    depth: float,
+    styles: dict = V1_STYLES,
+) -> keras.Model:
+    check_rate(name, "drop_path_rate", drop_path_rate)
+    shape = _scaled(V1_STAGES, 32, width, depth, share=0.9)
+    body = partial(_body, **shape, drop_path_rate=drop_path_rate, styles=styles, depthwise="dwconv")
     rows = _rows(V1_STAGES)
     torch_names = {"torch": names.torchvision(rows), "timm": names.timm(rows)}
     return build(name, body, family, torch_names=torch_names, **options)
 
 
 def _v2(
-    name: str, family: Family, stages: Stages, stem: int, options: Options, width: float = 1.0, depth: float = 1.0
+    name: str,
+    family: Family,
+    drop_path_rate: float,
+    options: Options,
+    stages: Stages,
+    stem: int,
+    width: float = 1.0,
+    depth: float = 1.0,
 ) -> keras.Model:
-    body = partial(_body, **_scaled(stages, stem, width, depth, share=0), styles=V2_STYLES, depthwise="dwconv2")
+    check_rate(name, "drop_path_rate", drop_path_rate)
+    shape = _scaled(stages, stem, width, depth, share=0)
+    body = partial(_body, **shape, drop_path_rate=drop_path_rate, styles=V2_STYLES, depthwise="dwconv2")
     rows = _rows(stages)
     maps = {"torch": names.torchvision(rows), "keras": names.timm(rows)}  # timm has only files with TensorFlow's padding
     torch_names = {variant: rename for variant, rename in maps.items() if variant in family.preprocessing}
@@ -257,6 +296,7 @@ def _body(
     stages: Stages,
     stem: int,
     top: int,
+    drop_path_rate: float,
     styles: dict[str, dict],
     depthwise: str,  # what keras.applications calls the depthwise convolutions
 ) -> keras.KerasTensor:
@@ -274,7 +314,8 @@ def _body(
                 shortcut = x
                 x = _fused(x, *arguments) if operator == "fused" else _mbconv(x, *arguments, depthwise)
                 if strides == 1 and x.shape[-1] == shortcut.shape[-1]:
-                    x = _add(x, shortcut, DROP * block / total, prefix)
+                    x = drop_path(x, drop_path_rate * block / total, name=f"{prefix}drop")
+                    x = layers.Add(name=f"{prefix}add")([x, shortcut])
                 block += 1
         if i == len(stages):
             x = conv(x, top, 1, names=("top_conv", "top_bn", "top_activation"))
@@ -296,8 +337,8 @@ def _mbconv(
     if expansion > 1:
         x = conv(x, expansion * channels, 1, names=_names(prefix, "expand"))
     x = conv(x, None, kernel_size, strides, names=(f"{prefix}{depthwise}", f"{prefix}bn", f"{prefix}activation"))
-    kinds = ("squeeze", "reduce", "expand", "excite")
-    x = squeeze_excite(x, channels // 4, names=tuple(f"{prefix}se_{kind}" for kind in kinds), activation="silu")
+    kinds = tuple(f"{prefix}se_{kind}" for kind in ("squeeze", "reduce", "expand", "excite"))
+    x = squeeze_excite(x, channels // 4, names=kinds, activation="silu", kernel_initializer=HE_FAN_OUT)
     return conv(x, filters, 1, names=_names(prefix, "project"), activation=None)
 
 
@@ -308,13 +349,6 @@ def _fused(
         return conv(x, filters, kernel_size, strides, names=_names(prefix, "project"))
     x = conv(x, expansion * x.shape[-1], kernel_size, strides, names=_names(prefix, "expand"))
     return conv(x, filters, 1, names=_names(prefix, "project"), activation=None)
-
-
-def _add(x: keras.KerasTensor, shortcut: keras.KerasTensor, rate: float, prefix: str) -> keras.KerasTensor:
-    """Add the shortcut; in training, a picture skips the block with probability `rate`."""
-    if rate:
-        x = layers.Dropout(rate, noise_shape=(None, 1, 1, 1), name=f"{prefix}drop")(x)
-    return layers.Add(name=f"{prefix}add")([x, shortcut])
 
 
 def _names(prefix: str, part: str) -> tuple[str, str, str]:

@@ -22,6 +22,10 @@ are 3.2 million parameters each in v1.
 torchvision's GoogLeNet has batch norm instead of biases and of local response normalisation, and 3 × 3 where the paper has
 5 × 5. Its v3 has scales in its batch norm, and its average pooling counts the padding.
 
+Dropout, off unless asked for: v1's paper has 0.4 before the classifier and 0.7 before the auxiliary ones, `dropout=0.4` and
+`aux_dropout=0.7`. Fresh weights: Caffe's for "paper", uniform by fan-in with biases of 0.2; torchvision's for all others,
+N(0, 0.01²) in `googlenet` and N(0, 0.1²) in v3.
+
     builder       variant  parameters  of which statistics   px  weights
     inception_v1  paper     6,998,552                    0  224  none
     googlenet     torch     6,639,464               14,560  224  imagenet_torchvision
@@ -38,13 +42,48 @@ import keras
 from keras import layers
 
 from zoo.builder import Family, Options, build, documented
-from zoo.layers import adaptive_average, conv_bn, local_response_norm, max_pool_ceil, pad_like_torch, stage
+from zoo.initializers import constant, normal, variance_scaling
+from zoo.layers import (
+    CLASSIFIER,
+    adaptive_average,
+    check_rate,
+    classifier,
+    conv_bn,
+    drop,
+    local_response_norm,
+    max_pool_ceil,
+    pad_like_torch,
+    stage,
+)
 from zoo.weights.names import inception as names
 
-V1 = Family({"paper": "bvlc"})
+
+def _head_v3(
+    x: keras.KerasTensor, num_classes: int, dropout: float, activation: str | None, name: str = CLASSIFIER
+) -> keras.KerasTensor:
+    """Classify as all families do; the auxiliary classifier begins nearer to zero than the main one."""
+    stddev = 0.1 if name == CLASSIFIER else 0.001
+    return classifier(x, num_classes, dropout, activation, name, normal(stddev))
+
+
+# Caffe's "xavier", and its published GoogLeNet's biases.
+CAFFE = variance_scaling(1.0, "fan_in", "uniform")
+BIASED = dict(kernel_initializer=CAFFE, bias_initializer=constant(0.2))
+
+V1 = Family(
+    {"paper": "bvlc"},
+    head=partial(classifier, kernel_initializer=CAFFE),
+    notes="dropout=0.4 and aux_dropout=0.7 are the paper's.",
+)
 # torchvision ported both networks' weights from TensorFlow, and feeds them as TensorFlow did: its `transform_input`.
 # A model of theirs that was not made of these weights has `transform_input=False`, and is fed as all others are.
-GOOGLENET = Family({"torch": "tf"}, other_modes={"torch": ("torch",)}, spare=("aux1.", "aux2."))
+GOOGLENET = Family(
+    {"torch": "tf"},
+    other_modes={"torch": ("torch",)},
+    spare=("aux1.", "aux2."),
+    head=partial(classifier, kernel_initializer=normal(0.01)),
+    notes="dropout=0.4 and aux_dropout=0.7 are the paper's, 0.2 and 0.7 torchvision's.",
+)
 V3 = Family(
     {"keras": "tf", "torch": "tf"},
     (299, 299, 3),
@@ -52,6 +91,8 @@ V3 = Family(
     resize=342,
     spare=("AuxLogits.",),
     other_modes={"torch": ("torch",)},
+    head=_head_v3,
+    notes="dropout=0.2 is that of the authors' code, 0.5 torchvision's.",
 )
 
 # Filters of the branches 1 × 1; 3 × 3, reduced and whole; 5 × 5, reduced and whole; pooling: table 1. A row a stage.
@@ -68,30 +109,39 @@ V1_MODULES = (
 )
 
 # How the norms of v3 differ in a variant.
-STYLES = {"keras": dict(scale=False, momentum=0.99), "torch": dict(scale=True, momentum=0.9)}
+STYLES = {
+    "keras": dict(scale=False, momentum=0.99, kernel_initializer=normal(0.1)),
+    "torch": dict(scale=True, momentum=0.9, kernel_initializer=normal(0.1)),
+}
 
 Conv = Callable[..., keras.KerasTensor]  # (x, filters, kernel size, strides, ...): a convolution and all that belongs to it
 
 
 @documented(V1)
-def inception_v1(*, lrn: bool = True, aux: bool = False, **options: Unpack[Options]) -> keras.Model:
+def inception_v1(*, lrn: bool = True, aux: bool = False, aux_dropout: float = 0.0, **options: Unpack[Options]) -> keras.Model:
     """Build the GoogLeNet of Szegedy et al. 2014 (arXiv:1409.4842), table 1, with Caffe's 5 × 5 branches and biases.
 
     Args:
         lrn: local response normalisation, with Caffe's constants, for the paper gives none.
         aux: two more outputs, for training; the output is then a list.
+        aux_dropout: rate before the classifiers of these.
     """
-    return build("inception_v1", partial(_v1, lrn=lrn, aux=aux), V1, arguments={"lrn": lrn}, **options)
+    _check_aux("inception_v1", aux, aux_dropout)
+    body = partial(_v1, lrn=lrn, aux=aux, aux_dropout=aux_dropout)
+    return build("inception_v1", body, V1, arguments={"lrn": lrn}, **options)
 
 
 @documented(GOOGLENET)
-def googlenet(*, aux: bool = False, **options: Unpack[Options]) -> keras.Model:
+def googlenet(*, aux: bool = False, aux_dropout: float = 0.0, **options: Unpack[Options]) -> keras.Model:
     """Build torchvision's GoogLeNet after Szegedy et al. 2014 (arXiv:1409.4842), with batch norm and 3 × 3 for 5 × 5.
 
     Args:
         aux: two more outputs, for training; the output is then a list.
+        aux_dropout: rate before the classifiers of these.
     """
-    return build("googlenet", partial(_v1, aux=aux), GOOGLENET, torch_names={"torch": names.torchvision_v1}, **options)
+    _check_aux("googlenet", aux, aux_dropout)
+    body = partial(_v1, aux=aux, aux_dropout=aux_dropout)
+    return build("googlenet", body, GOOGLENET, torch_names={"torch": names.torchvision_v1}, **options)
 
 
 @documented(V3)
@@ -104,8 +154,14 @@ def inception_v3(*, aux: bool = False, **options: Unpack[Options]) -> keras.Mode
     return build("inception_v3", partial(_v3, aux=aux), V3, torch_names={"torch": names.torchvision_v3}, **options)
 
 
+def _check_aux(name: str, aux: bool, aux_dropout: float) -> None:
+    check_rate(name, "aux_dropout", aux_dropout)
+    if aux_dropout and not aux:
+        raise ValueError(f"{name}: aux_dropout needs auxiliary classifiers, aux=True.")
+
+
 # ---------------------------------------------------------------------------------------------- v1
-def _v1(x: keras.KerasTensor, variant: str, aux: bool, lrn: bool = False) -> tuple[keras.KerasTensor, ...]:
+def _v1(x: keras.KerasTensor, variant: str, aux: bool, aux_dropout: float, lrn: bool = False) -> tuple[keras.KerasTensor, ...]:
     torch = variant == "torch"
     conv = _conv_bn_v1 if torch else _conv_bias
     x = pad_like_torch(x, 7, name="conv1_pad")
@@ -127,7 +183,7 @@ def _v1(x: keras.KerasTensor, variant: str, aux: bool, lrn: bool = False) -> tup
         for module, filters in modules.items():
             x = _module(x, filters, conv, 3 if torch else 5, f"inception_{module}")
             if aux and module in ("4a", "4d"):
-                branches.append(_aux_v1(x, conv, torch, f"aux{len(branches) + 1}"))
+                branches.append(_aux_v1(x, conv, torch, aux_dropout, f"aux{len(branches) + 1}"))
         x = stage(x, f"stage{i}")
     x = stage(layers.GlobalAveragePooling2D(name="pool5_7x7_s1")(x), "pre_logits")
     return x, *branches
@@ -146,28 +202,31 @@ def _module(x: keras.KerasTensor, filters: tuple[int, ...], conv: Conv, large: i
     return layers.Concatenate(name=name)([branch1, branch3, branch5, branch_pool])
 
 
-def _aux_v1(x: keras.KerasTensor, conv: Conv, torch: bool, name: str) -> keras.KerasTensor:
+def _aux_v1(x: keras.KerasTensor, conv: Conv, torch: bool, dropout: float, name: str) -> keras.KerasTensor:
     if torch or x.shape[1:3] != (14, 14):
         x = adaptive_average(x, 4)
     else:
         x = layers.AveragePooling2D(5, 3, name=f"{name}_pool")(x)
     x = conv(x, 128, 1, name=f"{name}_conv")
     x = layers.Flatten(name=f"{name}_flatten")(x)
-    x = layers.Dense(1024, activation="relu", name=f"{name}_fc")(x)
-    return layers.Dropout(0.7, name=f"{name}_dropout")(x)
+    more = dict(kernel_initializer=normal(0.01)) if torch else BIASED
+    x = layers.Dense(1024, activation="relu", name=f"{name}_fc", **more)(x)
+    return drop(x, dropout, name=f"{name}_dropout")
 
 
 def _conv_bias(
     x: keras.KerasTensor, filters: int, kernel_size: int, strides: int = 1, *, name: str, padding: str = "same"
 ) -> keras.KerasTensor:
-    return layers.Conv2D(filters, kernel_size, strides, padding, activation="relu", name=name)(x)
+    return layers.Conv2D(filters, kernel_size, strides, padding, activation="relu", name=name, **BIASED)(x)
 
 
 def _conv_bn_v1(
     x: keras.KerasTensor, filters: int, kernel_size: int, strides: int = 1, *, name: str, padding: str = "same"
 ) -> keras.KerasTensor:
     parts = (name, f"{name}_bn", f"{name}_relu")
-    return conv_bn(x, filters, kernel_size, strides, names=parts, padding=padding, momentum=0.9)
+    return conv_bn(
+        x, filters, kernel_size, strides, names=parts, padding=padding, momentum=0.9, kernel_initializer=normal(0.01)
+    )
 
 
 # ---------------------------------------------------------------------------------------------- v3
@@ -259,7 +318,8 @@ def _aux_v3(x: keras.KerasTensor, style: dict) -> keras.KerasTensor:
         x = layers.AveragePooling2D(5, 3, name="aux1_pool")(x)
     else:
         x = adaptive_average(x, 5)
-    for name, filters, kernel_size in (("aux1_conv0", 128, 1), ("aux1_conv1", 768, 5)):
+    for name, filters, kernel_size, stddev in (("aux1_conv0", 128, 1, 0.1), ("aux1_conv1", 768, 5, 0.01)):
         parts = (name, f"{name}_bn", f"{name}_relu")
-        x = conv_bn(x, filters, kernel_size, names=parts, padding="valid", **style)
+        own = style | dict(kernel_initializer=normal(stddev))
+        x = conv_bn(x, filters, kernel_size, names=parts, padding="valid", **own)
     return layers.Flatten(name="aux1_flatten")(x)

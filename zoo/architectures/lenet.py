@@ -11,7 +11,8 @@ f6  dense                       84                    10,164
 
 This is the form that is taught. The paper's own differs in three places that nobody builds any more: its pooling has a
 trained scale and offset, c3 sees chosen subsets of the maps, and the output measures distances to drawn digits. The weights
-"mnist" were trained here, for the form with tanh.
+"mnist" were trained here, for the form with tanh. Fresh weights are Glorot & Bengio's (2010), made for tanh; the paper's,
+uniform in ±2.4 / fan-in, are for its scaled tanh.
 
     builder  variant  parameters  of which statistics  px  weights
     lenet5   keras        61,706                    0  32  mnist

@@ -5,7 +5,8 @@
 - V2: Sandler et al. 2018, "MobileNetV2: Inverted Residuals and Linear Bottlenecks", arXiv:1801.04381, table 2
 
 `alpha` is the width multiplier: it scales the filters of every layer. V2's "torch" and "timm" pad as PyTorch does and
-normalise otherwise. At alpha 1:
+normalise otherwise. Fresh weights are He et al.'s by fan-out: V1's as in timm, V2's as in torchvision, which counts the fan-out
+of a depthwise kernel over all channels. At alpha 1:
 
     builder       variant  parameters  of which statistics   px  weights
     mobilenet     keras     4,253,864               21,888  224  imagenet, imagenet_*
@@ -22,11 +23,20 @@ import keras
 from keras import layers
 
 from zoo.builder import Family, Options, build, documented
-from zoo.layers import conv_bn, divisible, stage
+from zoo.initializers import GOOGLE, GOOGLE_DENSE, TORCHVISION, normal
+from zoo.layers import classifier, conv_bn, divisible, stage
 from zoo.weights.names import mobilenet as names
 
-V1 = Family({"keras": "tf"})
-V2 = Family({"keras": "tf", "torch": "torch", "timm": "torch"})
+V1 = Family(
+    {"keras": "tf"},
+    head=partial(classifier, kernel_initializer=GOOGLE_DENSE),
+    notes="dropout=0.001 is that of the authors' code.",
+)
+V2 = Family(
+    {"keras": "tf", "torch": "torch", "timm": "torch"},
+    head=partial(classifier, kernel_initializer=normal(0.01)),
+    notes="dropout=0.2 is that of the authors' code and torchvision's.",
+)
 V2_NAMES = {"torch": names.torchvision_v2, "timm": names.timm_v2}
 
 # (filters, stride) of the 13 separable convolutions, a row a stage: V1, table 1.
@@ -47,9 +57,9 @@ V2_STAGES = (
     ((6, 160, 3, 2), (6, 320, 1, 1)),
 )
 
-# How the convolutions of a variant of V2 pad and normalise.
-TORCH = dict(padding="torch", epsilon=1e-5, momentum=0.9)
-V2_STYLES = {"keras": dict(epsilon=1e-3, momentum=0.999), "torch": TORCH, "timm": TORCH}
+# How the convolutions of a variant of V2 pad, normalise and begin.
+TORCH = dict(padding="torch", epsilon=1e-5, momentum=0.9, **TORCHVISION)
+V2_STYLES = {"keras": dict(epsilon=1e-3, momentum=0.999, **TORCHVISION), "torch": TORCH, "timm": TORCH}
 
 
 @documented(V1)
@@ -81,25 +91,26 @@ def _check(alpha: float) -> None:
 
 
 def _v1(x: keras.KerasTensor, variant: str, alpha: float) -> keras.KerasTensor:
-    x = conv_bn(x, int(32 * alpha), 3, 2, names=("conv1", "conv1_bn", "conv1_relu"), activation="relu6")
+    conv = partial(conv_bn, activation="relu6", **GOOGLE)
+    x = conv(x, int(32 * alpha), 3, 2, names=("conv1", "conv1_bn", "conv1_relu"))
     block = 0
     for i, blocks in enumerate(V1_STAGES, start=1):
         for filters, strides in blocks:
             block += 1
-            x = _separable(x, int(filters * alpha), strides, block)
+            x = _separable(x, int(filters * alpha), strides, conv, block)
         x = stage(x, f"stage{i}")
     return stage(layers.GlobalAveragePooling2D(name="avg_pool")(x), "pre_logits")
 
 
-def _separable(x: keras.KerasTensor, filters: int, strides: int, block: int) -> keras.KerasTensor:
+def _separable(x: keras.KerasTensor, filters: int, strides: int, conv: Callable, block: int) -> keras.KerasTensor:
     def parts(kind: str) -> tuple[str, str, str]:
         return (f"conv_{kind}_{block}", f"conv_{kind}_{block}_bn", f"conv_{kind}_{block}_relu")
 
     if strides > 1:  # right and bottom only, at odd sizes too, which "same" would not do
         x = layers.ZeroPadding2D(((0, 1), (0, 1)), name=f"conv_pad_{block}")(x)
     padding = "valid" if strides > 1 else "same"
-    x = conv_bn(x, None, 3, strides, names=parts("dw"), padding=padding, activation="relu6")
-    return conv_bn(x, filters, 1, names=parts("pw"), activation="relu6")
+    x = conv(x, None, 3, strides, names=parts("dw"), padding=padding)
+    return conv(x, filters, 1, names=parts("pw"))
 
 
 def _v2(x: keras.KerasTensor, variant: str, alpha: float) -> keras.KerasTensor:

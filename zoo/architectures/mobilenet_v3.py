@@ -4,7 +4,8 @@ Inverted residuals found by search: some with squeeze-and-excitation (Hu et al. 
 hard-swish, and a last layer that is computed after pooling. Tables 1 and 2 of the paper are `LARGE` and `SMALL`.
 `alpha` is the width multiplier: it scales the filters of every block.
 
-torchvision and timm pad like PyTorch, and timm's batch norm has another epsilon. At alpha 1:
+torchvision and timm pad like PyTorch, and timm's batch norm has another epsilon. Fresh weights are torchvision's: He et al.'s
+by fan-out, which counts all channels of a depthwise kernel, and N(0, 0.01²) in dense layers. At alpha 1:
 
     builder             variant  parameters  of which statistics   px  weights
     mobilenet_v3_small  keras     2,554,968               12,112  224  imagenet
@@ -23,7 +24,8 @@ import keras
 from keras import layers
 
 from zoo.builder import Family, Options, build, documented
-from zoo.layers import conv_bn, divisible, squeeze_excite, stage
+from zoo.initializers import HE_FAN_OUT, TORCHVISION, normal
+from zoo.layers import classifier, conv_bn, divisible, squeeze_excite, stage
 from zoo.weights.names import mobilenet as names
 
 # timm has newer files trained at -1..1, and ports of TensorFlow's ("tf_...") under the same names.
@@ -31,13 +33,15 @@ FAMILY = Family(
     {"keras": "tf", "torch": "torch", "timm": "torch"},
     other_modes={"timm": ("tf", "unit")},
     ports={"timm": ("timm", "keras")},
+    head=partial(classifier, kernel_initializer=normal(0.01)),
+    notes="dropout=0.2 is the paper's (section 6.1.1, where 0.8 is the share that is kept).",
 )
 
-# How the convolutions of a variant pad and normalise.
+# How the convolutions of a variant pad, normalise and begin.
 STYLES = {
-    "keras": dict(epsilon=1e-3, momentum=0.999),
-    "torch": dict(epsilon=1e-3, momentum=0.99, padding="torch"),
-    "timm": dict(epsilon=1e-5, momentum=0.9, padding="torch"),
+    "keras": dict(epsilon=1e-3, momentum=0.999, **TORCHVISION),
+    "torch": dict(epsilon=1e-3, momentum=0.99, padding="torch", **TORCHVISION),
+    "timm": dict(epsilon=1e-5, momentum=0.9, padding="torch", **TORCHVISION),
 }
 
 # The tables' abbreviations.
@@ -138,7 +142,8 @@ def _body(x: keras.KerasTensor, variant: str, stages: Stages, last: int, alpha: 
             x = conv_bn(x, divisible(6 * x.shape[-1]), 1, names=parts, activation=HS, **style)
         x = stage(x, f"stage{i}")
     x = layers.GlobalAveragePooling2D(name="avg_pool")(x)
-    x = layers.Dense(divisible(last * max(alpha, 1.0)), activation=HS, name="conv_2")(x)  # 1 × 1, on one pixel
+    # The tables' 1 × 1 convolution, on one pixel.
+    x = layers.Dense(divisible(last * max(alpha, 1.0)), activation=HS, kernel_initializer=normal(0.01), name="conv_2")(x)
     return stage(x, "pre_logits")
 
 
@@ -161,7 +166,7 @@ def _inverted_residual(
     x = conv_bn(x, None, kernel_size, strides, names=parts("depthwise"), **style)
     if squeeze:
         kinds = tuple(f"{prefix}squeeze_excite_{kind}" for kind in ("avg_pool", "conv", "conv_1", "mul"))
-        x = squeeze_excite(x, divisible(x.shape[-1] / 4), names=kinds, gate="hard_sigmoid")
+        x = squeeze_excite(x, divisible(x.shape[-1] / 4), names=kinds, gate="hard_sigmoid", kernel_initializer=HE_FAN_OUT)
     x = conv_bn(x, filters, 1, names=parts("project"), **style | {"activation": None})
     if strides == 1 and channels == filters:
         x = layers.Add(name=f"{prefix}add")([shortcut, x])

@@ -8,6 +8,8 @@ torchvision rounds them.
 A block is a 1 × 1, a 3 × 3 in groups and a 1 × 1 convolution, all of one width, and adds its input back; in RegNetY,
 squeeze and excitation follows the 3 × 3. The numbers in the names are multiply-adds at 224 × 224 pixels.
 
+Fresh weights are the authors' and torchvision's: He et al.'s by fan-out, and N(0, 0.01²) in the classifier.
+
     builder         variant   parameters  of which statistics   px  weights
     regnet_x_400mf  torch      5,533,832               37,856  224  imagenet_torchvision, imagenet_torchvision_v2
     regnet_x_800mf  torch      7,296,968               37,312  224  imagenet_torchvision, imagenet_torchvision_v2
@@ -34,10 +36,11 @@ import keras
 from keras import layers
 
 from zoo.builder import Family, Options, build, documented
-from zoo.layers import conv_bn, squeeze_excite, stage
+from zoo.initializers import HE_FAN_OUT, normal
+from zoo.layers import classifier, conv_bn, squeeze_excite, stage
 from zoo.weights.names import regnet as names
 
-REGNET = Family({"torch": "torch"})
+REGNET = Family({"torch": "torch"}, head=partial(classifier, kernel_initializer=normal(0.01)))
 
 Stages = list[tuple[int, int, int]]  # (width, blocks, width of a group) of each
 
@@ -165,7 +168,7 @@ def _block(x: keras.KerasTensor, width: int, group: int, strides: int, squeeze: 
     x = _conv(x, width, 3, strides, name=f"{name}_2", groups=width // group)
     if squeeze:  # to a quarter of the width before the block
         parts = tuple(f"{name}_se_{part}" for part in ("squeeze", "reduce", "expand", "excite"))
-        x = squeeze_excite(x, round(channels / 4), names=parts)
+        x = squeeze_excite(x, round(channels / 4), names=parts, kernel_initializer=HE_FAN_OUT)
     x = _conv(x, width, 1, name=f"{name}_3", activation=None)
     x = layers.Add(name=f"{name}_add")([shortcut, x])
     return layers.Activation("relu", name=f"{name}_out")(x)
@@ -181,5 +184,6 @@ def _conv(x: keras.KerasTensor, filters: int, kernel_size: int, strides: int = 1
         padding="torch",
         epsilon=1e-5,
         momentum=0.9,
+        kernel_initializer=HE_FAN_OUT,
         **options,
     )

@@ -13,7 +13,8 @@ input back:
     ResNet-152      3          8          36           3       bottlenecks
 
 Two graphs have public weights. In the paper's, which keras.applications has, the first 1 × 1 of a stage has the stride;
-torchvision's ("v1.5") gives it to the 3 × 3, has no convolution biases, and another epsilon.
+torchvision's ("v1.5") gives it to the 3 × 3, has no convolution biases, and another epsilon. Fresh weights are He et al.'s
+(arXiv:1502.01852), as the paper says: by fan-out, as in torchvision, by fan-in for CIFAR-10; no residual begins at zero.
 
 Version 2: He, Zhang, Ren, Sun 2016, "Identity Mappings in Deep Residual Networks", arXiv:1603.05027. Batch norm and ReLU
 come before each convolution, and nothing comes after the addition.
@@ -49,20 +50,33 @@ import keras
 from keras import layers
 
 from zoo.builder import Family, Options, build, documented
-from zoo.layers import conv_bn, norm, pad_like_torch, stage
+from zoo.initializers import HE_FAN_IN, HE_FAN_OUT, TORCH_DEFAULT, normal
+from zoo.layers import classifier, conv_bn, norm, pad_like_torch, stage
 from zoo.weights.names import resnet as names
 
-RESNET = Family({"keras": "caffe", "torch": "torch"})
-RESNET_BASIC = Family({"torch": "torch"})
-RESNET_V2 = Family({"keras": "tf"})
-RESNET_CIFAR = Family({"torch": "torch"}, input_shape=(32, 32, 3), num_classes=10, min_size=16, resize=32)
+HEAD = partial(classifier, kernel_initializer=TORCH_DEFAULT)
+RESNET = Family({"keras": "caffe", "torch": "torch"}, head=HEAD)
+RESNET_BASIC = Family({"torch": "torch"}, head=HEAD)
+RESNET_V2 = Family({"keras": "tf"}, head=partial(classifier, kernel_initializer=normal(0.01)))
+RESNET_CIFAR = Family(
+    {"torch": "torch"},
+    input_shape=(32, 32, 3),
+    num_classes=10,
+    min_size=16,
+    resize=32,
+    head=partial(classifier, kernel_initializer=HE_FAN_IN),
+)
 
 TORCHVISION = {"torch": names.torchvision}
 CIFAR = {"torch": names.cifar}
 
 # How the convolutions and norms of a variant differ.
-STYLES = {"keras": dict(use_bias=True, epsilon=1.001e-5), "torch": dict(use_bias=False, epsilon=1e-5, momentum=0.9)}
-STYLE_V2 = dict(use_bias=False, epsilon=1.001e-5)
+STYLES = {
+    "keras": dict(use_bias=True, epsilon=1.001e-5, kernel_initializer=HE_FAN_OUT),
+    "torch": dict(use_bias=False, epsilon=1e-5, momentum=0.9, kernel_initializer=HE_FAN_OUT),
+}
+STYLE_V2 = dict(use_bias=False, epsilon=1.001e-5, kernel_initializer=HE_FAN_OUT)
+STYLE_CIFAR = STYLES["torch"] | dict(kernel_initializer=HE_FAN_IN)
 
 Block = Callable[[keras.KerasTensor, int, int, str, str], keras.KerasTensor]  # (x, filters, strides, variant, name)
 
@@ -164,13 +178,13 @@ def _body(x: keras.KerasTensor, variant: str, block: Block, depths: tuple[int, .
 
 
 def _body_cifar(x: keras.KerasTensor, variant: str, depth: int) -> keras.KerasTensor:
-    x = _conv(x, 16, 3, 1, STYLES[variant], name="conv1")
+    x = _conv(x, 16, 3, 1, STYLE_CIFAR, name="conv1")
     return _stages(x, variant, _basic_cifar, filters=(16, 32, 64), depths=(depth, depth, depth))
 
 
 def _body_v2(x: keras.KerasTensor, variant: str, depths: tuple[int, ...]) -> keras.KerasTensor:
     x = pad_like_torch(x, 7, name="conv1_pad")
-    x = _pool(layers.Conv2D(64, 7, 2, name="conv1_conv")(x))
+    x = _pool(_plain_conv(x, 64, 7, 2, name="conv1_conv"))
     for i, depth in enumerate(depths, start=1):
         for j in range(1, depth + 1):
             strides = 2 if i < len(depths) and j == depth else 1  # in keras.applications the last block has the stride
@@ -197,7 +211,7 @@ def _basic(x: keras.KerasTensor, filters: int, strides: int, variant: str, name:
 
 
 def _basic_cifar(x: keras.KerasTensor, filters: int, strides: int, variant: str, name: str) -> keras.KerasTensor:
-    y = _two_convolutions(x, filters, strides, STYLES[variant], name)
+    y = _two_convolutions(x, filters, strides, STYLE_CIFAR, name)
     return _sum(_subsampling(x, filters, strides, name), y, name)
 
 
@@ -213,12 +227,12 @@ def _bottleneck(x: keras.KerasTensor, filters: int, strides: int, variant: str, 
 def _preactivated(x: keras.KerasTensor, filters: int, strides: int, project: bool, name: str) -> keras.KerasTensor:
     y = _norm_v2(x, f"{name}_preact")
     if project:
-        x = layers.Conv2D(4 * filters, 1, name=f"{name}_0_conv")(y)
+        x = _plain_conv(y, 4 * filters, 1, name=f"{name}_0_conv")
     elif strides > 1:
         x = layers.MaxPooling2D(1, strides, name=f"{name}_0_pool")(x)
     y = _conv(y, filters, 1, 1, STYLE_V2, name=f"{name}_1")
     y = _conv(y, filters, 3, strides, STYLE_V2, name=f"{name}_2")
-    y = layers.Conv2D(4 * filters, 1, name=f"{name}_3_conv")(y)
+    y = _plain_conv(y, 4 * filters, 1, name=f"{name}_3_conv")
     return layers.Add(name=f"{name}_out")([x, y])
 
 
@@ -250,6 +264,10 @@ def _subsampling(x: keras.KerasTensor, filters: int, strides: int, name: str) ->
 
 def _pool(x: keras.KerasTensor) -> keras.KerasTensor:
     return layers.MaxPooling2D(3, 2, name="pool1_pool")(pad_like_torch(x, 3, name="pool1_pad"))
+
+
+def _plain_conv(x: keras.KerasTensor, filters: int, kernel_size: int, strides: int = 1, *, name: str) -> keras.KerasTensor:
+    return layers.Conv2D(filters, kernel_size, strides, kernel_initializer=HE_FAN_OUT, name=name)(x)
 
 
 def _norm_v2(x: keras.KerasTensor, name: str) -> keras.KerasTensor:

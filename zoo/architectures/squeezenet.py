@@ -11,7 +11,8 @@ A fire module squeezes with 1 × 1 convolutions, then expands with 1 × 1 and 3 
     then a 1 × 1 convolution to the classes with a ReLU, whose average is the answer
 
 1.1 is as accurate for 2.4 times less computation. The classifier is a convolution: "pre_logits" is a feature map, averaged
-where `num_classes=0` or `new_head` ends it.
+where `num_classes=0` or `new_head` ends it. Fresh weights are torchvision's: He et al.'s, uniform by fan-in, and N(0, 0.01²)
+in the classifier.
 
     builder        variant  parameters  of which statistics   px  weights
     squeezenet1_0  torch     1,248,424                    0  224  imagenet_torchvision
@@ -25,11 +26,17 @@ import keras
 from keras import layers
 
 from zoo.builder import Family, Options, build, documented
+from zoo.initializers import HE_UNIFORM, normal
 from zoo.layers import convolutional_classifier, max_pool_ceil, stage
 from zoo.weights.names import squeezenet as names
 
 # One variant: Caffe, where the paper's model was made, gluon and torchvision build the same graph.
-SQUEEZENET = Family({"torch": "torch"}, head=convolutional_classifier)
+SQUEEZENET = Family(
+    {"torch": "torch"},
+    head=partial(convolutional_classifier, kernel_initializer=normal(0.01)),
+    notes="dropout=0.5 is the paper's, behind the last fire module.",
+)
+KERNELS = dict(kernel_initializer=HE_UNIFORM)
 
 # Squeezing filters of fire2 to fire9; each of the two expansions has four times as many.
 SQUEEZE = (16, 16, 32, 32, 48, 48, 64, 64)
@@ -50,7 +57,7 @@ def squeezenet1_1(**options: Unpack[Options]) -> keras.Model:
 
 
 def _body(x: keras.KerasTensor, variant: str, stem: dict[str, int], depths: tuple[int, ...]) -> keras.KerasTensor:
-    x = layers.Conv2D(**stem, strides=2, activation="relu", name="conv1")(x)
+    x = layers.Conv2D(**stem, strides=2, activation="relu", name="conv1", **KERNELS)(x)
     block = 2
     for i, depth in enumerate(depths, start=1):
         x = max_pool_ceil(x, name=f"pool{block - 1}")
@@ -62,7 +69,8 @@ def _body(x: keras.KerasTensor, variant: str, stem: dict[str, int], depths: tupl
 
 
 def _fire(x: keras.KerasTensor, squeeze: int, name: str) -> keras.KerasTensor:
-    x = layers.Conv2D(squeeze, 1, activation="relu", name=f"{name}_squeeze1x1")(x)
-    branch1 = layers.Conv2D(4 * squeeze, 1, activation="relu", name=f"{name}_expand1x1")(x)
-    branch3 = layers.Conv2D(4 * squeeze, 3, padding="same", activation="relu", name=f"{name}_expand3x3")(x)
+    more = dict(padding="same", activation="relu", **KERNELS)
+    x = layers.Conv2D(squeeze, 1, name=f"{name}_squeeze1x1", **more)(x)
+    branch1 = layers.Conv2D(4 * squeeze, 1, name=f"{name}_expand1x1", **more)(x)
+    branch3 = layers.Conv2D(4 * squeeze, 3, name=f"{name}_expand3x3", **more)(x)
     return layers.Concatenate(name=name)([branch1, branch3])

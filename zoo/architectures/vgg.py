@@ -14,6 +14,9 @@ Torchvision also has each with a batch norm after every convolution, which the p
 of keras.applications and torchvision is the same, with another preprocessing. At another size than 224 pixels the last
 feature map is averaged to 7 × 7, as torchvision does, so that the pretrained dense layers fit.
 
+Section 3.1 has dropout of 0.5 behind both hidden dense layers: `dropout=0.5`. Fresh weights are torchvision's: He et al.'s by
+fan-out, and N(0, 0.01²) in dense layers. The paper's N(0, 0.01²) everywhere does not train the deeper ones from scratch.
+
     builder   variant   parameters  of which statistics   px  weights
     vgg11     torch    132,863,336                    0  224  imagenet_torchvision
     vgg13     torch    133,047,848                    0  224  imagenet_torchvision
@@ -34,11 +37,17 @@ import keras
 from keras import layers
 
 from zoo.builder import Family, Options, build, documented
-from zoo.layers import adaptive_average, conv_bn, stage
+from zoo.initializers import HE_FAN_OUT, normal
+from zoo.layers import adaptive_average, classifier, conv_bn, drop, stage
 from zoo.weights.names import vgg as names
 
-VGG = Family({"keras": "caffe", "torch": "torch"})
-VGG_TORCH = Family({"torch": "torch"})  # what keras.applications lacks
+DENSE = dict(kernel_initializer=normal(0.01))
+HEAD = dict(
+    head=partial(classifier, **DENSE),
+    notes="dropout=0.5 is the paper's: it acts behind each of the two hidden dense layers.",
+)
+VGG = Family({"keras": "caffe", "torch": "torch"}, **HEAD)
+VGG_TORCH = Family({"torch": "torch"}, **HEAD)  # what keras.applications lacks
 
 # The paper's configurations: the number of convolutions in each stage.
 A = (1, 1, 2, 2, 2)
@@ -96,11 +105,11 @@ def vgg19_bn(**options: Unpack[Options]) -> keras.Model:
 
 
 def _vgg(name: str, family: Family, depths: tuple[int, ...], batch_norm: bool, options: Options) -> keras.Model:
-    body = partial(_body, depths=depths, batch_norm=batch_norm)
+    body = partial(_body, depths=depths, batch_norm=batch_norm, dropout=options.get("dropout", 0.0))
     return build(name, body, family, torch_names={"torch": names.torchvision(depths, batch_norm)}, **options)
 
 
-def _body(x: keras.KerasTensor, variant: str, depths: tuple[int, ...], batch_norm: bool) -> keras.KerasTensor:
+def _body(x: keras.KerasTensor, variant: str, depths: tuple[int, ...], batch_norm: bool, dropout: float) -> keras.KerasTensor:
     for i, (depth, filters) in enumerate(zip(depths, (64, 128, 256, 512, 512), strict=True), start=1):
         for j in range(1, depth + 1):
             x = _conv(x, filters, batch_norm, f"block{i}_conv{j}")
@@ -108,13 +117,15 @@ def _body(x: keras.KerasTensor, variant: str, depths: tuple[int, ...], batch_nor
     if x.shape[1:3] != (7, 7):
         x = adaptive_average(x, 7)
     x = layers.Flatten(name="flatten")(x)
-    x = layers.Dense(4096, activation="relu", name="fc1")(x)
-    x = layers.Dense(4096, activation="relu", name="fc2")(x)
+    x = layers.Dense(4096, activation="relu", name="fc1", **DENSE)(x)
+    x = drop(x, dropout, name="fc1_dropout")
+    x = layers.Dense(4096, activation="relu", name="fc2", **DENSE)(x)
     return stage(x, "pre_logits")
 
 
 def _conv(x: keras.KerasTensor, filters: int, batch_norm: bool, name: str) -> keras.KerasTensor:
+    more = dict(kernel_initializer=HE_FAN_OUT)
     if not batch_norm:
-        return layers.Conv2D(filters, 3, padding="same", activation="relu", name=name)(x)
+        return layers.Conv2D(filters, 3, padding="same", activation="relu", name=name, **more)(x)
     parts = (name, f"{name}_bn", f"{name}_relu")
-    return conv_bn(x, filters, 3, names=parts, use_bias=True, epsilon=1e-5, momentum=0.9)
+    return conv_bn(x, filters, 3, names=parts, use_bias=True, epsilon=1e-5, momentum=0.9, **more)

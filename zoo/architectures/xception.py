@@ -8,20 +8,32 @@ last adds its input back, through a 1 × 1 convolution where it halves the resol
     filters   32, 64    128, 128    256, 256    728, 728    728, 728, 728    728, 1024    1536, 2048
     stage     1         2           3                       4                             5
 
+Fresh weights are timm's, for the paper says nothing of them: He et al.'s by fan-out, as PyTorch counts it.
+
     builder   variant  parameters  of which statistics   px  weights
     xception  keras    22,910,480               54,528  299  imagenet
 """
 
+from functools import partial
 from typing import Unpack
 
 import keras
 from keras import layers
 
 from zoo.builder import Family, Options, build, documented
-from zoo.layers import conv_bn, stage
+from zoo.initializers import HE_FAN_IN, HE_FAN_OUT, TORCH_DEFAULT
+from zoo.layers import classifier, conv_bn, stage
 from zoo.weights.names import xception as names
 
-XCEPTION = Family({"keras": "tf"}, input_shape=(299, 299, 3), resize=342, keras_names=names.first_keras)
+XCEPTION = Family(
+    {"keras": "tf"},
+    input_shape=(299, 299, 3),
+    resize=342,
+    keras_names=names.first_keras,
+    head=partial(classifier, kernel_initializer=TORCH_DEFAULT),
+    notes="dropout=0.5 is the paper's.",
+)
+KERNELS = dict(kernel_initializer=HE_FAN_OUT)
 
 # Convolution and norm in the shortcut of a block that halves the resolution: keras.applications leaves them unnamed.
 SHORTCUTS = {
@@ -41,7 +53,8 @@ def xception(**options: Unpack[Options]) -> keras.Model:
 def _body(x: keras.KerasTensor, variant: str) -> keras.KerasTensor:
     for j, (filters, strides) in enumerate(((32, 2), (64, 1)), start=1):
         name = f"block1_conv{j}"
-        x = conv_bn(x, filters, 3, strides, names=(name, f"{name}_bn", f"{name}_act"), padding="valid")
+        parts = (name, f"{name}_bn", f"{name}_act")
+        x = conv_bn(x, filters, 3, strides, names=parts, padding="valid", **KERNELS)
     x = stage(x, "stage1")
     x = stage(_residual(x, 2, (128, 128)), "stage2")
     x = stage(_residual(x, 3, (256, 256)), "stage3")
@@ -65,10 +78,12 @@ def _residual(x: keras.KerasTensor, block: int, filters: tuple[int, ...]) -> ker
         y = _separable(y, width, f"block{block}_sepconv{j}")
     if block in SHORTCUTS:
         y = layers.MaxPooling2D(3, 2, padding="same", name=f"block{block}_pool")(y)
-        x = conv_bn(x, filters[-1], 1, 2, names=(*SHORTCUTS[block], ""), activation=None)
+        x = conv_bn(x, filters[-1], 1, 2, names=(*SHORTCUTS[block], ""), activation=None, **KERNELS)
     return layers.Add(name=f"block{block}_add")([y, x])
 
 
 def _separable(x: keras.KerasTensor, filters: int, name: str) -> keras.KerasTensor:
-    x = layers.SeparableConv2D(filters, 3, padding="same", use_bias=False, name=name)(x)
+    # A depthwise kernel's fan-out in PyTorch is Keras' fan-in.
+    kernels = dict(depthwise_initializer=HE_FAN_IN, pointwise_initializer=HE_FAN_OUT)
+    x = layers.SeparableConv2D(filters, 3, padding="same", use_bias=False, name=name, **kernels)(x)
     return layers.BatchNormalization(name=f"{name}_bn")(x)

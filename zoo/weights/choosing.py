@@ -17,7 +17,7 @@ def variant_of(network: Network, source: Source | None, asked: str | None) -> st
         WeightsError: the weights are for another, or for one of several.
     """
     name = network.name
-    if asked is not None and asked not in network.modes:
+    if asked is not None and asked not in list(network.modes):
         raise ValueError(f"{name} has the variants {', '.join(network.modes)}, found {asked!r}.")
     if source is None:
         return asked or next(iter(network.modes))

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from zoo.files import cache_folder, lock, publish, sha256
-from zoo.weights import digests
+from zoo.weights import digests, packages
 from zoo.weights.catalog import Entry
 from zoo.weights.downloading import answer, receive
 from zoo.weights.files import open_tensors
@@ -25,7 +25,7 @@ MAX_NOTE_BYTES = 1000
 
 
 def fetch(entry: Entry) -> Path:
-    """Get the path of the entry's verified file: shipped with the package, in the cache, or downloaded now.
+    """Get the path of the entry's verified file: of an installed package, in the cache, or downloaded now.
 
     A download goes to `NAME.part` and goes on where it was cut off; only a verified file gets its final name. Beside it
     `NAME.sha256` keeps the digest, against which every later use and every later download is checked.
@@ -33,6 +33,8 @@ def fetch(entry: Entry) -> Path:
     Raises:
         WeightsError: the file cannot be had, or is not what its hash says; damaged files are removed.
     """
+    if entry.package:
+        return packages.find(entry)
     if "://" not in entry.url:
         return Path(__file__).parent.parent / "pretrained" / entry.url  # compared with the catalog when it is opened
     target = cache_folder("weights") / entry.file
@@ -46,7 +48,8 @@ def fetch(entry: Entry) -> Path:
             error.close()
         raise WeightsError(
             f"{entry.model} weights {entry.tag!r}: no copy in {target} and {_address(entry)} cannot be reached "
-            f"({getattr(error, 'reason', error)}): download it elsewhere and put it there, as {target}."
+            f"({getattr(error, 'reason', error)}): download it elsewhere and put it there, as {target}; "
+            f"{packages.instead(entry)}."
         ) from None
     except PermissionError as error:
         raise WeightsError(f"The cache folder {target.parent} is not writable: set ZOO_CACHE to one that is.") from error
@@ -59,7 +62,9 @@ def fetch(entry: Entry) -> Path:
 
 
 def is_local(entry: Entry) -> bool:
-    """Tell whether `fetch` needs no network: the file is shipped with the package or in the cache."""
+    """Tell whether `fetch` needs no network: the file is in an installed package or in the cache."""
+    if entry.package:
+        return packages.is_installed(entry)
     return "://" not in entry.url or (cache_folder("weights") / entry.file).exists()
 
 

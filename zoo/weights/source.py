@@ -8,7 +8,7 @@ from pathlib import Path
 import keras
 
 from zoo.preprocessing import Mode
-from zoo.weights import catalog, loading, saved
+from zoo.weights import catalog, loading, saved, tags
 from zoo.weights.fetching import fetch
 from zoo.weights.files import open_tensors
 from zoo.weights.formats.tensors import Tensors, WeightsError, reading
@@ -32,22 +32,24 @@ class Source:
     unreadable: str | None = None  # why that cannot be read
 
 
-def resolve(network: Network, weights: str | os.PathLike, options: Mapping[str, object], torch_names: TorchNames) -> Source:
-    """Find the file behind a catalog tag (fetched now) or a path, and what it says.
+def resolve(
+    network: Network,
+    weights: str | os.PathLike,
+    options: Mapping[str, object],
+    torch_names: TorchNames,
+    variant: str | None = None,
+) -> Source:
+    """Find the file behind a catalog tag or "default" (fetched now) or a path, and what it says.
 
     Raises:
         WeightsError: neither a tag of this model nor an existing file, or one with names of no known layout.
     """
-    entry = catalog.find(network.name, os.fspath(weights), options)
+    tags.check(network.name, weights)
+    entry = tags.published(network.name, os.fspath(weights), options, variant)
     if entry:
         return Source(fetch(entry), entry)
     if not os.path.exists(weights):
-        tags = list(dict.fromkeys(entry.tag for entry in catalog.entries(network.name))) or ["none"]
-        chosen = "".join(f" with {key}={value}" for key, value in options.items())
-        raise WeightsError(
-            f"{network.name}{chosen} has no weights {os.fspath(weights)!r}: it is no existing file and none of the "
-            f"tags in the catalog ({', '.join(tags)})."
-        )
+        raise tags.unknown(network.name, weights, options)
     return of_file(network, Path(weights), options, torch_names)
 
 

@@ -20,6 +20,7 @@ from callbacks.optimizers import LayerwiseRates
 from recipes import cli, finetune
 from recipes.errors import UserError
 from recipes.runs import model_file
+from recipes.runs.model_file import stranger as own_stranger  # before conftest.py puts the session's in its place
 from recipes.settings.finetune import Recipe
 from recipes.settings.tuned import FineTuneSettings, HeadSettings
 from recipes.transfer import strategies as transfer
@@ -149,7 +150,7 @@ def test_a_model_that_needs_this_project_is_refused_with_its_reason(tmp_path):
     inputs = keras.Input((4,))
     keras.Model(inputs, Own()(inputs)).save(tmp_path / "own.keras")
     with (
-        model_file.stranger() as stranger,
+        own_stranger() as stranger,
         pytest.raises(UserError, match="cannot be loaded where this project is not installed: .*Own"),
     ):
         stranger.answers(tmp_path / "own.keras", np.zeros((1, 4)))
@@ -172,11 +173,11 @@ def test_a_stranger_that_dies_or_has_no_room_costs_no_run(tmp_path, monkeypatch,
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "modules"))
     monkeypatch.setenv("PYTHONUNBUFFERED", "1")
     others = children()  # the session's own process for loading models among them
-    with model_file.stranger() as stranger:
+    with own_stranger() as stranger:
         (pid,) = children() - others
         os.kill(pid, signal.SIGKILL)
         np.testing.assert_allclose(stranger.answers(tmp_path / "model.keras", pixels), said, atol=1e-5)
     monkeypatch.setattr(sys, "executable", str(tmp_path / "nowhere"))
-    with model_file.stranger() as stranger:
+    with own_stranger() as stranger:
         model_file.check_saved(model, tmp_path / "model.keras", pixels, said, stranger)
     assert "warning: the saved model was checked in this process alone, not in a fresh one" in capfd.readouterr().err

@@ -4,10 +4,10 @@ import ast
 import importlib.metadata
 import pkgutil
 
+import house
 import keras_tuner
 import optuna
 import pytest
-from helpers import ROOT
 
 from recipes.search import keras_tuner_private, optuna_private
 
@@ -135,7 +135,7 @@ def test_a_grid_of_kerastuner_goes_on_from_any_combination():
 
 def test_nothing_else_of_the_search_touches_private_parts():
     """No `_name` of anything but `self` and `cls`: those of other libraries stand in the adapters, our own in their modules."""
-    for path in [*(ROOT / "recipes" / "search").glob("*.py"), ROOT / "recipes" / "tune.py"]:
+    for path in [*(house.SOURCES / "recipes" / "search").glob("*.py"), house.SOURCES / "recipes" / "tune.py"]:
         if path.stem.endswith("_private"):
             continue
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):

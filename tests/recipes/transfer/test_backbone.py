@@ -96,7 +96,8 @@ def test_the_form_is_asked_for_and_kept(pictures, torch_form, tmp_path):
 
     notes = {}
     for more in ((), ("--variant", "torch")):
-        words = ("rank", pictures, "--weights", f"mobilenet_v2:0.35:32={weights}", "--output", tmp_path / "rank", *more)
+        files = ("--models", "lenet5", "--weights", f"mobilenet_v2:0.35:32={weights}")
+        words = ("rank", pictures, *files, "--output", tmp_path / "rank", *more)
         assert commands.zoo(*words).poll() == 0
         notes |= {row["candidate"]: row["note"] for row in result(tmp_path / "rank")["table"]}
     assert "--variant" in notes["mobilenet_v2 0.35 32"] and "fits" not in notes["mobilenet_v2 0.35 torch 32"]

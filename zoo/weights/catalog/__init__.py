@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 
-from zoo.weights.catalog import cifar, keras, timm, torchvision
+from zoo.weights.catalog import cifar, keras, packages, timm, torchvision
 from zoo.weights.catalog.entry import Entry
 
-ENTRIES = (*keras.ENTRIES, *torchvision.ENTRIES, *timm.ENTRIES, *cifar.ENTRIES)
+ENTRIES = (*keras.ENTRIES, *packages.ENTRIES, *torchvision.ENTRIES, *timm.ENTRIES, *cifar.ENTRIES)
 
 
 def entries(model: str) -> list[Entry]:
@@ -19,3 +19,13 @@ def find(model: str, tag: str, options: Mapping[str, object]) -> Entry | None:
         if entry.tag == tag and dict(entry.options) == dict(options):
             return entry
     return None
+
+
+def best(model: str, options: Mapping[str, object], variant: str | None) -> Entry | None:
+    """Find the model's entry of the highest published top-1 accuracy for those builder arguments; of equals, the first.
+
+    Args:
+        variant: the form of the network that it must be for; None: any.
+    """
+    fitting = [e for e in entries(model) if dict(e.options) == dict(options) and variant in (None, e.variant)]
+    return max(fitting, key=lambda entry: entry.top1 or 0.0, default=None)

@@ -15,7 +15,7 @@ class Entry:
 
     model: str
     tag: str
-    url: str  # a bare file name is a file in zoo/pretrained
+    url: str  # without "://" a file in the package, if there is one, else in zoo/pretrained
     hash: str
     variant: str  # which graph: "keras", "torch", ...
     parameters: int  # of the whole model, moving statistics included
@@ -30,6 +30,7 @@ class Entry:
     interpolation: str = "bilinear"
     num_classes: int = 1000
     options: Mapping[str, object] = field(default_factory=dict)  # builder arguments that the file is for
+    package: str = ""  # NAME==VERSION of the Python package that brings the file
 
     @property
     def file(self) -> str:

@@ -5,8 +5,9 @@ those of its `pretrained_cfg`, accuracies those of its results at that size (man
 For a few files timm squeezes the whole picture into a square; here they see the centre, which differs little.
 
 Left out are copies of torchvision's files ("tv", "tv2") and all whose graph is another: TensorFlow's padding under
-PyTorch's names ("tf_..."), ResNets with deep stems or group norm, vision transformers that are distilled, have registers or
-scaled layers.
+PyTorch's names ("tf_...", but for EfficientNet-Lite), ResNets with deep stems or group norm, vision transformers that are
+distilled, have registers or scaled layers. EfficientNet-Lite was trained on (pixel − 127) / 128; timm says −1..1, and so
+do its entries.
 """
 
 from zoo.weights.catalog.entry import Entry
@@ -42,6 +43,12 @@ NETWORKS = {
     "efficientnet_b3": ("efficientnet_b3", "timm", 12_320_528, {}),
     "efficientnet_b4": ("efficientnet_b4", "timm", 19_466_816, {}),
     "efficientnet_b5": ("efficientnet_b5", "timm", 30_562_520, {}),
+    "efficientnet_lite0": ("efficientnet_lite0", "timm", 4_694_024, {}),
+    "tf_efficientnet_lite0": ("efficientnet_lite0", "keras", 4_694_024, {}),
+    "tf_efficientnet_lite1": ("efficientnet_lite1", "keras", 5_470_344, {}),
+    "tf_efficientnet_lite2": ("efficientnet_lite2", "keras", 6_150_168, {}),
+    "tf_efficientnet_lite3": ("efficientnet_lite3", "keras", 8_273_768, {}),
+    "tf_efficientnet_lite4": ("efficientnet_lite4", "keras", 13_118_936, {}),
     "convnext_tiny": ("convnext_tiny", "timm", 28_589_128, {}),
     "convnext_small": ("convnext_small", "timm", 50_223_688, {}),
     "convnext_base": ("convnext_base", "timm", 88_591_464, {}),
@@ -173,6 +180,12 @@ ENTRIES = (
     _timm("efficientnet_b3.ra2_in1k", 81.474, 95.712, 288, year=2020),
     _timm("efficientnet_b4.ra2_in1k", 82.654, 96.136, 320),
     _timm("efficientnet_b5.sw_in12k_ft_in1k", 85.892, 97.742, 448, 1.0),
+    _timm("efficientnet_lite0.ra_in1k", 75.480, 92.522),
+    _timm("tf_efficientnet_lite0.in1k", 74.830, 92.172, mode="tf"),
+    _timm("tf_efficientnet_lite1.in1k", 76.644, 93.230, 240, 0.882, mode="tf"),
+    _timm("tf_efficientnet_lite2.in1k", 77.464, 93.750, 260, 0.89, mode="tf"),
+    _timm("tf_efficientnet_lite3.in1k", 79.808, 94.912, 300, 0.904, mode="tf", interpolation="bilinear"),
+    _timm("tf_efficientnet_lite4.in1k", 81.532, 95.664, 380, 0.92, mode="tf", interpolation="bilinear"),
     _timm("convnext_tiny.fb_in1k", 82.066, 95.854, year=2022),
     _timm("convnext_tiny.fb_in22k_ft_in1k", 82.888, 96.628, year=2022),
     _timm("convnext_tiny.fb_in22k_ft_in1k_384", 84.098, 97.138, 384, 1.0, year=2022),

@@ -1,4 +1,4 @@
-"""EfficientNet and EfficientNetV2 in other files."""
+"""EfficientNet, EfficientNetV2 and EfficientNet-Lite in other files."""
 
 import re
 from collections.abc import Sequence
@@ -49,6 +49,23 @@ def timm(rows: Rows) -> Rename:
             return ends[layer]
         row, block, part, norm = _block(layer)
         return f"blocks.{row - 1}.{block}.{inverted.timm(rows[row - 1], part, norm)}"
+
+    return rename
+
+
+def lite(blocks: Sequence[int]) -> Rename:
+    """Map `block2a_dwconv` -> `_blocks.1._depthwise_conv`; `blocks` are those of each row.
+
+    So the package efficientnet-lite-pytorch has it, whose blocks are numbered from the first row to the last.
+    """
+    ends = {"stem_conv": "_conv_stem", "stem_bn": "_bn0", "top_conv": "_conv_head", "top_bn": "_bn1", "predictions": "_fc"}
+    norms = {"expand": "_bn0", "depthwise": "_bn1", "project": "_bn2"}
+
+    def rename(layer: str) -> str:
+        if layer in ends:
+            return ends[layer]
+        row, block, part, norm = _block(layer)
+        return f"_blocks.{sum(blocks[: row - 1]) + block}.{norms[part] if norm else f'_{part}_conv'}"
 
     return rename
 

@@ -1,0 +1,38 @@
+"""What is installed: all files of the packages, and nothing but what was installed is imported where the tree is not."""
+
+import configparser
+import fnmatch
+from pathlib import Path
+
+import commands
+import house
+import pytest
+from helpers import ROOT
+
+import callbacks
+import recipes
+import zoo
+
+PLACES = "import zoo, callbacks, recipes; print(*(p.__file__ for p in (zoo, callbacks, recipes)), sep=chr(10))"
+
+
+def test_all_files_of_the_packages_are_installed():
+    config = configparser.ConfigParser()
+    config.read(ROOT / "setup.cfg")
+    patterns = {name: text.replace(",", " ").split() for name, text in config["options.package_data"].items()}
+    for package in (zoo, callbacks, recipes):
+        top = Path(package.__file__).parent
+        for path in top.rglob("*"):
+            if path.is_file() and path.suffix not in (".py", ".pyc"):
+                name = ".".join(path.relative_to(top.parent).parent.parts)
+                assert any(fnmatch.fnmatch(path.name, pattern) for pattern in patterns[name]), path
+
+
+def test_the_package_that_is_tested():
+    assert [Path(p.__file__).parents[1] for p in (zoo, callbacks, recipes)] == [house.SOURCES] * 3
+
+
+@pytest.mark.parametrize("is_fresh", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["forked", "fresh"])
+def test_commands_run_that_package(is_fresh):
+    command = commands.zoo("--help", setup=PLACES, is_fresh=is_fresh)
+    assert [Path(line).parents[1] for line in command.stdout.splitlines()[:3]] == [house.SOURCES] * 3

