@@ -10,7 +10,6 @@ run_as_module(__name__)
 
 import csv
 import dataclasses
-import fnmatch
 import io
 import json
 
@@ -34,7 +33,7 @@ def run(settings: Models) -> str:
     """
     if settings.json and settings.csv:
         raise UserError("Choose one of --json and --csv.")
-    names = [name for name in zoo.MODELS if fnmatch.fnmatch(name, settings.pattern)]
+    names = zoo.list_models(settings.pattern)
     if not names:
         raise UserError(f"No model matches {settings.pattern!r}: `zoo models` lists all; patterns are like 'resnet*'.")
     rows = [record for name in names for record in records(name)]

@@ -20,7 +20,6 @@ from recipes.cli import run_as_module
 run_as_module(__name__)
 
 import dataclasses
-import fnmatch
 import hashlib
 import math
 import os
@@ -111,7 +110,7 @@ def candidates(settings: Ranking) -> list[Recipe]:
     )
     given = [_candidate_from_file(settings, *one) for one in zip(settings.weights, forms, modes, strict=True)]
     if settings.models:
-        names = [name for name in fnmatch.filter(zoo.MODELS, settings.models) if catalog.entries(name)]
+        names = [name for name in zoo.list_models(settings.models) if catalog.entries(name)]
         if not names:
             raise UserError(f"--models {settings.models!r} matches no model with published weights: `zoo models` lists them.")
         entries = [catalog.entries(name)[0] for name in names]

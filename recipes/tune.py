@@ -128,7 +128,8 @@ def _try_all(search: Search, study: Study, oracle: SharedOracle, scope: Scope) -
     with Board(settings.trials, study.records):
         if count > 1:
             storage = settings.storage or str(study_storage(settings).resolve())
-            workers.run(dataclasses.replace(settings, workers=1, study=study.name, storage=storage), count, devices)
+            joining = dataclasses.replace(settings, workers=1, study=study.name, storage=storage)
+            workers.run("recipes.tune", joining.words(), settings.folder, count, devices)
         run_trials(oracle, work, ended)  # alone; or what is left where workers have died
 
 

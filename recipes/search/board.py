@@ -22,16 +22,25 @@ PAUSE_SECONDS = 0.5
 LOG_PAUSE_SECONDS = 10
 
 
+Scores = Callable[[TrialRecord], dict[str, str]]
+
+
+def scores_of(record: TrialRecord) -> dict[str, str]:
+    """Write what a trial of `zoo tune` has reached."""
+    return {"loss": f"{record.loss:.4f}", "accuracy": f"{record.accuracy:.1%}", "epoch": str(record.epoch)}
+
+
 class Board:
     """Shows how the search stands, from a thread, while a block `with Board(total, read):` runs.
 
     Args:
         total: trials of the whole search.
         read: gives the records of all trials so far, other workers' too.
+        scores: gives what is shown of a trial that is done, by its name.
     """
 
-    def __init__(self, total: int, read: Callable[[], list[TrialRecord]]):
-        self._total, self._read = total, read
+    def __init__(self, total: int, read: Callable[[], list[TrialRecord]], scores: Scores = scores_of):
+        self._total, self._read, self._scores = total, read, scores
         self._over, self._thread = threading.Event(), threading.Thread(target=self._watch, daemon=True)
         self._live = self._progress = None
 
@@ -69,9 +78,9 @@ class Board:
         if self._live:
             rows = max(1, min(MAX_ROWS, (self._live.console.height - 6) // 2))  # a trial takes two lines
             title = headline(records, self._total, self._ended_before, time.monotonic() - self._start)
-            self._live.update(live_table(records, title, rows), refresh=True)
+            self._live.update(live_table(records, title, rows, self._scores), refresh=True)
         else:
-            self._progress.advance(count_ended(records) - self._ended, standing(records))
+            self._progress.advance(count_ended(records) - self._ended, standing(records, self._scores))
         self._ended = count_ended(records)
 
     def _watch(self) -> None:
@@ -89,19 +98,19 @@ class Board:
             say(line)
 
 
-def live_table(records: Sequence[TrialRecord], title: str, rows: int = MAX_ROWS) -> "Table":
+def live_table(records: Sequence[TrialRecord], title: str, rows: int = MAX_ROWS, scores: Scores = scores_of) -> "Table":
     """Lay out the best trials for a terminal, the best first."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
     table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", title_style="", expand=True)
-    for name in ("trial", "loss", "accuracy", "epoch"):
+    best = ranked(records)[:rows]
+    for name in ("trial", *(scores(best[0]) if best else ())):
         table.add_column(name, justify="right")
     table.add_column("hyper-parameters", ratio=1)
-    for record in ranked(records)[:rows]:
-        cells = (str(record.number), f"{record.loss:.4f}", f"{record.accuracy:.1%}", str(record.epoch))
-        table.add_row(*cells, Text(brief(record.values)))
+    for record in best:
+        table.add_row(str(record.number), *scores(record).values(), Text(brief(record.values)))
     return table
 
 
@@ -112,11 +121,13 @@ def headline(records: Sequence[TrialRecord], total: int, ended_before: int, seco
     return f"{counted(records)} of {total}{pace}"
 
 
-def standing(records: Sequence[TrialRecord]) -> str:
+def standing(records: Sequence[TrialRecord], scores: Scores = scores_of) -> str:
     """Say in one line how the search stands."""
-    best = ranked(records)[:1]
-    score = [f"best: trial {one.number}, loss {one.loss:.4f}, accuracy {one.accuracy:.1%}" for one in best]
-    return "; ".join([counted(records), *score])
+    parts = [counted(records)]
+    for one in ranked(records)[:1]:
+        reached = [f"{name} {value}" for name, value in scores(one).items() if name != "epoch"]
+        parts.append(", ".join([f"best: trial {one.number}", *reached]))
+    return "; ".join(parts)
 
 
 def described(values: Mapping) -> str:

@@ -5,6 +5,7 @@ tests/recipes/search/test_private_parts.py names it.
 """
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import keras_tuner
 from keras_tuner.engine.base_tuner import BaseTuner
@@ -44,13 +45,28 @@ def count_values(hp: HyperParameter) -> int:
 class TrialLoop(BaseTuner):
     """Runs KerasTuner's loop over trials without its files: `attempt` does what a trial needs, and never fails for one."""
 
-    def attempt(self, trial: Trial) -> None:
-        """Run a trial and give it its status and score."""
+    def attempt(self, trial: Trial, *arguments: object, **named: object) -> None:
+        """Run a trial, with what `search` was given, and give it its status and score."""
         raise NotImplementedError
 
-    def _try_run_and_update_trial(self, trial: Trial) -> None:
+    def evaluate(self, trial: Trial, *arguments: object, **named: object) -> None:
+        """Run a trial as KerasTuner does: `run_trial`, the mean of its executions, and `update_trial` of the oracle."""
+        self._run_and_update_trial(trial, *arguments, **named)
+
+    def build_model(self, hps: keras_tuner.HyperParameters) -> object:
+        """Build a model as a trial does, compiled as the tuner was told to."""
+        return self._build_hypermodel(hps)
+
+    def checkpoint(self, trial_id: str) -> Path:
+        """Name the file in which KerasTuner keeps the weights of a trial's best epoch."""
+        return Path(self._get_checkpoint_fname(trial_id))
+
+    def save(self) -> None:
+        """Do nothing: all is saved where it happens."""
+
+    def _try_run_and_update_trial(self, trial: Trial, *arguments: object, **named: object) -> None:
         """Attempt the trial, in place of KerasTuner's own way."""
-        self.attempt(trial)
+        self.attempt(trial, *arguments, **named)
 
     def _get_tuner_fname(self) -> str:
         """Name a file that is never written."""

@@ -10,6 +10,7 @@ import keras_tuner
 import optuna
 from keras_tuner.engine.trial import Trial as KerasTrial
 from keras_tuner.engine.trial import TrialStatus
+from keras_tuner.errors import FailedTrialError, FatalError
 
 from recipes.errors import UserError
 from recipes.search.keras_tuner_private import TrialLoop
@@ -45,15 +46,58 @@ def run_trials(
     Loop(oracle, work, ended).search()
 
 
-class Loop(TrialLoop):
-    """Runs `work` on one trial after another, each under signs of life, and has the study know how each has ended."""
+class SharedLoop(TrialLoop):
+    """Runs one trial after another, each under signs of life, and has the study know how each has ended."""
+
+    oracle: SharedOracle
+
+    def score_and_result(self, trial: KerasTrial, *arguments: object, **named: object) -> tuple[float, dict]:
+        """Do the work on a trial; give the objective's value, and what else was found, values for JSON."""
+        raise NotImplementedError
+
+    def attempt(self, trial: KerasTrial, *arguments: object, **named: object) -> None:
+        """Do the work on a trial, and note its status, its score and why it failed.
+
+        Raises:
+            KeyboardInterrupt: somebody wants the worker to stop; the trial is given back.
+            FatalError: KerasTuner's, of what fails every trial; so is this one.
+        """
+        trial.outcome = {}
+        try:
+            with self.oracle.study.beating(trial.row):
+                score, result = self.score_and_result(trial, *arguments, **named)
+            if not math.isfinite(score):
+                raise FloatingPointError(f"the {self.oracle.objective.name} is {score:g}")
+            trial.status, trial.score, trial.outcome["result"] = TrialStatus.COMPLETED, score, result
+        except optuna.TrialPruned:
+            trial.status, trial.score = TrialStatus.STOPPED, trial.outcome["history"][-1][1]
+        except FatalError:
+            self._give_back(trial)
+            raise
+        except Exception as error:
+            trial.status, trial.score = TrialStatus.FAILED, None
+            kind = "" if isinstance(error, (UserError, FailedTrialError)) else f"{type(error).__name__}: "
+            trial.message = trial.outcome["message"] = f"{kind}{error}".rstrip(": ")
+            trial.outcome["traceback"] = traceback.format_exc()
+        except BaseException:  # Ctrl-C or SIGTERM: it is nobody's fault, and another worker may have it at once
+            self._give_back(trial)
+            raise
+
+    def _give_back(self, trial: KerasTrial) -> None:
+        """Let another worker run a trial; if that cannot be written, this one's silence will be noticed."""
+        with contextlib.suppress(Exception):
+            self.oracle.study.give_back(trial.row)
+
+
+class Loop(SharedLoop):
+    """Runs `work` on each trial."""
 
     def __init__(self, oracle: SharedOracle, work: Callable[[Trial], dict], ended: Callable[[TrialRecord], None]):
         self._work, self._ended = work, ended
         super().__init__(oracle)
 
-    def run_trial(self, trial: KerasTrial) -> dict:
-        """Do the work on a trial."""
+    def score_and_result(self, trial: KerasTrial, *arguments: object, **named: object) -> tuple[float, dict]:
+        """Do the work on a trial; give its loss and its result."""
         history = trial.outcome["history"] = []
 
         def report(epoch: int, loss: float) -> None:
@@ -64,36 +108,10 @@ class Loop(TrialLoop):
                 raise optuna.TrialPruned
 
         attributes = trial.row.user_attrs
-        return self._work(
+        result = self._work(
             Trial(trial.row.number, trial.hyperparameters, attributes["seed"], attributes["run"]["count"], report)
         )
-
-    def attempt(self, trial: KerasTrial) -> None:
-        """Do the work on a trial, and note its status, its score and why it failed.
-
-        Raises:
-            KeyboardInterrupt: somebody wants the worker to stop; the trial is given back.
-        """
-        study = self.oracle.study
-        trial.outcome = {}
-        try:
-            with study.beating(trial.row):
-                result = self.run_trial(trial)
-            loss = float(result["loss"])
-            if not math.isfinite(loss):
-                raise FloatingPointError(f"the loss is {loss:g}")
-            trial.status, trial.score, trial.outcome["result"] = TrialStatus.COMPLETED, loss, result
-        except optuna.TrialPruned:
-            trial.status, trial.score = TrialStatus.STOPPED, trial.outcome["history"][-1][1]
-        except Exception as error:
-            trial.status, trial.score = TrialStatus.FAILED, None
-            kind = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
-            trial.message = trial.outcome["message"] = f"{kind}{error}".rstrip(": ")
-            trial.outcome["traceback"] = traceback.format_exc()
-        except BaseException:  # Ctrl-C or SIGTERM: it is nobody's fault, and another worker may have it at once
-            with contextlib.suppress(Exception):  # if it cannot be given back, its silence will be noticed
-                study.give_back(trial.row)
-            raise
+        return float(result["loss"]), result
 
     def on_trial_end(self, trial: KerasTrial) -> None:
         """Write down how a trial has ended."""

@@ -11,8 +11,10 @@ newest one. It decides the same in every worker and after every restart.
     asha       random, and Optuna's asynchronous successive halving: in each rung only the best third goes on
 """
 
+import functools
 import hashlib
 import json
+import math
 import random
 import time
 import warnings
@@ -21,7 +23,7 @@ from collections.abc import Mapping, Sequence
 import keras_tuner
 import optuna
 import sklearn.exceptions
-from keras_tuner.engine.hyperparameters import HyperParameter
+from keras_tuner.engine.hyperparameters import HyperParameter, HyperParameters
 from keras_tuner.engine.trial import Trial, TrialStatus
 from keras_tuner.oracles import BayesianOptimizationOracle, GridSearchOracle, HyperbandOracle, RandomSearchOracle
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
@@ -31,7 +33,7 @@ from recipes.search.keras_tuner_private import count_values, next_combination, n
 from recipes.search.optuna_private import suggest
 from recipes.search.patience import retry_while_away
 from recipes.search.records import TrialRecord
-from recipes.search.study import MAX_DEATHS, SUSPECT_DEATHS, Study
+from recipes.search.study import MAX_DEATHS, SUSPECT_DEATHS, Study, values_of
 
 STATUS = {
     TrialState.COMPLETE: TrialStatus.COMPLETED,
@@ -47,6 +49,11 @@ class SharedOracle(keras_tuner.Oracle):
 
     study: Study
     prunes = False
+
+    @functools.cached_property
+    def _widened_by(self) -> set[int]:
+        """Numbers of the trials whose work has declared more hyper-parameters, which are in the space now."""
+        return set()
 
     @retry_while_away
     def create_trial(self, tuner_id: str) -> Trial:
@@ -66,11 +73,28 @@ class SharedOracle(keras_tuner.Oracle):
             time.sleep(pause * random.uniform(0.5, 1.5))
             pause = min(2 * pause, 5)
 
+    def update_trial(self, trial_id: str, metrics: Mapping[str, float], step: int = 0) -> Trial:
+        """Note what a trial has reached, in this process alone.
+
+        Raises:
+            FloatingPointError: the objective is no number, which KerasTuner counts as a failure of the trial.
+        """
+        trial, own = self.trials[trial_id], self.objective
+        if not math.isfinite(value := metrics.get(own.name, 0.0)):
+            raise FloatingPointError(f"the {own.name} is {value:g}")
+        for name, value in metrics.items():
+            if not trial.metrics.exists(name):
+                trial.metrics.register(name, own.direction if name == own.name else "min")
+            if math.isfinite(value):
+                trial.metrics.update(name, value, step=step)
+        return trial
+
     @retry_while_away
     def end_trial(self, trial: Trial) -> TrialRecord:
         """Write down how a trial has ended."""
         state = next(state for state, status in STATUS.items() if status == trial.status)
-        return self.study.end(trial.row, state, trial.score, trial.outcome)
+        loss = None if trial.score is None else self.sign * trial.score
+        return self.study.end(trial.row, state, loss, trial.outcome | self._news(trial))
 
     @retry_while_away
     def get_best_trials(self, num_trials: int = 1) -> list[Trial]:
@@ -78,7 +102,12 @@ class SharedOracle(keras_tuner.Oracle):
         with self.study.lock():
             self._look(self.study.look()[0])
         finished = [trial for trial in self.trials.values() if trial.status == TrialStatus.COMPLETED]
-        return sorted(finished, key=lambda trial: trial.score)[:num_trials]
+        return sorted(finished, key=lambda trial: self.sign * trial.score)[:num_trials]
+
+    @property
+    def sign(self) -> int:
+        """What makes a loss, the lower the better, of a score."""
+        return -1 if self.objective.direction == "max" else 1
 
     def save(self) -> None:
         """Do nothing: all is saved where it happens."""
@@ -96,6 +125,11 @@ class SharedOracle(keras_tuner.Oracle):
     def _look(self, rows: Sequence[FrozenTrial]) -> None:
         """See the trials of all workers, and the notes that lie with the newest."""
         for row in rows:
+            if "space" in row.user_attrs.get("outcome", {}) and row.number not in self._widened_by:
+                self._widened_by.add(row.number)
+                self.update_space(HyperParameters.from_config(row.user_attrs["outcome"]["space"]))
+                self.trials.clear()  # each has a value of what is new: its default
+        for row in rows:
             known = self.trials.get(str(row.number))
             if known is None or known.row is not row:
                 self.trials[str(row.number)] = trial = self._trial(row)
@@ -107,11 +141,20 @@ class SharedOracle(keras_tuner.Oracle):
     def _trial(self, row: FrozenTrial) -> Trial:
         """Make KerasTuner's trial from a row of the study."""
         hyperparameters = self.hyperparameters.copy()
-        hyperparameters.values = dict(row.user_attrs["values"])
+        hyperparameters.values = values_of(row)
+        for hp in hyperparameters.space:
+            if hyperparameters.is_active(hp):
+                hyperparameters.values.setdefault(hp.name, hp.default)
         outcome = row.user_attrs.get("outcome", {})
         trial = Trial(hyperparameters, str(row.number), STATUS[row.state], outcome.get("message"))
-        trial.score, trial.row, trial.outcome = row.value, row, outcome
+        trial.score = None if row.value is None else self.sign * row.value
+        trial.row, trial.outcome = row, outcome
         return trial
+
+    def _news(self, trial: Trial) -> dict:
+        """Write down the hyper-parameters that a trial's work has declared beyond those that it was given."""
+        new = {name: value for name, value in trial.hyperparameters.values.items() if name not in values_of(trial.row)}
+        return {"more values": new, "space": trial.hyperparameters.get_config()} if new else {}
 
     def _trial_seed(self, values: Mapping) -> int:
         """Derive the seed from the hyper-parameters: equal ones have one score, a promoted trial that of its first run."""
@@ -139,12 +182,22 @@ class Grid(SharedOracle, GridSearchOracle):
         KerasTuner waits for a trial's end before it goes on, since the trial may add hyper-parameters. Here all are known, and
         workers need not wait for each other.
         """
-        hps = self.get_space()
-        if self.trials:
-            values = next_combination(self, list(self.trials.values())[-1].hyperparameters.values)
-        else:
-            values = {hp.name: hp.default for hp in hps.space if hps.is_active(hp)}
+        tried = [trial.hyperparameters.values for trial in self.trials.values()]
+        values = self._untried(tried[-1] if tried else self._first(), tried)
+        if values is None and self._widened_by:  # at the end, what was passed over before a trial had added hyper-parameters
+            values = self._untried(self._first(), tried)
         return {"status": TrialStatus.RUNNING if values else TrialStatus.STOPPED, "values": values}
+
+    def _first(self) -> dict:
+        """Give all that is active its default."""
+        hps = self.get_space()
+        return {hp.name: hp.default for hp in hps.space if hps.is_active(hp)}
+
+    def _untried(self, values: dict | None, tried: Sequence[Mapping]) -> dict | None:
+        """Find the first combination, from these values on, that no trial has; None where there is none."""
+        while values in tried:
+            values = next_combination(self, values)
+        return values
 
 
 class Bayesian(SharedOracle, BayesianOptimizationOracle):
@@ -218,10 +271,7 @@ def make_oracle(
         UserError: the study was begun with another tuner, space, seed or number of epochs.
     """
     kind = ORACLES[tuner]
-    settings = [{"kind": type(hp).__name__, **hp.get_config()} for hp in space.space]
-    for hp in settings:
-        hp["conditions"] = [dict(condition) for condition in hp["conditions"]]
-    study.claim({"tuner": tuner, "seed": seed, "epochs": epochs, "hyper-parameters": settings})
+    study.claim({"tuner": tuner, "seed": seed, "epochs": epochs, "hyper-parameters": written(space)})
     own = {"max_epochs": epochs, "hyperband_iterations": None} if kind is Hyperband else {"max_trials": trials}
     made = kind(
         objective=keras_tuner.Objective("loss", "min"),
@@ -235,6 +285,25 @@ def make_oracle(
     if kind.prunes:
         study.pruner = kind.pruner
     return made
+
+
+def share(oracle: keras_tuner.Oracle, study: Study, trials: int) -> None:
+    """Make an oracle of KerasTuner's, or of a class of the user's that is derived from one, a tuner of the study.
+
+    What such a class does in `populate_space` and `score_trial` stays; what it remembers beyond the trials does not.
+    """
+    kind = type(oracle)
+    shared = next((one for one in ORACLES.values() if kind in one.__bases__), None)
+    oracle.__class__ = shared or type(kind.__name__, (SharedOracle, kind), {})
+    oracle.study, oracle.max_trials = study, trials
+
+
+def written(space: keras_tuner.HyperParameters) -> list[dict]:
+    """Write a space as values for JSON."""
+    settings = [{"kind": type(hp).__name__, **hp.get_config()} for hp in space.space]
+    for hp in settings:
+        hp["conditions"] = [dict(condition) for condition in hp["conditions"]]
+    return settings
 
 
 def distribution(hp: HyperParameter) -> BaseDistribution | None:

@@ -50,14 +50,16 @@ def varied(records: Sequence[TrialRecord]) -> list[str]:
     return [name for name in names if len({trial.values.get(name) for trial in trials}) > 1]
 
 
-def draw_all(records: Sequence[TrialRecord], shares: Mapping[str, float], explained: float) -> dict[str, "Figure"]:
-    """Draw what there is to be seen of the trials, by title; `shares` and `explained` as by `importance`."""
+def draw_all(
+    records: Sequence[TrialRecord], shares: Mapping[str, float], explained: float, loss: str = "loss"
+) -> dict[str, "Figure"]:
+    """Draw what there is to be seen of the trials, by title; `shares` and `explained` as by `importance`, `loss` its name."""
     names, figures = list(shares) or varied(records), {}
     if names:
-        figures["parallel coordinates"] = draw_coordinates(records, names)
+        figures["parallel coordinates"] = draw_coordinates(records, names, loss)
     if shares:
         figures["importance"] = draw_importance(shares, explained)
-    return figures | {"loss by trial": draw_progress(records)}
+    return figures | {"loss by trial": draw_progress(records, loss)}
 
 
 def draw_importance(shares: Mapping[str, float], explained: float) -> "Figure":
@@ -70,14 +72,14 @@ def draw_importance(shares: Mapping[str, float], explained: float) -> "Figure":
     return figure
 
 
-def draw_progress(records: Sequence[TrialRecord]) -> "Figure":
+def draw_progress(records: Sequence[TrialRecord], loss: str) -> "Figure":
     """Draw the loss of each trial, and the best so far."""
     trials = sorted(ranked(records), key=lambda trial: trial.number)
     figure, (plot,) = panels(1, 6.4, 3.6)
     numbers, losses = [trial.number for trial in trials], np.array([trial.loss for trial in trials])
     plot.plot(numbers, losses, "o", markersize=3.5, color=BLUE, label="a trial")
     plot.step(numbers, np.minimum.accumulate(losses), where="post", color=ORANGE, linewidth=1.6, label="best so far")
-    plot.set(xlabel="trial", ylabel="loss on the pictures held out")
+    plot.set(xlabel="trial", ylabel=f"{loss} on what is held out")
     if losses.max() > 10 * losses.min() > 0:
         plot.set_yscale("log")
     plot.legend(frameon=False, fontsize="small", labelcolor=GRAY)
@@ -85,7 +87,7 @@ def draw_progress(records: Sequence[TrialRecord]) -> "Figure":
     return figure
 
 
-def draw_coordinates(records: Sequence[TrialRecord], names: Sequence[str]) -> "Figure":
+def draw_coordinates(records: Sequence[TrialRecord], names: Sequence[str], loss: str) -> "Figure":
     """Draw parallel coordinates: a line a trial through its hyper-parameters to its loss, the best tenth over the rest."""
     trials, names = ranked(records)[::-1], list(names)[:MAX_AXES]
     axes = [place_on_axis([trial.values.get(name) for trial in trials]) for name in names]
@@ -114,7 +116,7 @@ def draw_coordinates(records: Sequence[TrialRecord], names: Sequence[str]) -> "F
                 zorder=3,
                 fontweight="bold",
             )
-    plot.set_xticks(range(len(axes)), [*(name.replace("_", "\n", 1) for name in names), "loss"], fontsize=8.5)
+    plot.set_xticks(range(len(axes)), [*(name.replace("_", "\n", 1) for name in [*names, loss])], fontsize=8.5)
     plot.set(yticks=[], ylim=(-0.04, 1.04), xlim=(-0.1, len(axes) - 0.6))
     plot.spines[["left", "bottom"]].set_visible(False)
     plot.grid(False)

@@ -27,14 +27,19 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def write_table(folder: Path, trials: Sequence[TrialRecord]) -> None:
-    """Write trials.csv: a row a trial, a column a hyper-parameter."""
+def write_table(folder: Path, trials: Sequence[TrialRecord], scores: Sequence[str] = ("loss", "accuracy", "epoch")) -> None:
+    """Write trials.csv: a row a trial, a column a hyper-parameter.
+
+    Args:
+        scores: what trials have reached, by the names in their results.
+    """
     names = dict.fromkeys(name for trial in trials for name in trial.values)
     rows = []
     for trial in trials:
         cells = trial.as_dict()
         rows.append(
-            {name: cells[name] for name in ("trial", "state", "loss", "accuracy", "epoch")}
+            {name: cells[name] for name in ("trial", "state")}
+            | {name: trial.result.get(name, cells.get(name)) for name in scores}
             | {name: trial.values.get(name) for name in names}
             | {name: cells[name] for name in ("seed", "worker", "started", "seconds", "runs", "message")}
         )

@@ -263,7 +263,7 @@ def _record(row: FrozenTrial) -> TrialRecord:
         state=STATE_NAMES[row.state],
         loss=row.value,
         seed=row.user_attrs["seed"],
-        values=row.user_attrs["values"],
+        values=values_of(row),
         result=outcome.get("result", {}),
         history=outcome.get("history", []),
         message=outcome.get("message", ""),
@@ -274,6 +274,11 @@ def _record(row: FrozenTrial) -> TrialRecord:
         runs=run["count"],
         deaths=run["deaths"],
     )
+
+
+def values_of(row: FrozenTrial) -> dict:
+    """Read a trial's hyper-parameters: those that it began with, and those that its work has asked for."""
+    return row.user_attrs["values"] | row.user_attrs.get("outcome", {}).get("more values", {})
 
 
 def _differ(what: str, known: Mapping, asked: Mapping) -> str:

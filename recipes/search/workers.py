@@ -1,4 +1,4 @@
-"""The processes of `zoo tune --workers`: each runs the same command with the same storage, and joins."""
+"""The processes of a search with several workers on one machine: each joins through the same storage."""
 
 import math
 import os
@@ -6,21 +6,22 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 from recipes.console import say
 from recipes.errors import shown
 from recipes.search import liveness
-from recipes.settings.tune import Tuning
 
 # So long a worker that is asked to end may take to give its trial back.
 END_SECONDS = 30
 
 
-def run(joining: Tuning, count: int, gpus: Sequence[str]) -> None:
+def run(module: str, words: Sequence[str], folder: Path, count: int, gpus: Sequence[str]) -> None:
     """Start `count` workers, each with its share of the cores and the GPUs, and wait for the last to end.
 
     Args:
-        joining: settings of one of them, with the storage and the study that it joins.
+        module: name for `python -m` of what one of them does; words: its arguments, which say what it joins.
+        folder: gets what they say.
         gpus: those to share, as CUDA_VISIBLE_DEVICES names them.
     """
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_setaffinity") else []
@@ -32,13 +33,13 @@ def run(joining: Tuning, count: int, gpus: Sequence[str]) -> None:
                 environment["CUDA_VISIBLE_DEVICES"] = gpus[number % len(gpus)]
             if cores:  # what this thread may use, the process that it starts may use
                 os.sched_setaffinity(0, cores[number % len(cores) :: count])
-            with open(joining.folder / f"worker-{number + 1}.log", "w") as log:
-                command = [sys.executable, "-m", "recipes.tune", *joining.words()]
+            with open(folder / f"worker-{number + 1}.log", "w") as log:
+                command = [sys.executable, "-m", module, *words]
                 children.append(subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log))
         _wait_for(children)
         for number, child in enumerate(children, 1):
             if child.returncode:
-                log = joining.folder / f"worker-{number}.log"
+                log = folder / f"worker-{number}.log"
                 last = log.read_text(errors="replace").strip().splitlines()[-1:]
                 say(f"worker {number} ended with status {child.returncode}: {shown(''.join(last))} (see {shown(log)})")
     finally:

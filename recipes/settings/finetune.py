@@ -24,7 +24,8 @@ class Recipe(TransferCommand):
     COMMAND = "finetune"
 
     weights: str | None = None
-    """A tag of the catalog, a file, or "none" for a random start; the model's first tag if not given."""
+    """A tag of the catalog, default for the most accurate as published, a file, or none for a random start; the model's first
+    tag if not given."""
     strategy: Literal["auto", "small", "medium", "large", "full", "lp_ft", "gradual", "scratch", "tuned"] = "auto"
     """How much to train: small, the head alone; medium, the last stage too; large, everything, the earlier the more slowly;
     full, everything at one rate; lp_ft, the head, then everything at a low rate; gradual, stage by stage; scratch, from a
@@ -101,10 +102,11 @@ class Recipe(TransferCommand):
         """Write the settings into a file that `load` reads from any folder: paths in full."""
         from zoo.files import write_json  # not at the top: it brings Keras
         from zoo.weights import catalog
+        from zoo.weights.tags import DEFAULT
 
         values = self.as_dict()
-        files = [name for name in PATH_FIELDS if values[name]]
-        if self.weights and os.path.isfile(self.weights) and self.weights not in {entry.tag for entry in catalog.ENTRIES}:
+        files, words = [name for name in PATH_FIELDS if values[name]], {DEFAULT, *(entry.tag for entry in catalog.ENTRIES)}
+        if self.weights and os.path.isfile(self.weights) and self.weights not in words:
             files.append("weights")
         write_json(path, values | {name: os.path.abspath(values[name]) for name in files})
 

@@ -71,7 +71,7 @@ class InspectKernels(ModelCommand):
     image: Positional[Path | None] = None
     """Picture to look at; one that comes with scikit-learn if not given."""
     weights: str | None = None
-    """A tag of the catalog or a file; the model's first tag if not given."""
+    """A tag of the catalog, default for the most accurate as published, or a file; the model's first tag if not given."""
 
     @property
     def subject(self) -> str:

@@ -83,7 +83,7 @@ class TransferCommand(BatchCommand):
 
     model: Architecture = "efficientnet_lite0"
     weights: str | None = None
-    """A tag of the catalog or a file; the model's first tag if not given."""
+    """A tag of the catalog, default for the most accurate as published, or a file; the model's first tag if not given."""
     alpha: Alpha = None
     variant: Variant = None
     preprocessing: Preprocessing = None

@@ -12,6 +12,7 @@ from recipes.errors import UserError
 from recipes.settings.finetune import Recipe
 from zoo import facts
 from zoo.heads import shorten, standardized
+from zoo.migrating import unknown_model
 from zoo.weights import catalog
 
 
@@ -85,7 +86,7 @@ def builder_options(model: str, alpha: float | None) -> dict:
         UserError: there is no such model, or it has no width multiplier.
     """
     if model not in zoo.MODELS:
-        raise UserError(f"There is no model {model!r}: choose one of {', '.join(zoo.MODELS)}.")
+        raise UserError(unknown_model(model, zoo.MODELS))
     if alpha is None:
         return {}
     if "alpha" not in inspect.signature(zoo.MODELS[model]).parameters:

@@ -142,7 +142,7 @@ def test_describe_with_options(zoo_command):
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        (["lenet"], "There is no model 'lenet': choose one of lenet5, "),
+        (["lenet"], "There is no model 'lenet': choose lenet5; "),
         (["lenet5", "--alpha", "0.5"], "--alpha does not apply to lenet5: only the MobileNets have a width multiplier."),
         (["lenet5", "--variant", "torch"], "lenet5 has the variants keras, found 'torch'."),
         (["lenet5", "--image-size", "8"], "lenet5: height and width must be 16 or more, found (8, 8, 1)."),

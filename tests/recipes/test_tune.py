@@ -388,7 +388,7 @@ def test_workers_divide_the_cores_and_the_gpus(tmp_path, monkeypatch, capsys):
     program.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(program))
     cores = os.sched_getaffinity(0)
-    workers.run(Tuning(tmp_path / "data", tmp_path), 3, ["0", "5"])
+    workers.run("recipes.tune", [str(tmp_path / "data")], tmp_path, 3, ["0", "5"])
     assert os.sched_getaffinity(0) == cores
     lines = [(tmp_path / f"worker-{number}.log").read_text().splitlines() for number in (1, 2, 3)]
     said = [re.fullmatch(rf"\[(.*)\] (\d) -m recipes.tune {tmp_path / 'data'}", line) for line, _ in map(sorted, lines)]
@@ -414,7 +414,7 @@ def test_a_worker_that_hangs_is_not_waited_for(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "executable", str(program))
     monkeypatch.setattr(liveness, "GRACE_SECONDS", 0.5)
-    workers.run(Tuning(tmp_path / "data", tmp_path), 2, [])
+    workers.run("recipes.tune", [str(tmp_path / "data")], tmp_path, 2, [])
     assert re.search(r"worker [12] ended with status -9: ", capsys.readouterr().out)
 
 

@@ -475,7 +475,7 @@ def test_models_by_name():
     assert list_models("mobile*") == ["mobilenet", "mobilenet_v2", "mobilenet_v3_small", "mobilenet_v3_large"]
     assert list_models("nasnet") == []
     assert get_model("lenet5", num_classes=3).output_shape == (None, 3)
-    with pytest.raises(ValueError, match="no model 'resnet': the nearest are resnet18, resnet34"):
+    with pytest.raises(ValueError, match="no model 'resnet': choose one of resnet18, resnet34"):
         get_model("resnet")
 
 

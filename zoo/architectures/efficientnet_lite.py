@@ -36,25 +36,33 @@ from typing import Unpack
 import keras
 from keras import layers
 
+from zoo.arguments import rate as read_rate
 from zoo.builder import Family, Options, build, documented
-from zoo.layers import conv_bn, divisible, stage
+from zoo.initializers import GOOGLE, GOOGLE_DENSE
+from zoo.layers import classifier, conv_bn, divisible, drop_path, stage
 from zoo.weights.names import efficientnet as names
 
 
-def _family(size: int) -> Family:
+def _family(size: int, dropout: float) -> Family:
     return Family(
         {"keras": "lite", "timm": "torch"},
         input_shape=(size, size, 3),
         resize=round(size / 0.875),
         interpolation="bicubic",
         ports={"timm": ("timm", "keras")},  # timm's "tf_efficientnet_lite..." have the names of its own
+        head=partial(classifier, kernel_initializer=GOOGLE_DENSE),
+        notes=f"drop_path_rate is the last block's; that of the others grows to it from 0. dropout={dropout} is the authors'.",
     )
 
 
-LITE = {size: _family(size) for size in (224, 240, 260, 280, 300)}
+DROPOUT = {224: 0.2, 240: 0.2, 260: 0.3, 280: 0.3, 300: 0.3}
+LITE = {size: _family(size, dropout) for size, dropout in DROPOUT.items()}
 
-# How the convolutions of a variant pad and normalise.
-STYLES = {"keras": dict(epsilon=1e-3, momentum=0.99), "timm": dict(epsilon=1e-5, momentum=0.9, padding="torch")}
+# How the convolutions of a variant pad, normalise and begin.
+STYLES = {
+    "keras": dict(epsilon=1e-3, momentum=0.99, **GOOGLE),
+    "timm": dict(epsilon=1e-5, momentum=0.9, padding="torch", **GOOGLE),
+}
 
 Stages = tuple[tuple[tuple[int, int, int, int, int], ...], ...]
 
@@ -68,46 +76,47 @@ STAGES = (
 )
 STEM, TOP = 32, 1280
 
-# The last block's rate of dropping its residual; that of the others grows with depth.
-DROP = 0.2
+DROP_PATH_RATE = 0.2  # in the authors' training of every size
 
 
 @documented(LITE[224])
-def efficientnet_lite0(**options: Unpack[Options]) -> keras.Model:
+def efficientnet_lite0(*, drop_path_rate: float = DROP_PATH_RATE, **options: Unpack[Options]) -> keras.Model:
     """Build EfficientNet-Lite0, after Tan & Le 2019 (arXiv:1905.11946), table 1."""
-    return _lite("efficientnet_lite0", LITE[224], width=1.0, depth=1.0, options=options)
+    return _lite("efficientnet_lite0", LITE[224], drop_path_rate, options, width=1.0, depth=1.0)
 
 
 @documented(LITE[240])
-def efficientnet_lite1(**options: Unpack[Options]) -> keras.Model:
+def efficientnet_lite1(*, drop_path_rate: float = DROP_PATH_RATE, **options: Unpack[Options]) -> keras.Model:
     """Build EfficientNet-Lite1, after Tan & Le 2019 (arXiv:1905.11946)."""
-    return _lite("efficientnet_lite1", LITE[240], width=1.0, depth=1.1, options=options)
+    return _lite("efficientnet_lite1", LITE[240], drop_path_rate, options, width=1.0, depth=1.1)
 
 
 @documented(LITE[260])
-def efficientnet_lite2(**options: Unpack[Options]) -> keras.Model:
+def efficientnet_lite2(*, drop_path_rate: float = DROP_PATH_RATE, **options: Unpack[Options]) -> keras.Model:
     """Build EfficientNet-Lite2, after Tan & Le 2019 (arXiv:1905.11946)."""
-    return _lite("efficientnet_lite2", LITE[260], width=1.1, depth=1.2, options=options)
+    return _lite("efficientnet_lite2", LITE[260], drop_path_rate, options, width=1.1, depth=1.2)
 
 
 @documented(LITE[280])
-def efficientnet_lite3(**options: Unpack[Options]) -> keras.Model:
+def efficientnet_lite3(*, drop_path_rate: float = DROP_PATH_RATE, **options: Unpack[Options]) -> keras.Model:
     """Build EfficientNet-Lite3, after Tan & Le 2019 (arXiv:1905.11946)."""
-    return _lite("efficientnet_lite3", LITE[280], width=1.2, depth=1.4, options=options)
+    return _lite("efficientnet_lite3", LITE[280], drop_path_rate, options, width=1.2, depth=1.4)
 
 
 @documented(LITE[300])
-def efficientnet_lite4(**options: Unpack[Options]) -> keras.Model:
+def efficientnet_lite4(*, drop_path_rate: float = DROP_PATH_RATE, **options: Unpack[Options]) -> keras.Model:
     """Build EfficientNet-Lite4, after Tan & Le 2019 (arXiv:1905.11946)."""
-    return _lite("efficientnet_lite4", LITE[300], width=1.4, depth=1.8, options=options)
+    return _lite("efficientnet_lite4", LITE[300], drop_path_rate, options, width=1.4, depth=1.8)
 
 
-def _lite(name: str, family: Family, width: float, depth: float, options: Options) -> keras.Model:
+def _lite(name: str, family: Family, drop_path_rate: float, options: Options, width: float, depth: float) -> keras.Model:
+    drop_path_rate = read_rate(drop_path_rate, f"{name}: drop_path_rate")
     stages = _scaled(width, depth)
     blocks = [repeats for *_, repeats, _ in chain(*stages)]
     parts = [(*["expand"] * (expansion > 1), "depthwise", "project") for _, expansion, *_ in chain(*stages)]
     torch_names = {"keras": names.lite(blocks), "timm": names.timm(parts)}
-    return build(name, partial(_body, stages=stages), family, torch_names=torch_names, **options)
+    body = partial(_body, stages=stages, drop_path_rate=drop_path_rate)
+    return build(name, body, family, torch_names=torch_names, **options)
 
 
 def _scaled(width: float, depth: float) -> Stages:
@@ -121,7 +130,7 @@ def _scaled(width: float, depth: float) -> Stages:
     )
 
 
-def _body(x: keras.KerasTensor, variant: str, stages: Stages) -> keras.KerasTensor:
+def _body(x: keras.KerasTensor, variant: str, stages: Stages, drop_path_rate: float) -> keras.KerasTensor:
     conv = partial(conv_bn, activation="relu6", **STYLES[variant])
     x = conv(x, STEM, 3, 2, names=("stem_conv", "stem_bn", "stem_activation"))
     total = sum(blocks for *_, blocks, _ in chain(*stages))
@@ -132,7 +141,7 @@ def _body(x: keras.KerasTensor, variant: str, stages: Stages) -> keras.KerasTens
             for repeat in range(blocks):
                 strides = stride if repeat == 0 else 1
                 prefix = f"block{row}{chr(ord('a') + repeat)}_"
-                x = _inverted(x, kernel_size, expansion, filters, strides, conv, DROP * block / total, prefix)
+                x = _inverted(x, kernel_size, expansion, filters, strides, conv, drop_path_rate * block / total, prefix)
                 block += 1
         if i == len(stages):
             x = conv(x, TOP, 1, names=("top_conv", "top_bn", "top_activation"))
@@ -147,10 +156,10 @@ def _inverted(
     filters: int,
     strides: int,
     conv: Callable,
-    drop: float,
+    drop_rate: float,
     prefix: str,
 ) -> keras.KerasTensor:
-    """Expand, filter each channel, project; in training, a picture skips the block with probability `drop`."""
+    """Expand, filter each channel, project; in training, a picture skips the block with probability `drop_rate`."""
     shortcut, channels = x, x.shape[-1]
     if expansion > 1:
         x = conv(x, expansion * channels, 1, names=_names(prefix, "expand"))
@@ -158,8 +167,7 @@ def _inverted(
     x = conv(x, filters, 1, names=_names(prefix, "project"), activation=None)
     if strides > 1 or filters != channels:
         return x
-    if drop:
-        x = layers.Dropout(drop, noise_shape=(None, 1, 1, 1), name=f"{prefix}drop")(x)
+    x = drop_path(x, drop_rate, name=f"{prefix}drop")
     return layers.Add(name=f"{prefix}add")([x, shortcut])
 
 
