@@ -41,8 +41,8 @@ deep: $(READY)
 
 # As a user has it: not editable. The checkout in which the tests run has no packages, so that they can only import what is
 # installed; it is the last commit's.
-INSTALLED := build/installed-$(notdir $(PYTHON))
-CHECKOUT := $(INSTALLED)/checkout
+INSTALLED = build/installed-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+CHECKOUT = $(INSTALLED)/checkout
 
 installed: export ZOO_SHARED ?= $(abspath ../shared)
 installed:
