@@ -73,6 +73,8 @@ class AllOptions(Options, total=False):
 
     alpha: float
     aux: bool
+    aux_dropout: float
+    drop_path_rate: float
     lrn: bool
     modern: bool
 

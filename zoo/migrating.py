@@ -67,6 +67,7 @@ REPLACED = {
 WITHOUT = {
     "alpha": "only the MobileNets have a width multiplier",
     "aux": "it has no auxiliary classifiers",
+    "aux_dropout": "it has no auxiliary classifiers",
     "drop_path_rate": "it has no stochastic depth",
 }
 
