@@ -27,6 +27,7 @@ RENAMED = {
     "drop_rate": "dropout",
     # torchvision and transformers
     "aux_logits": "aux",
+    "dropout_aux": "aux_dropout",
     "image_size": "input_shape",
     "num_labels": "num_classes",
     "stochastic_depth_prob": "drop_path_rate",
@@ -67,7 +68,7 @@ REPLACED = {
 WITHOUT = {
     "alpha": "only the MobileNets have a width multiplier",
     "aux": "it has no auxiliary classifiers",
-    "aux_dropout": "it has no auxiliary classifiers",
+    "aux_dropout": "it has no dropout before auxiliary classifiers",
     "drop_path_rate": "it has no stochastic depth",
 }
 
