@@ -66,7 +66,8 @@ def features(model: keras.Model, stages: Sequence[str] | None = None) -> keras.M
     if not names:
         raise ValueError("features needs one stage or more.")
     cuts = _cuts(model, names)
-    return keras.Model(input_of(model), cuts, name=f"{model.name}_features")
+    # In a list, a single output would stay in it where another model calls this one.
+    return keras.Model(input_of(model), cuts if len(cuts) > 1 else cuts[0], name=f"{model.name}_features")
 
 
 def freeze(model: keras.Model, until: str | None) -> None:

@@ -20,7 +20,7 @@ from zoo.weights import catalog
 PAGE = (ROOT / "docs" / "migrating.md").read_text(encoding="utf-8")
 SECTIONS = re.findall(r"^## (\S+)\n(.*?)(?=^## |\Z)", PAGE, re.M | re.S)
 ROWS = [(name, *row) for name, text in SECTIONS for row in re.findall(r"^\| `(.*?)` \| `(.*?)` \|$", text, re.M)]
-OURS = {**vars(zoo), **zoo.MODELS, "keras": keras, "facts": facts}
+OURS = {**vars(zoo), **zoo.MODELS, "keras": keras, "facts": facts, "np": np}
 KERAS_FILE, TIMM_NAME = "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224.h5", "mobilenetv2_050.lamb_in1k"
 
 

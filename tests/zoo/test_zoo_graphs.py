@@ -3,13 +3,14 @@
 import fnmatch
 
 import keras
+import numpy as np
 import pytest
 from keras import applications
 from parity import TWINS, untrained
 from test_zoo_contract import CONVOLUTIONAL, FLAT, PATCHES, check_freezing, size_of, smallest
 
 import zoo
-from zoo import MODELS, analysis, facts, new_head, split, stages
+from zoo import MODELS, analysis, facts, features, new_head, split, stages
 from zoo.weights import loading
 
 # Those whose files name their tensors as ours; of the others the parity tests tell how the names are found.
@@ -75,3 +76,10 @@ def test_names_cover_keras_applications_files(name):
 
 def test_every_name_is_in_some_family():
     assert CONVOLUTIONAL == tuple(fnmatch.filter(MODELS, "squeezenet*")) and zoo.list_models("vit_*") == PATCHES
+
+
+def test_features_of_one_stage_are_a_layer_among_others():
+    """In a list of one, Keras' pooling took the batch for a list."""
+    body = features(MODELS["lenet5"](), ["stage2"])
+    model = keras.Sequential([body, keras.layers.GlobalMaxPooling2D()])
+    assert model.output_shape == (None, 16) and model(np.zeros((2, 32, 32, 1))).shape == (2, 16)
