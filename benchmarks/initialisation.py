@@ -3,7 +3,7 @@
     python benchmarks/initialisation.py ../shared/data/imagenet-samples              # all of tests/activations.py
     python benchmarks/initialisation.py ../shared/data/imagenet-samples 'resnet*' --seeds 5
 
-Standard deviations at the end of each stage and of the logits, on the same 16 photographs with the same preprocessing, each
+Standard deviations at the end of each stage and of the logits, on the same 8 photographs with the same preprocessing, each
 the mean over the seeds; what is printed is ours / PyTorch's: in use, where batch norm does nothing yet, and in training, where
 it divides by the batch's own. docs/results.md has the table.
 """
@@ -26,7 +26,7 @@ def main() -> None:
     parser.add_argument("pictures", type=Path, help="folder of photographs")
     parser.add_argument("pattern", nargs="?", default="*")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--images", type=int, default=16)
+    parser.add_argument("--images", type=int, default=8)
     options = parser.parse_args()
 
     from activations import REFERENCES, ratios, read_pictures
@@ -36,7 +36,7 @@ def main() -> None:
     for (name, variant), reference in REFERENCES.items():
         if not fnmatch.fnmatch(name, options.pattern):
             continue
-        columns = [_row(ratios(name, variant, pictures, training, options.seeds)) for training in (False, True)]
+        columns = [_row(values) for values in ratios(name, variant, pictures, options.seeds)]
         print(f"| `{name}` | {variant} | {reference.library} `{reference.name}` | {' | '.join(columns)} |", flush=True)
         keras.backend.clear_session()
         gc.collect()

@@ -68,7 +68,7 @@ REFERENCES = {
     ("efficientnet_b0", "torch"): Reference(
         "torchvision", "efficientnet_b0", "features.1 features.2 features.3 features.5 features.8"
     ),
-    ("efficientnet_lite0", "keras"): Reference("timm", "efficientnet_lite0", "blocks.0 blocks.1 blocks.2 blocks.4 bn2"),
+    ("efficientnet_lite0", "keras"): Reference("timm", "tf_efficientnet_lite0", "blocks.0 blocks.1 blocks.2 blocks.4 bn2"),
     ("efficientnet_v2_b0", "keras"): Reference("timm", "tf_efficientnetv2_b0", "blocks.0 blocks.1 blocks.2 blocks.4 bn2"),
     ("efficientnet_v2_s", "torch"): Reference(
         "torchvision", "efficientnet_v2_s", "features.1 features.2 features.3 features.5 features.7"
@@ -84,8 +84,8 @@ REFERENCES = {
 DROP_PATH = ("efficientnet", "convnext", "vit")
 
 
-def ours(name, variant, pictures, training, seed):
-    """Standard deviation at each stage of a fresh network of the zoo, and of its logits."""
+def ours(name, variant, pictures, seed):
+    """Standard deviations of a fresh network of the zoo at each stage and of its logits: a row in use, a row in training."""
     keras.utils.set_random_seed(seed)
     options = {"drop_path_rate": 0.0} if name.startswith(DROP_PATH) else {}
     shape = pictures.shape[1:]
@@ -93,12 +93,12 @@ def ours(name, variant, pictures, training, seed):
         name, variant=variant, preprocessing="torch", activation=None, num_classes=1000, input_shape=shape, **options
     )
     stages = [stage for stage in zoo.stages(model) if stage != "pre_logits"]
-    outputs = [*zoo.features(model, stages).outputs, model.output]
-    return [float(np.std(array(x), dtype=float)) for x in keras.Model(model.input, outputs)(pictures, training=training)]
+    model = keras.Model(model.input, [*zoo.features(model, stages).outputs, model.output])
+    return [[np.std(array(x), dtype=float) for x in model(pictures, training=training)] for training in (False, True)]
 
 
-def theirs(reference, pictures, training, seed):
-    """The same of the reference, without dropout and stochastic depth."""
+def theirs(reference, pictures, seed):
+    """Compute the same of the reference, without dropout and stochastic depth; NaN where no module gives a stage."""
     torchvision()
     import torch
 
@@ -111,17 +111,18 @@ def theirs(reference, pictures, training, seed):
     for name in reference.modules.split():
         model.get_submodule(name).register_forward_hook(lambda _, __, x, name=name: found.__setitem__(name, x.std().item()))
     mean, std = (torch.tensor(v).reshape(1, 3, 1, 1) for v in IMAGENET)
+    x, rows = (torch.from_numpy(pictures).permute(0, 3, 1, 2) / 255 - mean) / std, []
     with torch.no_grad():
-        logits = model.train(training)((torch.from_numpy(pictures).permute(0, 3, 1, 2) / 255 - mean) / std)
-    return [found.get(name) for name in reference.modules.split(" ")] + [logits.std().item()]
+        for training in (False, True):
+            logits = model.train(training)(x)
+            rows.append([*(found.get(name, np.nan) for name in reference.modules.split(" ")), logits.std().item()])
+    return rows
 
 
-def ratios(name, variant, pictures, training, seeds):
-    """Ours / theirs at each stage and of the logits, each the mean over the seeds; NaN where PyTorch has no such module."""
-    reference = REFERENCES[name, variant]
-    pairs = [(ours(name, variant, pictures, training, s), theirs(reference, pictures, training, s)) for s in range(seeds)]
-    found, expected = np.array(pairs, dtype=float).mean(axis=0)
-    return found / expected
+def ratios(name, variant, pictures, seeds):
+    """Ours / theirs, `(2, stages + 1)`: in use and in training, each of the means over the seeds, between which nets differ."""
+    found = np.mean([ours(name, variant, pictures, seed) for seed in range(seeds)], axis=0)
+    return found / np.mean([theirs(REFERENCES[name, variant], pictures, seed) for seed in range(seeds)], axis=0)
 
 
 def _fresh(reference):

@@ -54,8 +54,8 @@ class Options(TypedDict, total=False):
         num_classes: 0 builds no classifier, and the model ends at "pre_logits". Default: the paper's (1000; 10 for LeNet-5).
         input_shape: `(height, width, channels)`; None for height and width of any size. Default: the weights', else the
             paper's.
-        weights: None for random values, a tag of the catalog ("imagenet", "imagenet_torchvision"), "default" for the tag of
-            the highest published top-1 accuracy, or a file.
+        weights: None for random values, a tag of the catalog, which `zoo models` lists, "default" for the tag of the highest
+            published top-1 accuracy, or a file.
         variant: "keras", "torch", ...: whose form of the graph. Default: the weights', else the first.
         preprocessing: a name of `zoo.preprocessing.MODES`, or (mean, deviation) of pixels in 0..1. Default: the weights', else
             the variant's.
@@ -79,6 +79,8 @@ class AllOptions(Options, total=False):
 
     alpha: float
     aux: bool
+    aux_dropout: float
+    drop_path_rate: float
     lrn: bool
     modern: bool
 

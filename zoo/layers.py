@@ -1,7 +1,5 @@
 """Building blocks that several families share: a convolution with its batch norm, the cut between stages, and the like."""
 
-from numbers import Real
-
 import keras
 import numpy as np
 from keras import layers, ops
@@ -124,12 +122,6 @@ def drop_path(x: keras.KerasTensor, rate: float, name: str) -> keras.KerasTensor
     return layers.Dropout(rate, noise_shape=(None, *[1] * (len(x.shape) - 1)), name=name)(x)
 
 
-def check_rate(builder: str, option: str, rate: float) -> None:
-    """Refuse what is no share that can be dropped. Raises ValueError."""
-    if isinstance(rate, bool) or not isinstance(rate, Real) or not 0 <= rate < 1:
-        raise ValueError(f"{builder}: {option} must be in [0, 1), found {rate!r}.")
-
-
 def divisible(filters: float, share: float = 0.9) -> int:
     """Round `filters` to the nearest multiple of 8 that is not less than `share` of it."""
     rounded = max(8, int(filters + 4) // 8 * 8)
@@ -168,13 +160,14 @@ def classifier(
     activation: str | None,
     name: str = CLASSIFIER,
     kernel_initializer: Initializer = GLOROT,
+    bias_initializer: Initializer = "zeros",
 ) -> keras.KerasTensor:
     """Classify a vector by dropout, if any, and a dense layer; 0 classes leave it as it is."""
     if not num_classes:
         return x
     x = drop(x, dropout, name="dropout")
     # Probabilities and losses stay float32 under mixed precision, as Keras' guide asks.
-    options = dict(activation=activation, kernel_initializer=kernel_initializer)
+    options = dict(activation=activation, kernel_initializer=kernel_initializer, bias_initializer=bias_initializer)
     return layers.Dense(num_classes, dtype="float32", name=name, **options)(x)
 
 

@@ -27,6 +27,7 @@ RENAMED = {
     "drop_rate": "dropout",
     # torchvision and transformers
     "aux_logits": "aux",
+    "dropout_aux": "aux_dropout",
     "image_size": "input_shape",
     "num_labels": "num_classes",
     "stochastic_depth_prob": "drop_path_rate",
@@ -67,6 +68,7 @@ REPLACED = {
 WITHOUT = {
     "alpha": "only the MobileNets have a width multiplier",
     "aux": "it has no auxiliary classifiers",
+    "aux_dropout": "it has no dropout before auxiliary classifiers",
     "drop_path_rate": "it has no stochastic depth",
 }
 
@@ -110,7 +112,7 @@ def unknown_model(name: object, models: Collection[str]) -> str:
         entry = _published(asked)
         chosen = [f"{option}={value!r}" for option, value in [*options.items(), *([("weights", entry.tag)] if entry else [])]]
         return f"There is no model {name!r}: here it is {model!r}{' with ' * bool(chosen)}{' and '.join(chosen)}."
-    near = [model for model in models if key and key in _key(model)]
+    near = [model for model in models if key and _key(model).startswith(key)]
     near = near or [same[one][0] for one in difflib.get_close_matches(key, same, n=3, cutoff=0.7)]
     if not near:
         return f"There is no model {name!r}: choose one of {', '.join(models)}."

@@ -30,9 +30,11 @@ SMALLEST = [
     ("mobilenet_v3_small", "keras"),
     ("efficientnet_b0", "keras"),
     ("efficientnet_b0", "torch"),
+    ("efficientnet_lite0", "keras"),
     ("convnext_tiny", "keras"),
     ("vit_ti_16", "timm"),
 ]
+NARROW = ("resnet20", "squeezenet1_1")  # whose fresh networks differ from each other by a factor of 4
 
 
 @pytest.mark.slow
@@ -40,9 +42,8 @@ SMALLEST = [
 def test_activations_are_as_large_through_depth_as_in_pytorch(name, variant, shared):
     torchvision()
     pictures = read_pictures(shared / "data" / "imagenet-samples", 4)
-    for training in (False, True):
-        found = ratios(name, variant, pictures, training, seeds=2)
-        assert np.nanmax(found) < 2 and np.nanmin(found) > 0.5, (training, found)
+    found = ratios(name, variant, pictures, seeds=6 if name in NARROW else 3)
+    assert np.nanmax(found) < 2 and np.nanmin(found) > 0.5, found
 
 
 def test_layers_of_one_shape_begin_with_different_numbers():
@@ -97,7 +98,7 @@ def test_rates_grow_with_depth_as_in_pytorch(name, theirs, reference):
     found = rates(analysis.blueprint(MODELS[name], drop_path_rate=0.3))
     if name.startswith("efficientnet"):  # theirs are there in blocks without a shortcut, too, where nothing uses them
         assert found == pytest.approx([rate for rate in expected if any(abs(rate - one) < 1e-9 for one in found)])
-        assert 0.27 < found[-1] < 0.3
+        assert 0.26 < found[-1] < 0.3
     else:
         assert found == pytest.approx([rate for rate in expected if rate])  # the first block's is 0
         assert found[-1] == pytest.approx(0.3)
@@ -170,7 +171,7 @@ def test_googlenet_has_the_papers_two_rates(name):
     model = analysis.blueprint(MODELS[name], aux=True, dropout=0.4, aux_dropout=0.7)
     assert plain(model) == {"dropout": 0.4, "aux1_dropout": 0.7, "aux2_dropout": 0.7}
     assert "dropout=0.4 and aux_dropout=0.7 are the paper's" in MODELS[name].__doc__
-    with pytest.raises(ValueError, match=rf"^{name}: aux_dropout must be in \[0, 1\), found 1.5\.$"):
+    with pytest.raises(ValueError, match=rf"^{name}: aux_dropout must be a number in \[0, 1\), found 1.5\.$"):
         MODELS[name](aux=True, aux_dropout=1.5)
     with pytest.raises(ValueError, match=rf"^{name}: aux_dropout needs auxiliary classifiers, aux=True\.$"):
         MODELS[name](aux_dropout=0.7)

@@ -41,9 +41,10 @@ import keras
 import numpy as np
 from keras import layers
 
+from zoo.arguments import rate as read_rate
 from zoo.builder import Family, Options, build, documented
 from zoo.initializers import constant, normal
-from zoo.layers import check_rate, classifier, drop_path, stage
+from zoo.layers import classifier, drop_path, stage
 from zoo.weights.names import convnext as names
 
 CONVNEXT = Family(
@@ -86,7 +87,7 @@ def convnext_xlarge(*, drop_path_rate: float = 0.2, **options: Unpack[Options]) 
 
 
 def _convnext(name: str, depths: tuple[int, ...], width: int, drop_path_rate: float, options: Options) -> keras.Model:
-    check_rate(name, "drop_path_rate", drop_path_rate)
+    drop_path_rate = read_rate(drop_path_rate, f"{name}: drop_path_rate")
     body = partial(_body, depths=depths, width=width, drop_path_rate=drop_path_rate, name=name)
     return build(name, body, CONVNEXT, torch_names=TORCH_NAMES, **options)
 

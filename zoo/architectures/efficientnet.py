@@ -60,9 +60,10 @@ from typing import Unpack
 import keras
 from keras import layers
 
+from zoo.arguments import rate as read_rate
 from zoo.builder import Family, Options, build, documented
 from zoo.initializers import GOOGLE, GOOGLE_DENSE, HE_FAN_OUT, TORCHVISION
-from zoo.layers import check_rate, classifier, conv_bn, divisible, drop_path, squeeze_excite, stage
+from zoo.layers import classifier, conv_bn, divisible, drop_path, squeeze_excite, stage
 from zoo.weights.names import efficientnet as names
 
 
@@ -243,7 +244,7 @@ def _v1(
     depth: float,
     styles: dict = V1_STYLES,
 ) -> keras.Model:
-    check_rate(name, "drop_path_rate", drop_path_rate)
+    drop_path_rate = read_rate(drop_path_rate, f"{name}: drop_path_rate")
     shape = _scaled(V1_STAGES, 32, width, depth, share=0.9)
     body = partial(_body, **shape, drop_path_rate=drop_path_rate, styles=styles, depthwise="dwconv")
     rows = _rows(V1_STAGES)
@@ -261,7 +262,7 @@ def _v2(
     width: float = 1.0,
     depth: float = 1.0,
 ) -> keras.Model:
-    check_rate(name, "drop_path_rate", drop_path_rate)
+    drop_path_rate = read_rate(drop_path_rate, f"{name}: drop_path_rate")
     shape = _scaled(stages, stem, width, depth, share=0)
     body = partial(_body, **shape, drop_path_rate=drop_path_rate, styles=V2_STYLES, depthwise="dwconv2")
     rows = _rows(stages)

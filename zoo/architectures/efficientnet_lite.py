@@ -36,9 +36,10 @@ from typing import Unpack
 import keras
 from keras import layers
 
+from zoo.arguments import rate as read_rate
 from zoo.builder import Family, Options, build, documented
 from zoo.initializers import GOOGLE, GOOGLE_DENSE
-from zoo.layers import check_rate, classifier, conv_bn, divisible, drop_path, stage
+from zoo.layers import classifier, conv_bn, divisible, drop_path, stage
 from zoo.weights.names import efficientnet as names
 
 
@@ -109,7 +110,7 @@ def efficientnet_lite4(*, drop_path_rate: float = DROP_PATH_RATE, **options: Unp
 
 
 def _lite(name: str, family: Family, drop_path_rate: float, options: Options, width: float, depth: float) -> keras.Model:
-    check_rate(name, "drop_path_rate", drop_path_rate)
+    drop_path_rate = read_rate(drop_path_rate, f"{name}: drop_path_rate")
     stages = _scaled(width, depth)
     blocks = [repeats for *_, repeats, _ in chain(*stages)]
     parts = [(*["expand"] * (expansion > 1), "depthwise", "project") for _, expansion, *_ in chain(*stages)]

@@ -41,12 +41,12 @@ from typing import Unpack
 import keras
 from keras import layers
 
+from zoo.arguments import rate as read_rate
 from zoo.builder import Family, Options, build, documented
-from zoo.initializers import constant, normal, variance_scaling
+from zoo.initializers import constant, normal, uniform, variance_scaling
 from zoo.layers import (
     CLASSIFIER,
     adaptive_average,
-    check_rate,
     classifier,
     conv_bn,
     drop,
@@ -81,7 +81,8 @@ GOOGLENET = Family(
     {"torch": "tf"},
     other_modes={"torch": ("torch",)},
     spare=("aux1.", "aux2."),
-    head=partial(classifier, kernel_initializer=normal(0.01)),
+    # Its biases are PyTorch's default for 1024 inputs.
+    head=partial(classifier, kernel_initializer=normal(0.01), bias_initializer=uniform(1024**-0.5)),
     notes="dropout=0.4 and aux_dropout=0.7 are the paper's, 0.2 and 0.7 torchvision's.",
 )
 V3 = Family(
@@ -126,8 +127,8 @@ def inception_v1(*, lrn: bool = True, aux: bool = False, aux_dropout: float = 0.
         aux: two more outputs, for training; the output is then a list.
         aux_dropout: rate before the classifiers of these.
     """
-    _check_aux("inception_v1", aux, aux_dropout)
-    body = partial(_v1, lrn=lrn, aux=aux, aux_dropout=aux_dropout)
+    rate = _aux_rate("inception_v1", aux, aux_dropout)
+    body = partial(_v1, lrn=lrn, aux=aux, aux_dropout=rate)
     return build("inception_v1", body, V1, arguments={"lrn": lrn}, **options)
 
 
@@ -139,8 +140,8 @@ def googlenet(*, aux: bool = False, aux_dropout: float = 0.0, **options: Unpack[
         aux: two more outputs, for training; the output is then a list.
         aux_dropout: rate before the classifiers of these.
     """
-    _check_aux("googlenet", aux, aux_dropout)
-    body = partial(_v1, aux=aux, aux_dropout=aux_dropout)
+    rate = _aux_rate("googlenet", aux, aux_dropout)
+    body = partial(_v1, aux=aux, aux_dropout=rate)
     return build("googlenet", body, GOOGLENET, torch_names={"torch": names.torchvision_v1}, **options)
 
 
@@ -154,10 +155,12 @@ def inception_v3(*, aux: bool = False, **options: Unpack[Options]) -> keras.Mode
     return build("inception_v3", partial(_v3, aux=aux), V3, torch_names={"torch": names.torchvision_v3}, **options)
 
 
-def _check_aux(name: str, aux: bool, aux_dropout: float) -> None:
-    check_rate(name, "aux_dropout", aux_dropout)
-    if aux_dropout and not aux:
+def _aux_rate(name: str, aux: bool, aux_dropout: float) -> float:
+    """Read the rate before the auxiliary classifiers. Raises ValueError: it is none, or there are no such classifiers."""
+    rate = read_rate(aux_dropout, f"{name}: aux_dropout")
+    if rate and not aux:
         raise ValueError(f"{name}: aux_dropout needs auxiliary classifiers, aux=True.")
+    return rate
 
 
 # ---------------------------------------------------------------------------------------------- v1

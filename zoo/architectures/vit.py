@@ -39,9 +39,10 @@ import keras
 import numpy as np
 from keras import layers, ops
 
+from zoo.arguments import rate as read_rate
 from zoo.builder import Family, Options, build, documented
 from zoo.initializers import GLOROT, TORCH_DEFAULT, Initializer, normal, variance_scaling
-from zoo.layers import POSITIONS, check_rate, classifier, drop_path, stage
+from zoo.layers import POSITIONS, classifier, drop_path, stage
 from zoo.weights.names import vit as names
 
 # timm's files are of several publishers: Google's see -1..1; Facebook's, DeiT among them, ImageNet's statistics.
@@ -103,7 +104,7 @@ def _vit(
     options: Options,
     **shape: int,
 ) -> keras.Model:
-    check_rate(name, "drop_path_rate", drop_path_rate)
+    drop_path_rate = read_rate(drop_path_rate, f"{name}: drop_path_rate")
     body = partial(_body, drop_path_rate=drop_path_rate, **shape)
     return build(name, body, family, torch_names=torch_names, **options)
 

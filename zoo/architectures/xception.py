@@ -21,7 +21,7 @@ import keras
 from keras import layers
 
 from zoo.builder import Family, Options, build, documented
-from zoo.initializers import HE_FAN_IN, HE_FAN_OUT, TORCH_DEFAULT
+from zoo.initializers import HE_FAN_IN, HE_FAN_OUT, TORCH_DEFAULT, uniform
 from zoo.layers import classifier, conv_bn, stage
 from zoo.weights.names import xception as names
 
@@ -30,7 +30,8 @@ XCEPTION = Family(
     input_shape=(299, 299, 3),
     resize=342,
     keras_names=names.first_keras,
-    head=partial(classifier, kernel_initializer=TORCH_DEFAULT),
+    # PyTorch's default for 2048 inputs.
+    head=partial(classifier, kernel_initializer=TORCH_DEFAULT, bias_initializer=uniform(2048**-0.5)),
     notes="dropout=0.5 is the paper's.",
 )
 KERNELS = dict(kernel_initializer=HE_FAN_OUT)
