@@ -212,16 +212,7 @@ def build(
     classes = family.num_classes if num_classes is None else num_classes
     model = keras.Model(inputs, _outputs(x, family.head, classes, dropout, activation), name=name)
 
-    def origin_of(filling: Source | None) -> Origin:
-        count = model.outputs[0].shape[-1]
-        return replace(_origin(network, family, torch_names, variant, mode, filling, count), refilled=refilled)
-
-    def refilled(path: Path) -> Origin:
-        """Refuse a file that says it is for another form of the network, or for other preprocessing."""
-        other = of_file(network, path, arguments, torch_names)
-        preprocessing_of(network, other, variant_of(network, other, variant), mode)
-        return origin_of(other)
-
+    origin_of = _origins(network, family, torch_names, arguments, variant, mode, model.outputs[0].shape[-1])
     origins.mark(model, origin_of(source))
     if source:
         whole = loading.load(model, source.path, num_classes is not None, source.saved.head if source.saved else ())
@@ -252,6 +243,30 @@ def _maker(name: str, body: Body, family: Family) -> Callable[[str, tuple[int | 
         return model
 
     return make
+
+
+def _origins(
+    network: Network,
+    family: Family,
+    torch_names: TorchNames,
+    arguments: Mapping[str, object],
+    variant: str,
+    mode: Mode | None,
+    num_classes: int,
+) -> Callable[[Source | None], Origin]:
+    """Make the function that says where this form of the network comes from, whatever fills it."""
+
+    def of_source(source: Source | None) -> Origin:
+        origin = _origin(network, family, torch_names, variant, mode, source, num_classes)
+        return replace(origin, refilled=refilled)
+
+    def refilled(path: Path) -> Origin:
+        """Refuse a file that says it is for another form of the network, or for other preprocessing."""
+        source = of_file(network, path, arguments, torch_names)
+        preprocessing_of(network, source, variant_of(network, source, variant), mode)
+        return of_source(source)
+
+    return of_source
 
 
 def _origin(

@@ -7,19 +7,19 @@ what the copy is.
 """
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import keras
 
-from zoo import facts
 from zoo import origin as origins
 from zoo.arguments import check_model, shown
-from zoo.builder import BUILDERS
+from zoo.builder import BUILDERS, Builder
 from zoo.graph import stage_names
 from zoo.keras_private import has_graph, without_values
 from zoo.layers import CLASSIFIER
 from zoo.origin import Origin
+from zoo.weights import catalog
 from zoo.weights.formats.tensors import WeightsError
 from zoo.weights.forms import body_of, layers_of
 from zoo.weights.loading import load
@@ -72,11 +72,10 @@ def _recognized(model: keras.Model, path: Path) -> Origin | None:
         "preprocessing": mode,
         "num_classes": model.outputs[0].shape[-1] if has_classifier else 0,
     }
-    forms = [known for known in facts.read() if known.model == model.name]
-    for options in _unique(known.options for known in forms):
-        for variant in _unique(known.variant for known in forms):
-            with without_values():
-                whole = builder(variant=variant, **options, **rest)
+    published = [dict(entry.options) for entry in catalog.entries(model.name)]
+    widths = [options for i, options in enumerate(published) if options and options not in published[:i]]
+    for options in ({}, *widths):
+        for whole in _forms(builder, {**options, **rest}):
             has_sizes = _has_sizes(model, whole)
             if has_sizes and _is_part(model, whole):
                 return whole.origin
@@ -89,13 +88,15 @@ def _recognized(model: keras.Model, path: Path) -> Origin | None:
     )
 
 
-def _unique(values: Iterable) -> list:
-    """List values, which may be dictionaries, once each."""
-    found = []
-    for value in values:
-        if value not in found:
-            found.append(value)
-    return found
+def _forms(builder: Builder, options: Mapping[str, object]) -> Iterator[keras.Model]:
+    """Build a network in each of its forms, without values."""
+    with without_values():
+        first = builder(**options)
+    yield first
+    for variant in first.origin.variants[1:]:
+        with without_values():
+            other = builder(**options, variant=variant)
+        yield other
 
 
 def _has_sizes(model: keras.Model, whole: keras.Model) -> bool:

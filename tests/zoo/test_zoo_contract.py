@@ -483,6 +483,7 @@ def test_all_is_pinned():
     functions = {
         "MODELS",
         "WeightsError",
+        "decode",
         "features",
         "freeze",
         "get_model",
