@@ -68,7 +68,7 @@ REFERENCES = {
     ("efficientnet_b0", "torch"): Reference(
         "torchvision", "efficientnet_b0", "features.1 features.2 features.3 features.5 features.8"
     ),
-    ("efficientnet_lite0", "keras"): Reference("timm", "efficientnet_lite0", "blocks.0 blocks.1 blocks.2 blocks.4 bn2"),
+    ("efficientnet_lite0", "keras"): Reference("timm", "tf_efficientnet_lite0", "blocks.0 blocks.1 blocks.2 blocks.4 bn2"),
     ("efficientnet_v2_b0", "keras"): Reference("timm", "tf_efficientnetv2_b0", "blocks.0 blocks.1 blocks.2 blocks.4 bn2"),
     ("efficientnet_v2_s", "torch"): Reference(
         "torchvision", "efficientnet_v2_s", "features.1 features.2 features.3 features.5 features.7"

@@ -36,3 +36,14 @@ def test_the_package_that_is_tested():
 def test_commands_run_that_package(is_fresh):
     command = commands.zoo("--help", setup=PLACES, is_fresh=is_fresh)
     assert [Path(line).parents[1] for line in command.stdout.splitlines()[:3]] == [house.SOURCES] * 3
+
+
+def test_the_requirements_without_tensorflow_are_those_of_the_package():
+    settings = configparser.ConfigParser()
+    settings.read(ROOT / "setup.cfg")
+    required = settings["options"]["install_requires"].split("\n")
+    lines = (ROOT / "requirements-without-tensorflow.txt").read_text().splitlines()
+    expected = [line for line in required if line and not line.startswith("tensorflow>")]
+    assert [line for line in lines if not line.startswith("#")] == expected
+    assert "requirements-without-tensorflow.txt" in (ROOT / "README.md").read_text()
+    assert any(line.startswith("six") for line in lines)  # KerasTuner imports it and does not declare it

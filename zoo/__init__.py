@@ -77,11 +77,12 @@ from zoo.architectures.vgg import vgg11, vgg11_bn, vgg13, vgg13_bn, vgg16, vgg16
 from zoo.architectures.vit import vit_b_16, vit_b_32, vit_l_16, vit_s_16, vit_ti_16
 from zoo.architectures.xception import xception
 from zoo.builder import AllOptions
+from zoo.decoding import decode
 from zoo.heads import new_head
 from zoo.migrating import unknown_model
+from zoo.reloading import load_weights
 from zoo.surgery import features, freeze, regularize, split, stages
 from zoo.weights.formats.tensors import WeightsError
-from zoo.weights.loading import load_weights
 
 __version__ = "0.1.0"
 
@@ -198,6 +199,7 @@ def get_model(name: str, **options: Unpack[AllOptions]) -> keras.Model:
 __all__ = [
     "MODELS",
     "WeightsError",
+    "decode",
     "features",
     "freeze",
     "get_model",

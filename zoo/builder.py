@@ -5,7 +5,7 @@ import inspect
 import os
 import textwrap
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -14,8 +14,10 @@ from typing import Any, TypedDict, TypeVar, cast
 import keras
 from keras import layers
 
-from zoo import surgery
+from zoo import origin as origins
+from zoo import pixels, surgery
 from zoo.arguments import annotated, check_activation, integer, penalty, rate, read_shape, shown
+from zoo.classes import names_of
 from zoo.layers import CLASSIFIER, classifier
 from zoo.migrating import unknown_options
 from zoo.origin import Origin
@@ -38,6 +40,10 @@ Builder = Callable[..., keras.Model]
 Written = TypeVar("Written", bound=Builder)
 
 
+# Every builder by its name: what finds the origin of a copied model again.
+BUILDERS: dict[str, Builder] = {}
+
+
 class Options(TypedDict, total=False):
     """Options that every builder takes, by name.
 
@@ -48,8 +54,8 @@ class Options(TypedDict, total=False):
         num_classes: 0 builds no classifier, and the model ends at "pre_logits". Default: the paper's (1000; 10 for LeNet-5).
         input_shape: `(height, width, channels)`; None for height and width of any size. Default: the weights', else the
             paper's.
-        weights: None for random values, a tag of the catalog ("imagenet", "imagenet_torchvision"), "default" for the tag of
-            the highest published top-1 accuracy, or a file.
+        weights: None for random values, a tag of the catalog, which `zoo models` lists, "default" for the tag of the highest
+            published top-1 accuracy, or a file.
         variant: "keras", "torch", ...: whose form of the graph. Default: the weights', else the first.
         preprocessing: a name of `zoo.preprocessing.MODES`, or (mean, deviation) of pixels in 0..1. Default: the weights', else
             the variant's.
@@ -122,6 +128,7 @@ def documented(family: Family) -> Callable[[Written], Written]:
                 raise TypeError(unknown_options(name, unknown, list(signature.parameters)))
             return builder(**annotated(name, own, options))
 
+        BUILDERS[name] = by_name
         by_name.__signature__ = signature
         return cast(Written, by_name)
 
@@ -205,14 +212,21 @@ def build(
     classes = family.num_classes if num_classes is None else num_classes
     model = keras.Model(inputs, _outputs(x, family.head, classes, dropout, activation), name=name)
 
-    def check(path: Path) -> None:
+    def origin_of(filling: Source | None) -> Origin:
+        count = model.outputs[0].shape[-1]
+        return replace(_origin(network, family, torch_names, variant, mode, filling, count), refilled=refilled)
+
+    def refilled(path: Path) -> Origin:
         """Refuse a file that says it is for another form of the network, or for other preprocessing."""
         other = of_file(network, path, arguments, torch_names)
         preprocessing_of(network, other, variant_of(network, other, variant), mode)
+        return origin_of(other)
 
-    model.origin = _origin(network, family, torch_names, variant, mode, source, check)
+    origins.mark(model, origin_of(source))
     if source:
-        loading.load(model, source.path, num_classes is not None, source.saved.head if source.saved else ())
+        whole = loading.load(model, source.path, num_classes is not None, source.saved.head if source.saved else ())
+        model.origin = model.origin if whole else origins.of_part(model)
+    pixels.watch(model)
     if l2:
         surgery.regularize(model, l2)
     return model
@@ -247,7 +261,7 @@ def _origin(
     variant: str,
     mode: Mode | None,
     source: Source | None,
-    check: Callable[[Path], None],
+    num_classes: int,
 ) -> Origin:
     usual = _usual_shape(family, variant)[0]
     size, resize, interpolation = usual, family.resize, family.interpolation
@@ -269,7 +283,7 @@ def _origin(
         bgr=bool(mode and mode.bgr),
         keras_names=family.keras_names,
         variants=tuple(family.preprocessing),
-        check=check,
+        classes=names_of(source.entry, source.saved, num_classes) if source else (),
     )
 
 

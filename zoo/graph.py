@@ -1,9 +1,11 @@
 """What a model is made of, also where models and layers hold others: its layers, kernels, stages, and what lies before one.
 
-A stage is a named `Identity` layer (`layers.stage`). Only a functional or `Sequential` model has an order in which its
+A stage is an `Identity` layer called "stage1", "stage2", … or "pre_logits" (`layers.stage`); an `Identity` of any other name is
+a user's own. Only a functional or `Sequential` model has an order in which its
 layers follow each other; what needs one refuses every other model, by name.
 """
 
+import re
 from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
 
@@ -83,8 +85,8 @@ def penalized(model: keras.Model, pattern: str = "*") -> list[tuple[layers.Layer
 
 
 def is_stage(layer: layers.Layer) -> bool:
-    """Whether the network may be cut at this layer, by design."""
-    return isinstance(layer, layers.Identity)
+    """Whether the network may be cut at this layer, by design: told by class and name, which survive saving and cloning."""
+    return isinstance(layer, layers.Identity) and re.fullmatch(r"stage\d+|pre_logits", layer.name) is not None
 
 
 def stage_names(model: keras.Model) -> list[str]:
@@ -108,10 +110,9 @@ def ordered(model: keras.Model) -> list[layers.Layer]:
         return model.layers
     if isinstance(model, keras.Sequential):
         raise ValueError(f"{model.name} is a Sequential model without a size of input: begin it with keras.Input(shape).")
-    networks = [repr(layer.name) for layer in sublayers(model) if has_graph(layer)]
-    instead = f"the functional model inside it, {' or '.join(networks)}" if networks else "a functional or Sequential model"
     raise ValueError(
-        f"{model.name} is of the class {type(model).__name__}, whose code alone tells the order of its layers: give {instead}."
+        f"{model.name} is of the class {type(model).__name__}, whose code alone tells the order of its layers: give "
+        f"{_networks_named(model) or 'a functional or Sequential model'}."
     )
 
 
@@ -119,20 +120,47 @@ def inside(model: keras.Model, name: str) -> keras.Model | None:
     """Find the model inside a model in which the layer of that name lies; None for the model's own.
 
     Raises:
-        ValueError: there is no such layer, or there are several.
+        ValueError: there is no such layer, there are several, or it lies in a layer whose calls cannot be followed.
     """
-    if name in [layer.name for layer in ordered(model)]:
+    own = next((layer for layer in ordered(model) if layer.name == name), None)
+    if own is not None and not is_stage(own):
         return None
-    holders = [layer for layer in model.layers if has_graph(layer) and any(path[-1].name == name for path in walk(layer))]
-    if len(holders) > 1:
-        raise ValueError(f"{model.name} has several layers {name!r}: in {' and in '.join(layer.name for layer in holders)}.")
+    holders = [layer for layer in model.layers if any(_holds(network, name) for network in _networks(layer))]
+    places = [model.name] * (own is not None) + [layer.name for layer in holders]
+    if len(places) > 1:
+        raise ValueError(
+            f"{model.name} has several layers {name!r}: in {' and in '.join(places)}: give the one that is meant, such as "
+            f"model.get_layer({places[-1]!r})."
+        )
+    if own is not None:
+        return None
     if not holders:
         names = stage_names(model)
         there = (
             f"its stages are {', '.join(names)}" if names else f"it has no stages, such as keras.layers.Identity(name={name!r})"
         )
         raise ValueError(f"{model.name} has no stage {name!r}: {there}.")
+    if not has_graph(holders[0]):
+        raise ValueError(
+            f"{model.name} has {name!r} inside the layer {holders[0].name!r} ({type(holders[0]).__name__}), whose calls "
+            f"cannot be followed: give {_networks_named(holders[0])}."
+        )
     return holders[0]
+
+
+def _networks(layer: layers.Layer) -> list[keras.Model]:
+    """List the outermost models with a graph in a layer, or the layer itself if it is one."""
+    return [layer] if has_graph(layer) else [network for inner in sublayers(layer) for network in _networks(inner)]
+
+
+def _networks_named(layer: layers.Layer) -> str:
+    """Name the models with a graph inside a layer, as what to give; empty without any."""
+    names = [repr(network.name) for network in _networks(layer)]
+    return f"the functional model inside it, {' or '.join(names)}" if names else ""
+
+
+def _holds(model: keras.Model, name: str) -> bool:
+    return any(path[-1].name == name for path in walk(model))
 
 
 def before(model: keras.Model, name: str | None) -> list[layers.Layer]:

@@ -23,6 +23,7 @@ from zoo.arguments import check_activation, check_model, integer, rate
 from zoo.graph import inside
 from zoo.keras_private import input_of
 from zoo.layers import CLASSIFIER, classifier, stage
+from zoo.origin import of_part
 
 # The names of layers.
 STANDARDIZE = "standardize"
@@ -101,7 +102,7 @@ def new_head(
     x = _vector(model, pooling)
     head = head if callable(head) else HEADS[head]
     new = keras.Model(input_of(model), head(x, num_classes, dropout, activation), name=model.name)
-    new.origin = getattr(model, "origin", None)
+    new.origin = of_part(model)
     return new
 
 
@@ -116,7 +117,7 @@ def shorten(model: keras.Model, at: str) -> keras.Model:
         pool = layers.GlobalAveragePooling2D if len(x.shape) == 4 else layers.GlobalAveragePooling1D
         x = pool(name="avg_pool")(x)
     new = keras.Model(input_of(model), stage(x, "pre_logits"), name=model.name)
-    new.origin = getattr(model, "origin", None)
+    new.origin = of_part(model)
     return new
 
 

@@ -8,7 +8,7 @@ from zoo.initializers import GLOROT, Initializer
 
 
 def stage(x: keras.KerasTensor, name: str) -> keras.KerasTensor:
-    """Name a place where the network can be cut in two.
+    """Name a place where the network can be cut in two: "stage1", "stage2", … or "pre_logits".
 
     An `Identity` has no weights and costs nothing, so official weight files still fit, the cut survives saving,
     and `model.get_layer(name).output` is the same expression for every architecture.

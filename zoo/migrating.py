@@ -112,7 +112,7 @@ def unknown_model(name: object, models: Collection[str]) -> str:
         entry = _published(asked)
         chosen = [f"{option}={value!r}" for option, value in [*options.items(), *([("weights", entry.tag)] if entry else [])]]
         return f"There is no model {name!r}: here it is {model!r}{' with ' * bool(chosen)}{' and '.join(chosen)}."
-    near = [model for model in models if key and key in _key(model)]
+    near = [model for model in models if key and _key(model).startswith(key)]
     near = near or [same[one][0] for one in difflib.get_close_matches(key, same, n=3, cutoff=0.7)]
     if not near:
         return f"There is no model {name!r}: choose one of {', '.join(models)}."

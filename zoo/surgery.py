@@ -1,8 +1,8 @@
 """Cutting, freezing and regularizing a built model: what is said with stages, of any architecture.
 
-A stage is a named `Identity` layer (`layers.stage`). Everything a strategy does with a network is said with stage
-names: `split` cuts there, `freeze` stops training before it, features are what comes out of it. The network may lie inside
-another model, as in Keras' guide to transfer learning: inputs, network, pooling, dense layer.
+A stage is an `Identity` layer called "stage1", "stage2", … or "pre_logits" (`layers.stage`). Everything a strategy does with a
+network is said with stage names: `split` cuts there, `freeze` stops training before it, features are what comes out of it. The
+network may lie inside another model, as in Keras' guide to transfer learning: inputs, network, pooling, dense layer.
 """
 
 from collections.abc import Iterable, Sequence
@@ -12,10 +12,14 @@ import keras
 from zoo.arguments import check_layer_name, check_model, penalty, shown
 from zoo.graph import before, inside, ordered, penalized, stage_names, walk
 from zoo.keras_private import calls, has_graph, input_of
+from zoo.origin import of_part
 
 
 def stages(model: keras.Model) -> list[str]:
     """Names of the model's cuts, from input to output; the last of a network of the zoo is "pre_logits".
+
+    Those of a network inside the model are among them. A user's own `Identity` is none, whatever its name, but for the names
+    that make a stage of a user's own network, too: "stage1", "stage2", … and "pre_logits".
 
     Raises:
         ValueError: it is neither functional nor Sequential, so that nobody can say what comes first.
@@ -37,7 +41,7 @@ def split(model: keras.Model, at: str) -> tuple[keras.Model, keras.Model]:
     check_layer_name(at, "split: at must be the name of a stage or layer, such as 'stage4'")
     cut = _cuts(model, [at])[0]
     body = keras.Model(input_of(model), cut)
-    body.origin = getattr(model, "origin", None)
+    body.origin = of_part(model)
     return body, _head(model, at, cut)
 
 
@@ -68,11 +72,13 @@ def features(model: keras.Model, stages: Sequence[str] | None = None) -> keras.M
 def freeze(model: keras.Model, until: str | None) -> None:
     """Make untrainable every layer that the stage `until` depends on, and trainable all others; None frees all.
 
-    Call `compile` afterwards: Keras applies `trainable` when it compiles. A frozen `BatchNormalization` uses its
+    Around a network of the zoo (a Sequential model, Keras' guide, a model in a model) it works on the network inside. Call
+    `compile` afterwards: Keras applies `trainable` when it compiles. A frozen `BatchNormalization` uses its
     moving statistics and leaves them alone.
 
     Raises:
-        ValueError: the model has no such stage or layer, or it is neither functional nor Sequential.
+        ValueError: the model has no such stage or layer, has several of that name, or is neither functional nor Sequential;
+            the sentence names the network inside it to give instead.
     """
     check_model(model, "freeze")
     if until is not None:
@@ -159,5 +165,7 @@ def _call(model: keras.Model, holder: keras.Model, name: str) -> object:
     """Find the one call of a model inside another; Keras' node. Raises ValueError for several."""
     found = [call for call in calls(model) if call.operation is holder]
     if len(found) > 1:
-        raise ValueError(f"{model.name} cannot be cut at {name!r}: it calls {holder.name} {len(found)} times.")
+        raise ValueError(
+            f"{model.name} cannot be cut at {name!r}: it calls {holder.name} {len(found)} times: cut {holder.name} itself."
+        )
     return found[0]

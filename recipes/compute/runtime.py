@@ -5,6 +5,7 @@ import ctypes
 import logging
 import os
 import sys
+import warnings
 from collections.abc import Iterator
 
 from recipes.compute import configuration, signals
@@ -36,6 +37,8 @@ def start(seed: int) -> None:
     signals.raise_swallowed()
     configuration.settle()
     keras.utils.set_random_seed(seed)
+    if keras.backend.backend() == "jax":  # whose numbers have 32 bits; Keras' MixUp asks for more
+        warnings.filterwarnings("ignore", "Explicitly requested dtype int64", UserWarning)
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 

@@ -141,6 +141,8 @@ def decode(data: bytes, framing: Framing) -> tuple[np.ndarray, list[str]]:
         colored, much_more = _color(upright, framing.channels, profile)
     framed, most = _frame(colored, framing)
     pixels = np.array(framed).reshape(framing.resize, framing.resize, framing.channels)
+    if pixels.max() == 1:
+        most = [*most, "is nearly black, with no value above 1: pixels are expected in 0..255, not as floats in 0..1 are saved"]
     return pixels, notes + more + some_more + much_more + most
 
 

@@ -10,16 +10,7 @@ address of the storage and the name of the study; there is no chief.
     preparation   what is known before the first trial; scopes: what is searched
     folder        whose a folder is; disk, best_models: what may lie in it
     board         what is shown; plots, report, results: what is left behind
+    hypermodels   `tune_hypermodel`, the same from Python for a KerasTuner hypermodel of the user's own; hypermodel_search: its
+                  arguments; feature_sets: its data; hypermodel_tuner, hypermodel_workers, hypermodel_results
     *_private     the parts of Optuna and KerasTuner that may move
-    hypermodels   the same for a KerasTuner hypermodel of the user's own, from Python: `tune_hypermodel`
 """
-
-from importlib import import_module
-
-__all__ = ["Tuned", "tune_hypermodel"]
-
-
-def __getattr__(name: str) -> object:
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.hypermodels"), name)

@@ -1,4 +1,4 @@
-"""What a search with a hypermodel is of: the arguments of `recipes.search.tune_hypermodel`, as all its workers need them."""
+"""What a search with a hypermodel is of: the arguments of `tune_hypermodel`, as all its workers need them."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

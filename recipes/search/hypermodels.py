@@ -1,6 +1,6 @@
 """A search with a KerasTuner hypermodel of the user's own, from Python: trials in the store of `zoo tune`, and its workers.
 
-    from recipes.search import tune_hypermodel
+    from recipes.search.hypermodels import tune_hypermodel
 
     best = tune_hypermodel("photos", build, output="runs/heads", max_trials=30, workers=4)
 

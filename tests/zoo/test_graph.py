@@ -151,6 +151,50 @@ def test_parts_of_a_network_inside_another_compute_what_the_whole_does():
         np.testing.assert_allclose(array(zoo.features(head, ["stage1"])(PICTURES)), array(zoo.features(base)(PICTURES)[0]))
 
 
+WRAPPERS = {
+    "Sequential": lambda base: keras.Sequential(
+        [keras.Input((32, 32, 1)), layers.Rescaling(1.0), layers.Identity(name="stage_mine"), base, layers.Dense(2, name="top")]
+    ),
+    "augmented": lambda base: keras.Sequential(
+        [
+            keras.Input((32, 32, 1)),
+            keras.Sequential([layers.RandomFlip()]),
+            base,
+            layers.Identity(),
+            layers.Dense(2, name="top"),
+        ]
+    ),
+    "functional": lambda base: guide(base, training=False),
+    "in a wrapper": lambda base: guide(keras.Sequential([guide(base), layers.Identity(name="my_stage1"), layers.Dense(2)])),
+}
+
+
+@pytest.mark.parametrize("wrap", WRAPPERS.values(), ids=WRAPPERS)
+def test_a_users_own_identity_is_no_stage(wrap, tmp_path):
+    model = wrap(zoo.lenet5(weights=None, num_classes=0))
+    model.save(tmp_path / "m.keras")
+    for same in (model, keras.models.clone_model(model), keras.models.load_model(tmp_path / "m.keras")):
+        assert zoo.stages(same) == ["stage1", "stage2", "pre_logits"]
+        zoo.freeze(same, "stage2")
+        names = {v.path.split("/")[-2] for v in same.trainable_variables}
+        assert {"c5", "f6", "top"} <= names and not names & {"c1", "c3"}
+
+
+def test_any_layer_is_a_place_to_cut_or_freeze_all_the_same():
+    inputs = keras.Input((4,))
+    x = layers.Identity(name="mine")(layers.Dense(3, name="a")(inputs))
+    model = keras.Model(inputs, layers.Dense(2, name="b")(x))
+    assert zoo.stages(model) == [] and zoo.features(model, ["mine"]).output_shape == (None, 3)
+    zoo.freeze(model, "mine")
+    assert {v.path.split("/")[0] for v in model.trainable_variables} == {"b"}
+
+
+def test_one_of_two_networks_is_frozen_by_itself():
+    model = pair()
+    zoo.freeze(model.get_layer("one"), "stage2")
+    assert len(model.trainable_variables) == 20 - 4
+
+
 def test_a_sequential_model_is_a_model_like_any_other():
     layers_ = [keras.Input((4,)), layers.Dense(3, name="a"), layers.Identity(name="pre_logits"), layers.Dense(2, name="b")]
     model = keras.Sequential(layers_, name="plain")
@@ -179,9 +223,14 @@ def test_a_sequential_model_is_a_model_like_any_other():
         (lambda: keras.Sequential([layers.Dense(2)], name="late"), "late is a Sequential model without a size of input"),
         (lambda: keras.Sequential([keras.Input((2,)), layers.Dense(2)], name="bare"), "has no stages, such as keras.layers.Id"),
         (lambda: twice(zoo.lenet5(weights=None)), "twins cannot be cut at 'stage1': it calls lenet5 2 times"),
-        (lambda: pair(), "pair has several layers 'stage1': in one and in other"),
+        (lambda: pair(), r"pair has several layers 'stage1': in one and in other: .* model.get_layer\('other'\)"),
+        (
+            lambda: frames(zoo.lenet5(weights=None)),
+            r"has 'stage1' inside the layer 'frames' \(TimeDistributed\), .*: give the functional model inside it, 'lenet5'",
+        ),
+        (lambda: named_alike(zoo.lenet5(weights=None)), "alike has several layers 'stage1': in alike and in lenet5: give"),
     ],
-    ids=["subclassed", "unbuilt", "no stages", "called twice", "two networks"],
+    ids=["subclassed", "unbuilt", "no stages", "called twice", "two networks", "in a layer", "two stages of a name"],
 )
 def test_what_cannot_be_cut_is_refused(make, says):
     model = make()
@@ -191,13 +240,24 @@ def test_what_cannot_be_cut_is_refused(make, says):
     if "twins" not in says:
         with pytest.raises(ValueError, match=says):
             zoo.freeze(model, "stage1")
-    with pytest.raises(ValueError):
-        zoo.new_head(model, 2)
+    if "alike" not in says:
+        with pytest.raises(ValueError):
+            zoo.new_head(model, 2)
 
 
 def twice(base):
     one, other = keras.Input((32, 32, 1)), keras.Input((32, 32, 1))
     return keras.Model([one, other], layers.Add()([base(one), base(other)]), name="twins")
+
+
+def frames(base):
+    inputs = keras.Input((4, 32, 32, 1))
+    return keras.Model(inputs, layers.TimeDistributed(base, name="frames")(inputs), name="video")
+
+
+def named_alike(base):
+    inputs = keras.Input((32, 32, 1))
+    return keras.Model(inputs, base(layers.Identity(name="stage1")(inputs)), name="alike")
 
 
 def pair():

@@ -13,7 +13,7 @@ import zoo
 pytest.importorskip("mypy", reason="mypy is not installed: what type checkers see of the builders cannot be tested")
 
 # What is wrong is said behind the line.
-SCRIPT = '''
+SCRIPT = """
 import zoo
 from zoo import mobilenet_v2, vgg16
 
@@ -33,7 +33,7 @@ mobilenet_v2(alpha="wide")  # Argument "alpha" to "mobilenet_v2" has incompatibl
 vgg16(num_classes="3")  # Argument "num_classes" to "vgg16" has incompatible type "str"
 vgg16(input_shape=(224, 224))  # Argument "input_shape" to "vgg16" has incompatible type "tuple[int, int]"
 vgg16(3)  # Too many positional arguments for "vgg16"
-'''
+"""
 
 
 @pytest.mark.slow

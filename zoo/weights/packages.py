@@ -46,11 +46,11 @@ def find(entry: Entry) -> Path:
 def instead(entry: Entry) -> str:
     """Say what there is in place of weights that no package brings: what is here, and what a package index has."""
     others = [other for other in catalog.packages.ENTRIES if other.num_classes == entry.num_classes]
-    here = [other.model for other in others if is_installed(other)]
     parts = ["no package brings these"]
-    if here:
-        parts.append(f"those of {' and '.join(here)} are here (--model {here[0]} on the command line)")
-    parts += [f"pip install {other.package} brings those of {other.model}" for other in others if other.model not in here]
+    for other in others:
+        whose = f"{other.tag!r} of {other.model}"
+        is_here = f"{whose} is here (--model {other.model} on the command line)"
+        parts.append(is_here if is_installed(other) else f"pip install {other.package} brings {whose}")
     return ", ".join(parts)
 
 

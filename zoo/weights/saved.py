@@ -61,6 +61,7 @@ class Saved:
     layers: Mapping[str, Layer]
     has_settings: bool
     framing: Framing | None = None
+    classes: tuple[str, ...] = ()  # names of a run's classes, in the order of the outputs
 
     @property
     def is_own(self) -> bool:
@@ -134,7 +135,9 @@ def _of_keras(archive: zipfile.ZipFile) -> Saved | None:
     layers = described(_json(archive, "config.json").get("config", {}))
     if not layers:
         return None
-    return Saved(layers, True, _framing(archive) if "framing.json" in archive.namelist() else None)
+    members = archive.namelist()
+    framing = _framing(archive) if "framing.json" in members else None
+    return Saved(layers, True, framing, _classes(archive) if "classes.json" in members else ())
 
 
 def _json(archive: zipfile.ZipFile, name: str) -> Any:
@@ -152,6 +155,13 @@ def _framing(archive: zipfile.ZipFile) -> Framing:
         return Framing(int(size), int(resize), interpolation)
     except (KeyError, TypeError, ValueError):
         raise WeightsError("has a framing.json that does not say how pictures are framed: it is damaged.") from None
+
+
+def _classes(archive: zipfile.ZipFile) -> tuple[str, ...]:
+    names = _json(archive, "classes.json")
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise WeightsError("has a classes.json that is no list of names: it is damaged.")
+    return tuple(names)
 
 
 def _of_hdf5(path: str | os.PathLike) -> Saved | None:

@@ -207,6 +207,19 @@ def test_a_cameras_preview_is_no_animation():
     assert decode(data, RGB)[1] == []
 
 
+@pytest.mark.fault(
+    "Pictures",
+    "pictures in 0..1 that were saved as 8 bits without scaling, so that all values are 0 or 1",
+    "used, with a note that says what is expected; a black picture has none",
+    "they look black, and a network is trained on nothing",
+)
+@pytest.mark.parametrize("color, noted", [((0, 1, 1), True), ((0, 0, 0), False), ((0, 2, 1), False), ((255, 255, 255), False)])
+def test_pictures_of_zeros_and_ones_are_noted(color, noted):
+    notes = decode(encoded(flat("RGB", color), "PNG"), RGB)[1]
+    nearly = "is nearly black, with no value above 1: pixels are expected in 0..255, not as floats in 0..1 are saved"
+    assert notes == [nearly] * noted
+
+
 def test_tiny_and_long_pictures_are_noted():
     pixels, notes = decode(encoded(flat("RGB", (5, 6, 7), (1, 1)), "PNG"), Framing(224, 256, 3))
     assert (pixels == [5, 6, 7]).all() and notes == ["short side of only 1 px: enlarged to 256"]

@@ -44,6 +44,11 @@ class Entry:
         return name
 
     @property
+    def dataset(self) -> str:
+        """What its classes are those of: "imagenet", "cifar10" or "mnist"; tags begin with it."""
+        return self.tag.partition("_")[0]
+
+    @property
     def crop(self) -> float:
         """Side of the centre crop as a share of the resized short side."""
         return self.input_shape[0] / self.resize
