@@ -17,9 +17,11 @@ QUICKSTART = re.search(r"## Quickstart\n(.*?)\n## ", (ROOT / "README.md").read_t
 def test_the_code(code, tmp_path):
     checks = {
         "vgg16": "assert model.output_shape == (None, 10)",
+        "efficientnet_lite0": "assert pixels.shape == (224, 224, 3) and name in zoo.decode(model(pixels[None]), model)[0][4]",
         "mobilenet_v2": "assert body.output_shape[1:] == head.input_shape[1:] and not model.get_layer('Conv1').trainable",
     }
-    (check,) = [check for name, check in checks.items() if f"{name}(num_classes" in code]
+    (check,) = [check for name, check in checks.items() if f"{name}(" in code]
+    Image.new("RGB", (50, 50), (200, 30, 30)).save(tmp_path / "new.jpg")
     lines = re.findall(r"^(zoo\.stages.*?)\s+# (.*)$", code, re.M)
     shown = "".join(f"\nprint({line})" for line, _ in lines)
     printed = python(f"{code}\n{check}{shown}", cwd=tmp_path, PYTHONPATH=str(ROOT)).splitlines()
