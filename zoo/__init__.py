@@ -76,6 +76,7 @@ from zoo.architectures.squeezenet import squeezenet1_0, squeezenet1_1
 from zoo.architectures.vgg import vgg11, vgg11_bn, vgg13, vgg13_bn, vgg16, vgg16_bn, vgg19, vgg19_bn
 from zoo.architectures.vit import vit_b_16, vit_b_32, vit_l_16, vit_s_16, vit_ti_16
 from zoo.architectures.xception import xception
+from zoo.arguments import shown
 from zoo.builder import AllOptions
 from zoo.decoding import decode
 from zoo.heads import new_head
@@ -178,7 +179,12 @@ def list_models(pattern: str = "*") -> list[str]:
     """Names of all architectures that match a shell pattern, such as "resnet*"; capitals are as good as small letters.
 
     If none matches, hyphens and underscores are left out: "ResNet-50" and "EfficientNetB*" are found, too.
+
+    Raises:
+        ValueError: the pattern is no text.
     """
+    if not isinstance(pattern, str):
+        raise ValueError(f"list_models: pattern must be a text such as 'resnet*', found {shown(pattern)}.")
     pattern = pattern.lower()
     found = [name for name in MODELS if fnmatchcase(name, pattern)]
     return found or [name for name in MODELS if fnmatchcase(name.replace("_", ""), re.sub("[-_]", "", pattern))]

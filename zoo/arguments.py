@@ -86,7 +86,7 @@ def read_shape(value: object, owner: str, usual: Shape, least: int, multiple: in
     """
     try:
         sides = (value,) if isinstance(value, str) else tuple(value)
-    except TypeError:
+    except (TypeError, NotImplementedError):  # a Keras tensor refuses by the second
         sides = (value,)
     found = f"found {shown(value)}"
     if len(sides) != 3 or not _is_whole(sides[2]) or sides[2] < 1 or (sides[0] != least and _is_channels_first(sides)):

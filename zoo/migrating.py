@@ -20,18 +20,25 @@ RENAMED = {
     "image_shape": "input_shape",
     "preset": "weights",
     "drop_connect_rate": "drop_path_rate",
+    "kernel_regularizer": "l2",
+    "weight_decay": "l2",
     # timm
     "checkpoint_path": "weights",
     "in_chans": "input_shape",
     "img_size": "input_shape",
     "drop_rate": "dropout",
+    "drop_path": "drop_path_rate",
     # torchvision and transformers
     "aux_logits": "aux",
     "dropout_aux": "aux_dropout",
+    "dropout_rate": "dropout",
     "image_size": "input_shape",
+    "in_channels": "input_shape",
+    "num_channels": "input_shape",
     "num_labels": "num_classes",
     "stochastic_depth_prob": "drop_path_rate",
     "width_mult": "alpha",
+    "width_multiplier": "alpha",
 }
 
 _POOLING = (
@@ -47,19 +54,22 @@ REPLACED = {
         "num_classes=0 leaves out the classifier, and zoo.features(model, stages) gives feature maps before the pooling"
     ),
     "pooling": _POOLING,
+    "pool": _POOLING,
     "input_tensor": "call the model on the tensor, model(tensor)",
     "name": "a model has the name of its builder; keras.Model(model.inputs, model.outputs, name=...) gives it another",
     "include_preprocessing": _PREPROCESSING,
     "include_rescaling": _PREPROCESSING,
     "load_weights": 'weights="default" loads the best published weights, and without weights they are random',
     "data_format": "channels come last",
+    "trainable": "zoo.freeze(model, until) says which stages are trained",
     "dtype": "keras.config.set_dtype_policy(...) sets it for all that is built afterwards",
     # timm
     "pretrained": 'weights="default" loads the best published weights, and without weights they are random',
     "global_pool": _POOLING,
     "features_only": "zoo.features(model, stages) gives the feature maps",
     "out_indices": "zoo.features(model, stages) gives the feature maps of the stages that you name",
-    # torchvision
+    # torchvision and transformers
+    "logits": "activation=None gives logits",
     "progress": "a download shows its progress on standard error: leave it out",
     "transform_input": _PREPROCESSING,
 }
@@ -72,6 +82,9 @@ WITHOUT = {
     "drop_path_rate": "it has no stochastic depth",
 }
 
+
+# How alike a misspelt option of another library must be, of 1.
+FOREIGN_CUTOFF = 0.85
 
 # timm's sizes of RegNet, in hundreds of millions of multiply-adds.
 REGNETS = {"004": "400mf", "008": "800mf", "016": "1_6gf", "032": "3_2gf", "080": "8gf", "160": "16gf", "320": "32gf"}
@@ -93,17 +106,20 @@ def _instead(name: str, known: Collection[str]) -> str:
         return f": it is {ours} here"
     if name in REPLACED:
         return f": {REPLACED[name]}"
-    near = difflib.get_close_matches(name.lower(), [*known, *RENAMED, *REPLACED], n=1)
-    if not near:
-        return f": its options are {', '.join(known)}"
-    return f" (did you mean {near[0]}?)" if near[0] in known else _instead(near[0], known)
+    # A foreign name must be nearly the same: growth_rate and attn_drop_rate are no drop_rate.
+    near = difflib.get_close_matches(name.lower(), [*known, *RENAMED, *REPLACED], n=1, cutoff=FOREIGN_CUTOFF)
+    if near and near[0] not in known:
+        return _instead(near[0], known)
+    near = difflib.get_close_matches(name.lower(), known, n=1)
+    return f" (did you mean {near[0]}?)" if near else f": its options are {', '.join(known)}"
 
 
 def unknown_model(name: object, models: Collection[str]) -> str:
     """Say in one sentence that there is no model of this name, and which are meant or near."""
     if not isinstance(name, str):
         return f"The name of a model, such as 'resnet50', was expected, found {shown(name)}."
-    asked = name.rpartition("/")[2]  # without its owner on a hub
+    # Without its owner on a hub; "ViT-B/16" has none.
+    asked = name if _key(name) in {_key(model) for model in models} else name.rpartition("/")[2]
     key = _key(asked.partition(".")[0])
     same: dict[str, tuple[str, Mapping[str, object]]] = {_key(model): (model, {}) for model in models}
     same = {_key(network): (model, options) for network, (model, options) in _foreign().items() if model in models} | same
@@ -123,6 +139,7 @@ def unknown_model(name: object, models: Collection[str]) -> str:
 def _foreign() -> dict[str, tuple[str, Mapping[str, object]]]:
     """List networks of other names: the builder, and its own options."""
     return {network: (model, options) for network, (model, _, _, options) in NETWORKS.items()} | {
+        "mobilenetv1": ("mobilenet", {}),
         "mobilenetv1_100": ("mobilenet", {"alpha": 1.0}),
         **{f"resnetv2_{depth}": (f"resnet{depth}v2", {}) for depth in (50, 101, 152)},
         **{f"regnet{kind}_{size}": (f"regnet_{kind}_{ours}", {}) for kind in "xy" for size, ours in REGNETS.items()},

@@ -84,7 +84,8 @@ def parsed(preprocessing: Preprocessing) -> Mode:
         if isinstance(preprocessing, str):
             parts = [part.split(",") for part in preprocessing.split("/")]
         mean, std = (tuple(255 * float(value) for value in part) for part in parts)
-        if not (len(mean) == len(std) == 3 and all(map(math.isfinite, (*mean, *std))) and min(std) > 0):
+        is_finite = all(map(math.isfinite, (*mean, *std)))
+        if not (len(mean) == len(std) == 3 and is_finite and min(std) > 0 and max(*mean, *std) <= 255):
             raise ValueError
     except (ValueError, TypeError):
         raise ValueError(

@@ -64,7 +64,8 @@ def features(model: keras.Model, stages: Sequence[str] | None = None) -> keras.M
         raise ValueError(f"features: stages must be a list of names, such as ['stage2', 'stage4'], found {shown(stages)}.")
     names = stage_names(model) if stages is None else list(stages)
     if not names:
-        raise ValueError("features needs one stage or more.")
+        found = f": {model.name} has none" if stages is None else ""
+        raise ValueError(f"features needs one stage or more{found}.")
     cuts = _cuts(model, names)
     # In a list, a single output would stay in it where another model calls this one.
     return keras.Model(input_of(model), cuts if len(cuts) > 1 else cuts[0], name=f"{model.name}_features")

@@ -45,6 +45,14 @@ KERAS_FILE, TIMM_NAME = "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224
         ({"num_clases": 3}, r"vgg16 has no option num_clases \(did you mean num_classes\?\)"),
         ({"Dropout": 0.5}, r"no option Dropout \(did you mean dropout\?\)"),
         ({"includetop": False}, "no option includetop: num_classes=0"),
+        ({"drop_path": 0.1}, "no option drop_path: it has no stochastic depth"),
+        ({"num_channels": 1}, "no option num_channels: give input_shape="),
+        ({"logits": True}, "no option logits: activation=None gives logits"),
+        ({"weight_decay": 0.1}, "no option weight_decay: it is l2 here"),
+        ({"trainable": False}, "no option trainable: zoo.freeze"),
+        ({"growth_rate": 32}, "no option growth_rate: its options are"),
+        ({"norm_layer": None}, "no option norm_layer: its options are"),
+        ({"attn_drop_rate": 0.1}, "no option attn_drop_rate: its options are"),
         ({"xyz": 3}, "no option xyz: its options are num_classes, input_shape, weights, .*, activation"),
     ],
 )
@@ -77,6 +85,8 @@ def test_an_option_of_some_builders():
         ("resnet_50_imagenet", "here it is 'resnet50'."),
         ("EfficientNetV2B0", "here it is 'efficientnet_v2_b0'."),
         ("MobileNetV2", "here it is 'mobilenet_v2'."),
+        ("MobileNetV1", "here it is 'mobilenet'."),
+        ("ViT-B/16", "here it is 'vit_b_16'."),
         ("mobilenetv2_050", "here it is 'mobilenet_v2' with alpha=0.5."),
         ("mobilenetv2_050.lamb_in1k", "here it is 'mobilenet_v2' with alpha=0.5 and weights='imagenet_timm_lamb'."),
         ("tf_efficientnet_b0", "here it is 'efficientnet_b0'."),
@@ -112,6 +122,8 @@ def test_a_pattern_of_other_spelling():
     assert zoo.list_models("resnet-50") == zoo.list_models("ResNet_50") == ["resnet50"]
     assert zoo.list_models("EfficientNetB*") == [f"efficientnet_b{i}" for i in range(8)]
     assert zoo.list_models("mobilenet_v2") == ["mobilenet_v2"] and zoo.list_models("swin*") == []
+    with pytest.raises(ValueError, match="list_models: pattern must be a text .*, found None"):
+        zoo.list_models(None)
 
 
 # ---------------------------------------------------------------------------------------------- weights="default"
