@@ -51,13 +51,14 @@ def decode(
             f"probabilities must have a column for each of the {len(names):,} classes of {model.name}, found the shape "
             f"{rows.shape}: give the output of the model with its whole classifier."
         )
+    _check(rows)
     order = np.argsort(-rows, axis=1, kind="stable")[:, :top]
     return [[Guess(names[i], float(row[i])) for i in best] for row, best in zip(rows, order, strict=True)]
 
 
 def _rows(probabilities: object) -> np.ndarray:
-    """Check that these are probabilities of one class out of several for each picture, and make them an array."""
-    if isinstance(probabilities, list | tuple):
+    """Make a row of numbers for each picture an array."""
+    if isinstance(probabilities, list | tuple) and any(hasattr(part, "shape") for part in probabilities):
         raise ValueError(
             "probabilities must be one array or tensor (batch, classes), found a list: give the first of several outputs."
         )
@@ -69,7 +70,11 @@ def _rows(probabilities: object) -> np.ndarray:
             f"probabilities must have the shape (batch, classes), found {values.shape}: give that of one picture as "
             "probabilities[None]."
         )
-    values = values.astype("float64")
+    return values.astype("float64")
+
+
+def _check(values: np.ndarray) -> None:
+    """Refuse what are no probabilities of one class out of several. Raises ValueError."""
     if not np.isfinite(values).all():
         raise ValueError("probabilities must be finite, found NaN or infinity: look for it in the pixels and in the weights.")
     sums = values.sum(axis=1)
@@ -80,7 +85,6 @@ def _rows(probabilities: object) -> np.ndarray:
             f"{sums[worst]:.4g} as the sum of row {worst}: of logits give keras.ops.softmax(logits), or build the model with "
             'activation="softmax".'
         )
-    return values
 
 
 def _names(model: keras.Model, classes: str | Sequence[str] | None, count: int) -> Sequence[str]:
@@ -92,9 +96,9 @@ def _names(model: keras.Model, classes: str | Sequence[str] | None, count: int) 
     names = list(classes) if classes is not None else _own_names(model)
     if not names:
         raise ValueError(
-            f"{model.name} does not say what its {count:,} classes are: only a builder's model does, whose whole classifier is "
-            "one of the catalog or of a run's model.keras. Give that model, or classes=: a list of names (a run's is "
-            f"classes.json inside its model.keras), or one of {', '.join(DATASETS)}."
+            f"{model.name} does not say what its {count:,} classes are: give classes=, one of {', '.join(DATASETS)} or a list "
+            "of names (a run's is classes.json inside its model.keras). A builder's model says it where its whole classifier "
+            "is one of the catalog or of a run's model.keras."
         )
     return names
 

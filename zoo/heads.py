@@ -24,6 +24,7 @@ from zoo.graph import inside
 from zoo.keras_private import input_of
 from zoo.layers import CLASSIFIER, classifier, stage
 from zoo.origin import of_part
+from zoo.pixels import watch_part
 
 # The names of layers.
 STANDARDIZE = "standardize"
@@ -103,6 +104,7 @@ def new_head(
     head = head if callable(head) else HEADS[head]
     new = keras.Model(input_of(model), head(x, num_classes, dropout, activation), name=model.name)
     new.origin = of_part(model)
+    watch_part(new, model)
     return new
 
 
@@ -118,6 +120,7 @@ def shorten(model: keras.Model, at: str) -> keras.Model:
         x = pool(name="avg_pool")(x)
     new = keras.Model(input_of(model), stage(x, "pre_logits"), name=model.name)
     new.origin = of_part(model)
+    watch_part(new, model)
     return new
 
 

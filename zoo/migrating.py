@@ -85,6 +85,8 @@ WITHOUT = {
 
 # How alike a misspelt option of another library must be, of 1.
 FOREIGN_CUTOFF = 0.85
+# How alike the name of a network must be.
+NAME_CUTOFF = 0.6
 
 # timm's sizes of RegNet, in hundreds of millions of multiply-adds.
 REGNETS = {"004": "400mf", "008": "800mf", "016": "1_6gf", "032": "3_2gf", "080": "8gf", "160": "16gf", "320": "32gf"}
@@ -129,9 +131,9 @@ def unknown_model(name: object, models: Collection[str]) -> str:
         chosen = [f"{option}={value!r}" for option, value in [*options.items(), *([("weights", entry.tag)] if entry else [])]]
         return f"There is no model {name!r}: here it is {model!r}{' with ' * bool(chosen)}{' and '.join(chosen)}."
     near = [model for model in models if key and _key(model).startswith(key)]
-    near = near or [same[one][0] for one in difflib.get_close_matches(key, same, n=3, cutoff=0.7)]
+    near = near or [same[one][0] for one in difflib.get_close_matches(key, same, n=3, cutoff=NAME_CUTOFF)]
     if not near:
-        return f"There is no model {name!r}: choose one of {', '.join(models)}."
+        return f"There is no model {name!r}: zoo.list_models() and `zoo models` list the {len(models)} that there are."
     listed = ("one of " if len(set(near)) > 1 else "") + ", ".join(dict.fromkeys(near))
     return f"There is no model {name!r}: choose {listed}; zoo.list_models() and `zoo models` list all."
 

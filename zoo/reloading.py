@@ -39,18 +39,24 @@ def load_weights(model: keras.Model, path: str | os.PathLike) -> None:
             preprocessing; or the model is a copy of unknown origin. Nothing was changed.
     """
     check_model(model, "load_weights")
-    if not isinstance(path, (str, os.PathLike)) or not os.path.exists(path):
+    if not isinstance(path, (str, os.PathLike)) or not Path(path).expanduser().exists():
         raise WeightsError(
             f"load_weights: there is no weights file {shown(path)}; tags of the catalog, such as 'imagenet', are for a "
             "builder's weights=."
         )
-    path, before = Path(path), getattr(model, "origin", None)
+    path, before = Path(path).expanduser(), getattr(model, "origin", None)
     origin = origins.find(model) or _recognized(model, path)
     model.origin = origin and origin.refilled(path)
     try:
         whole = load(model, path, new_classes=False)
-    except BaseException:
+    except BaseException as error:
         model.origin = before
+        inner = next((layer for layer in model.layers if getattr(layer, "origin", None)), None)
+        if isinstance(error, WeightsError) and isinstance(inner, keras.Model):
+            raise WeightsError(
+                f"{path} does not fit {model.name}, which holds the network {inner.name}: if the file is for that, give "
+                f"model.get_layer({inner.name!r}). {error}"
+            ) from None
         raise
     if not whole:
         model.origin = origins.of_part(model)

@@ -13,6 +13,7 @@ from zoo.arguments import check_layer_name, check_model, penalty, shown
 from zoo.graph import before, inside, ordered, penalized, stage_names, walk
 from zoo.keras_private import calls, has_graph, input_of
 from zoo.origin import of_part
+from zoo.pixels import watch_part
 
 
 def stages(model: keras.Model) -> list[str]:
@@ -42,6 +43,7 @@ def split(model: keras.Model, at: str) -> tuple[keras.Model, keras.Model]:
     cut = _cuts(model, [at])[0]
     body = keras.Model(input_of(model), cut)
     body.origin = of_part(model)
+    watch_part(body, model)
     return body, _head(model, at, cut)
 
 
@@ -68,7 +70,9 @@ def features(model: keras.Model, stages: Sequence[str] | None = None) -> keras.M
         raise ValueError(f"features needs one stage or more{found}.")
     cuts = _cuts(model, names)
     # In a list, a single output would stay in it where another model calls this one.
-    return keras.Model(input_of(model), cuts if len(cuts) > 1 else cuts[0], name=f"{model.name}_features")
+    pyramid = keras.Model(input_of(model), cuts if len(cuts) > 1 else cuts[0], name=f"{model.name}_features")
+    watch_part(pyramid, model)
+    return pyramid
 
 
 def freeze(model: keras.Model, until: str | None) -> None:

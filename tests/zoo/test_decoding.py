@@ -112,6 +112,7 @@ def test_weights_that_are_loaded_later_bring_their_names(shared, tmp_path):
         (np.eye(10)[0], {}, r"the shape \(batch, classes\), found \(10,\): give that of one picture as probabilities\[None\]"),
         ([np.eye(10), np.eye(10)], {}, "found a list: give the first of several outputs"),
         (np.eye(7), {}, r"a column for each of the 10 classes of lenet5, found the shape \(7, 7\)"),
+        (np.eye(10)[:, :9], {}, r"a column for each of the 10 classes of lenet5, found the shape \(10, 9\)"),
         (np.eye(10), {"top": 0}, "top must be a whole number from 1 up, found 0"),
         (np.eye(10), {"top": True}, "top must be a whole number from 1 up, found True"),
         (np.eye(10), {"classes": "cifar"}, "one of imagenet, cifar10, mnist, found 'cifar'"),
@@ -126,9 +127,14 @@ def test_what_is_no_probability_is_refused(values, options, says):
 def test_a_model_that_does_not_know_is_not_believed():
     for model in (zoo.lenet5(), zoo.new_head(zoo.lenet5(weights="mnist"), 10), keras.Sequential([layers.Dense(10)])):
         with pytest.raises(
-            ValueError, match=r"does not say what its 10 classes are: .* Give that model, or classes=: a list of"
+            ValueError, match=r"does not say what its 10 classes are: give classes=, one of imagenet, .* or a list of"
         ):
             zoo.decode(np.eye(10), model)
+
+
+def test_lists_of_numbers_are_probabilities_too():
+    model = zoo.lenet5(weights="mnist")
+    assert zoo.decode(np.eye(10).tolist(), model) == zoo.decode(np.eye(10), model)
 
 
 def test_half_precision_is_near_enough():

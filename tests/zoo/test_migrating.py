@@ -94,7 +94,8 @@ def test_an_option_of_some_builders():
         ("regnety_016", "here it is 'regnet_y_1_6gf'."),
         ("resnet", "choose one of resnet18, resnet34, "),
         ("lenet", "choose lenet5; zoo.list_models"),
-        ("swin_t", "choose one of lenet5, alexnet, "),
+        ("vit_h_14", "choose one of vit_"),
+        ("xyzzy", "zoo.list_models() and `zoo models` list the "),
     ],
 )
 def test_a_model_of_another_name(name, message):

@@ -25,7 +25,7 @@ STANDARDISED = np.random.default_rng(0).normal(size=(2, 32, 32, 1))
     "the network scales them a second time and answers, only worse",
 )
 @pytest.mark.parametrize(
-    "batch, says", [(UNIT, r"in 0\.\.1 \(from 0 to 1\)"), (STANDARDISED, "standardised, or to be in -1..1")]
+    "batch, says", [(UNIT, r"in 0\.\.1 \(from 0 to 1\)"), (STANDARDISED, "standardised"), (UNIT * 2 - 1, r"in -1\.\.1")]
 )
 def test_other_pixels_are_noticed_once(batch, says):
     sentence = rf"lenet5 takes pixels in 0\.\.255, RGB or grey, .* seem to be {says}"
@@ -37,8 +37,22 @@ def test_other_pixels_are_noticed_once(batch, says):
         act(model)
     model = zoo.lenet5()
     model.compile("sgd", "sparse_categorical_crossentropy")
-    with pytest.warns(UserWarning, match=sentence):
+    with pytest.warns(UserWarning, match=sentence) as caught:
         model.fit(batch, np.zeros(2), verbose=0)
+    assert caught[0].filename == __file__
+
+
+def test_arrays_in_other_forms_and_given_to_parts_are_noticed():
+    for act in (
+        lambda net: net.predict({"image": UNIT}, verbose=0),
+        lambda net: net.predict_on_batch(UNIT),
+        lambda net: zoo.new_head(net, 2).predict(UNIT, verbose=0),
+        lambda net: zoo.split(net, "stage2")[0].predict(UNIT, verbose=0),
+        lambda net: zoo.features(zoo.new_head(net, 2), ["stage2"]).predict(UNIT, verbose=0),
+    ):
+        with pytest.warns(UserWarning, match=r"lenet5 takes pixels in 0\.\.255") as caught:
+            act(zoo.lenet5())
+        assert len(caught) == 1 and caught[0].filename == __file__
 
 
 def test_the_network_notices_inside_another_model_and_in_parts():

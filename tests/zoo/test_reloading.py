@@ -104,3 +104,14 @@ def test_a_network_of_a_users_own_is_filled_as_it_is(tmp_path):
     model.save_weights(tmp_path / "w.weights.h5")
     zoo.load_weights(other, tmp_path / "w.weights.h5")
     assert all((a == b).all() for a, b in zip(model.get_weights(), other.get_weights(), strict=True))
+
+
+def test_a_file_for_the_network_inside_says_which_model_to_give(tmp_path):
+    network, inputs = zoo.lenet5(), keras.Input((32, 32, 1))
+    network.save_weights(tmp_path / "own.weights.h5")
+    wrapper = keras.Model(inputs, keras.layers.Dense(2)(network(inputs)), name="wrapper")
+    with pytest.raises(
+        zoo.WeightsError, match=r"wrapper, which holds the network lenet5: .* give model\.get_layer\('lenet5'\)"
+    ):
+        zoo.load_weights(wrapper, tmp_path / "own.weights.h5")
+    zoo.load_weights(wrapper.get_layer("lenet5"), tmp_path / "own.weights.h5")

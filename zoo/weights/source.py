@@ -48,9 +48,10 @@ def resolve(
     entry = tags.published(network.name, os.fspath(weights), options, variant)
     if entry:
         return Source(fetch(entry), entry)
-    if not os.path.exists(weights):
+    path = Path(weights).expanduser()
+    if not (os.fspath(weights) and path.exists()):
         raise tags.unknown(network.name, weights, options)
-    return of_file(network, Path(weights), options, torch_names)
+    return of_file(network, path, options, torch_names)
 
 
 def of_file(network: Network, path: Path, options: Mapping[str, object], torch_names: TorchNames) -> Source:

@@ -20,6 +20,9 @@ TORCHVISION = {
     "DEFAULT": DEFAULT,
 }
 
+# What is given where None was meant.
+NOTHING = ("", "none", "random")
+
 
 def published(model: str, weights: str, options: Mapping[str, object], variant: str | None) -> catalog.Entry | None:
     """Find the entry that a tag stands for, or "default"; None if it is no tag of the model.
@@ -53,9 +56,10 @@ def check(model: str, weights: object) -> None:
 def unknown(model: str, weights: str | os.PathLike, options: Mapping[str, object]) -> WeightsError:
     """Make the sentence about what is neither a tag nor a file."""
     text = os.fspath(weights)
+    hint = "; None, without quotes, is for random values." if text.lower() in NOTHING else _hint(_meant(model, text))
     return WeightsError(
         f"{model}{_chosen(options)} has no weights {text!r}: it is no existing file and none of the tags in the catalog "
-        f"({', '.join(_tags(model))}){_hint(_meant(model, text))}"
+        f"({', '.join(_tags(model))}){hint}"
     )
 
 
@@ -70,8 +74,9 @@ def _chosen(options: Mapping[str, object]) -> str:
 def _meant(model: str, text: str) -> str | None:
     """Guess the tag: torchvision's name for it, timm's, or one that is written nearly so."""
     tags = [entry.tag for entry in catalog.entries(model)]
-    same = TORCHVISION.get(text.rpartition(".")[2].upper()), f"imagenet_timm_{text.rpartition('.')[2].replace('_in1k', '')}"
-    near = difflib.get_close_matches(text.lower(), [*tags, DEFAULT], n=1, cutoff=0.8)
+    theirs = TORCHVISION.get(text.rpartition(".")[2].upper())
+    same = theirs, f"imagenet_timm_{text.rpartition('.')[2].replace('_in1k', '')}"
+    near = [] if theirs else difflib.get_close_matches(text.lower(), [*tags, DEFAULT], n=1, cutoff=0.8)
     return next((tag for tag in [*same, *near] if tag in tags or (tag == DEFAULT and tags)), None)
 
 
