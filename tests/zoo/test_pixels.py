@@ -42,9 +42,8 @@ def test_other_pixels_are_noticed_once(batch, says):
     assert caught[0].filename == __file__
 
 
-def test_arrays_in_other_forms_and_given_to_parts_are_noticed():
+def test_arrays_for_other_methods_or_parts_are_noticed():
     for act in (
-        lambda net: net.predict({"image": UNIT}, verbose=0),
         lambda net: net.predict_on_batch(UNIT),
         lambda net: zoo.new_head(net, 2).predict(UNIT, verbose=0),
         lambda net: zoo.split(net, "stage2")[0].predict(UNIT, verbose=0),
@@ -53,6 +52,10 @@ def test_arrays_in_other_forms_and_given_to_parts_are_noticed():
         with pytest.warns(UserWarning, match=r"lenet5 takes pixels in 0\.\.255") as caught:
             act(zoo.lenet5())
         assert len(caught) == 1 and caught[0].filename == __file__
+    for given in ({"image": UNIT}, [UNIT]):  # of which Keras says, too, that they are of another form
+        with pytest.warns(UserWarning) as caught:
+            zoo.lenet5().predict(given, verbose=0)
+        assert str(caught[0].message).startswith("lenet5 takes pixels in 0..255")
 
 
 def test_the_network_notices_inside_another_model_and_in_parts():

@@ -297,6 +297,7 @@ THREE = {"data": (ROWS, np.arange(40) % 3), "objective": "val_loss"}
         ({"seed": None}, "seed must be a whole number, 0 or more, found None"),
         ({"hypermodel": lambda hp: None, "workers": 2}, "build cannot be imported by other processes"),
         ({"callbacks": [open(os.devnull)]}, "should be deep-copyable"),
+        ({"callbacks": [keras.callbacks.TerminateOnNaN]}, r"found the class TerminateOnNaN: make one, TerminateOnNaN\("),
     ],
     ids=lambda value: value[:40] if isinstance(value, str) else "",
 )
