@@ -224,10 +224,8 @@ def _check(data: object, build: object, tuner: object, validation_data: object, 
         raise UserError(f"tuner must be a class such as keras_tuner.RandomSearch, or one derived from it, found {tuner!r}.")
     if not isinstance(callbacks, tuple | list):
         raise UserError(f"callbacks must be a list of Keras callbacks, found {type(callbacks).__name__}.")
-    if classes := [callback for callback in callbacks if inspect.isclass(callback)]:
-        raise UserError(
-            f"callbacks must be a list of Keras callbacks, found the class {classes[0].__name__}: make one, {classes[0].__name__}(...)."
-        )
+    for name in [callback.__name__ for callback in callbacks if inspect.isclass(callback)]:
+        raise UserError(f"callbacks must be a list of Keras callbacks, found the class {name}: make one, {name}(...).")
     if unknown := sorted(network.keys() - set(NETWORK)):
         raise UserError(f"tune_hypermodel has no argument {unknown[0]!r}; of a network it takes {', '.join(NETWORK)}.")
     if network and not is_folder:
