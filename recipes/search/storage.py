@@ -7,6 +7,7 @@ import os
 import sqlite3
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -87,6 +88,7 @@ def open_tables(place: Place) -> RDBStorage:
         options = {"pool_size": 1, "pool_pre_ping": True}
     # Its check of the tables' version loads every migration, which takes longer than the rest; a study's identity has it.
     tables = RDBStorage(place.address, options, skip_compatibility_check=True)
+    weakref.finalize(tables, tables.engine.dispose)  # or its connections stay open until somebody collects them
     _spare_flushes(tables.engine)
     if not place.file:
         _bound_waiting(tables.engine)

@@ -1,6 +1,7 @@
 """The store of rows on disk: content, order, several processes, damage, room."""
 
 import contextlib
+import gc
 import multiprocessing
 import os
 import resource
@@ -147,6 +148,7 @@ def test_shards_are_not_held_open(tmp_path):
     for i in range(60):
         store(tmp_path).add([f"{i}"], np.full((1, 2, 3), i, "float32"))
     picture = next(tmp_path.glob("*.npy"))  # as good as any: it is not decoded
+    gc.collect()  # what other tests have left open and is closed meanwhile would be room
     held, before, limits = [], len(os.listdir("/proc/self/fd")), resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (before + 10, limits[1]))
     try:
