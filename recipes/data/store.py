@@ -107,7 +107,9 @@ class Store:
         self._forgotten = 0
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            listings = sorted(folder.glob("[!.]*.json"))  # a dot begins the name of what is being written
+            # Not by `glob`, which from Python 3.13 on finds nothing where it may not look. A dot begins the name of what is being
+            # written.
+            listings = sorted(path for path in folder.iterdir() if path.suffix == ".json" and path.name[0] != ".")
         except OSError as error:
             refuse_shortage(error, folder)
             raise UserError(f"The cache folder {folder} cannot be made ({error.strerror}): set ZOO_CACHE.") from error
