@@ -107,8 +107,8 @@ class Store:
         self._forgotten = 0
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            # Not by `glob`, which from Python 3.13 on finds nothing where it may not look. A dot begins the name of what is being
-            # written.
+            # Not by `glob`, which finds nothing where it may not look, from Python 3.13 on. A dot begins the name of what is
+            # being written.
             listings = sorted(path for path in folder.iterdir() if path.suffix == ".json" and path.name[0] != ".")
         except OSError as error:
             refuse_shortage(error, folder)
