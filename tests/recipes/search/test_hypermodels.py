@@ -117,6 +117,7 @@ def table(folder) -> list[dict]:
         return list(csv.DictReader(file))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "tuner, trials", [("RandomSearch", 4), ("BayesianOptimization", 5), ("GridSearch", 6), ("Hyperband", 5)]
 )
@@ -136,6 +137,7 @@ def test_each_tuner(tuner, trials, tmp_path):
     assert "val_f1" in (tmp_path / "report.html").read_text() and (tmp_path / "loss_by_trial.png").exists()
 
 
+@pytest.mark.slow
 def test_the_same_call_goes_on_and_more_trials_may_be_asked_for(tmp_path):
     first, again = search(tmp_path, max_trials=3), search(tmp_path, max_trials=3)
     assert len(calls) == 3 and again.trials == first.trials and again.score == first.score
@@ -145,6 +147,7 @@ def test_the_same_call_goes_on_and_more_trials_may_be_asked_for(tmp_path):
     assert [trial.values for trial in whole.trials] == [trial.values for trial in more.trials]
 
 
+@pytest.mark.slow
 def test_what_fit_declares_is_in_the_space(tmp_path):
     found = search(tmp_path, WithBatchSize(), tuner=keras_tuner.GridSearch, max_trials=100)
     tried = {(t.values["units"], t.values["flag"], t.values["batch_size"]) for t in found.trials}
@@ -159,6 +162,7 @@ def test_what_fit_declares_is_in_the_space(tmp_path):
         search(tmp_path / "closed", WithBatchSize(), tuner_options=options)
 
 
+@pytest.mark.slow
 def test_a_trial_that_fails_ends_nothing(tmp_path):
     found = search(tmp_path, Failing())
     assert [trial.state for trial in found.trials] == ["failed", "failed", "failed", "done"]
@@ -167,6 +171,7 @@ def test_a_trial_that_fails_ends_nothing(tmp_path):
     assert [row["message"] for row in table(tmp_path)] == said and found.score == 1.0
 
 
+@pytest.mark.slow
 def test_ctrl_c_leaves_a_table_and_the_trial_to_be_run_again(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         search(tmp_path, Interrupted())
@@ -175,6 +180,7 @@ def test_ctrl_c_leaves_a_table_and_the_trial_to_be_run_again(tmp_path):
     assert [trial.runs for trial in found.trials] == [1, 2, 1, 1] and len(calls) == 5
 
 
+@pytest.mark.slow
 def test_trainings_are_averaged_and_the_best_epoch_is_kept(tmp_path):
     """Two trainings a trial, of three epochs each, with copies of the callback."""
     callback = Stateful()
@@ -188,6 +194,7 @@ def test_trainings_are_averaged_and_the_best_epoch_is_kept(tmp_path):
     assert os.listdir(tmp_path / "training") == []
 
 
+@pytest.mark.slow
 def test_a_model_is_kept_with_its_optimizer(tmp_path):
     """As Keras saves a model after `fit`: loading it warns of nothing, and training can go on."""
 
@@ -221,6 +228,7 @@ class Doubling(keras_tuner.RandomSearch):
         return self.factor * value_of(trial.hyperparameters.values)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options, factor", [({}, 2), ({"factor": 3}, 3)])
 def test_a_tuner_of_the_users(options, factor, tmp_path):
     found = search(tmp_path, tuner=Doubling, tuner_options=options, objective=None)
@@ -228,6 +236,7 @@ def test_a_tuner_of_the_users(options, factor, tmp_path):
     assert found.score == min(trial.loss for trial in found.trials)
 
 
+@pytest.mark.slow
 def test_several_objectives_are_summed_as_kerastuner_does(tmp_path):
     class Both(Sums):
         def fit(self, hp, model, *args, **kwargs):
@@ -318,6 +327,7 @@ class Wider(Sums):
         return super().build(hp)
 
 
+@pytest.mark.slow
 @pytest.mark.fault(
     "Search",
     "`tune_hypermodel` is called with another build, space, objective or data for the same output",
@@ -417,6 +427,7 @@ def test_a_script_without_a_guard_is_told_so(tmp_path):
     assert out.splitlines()[-1] == "done done 1 1 1"  # by the process that began it
 
 
+@pytest.mark.slow
 def test_the_example_of_the_documentation(tmp_path, monkeypatch):
     text = (ROOT / "docs" / "tune.md").read_text("utf-8")
     (code,) = re.findall(r"```python\n(.*?)```", text, re.S)
