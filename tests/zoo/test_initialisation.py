@@ -34,7 +34,7 @@ SMALLEST = [
     ("convnext_tiny", "keras"),
     ("vit_ti_16", "timm"),
 ]
-NARROW = ("resnet20", "squeezenet1_1")  # whose fresh networks differ from each other by a factor of 4
+NARROW = ("resnet20", "squeezenet1_1", "mobilenet", "efficientnet_lite0")  # fresh ones differ by up to a factor of 4
 
 
 @pytest.mark.slow
