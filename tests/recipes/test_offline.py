@@ -18,7 +18,7 @@ if libc.unshare({0x40000000 if os.geteuid() == 0 else 0x50000000}):
     raise SystemExit(f"no network namespace: {{os.strerror(ctypes.get_errno())}}")
 assert [name for _, name in socket.if_nameindex()] == ["lo"]
 """
-PICTURES = 6  # of each class: too few for trials of strategies, which train for minutes
+PICTURES = 10  # of each class
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +55,7 @@ def offline(tmp_path):
     "The default's weights were on a server: cannot be fetched.",
 )
 def test_photographs_without_a_network(photos, offline, tmp_path):
-    offline("finetune", photos, "--output", "run")
+    offline("finetune", photos, "--budget", "30s", "--output", "run")  # without a budget: tests/test_readme.py
     result = json.loads((tmp_path / "run" / "result.json").read_text())
     assert result["classes"] == ["ants", "bees"] and (tmp_path / "run" / "report.html").stat().st_size
     assert "lenet5" not in offline("rank", photos, "--output", "rank").stdout
