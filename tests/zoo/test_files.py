@@ -37,6 +37,7 @@ def test_what_replaces_a_file_keeps_its_permissions_and_a_link_stays_one(tmp_pat
     "The next process that writes into the folder removes what is left of it, and nothing else.",
     "The file's name says which process wrote it; who runs yet, and a name of another kind, is left alone.",
 )
+@pytest.mark.filterwarnings("ignore:.*fork")  # of threads that other tests have started; the child needs none
 def test_what_a_killed_writer_left_is_removed_by_the_next_one(tmp_path):
     if not (pid := os.fork()):
         files.replace(tmp_path / "a.txt", lambda new: (new.write_text("half"), os.kill(os.getpid(), signal.SIGKILL)))

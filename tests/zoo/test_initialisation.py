@@ -17,12 +17,12 @@ from zoo import MODELS, analysis
 STOCHASTIC = [name for name in MODELS if name.startswith(DROP_PATH)]
 SMALLEST = [
     ("alexnet", "torch"),
-    ("vgg11", "torch"),
+    pytest.param("vgg11", "torch", marks=pytest.mark.deep),
     ("squeezenet1_1", "torch"),
-    ("googlenet", "torch"),
-    ("resnet20", "torch"),
+    pytest.param("googlenet", "torch", marks=pytest.mark.deep),
+    pytest.param("resnet20", "torch", marks=pytest.mark.deep),
     ("resnet18", "torch"),
-    ("densenet121", "keras"),
+    pytest.param("densenet121", "keras", marks=pytest.mark.deep),
     ("xception", "keras"),
     ("regnet_y_400mf", "torch"),
     ("mobilenet", "keras"),
@@ -31,7 +31,7 @@ SMALLEST = [
     ("efficientnet_b0", "keras"),
     ("efficientnet_b0", "torch"),
     ("efficientnet_lite0", "keras"),
-    ("convnext_tiny", "keras"),
+    pytest.param("convnext_tiny", "keras", marks=pytest.mark.deep),
     ("vit_ti_16", "timm"),
 ]
 NARROW = ("resnet20", "squeezenet1_1", "mobilenet", "efficientnet_lite0")  # fresh ones differ by up to a factor of 4
