@@ -29,6 +29,10 @@ def said(folder):
     return json.loads((folder / "result.json").read_text())["said"]
 
 
+# Other tests of the process may have started threads; a child that is forked here needs none.
+pytestmark = pytest.mark.filterwarnings("ignore:.*fork")
+
+
 def die(*_):
     os.kill(os.getpid(), signal.SIGKILL)
 
