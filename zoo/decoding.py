@@ -6,7 +6,7 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
-from zoo.arguments import check_model
+from zoo.arguments import check_model, integer
 from zoo.classes import DATASETS, of_dataset
 from zoo.keras_private import has_graph, made_by
 
@@ -42,8 +42,7 @@ def decode(
             these classes.
     """
     check_model(model, "decode")
-    if isinstance(top, bool) or not isinstance(top, int | np.integer) or top < 1:
-        raise ValueError(f"top must be a whole number from 1 up, found {top!r}.")
+    top = integer(top, "top must be a whole number from 1 up", 1)
     rows = _rows(probabilities)
     names = _names(model, classes, rows.shape[-1])
     if rows.shape[-1] != len(names):
