@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from helpers import ROOT, named, randomize, unprivileged
 from safetensors.numpy import save
+from tensors import not_fetched
 
 import zoo
 from zoo.weights.catalog import Entry
@@ -103,16 +104,6 @@ def entry(server, hash=f"sha256:{SHA256}", name=NAME):
     return Entry("lenet5", "test", f"{address}/{name}", hash, "keras", 0, None, "a test", "none")
 
 
-def refused(entry, *fragments):
-    with pytest.raises(WeightsError) as caught:
-        fetch(entry)
-    message = str(caught.value)
-    assert message.startswith("lenet5 weights 'test'") and "\n" not in message
-    for fragment in fragments:
-        assert str(fragment) in message
-    return message
-
-
 UNREACHABLE = "http://127.0.0.1:1"  # a port that nobody may listen on without being root
 
 
@@ -175,7 +166,7 @@ def test_a_file_that_is_not_what_the_hub_states(form, server, cache):
     damaged[1_000_000] ^= 1
     server.files["/storage/file"] = bytes(damaged)
     own = hashlib.sha256(damaged).hexdigest()
-    refused(wanted, f"has the sha256 {own}, not {SHA256} as its publisher has it", "it was removed")
+    not_fetched(wanted, f"has the sha256 {own}, not {SHA256} as its publisher has it", "it was removed")
     assert sorted(path.name for path in cache.iterdir()) == [f"{CACHED}.lock"]
 
 
@@ -205,10 +196,12 @@ def test_the_first_download_is_pinned(server, cache):
     assert len(server.requests) == 2
     path.unlink()
     hub(server, CONTENT[::-1])
-    message = refused(wanted, "was changed", f"its publisher has sha256:{hashlib.sha256(CONTENT[::-1]).hexdigest()}", SHA256)
+    message = not_fetched(
+        wanted, "was changed", f"its publisher has sha256:{hashlib.sha256(CONTENT[::-1]).hexdigest()}", SHA256
+    )
     assert f"{path}.sha256" in message and "it was not read" in message and not path.exists()
     hub(server, CONTENT[::-1], X_Linked_Etag="")  # nobody says it: the bytes do
-    refused(wanted, f"not {SHA256} as {path}.sha256 of the first download has it")
+    not_fetched(wanted, f"not {SHA256} as {path}.sha256 of the first download has it")
     Path(f"{path}.sha256").unlink()
     hub(server, CONTENT[::-1])
     assert fetch(wanted).read_bytes() == CONTENT[::-1]
@@ -220,28 +213,28 @@ def test_the_catalog_and_the_hub_are_both_compared(hash, server, cache):
     assert fetch(entry(server, hash, HUB)).read_bytes() == CONTENT
     (cache / CACHED).unlink()
     hub(server, CONTENT[::-1])
-    refused(entry(server, hash, HUB), "was changed", "it was not read")
+    not_fetched(entry(server, hash, HUB), "was changed", "it was not read")
 
 
 def test_a_size_that_is_not_the_hubs_is_not_read(server, cache):
     wanted = hub(server, X_Linked_Size=str(len(CONTENT) - 1))
-    refused(wanted, "is announced with 3,145,728 bytes, where its publisher states 3,145,727", "it was not kept")
+    not_fetched(wanted, "is announced with 3,145,728 bytes, where its publisher states 3,145,727", "it was not kept")
     server.chunked = True  # now nobody announces anything: the reading stops
-    refused(wanted, "has more than the 3,145,727 bytes that it may have", "it was not kept")
+    not_fetched(wanted, "has more than the 3,145,727 bytes that it may have", "it was not kept")
     assert sorted(path.name for path in cache.iterdir()) == [f"{CACHED}.lock"]
 
 
 def test_more_than_any_such_file_has_is_not_read(server, cache, monkeypatch):
     monkeypatch.setattr("zoo.weights.fetching.MAX_OTHER_BYTES", 1 << 20)
-    refused(entry(server), "is announced with 3,145,728 bytes, where these weights need no more than 1,048,576")
+    not_fetched(entry(server), "is announced with 3,145,728 bytes, where these weights need no more than 1,048,576")
     server.chunked = True
-    refused(entry(server), "has more than the 1,048,576 bytes that it may have")
+    not_fetched(entry(server), "has more than the 1,048,576 bytes that it may have")
     assert not (cache / f"{NAME}.part").exists()
 
 
 def test_a_hubs_download_goes_on(server, cache):
     wanted, server.limit = hub(server), 1_600_000
-    refused(wanted, "broke off (1,600,000 of 3,145,728 bytes came)")
+    not_fetched(wanted, "broke off (1,600,000 of 3,145,728 bytes came)")
     server.limit = None
     assert fetch(wanted).read_bytes() == CONTENT
     assert server.requests[-1] == ("/storage/file", 1_600_000, len(CONTENT) - 1_600_000)
@@ -254,7 +247,7 @@ def test_a_mirrors_own_notes_are_compared(server, cache, tmp_path, monkeypatch):
     (mirror / CACHED).write_bytes(CONTENT[:-1] + b"?")
     (mirror / f"{CACHED}.sha256").write_text(SHA256)
     monkeypatch.setenv("ZOO_MIRROR", str(mirror))
-    refused(entry(UNREACHABLE, "none", HUB), f"not {SHA256} as its publisher has it")
+    not_fetched(entry(UNREACHABLE, "none", HUB), f"not {SHA256} as its publisher has it")
     (mirror / CACHED).write_bytes(CONTENT)
     assert fetch(entry(UNREACHABLE, "none", HUB)).read_bytes() == CONTENT
 
@@ -267,7 +260,7 @@ def test_wrong_bytes_are_removed_and_told(server, cache, hash, kind):
     wrong = b"X" * len(CONTENT)
     server.files[f"/{NAME}"] = wrong
     digest = hashlib.new(kind[:6] if kind != "md5" else kind, wrong).hexdigest()
-    refused(entry(server, hash), f"the file from {server.address}/{NAME} has the {kind} {digest}", "it was removed")
+    not_fetched(entry(server, hash), f"the file from {server.address}/{NAME} has the {kind} {digest}", "it was removed")
     assert sorted(path.name for path in cache.iterdir()) == [f"{NAME}.lock"]
     server.files[f"/{NAME}"] = CONTENT
     assert fetch(entry(server, hash)).read_bytes() == CONTENT
@@ -276,7 +269,7 @@ def test_wrong_bytes_are_removed_and_told(server, cache, hash, kind):
 @pytest.mark.parametrize("hash", ["none", f"md5:{MD5}"])
 def test_a_page_in_place_of_the_file(server, cache, hash):
     server.files[f"/{NAME}"] = b"<!DOCTYPE html><html>Please log in to the network</html>"
-    refused(entry(server, hash), f"the file from {server.address}/{NAME}", "it was removed")
+    not_fetched(entry(server, hash), f"the file from {server.address}/{NAME}", "it was removed")
     assert sorted(path.name for path in cache.iterdir()) == [f"{NAME}.lock"]
 
 
@@ -293,7 +286,7 @@ def test_a_damaged_copy_is_fetched_again(server, cache):
 @pytest.mark.parametrize("ranges", [True, False])
 def test_a_cut_download_goes_on(server, cache, ranges):
     server.ranges, server.limit = ranges, 1_600_000
-    refused(entry(server), "broke off (1,600,000 of 3,145,728 bytes came)", "goes on where it stopped")
+    not_fetched(entry(server), "broke off (1,600,000 of 3,145,728 bytes came)", "goes on where it stopped")
     assert (cache / f"{NAME}.part").stat().st_size == 1_600_000 and not (cache / NAME).exists()
     server.limit = None
     assert fetch(entry(server)).read_bytes() == CONTENT
@@ -303,7 +296,7 @@ def test_a_cut_download_goes_on(server, cache, ranges):
 
 def test_a_cut_chunked_download_is_told(server):
     server.chunked, server.limit = True, 100_000
-    refused(entry(server), "broke off")
+    not_fetched(entry(server), "broke off")
 
 
 def test_a_part_longer_than_the_file_starts_again(server, cache):
@@ -362,7 +355,9 @@ def test_two_processes_download_once(server, cache):
 # ---------------------------------------------------------------------------------------------- no network
 def test_offline_says_what_to_do(cache):
     wanted = entry(UNREACHABLE)
-    refused(wanted, f"no copy in {cache / NAME}", f"{UNREACHABLE}/{NAME} cannot be reached", f"put it there, as {cache / NAME}")
+    not_fetched(
+        wanted, f"no copy in {cache / NAME}", f"{UNREACHABLE}/{NAME} cannot be reached", f"put it there, as {cache / NAME}"
+    )
     cache.mkdir(exist_ok=True)
     (cache / NAME).write_bytes(CONTENT)  # so it was put there by hand
     assert fetch(wanted) == cache / NAME
@@ -372,12 +367,12 @@ def test_offline_says_what_to_do(cache):
 def test_a_wrong_file_put_by_hand_is_not_trusted(cache):
     cache.mkdir(parents=True)
     (cache / NAME).write_bytes(b"something else")
-    refused(entry(UNREACHABLE), f"not {SHA256}")
+    not_fetched(entry(UNREACHABLE), f"not {SHA256}")
     assert not (cache / NAME).exists()
 
 
 def test_not_found_is_told(server):
-    refused(entry(server, name="other.bin"), f"{server.address}/other.bin cannot be reached (Not Found)")
+    not_fetched(entry(server, name="other.bin"), f"{server.address}/other.bin cannot be reached (Not Found)")
 
 
 @pytest.mark.parametrize("form", ["folder", "file", "http"])
@@ -388,7 +383,7 @@ def test_a_mirror_is_asked_instead(form, server, tmp_path, monkeypatch):
     monkeypatch.setenv("ZOO_MIRROR", {"folder": str(mirror), "file": mirror.as_uri(), "http": f"{server.address}/"}[form])
     assert fetch(entry(UNREACHABLE)).read_bytes() == CONTENT
     assert len(server.requests) == (form == "http")
-    refused(entry(UNREACHABLE, name="other.bin"), "cannot be reached", "other.bin")
+    not_fetched(entry(UNREACHABLE, name="other.bin"), "cannot be reached", "other.bin")
 
 
 def test_files_of_one_name_on_the_hub_are_kept_apart(server, cache, tmp_path, monkeypatch):
