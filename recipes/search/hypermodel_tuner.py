@@ -124,13 +124,19 @@ def make_tuner(search: HypermodelSearch, study: Study, models: BestModels) -> Hy
     """Make the tuner over the study's trials; `build` is called for its space.
 
     Raises:
-        UserError: the objective has no direction, or the tuner takes no such options.
+        UserError: the objective has no direction or names nothing, or the tuner takes no such options.
     """
     settings, takes = search.settings, _parameters(search.tuner)
     try:
         objective = keras_tuner.Oracle(search.objective).objective
     except (TypeError, ValueError) as error:
         raise UserError(f"objective: {error}") from error
+    directions = getattr(objective, "name_to_direction", {objective.name: objective.direction})
+    if not directions:
+        raise UserError("objective must name what the training reports, such as 'val_loss', found an empty list.")
+    for name, direction in directions.items():
+        if direction not in ("min", "max", None):  # None: of what HyperModel.fit returns
+            raise UserError(f"objective {name!r} must have the direction 'min' or 'max', found {direction!r}.")
     for name in search.tuner_options:
         if name in OWN_OPTIONS or name in USELESS_OPTIONS or name not in takes:
             instead = f": give tune_hypermodel {OWN_OPTIONS[name]}=" if name in OWN_OPTIONS else ""
