@@ -54,6 +54,7 @@ def table(path: Path) -> list[dict]:
         return list(csv.DictReader(file))
 
 
+@pytest.mark.slow
 def test_small_sees_each_picture_once_unless_it_is_asked_for_more(digits, tmp_path, monkeypatch):
     """120 pictures, 80 of them to train on; LeNet-5's have nothing outside the crop, so the second view is the mirrored one."""
     passed = []

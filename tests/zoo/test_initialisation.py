@@ -53,6 +53,7 @@ def test_layers_of_one_shape_begin_with_different_numbers():
     assert np.std(first) == pytest.approx(np.sqrt(2 / 16), rel=0.1)  # He et al. 2015: 2 / inputs
 
 
+@pytest.mark.slow
 def test_a_seed_repeats_the_weights_and_clones_draw_from_the_same_distribution():
     def kernel(seed):
         keras.utils.set_random_seed(seed)

@@ -20,7 +20,7 @@ from zoo import MODELS, builder, facts, freeze, get_model, list_models, new_head
 from zoo.weights import catalog
 
 slow = pytest.mark.slow
-FAST = ("lenet5", "resnet20", "squeezenet1_1", "mobilenet-0.25", "mobilenet_v2-0.25")  # a second or two each
+FAST = ("lenet5", "resnet20", "squeezenet1_1", "mobilenet-0.25")  # half a second each
 OTHERS = [  # besides the default form of every name
     ("resnet50", {"variant": "torch"}),
     ("inception_v3", {"variant": "torch"}),
@@ -278,6 +278,7 @@ def elsewhere(tmp_path_factory):
         process.stdin.close()
 
 
+@slow  # a process that imports Keras
 @cases
 def test_saved_models_need_no_zoo(built, elsewhere, tmp_path):
     name, _, model, _ = built

@@ -127,6 +127,7 @@ def test_commands_that_are_tests():
     assert f"{len(tests)} passed" in done.stdout
 
 
+@pytest.mark.slow
 def test_a_look_at_an_architecture_loads_neither_training_nor_search():
     code = "import sys, recipes.lecture.receptive_fields, recipes.lecture.inspect_kernels; print(*sys.modules, sep=chr(10))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
