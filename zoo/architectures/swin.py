@@ -12,7 +12,7 @@ block in windows that are shifted by half (the map is rolled, and a mask keeps a
 between two stages each 2 × 2 patches become one. Stages are maps, `(batch, height, width, channels)`; "pre_logits" is the
 mean of the last. What a place sees depends on where in its window it lies: receptive fields are not said.
 
-Height and width are fixed when the model is built, multiples of 32 from 64 up. Its weights do not depend on them: a file
+Height and width are fixed when the model is built, and any from 64 up. Its weights do not depend on them: a file
 fits all sizes. Where windows do not divide a map, "torch" pads it and rolls it then, as torchvision, and "timm" rolls it
 first, as timm, which also makes a window no larger than the map; where they do, as at 224, both are the same.
 `swin_base_384` has windows of 12 × 12, which at 384 × 384 are the same share of the picture; so its tables of offsets are
@@ -49,7 +49,6 @@ from zoo.windows import Size
 SIZES = dict(
     any_size=False,
     min_size=64,
-    multiple=32,
     head=partial(classifier, kernel_initializer=normal(0.02)),
     notes="drop_path_rate is the last block's; that of the others rises to it from 0.",
 )
@@ -143,6 +142,7 @@ def _body(
 def _merge_patches(x: keras.KerasTensor, name: str) -> keras.KerasTensor:
     """Make one of each 2 × 2 patches, with twice the channels; files hold them column by column."""
     channels = x.shape[-1]
+    x = windows.pad(x, windows.padding(x.shape[1:3], (2, 2)), f"{name}_pad")
     x = ops.concatenate([x[:, row::2, column::2] for column in (0, 1) for row in (0, 1)], axis=-1)
     return layers.Dense(2 * channels, use_bias=False, name=f"{name}_reduction", **DENSE)(_norm(x, f"{name}_norm"))
 
