@@ -25,7 +25,6 @@ from recipes.search.hypermodel_search import HypermodelSearch
 from recipes.search.loop import SharedLoop
 from recipes.search.oracle import share, written
 from recipes.search.study import Study
-from zoo.progress import interrupted
 
 # What `tune_hypermodel` gives a tuner itself, and what a search that others share has no use for.
 OWN_OPTIONS = {
@@ -57,10 +56,6 @@ class HypermodelLoop(SharedLoop):
         try:
             with quiet():
                 return self._evaluated(trial, *arguments, **named)
-        except Exception:
-            if interrupted.is_set():  # by Ctrl-C while TensorFlow was tracing, which makes another exception of it
-                raise KeyboardInterrupt from None
-            raise
         finally:
             if "tuner/epochs" not in values:  # no other trial goes on from its weights
                 shutil.rmtree(self.checkpoint(trial.trial_id).parent, ignore_errors=True)

@@ -358,6 +358,17 @@ def test_an_interrupt_that_a_library_swallows_is_raised_by_the_next_step():
     assert signal.getsignal(signal.SIGINT) == before
 
 
+def test_an_interrupt_that_a_library_makes_another_error_of_is_one():
+    with pytest.raises(KeyboardInterrupt), signals.raised():
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        except KeyboardInterrupt:  # as TensorFlow does whose look for an attribute a signal cuts short
+            raise AttributeError("'IteratorSpec' object has no attribute '_without_tensor_names'") from None
+    assert signals.status() == 143
+    with pytest.raises(AttributeError), signals.raised():
+        raise AttributeError("no signal came")
+
+
 def test_help_imports_nothing_heavy():
     script = (
         "import sys\nfrom recipes import cli\ntry:\n    cli.main(sys.argv[1:])\nexcept SystemExit: pass\n"
