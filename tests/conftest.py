@@ -57,6 +57,9 @@ DEEP = {
     "vit_s_16",
     "vit_b_16",
     "vit_l_16",
+    "swin_small",
+    "swin_base",
+    "swin_base_384",
 }
 
 # Those whose contract, or parity, alone is left to `make deep`: what they promise hangs on the builder and the layers that
@@ -84,6 +87,7 @@ CONTRACT = {
     "regnet_y_400mf",
     "convnext_tiny",
     "vit_b_32",
+    "swin_tiny",
 }
 PARITY = {"efficientnet_v2_s", "regnet_x_400mf", "vit_b_32", "resnet50v2", "mobilenet_v3_large"}
 

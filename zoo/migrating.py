@@ -143,6 +143,9 @@ def _foreign() -> dict[str, tuple[str, Mapping[str, object]]]:
     return {network: (model, options) for network, (model, _, _, options) in NETWORKS.items()} | {
         "mobilenetv1": ("mobilenet", {}),
         "mobilenetv1_100": ("mobilenet", {"alpha": 1.0}),
+        **{f"swin_{size}_patch4_window7_224": (f"swin_{size}", {}) for size in ("tiny", "small", "base")},
+        **{f"swin_{size[0]}": (f"swin_{size}", {}) for size in ("tiny", "small", "base")},
+        "swin_base_patch4_window12_384": ("swin_base_384", {}),
         **{f"resnetv2_{depth}": (f"resnet{depth}v2", {}) for depth in (50, 101, 152)},
         **{f"regnet{kind}_{size}": (f"regnet_{kind}_{ours}", {}) for kind in "xy" for size, ours in REGNETS.items()},
     }

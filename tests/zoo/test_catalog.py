@@ -11,13 +11,14 @@ from pathlib import Path
 import keras
 import pytest
 from helpers import ROOT
-from parity import torchvision
+from parity import in_torchvision, torchvision
 
 import zoo
 from zoo.preprocessing import MODES
 from zoo.weights import catalog
 
-KERAS, TORCHVISION, TIMM = catalog.keras.ENTRIES, catalog.torchvision.ENTRIES, catalog.timm.ENTRIES
+KERAS, TORCHVISION = catalog.keras.ENTRIES, catalog.torchvision.ENTRIES
+TIMM = (*catalog.timm.ENTRIES, *catalog.timm_swin.ENTRIES)
 PUBLISHED = [entry for entry in catalog.ENTRIES if "://" in entry.url]
 DIGITS = {"sha256": 64, "sha256-prefix": 8, "md5": 32}
 
@@ -143,7 +144,7 @@ def test_all_of_keras_applications_is_there():
 # ---------------------------------------------------------------------------------------------- torchvision
 def metas():
     models = torchvision().models
-    names = dict.fromkeys(entry.model for entry in TORCHVISION)
+    names = dict.fromkeys(in_torchvision(entry.model) for entry in TORCHVISION)
     return {weights.url: weights for name in names for weights in models.get_model_weights(name)}
 
 
@@ -176,7 +177,7 @@ def test_torchvision_says_the_same(entry):
     assert ("SWAG" in meta.get("license", "")) == ("swag" in entry.tag) == (entry.license != "BSD-3-Clause")
     auxiliary = {"inception_v3": 27_161_264 - 23_834_568}.get(entry.model, 0)
     statistics = entry.parameters - (meta["num_params"] - auxiliary)
-    with_batch_norm = not re.match("alexnet|vgg..$|squeezenet|convnext|vit", entry.model)
+    with_batch_norm = not re.match("alexnet|vgg..$|squeezenet|convnext|swin|vit", entry.model)
     assert 0 < statistics < 0.02 * entry.parameters if with_batch_norm else statistics == 0
 
 

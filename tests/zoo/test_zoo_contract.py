@@ -34,7 +34,7 @@ CASES = [(name, {}) for name in MODELS] + OTHERS
 L2, DROPOUT = 1e-3, 0.5
 CONVOLUTIONAL = ("squeezenet1_0", "squeezenet1_1")  # whose classifier is a convolution, behind a 4-D "pre_logits"
 PATCHES = [name for name in MODELS if name.startswith("vit_")]  # of tokens; sizes fixed, and multiples of the patch
-FLAT = [*PATCHES, "lenet5"]  # sizes fixed when built
+FLAT = [*PATCHES, *(name for name in MODELS if name.startswith("swin_")), "lenet5"]  # sizes fixed when built
 
 
 def label(name, options):
@@ -321,6 +321,7 @@ TRAINABLE = {  # without moving statistics, as torchvision counts
     "densenet121": 7_978_856,
     "vit_b_16": 86_567_656,
     "convnext_tiny": 28_589_128,
+    "swin_tiny": 28_288_354,
     "regnet_y_400mf": 4_344_144,
 }
 
@@ -460,6 +461,7 @@ ARXIV = {  # of the paper that a builder's docstring must name, and its first au
     "regnet*": ("2003.13678", "Radosavovic"),
     "convnext*": ("2201.03545", "Liu"),
     "vit*": ("2010.11929", "Dosovitskiy"),
+    "swin*": ("2103.14030", "Liu"),
 }
 
 
@@ -472,7 +474,7 @@ def test_the_docstring_names_the_paper(name):
 
 
 def test_models_by_name():
-    assert list_models() == list(MODELS) and len(MODELS) == 81
+    assert list_models() == list(MODELS) and len(MODELS) == 85
     assert list_models("mobile*") == ["mobilenet", "mobilenet_v2", "mobilenet_v3_small", "mobilenet_v3_large"]
     assert list_models("nasnet") == []
     assert get_model("lenet5", num_classes=3).output_shape == (None, 3)
