@@ -149,7 +149,9 @@ def adaptive_average(x: keras.KerasTensor, size: int) -> keras.KerasTensor:
 # The name of the last layer with weights.
 CLASSIFIER = "predictions"
 
-# The name of a transformer's table of positions: the class token's, then the patches', row by row.
+# The names of a transformer's class token and of its table of positions: the class token's, if it has one, then the
+# patches', row by row.
+CLASS_TOKEN = "class_token"
 POSITIONS = "position_embedding"
 
 

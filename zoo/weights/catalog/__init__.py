@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 
-from zoo.weights.catalog import cifar, keras, packages, timm, torchvision
+from zoo.weights.catalog import cifar, keras, packages, timm, timm_vit, torchvision
 from zoo.weights.catalog.entry import Entry
 
-ENTRIES = (*keras.ENTRIES, *packages.ENTRIES, *torchvision.ENTRIES, *timm.ENTRIES, *cifar.ENTRIES)
+ENTRIES = (*keras.ENTRIES, *packages.ENTRIES, *torchvision.ENTRIES, *timm.ENTRIES, *timm_vit.ENTRIES, *cifar.ENTRIES)
 
 
 def entries(model: str) -> list[Entry]:
