@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, TypedDict, TypeVar, cast
+from typing import Any, Literal, TypedDict, TypeVar, cast
 
 import keras
 from keras import layers
@@ -88,7 +88,7 @@ class AllOptions(Options, total=False):
     drop_path_rate: float
     lrn: bool
     modern: bool
-    pooling: str
+    pooling: Literal["token", "average", "both"]
 
 
 @dataclass(frozen=True)

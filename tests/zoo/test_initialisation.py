@@ -107,7 +107,7 @@ def test_rates_grow_with_depth_as_in_pytorch(name, theirs, reference):
 def test_the_default_rates_are_the_papers():
     default = {name: inspect.signature(MODELS[name]).parameters["drop_path_rate"].default for name in STOCHASTIC}
     assert {rate for name, rate in default.items() if name.startswith("efficientnet")} == {0.2}
-    assert {rate for name, rate in default.items() if name.startswith("vit")} == {0.0}
+    assert {rate for name, rate in default.items() if name.startswith(("vit", "deit3", "dinov2"))} == {0.0}
     sizes = ("tiny", "small", "base", "large", "xlarge")  # Liu et al. 2022, tables 5 and 6
     assert [default[f"convnext_{size}"] for size in sizes] == [0.1, 0.4, 0.5, 0.5, 0.2]
     assert all("drop_path_rate" in MODELS[name].__doc__ for name in STOCHASTIC)

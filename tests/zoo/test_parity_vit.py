@@ -41,11 +41,12 @@ def test_timm(name, tmp_path):
     with_torch(name, timm_model(name, 64), tmp_path, sizes=(64,), statistics=HALF, variant="timm", preprocessing=HALF)
 
 
-def at_size(name, saved, shape, features=False):
+def at_size(name, saved, size, shape, features=False):
     """timm's network at another size, which takes what another holds as timm reads files: by resampling the positions."""
     from timm.models.vision_transformer import checkpoint_filter_fn
 
     theirs = timm_model(name, shape[:2], features)
+    theirs.pretrained_cfg["input_size"] = (3, size, size)  # of the file
     theirs.load_state_dict(checkpoint_filter_fn(dict(saved), theirs))
     return theirs.eval()
 
@@ -72,12 +73,12 @@ def test_timms_modern_ones_at_two_sizes_larger_and_smaller_than_the_files(name, 
         shape = (rows * patch, columns * patch, 3)
         x = pixels(2, *shape)
         ours = zoo.get_model(name, weights=path, input_shape=shape, **OURS)
-        close(array(ours(x)), answers(at_size(name, saved, shape), x, IMAGENET))
+        close(array(ours(x)), answers(at_size(name, saved, 5 * patch, shape), x, IMAGENET))
     assert ours.origin.variant == "timm" and ours.origin.interpolation == "bicubic"
     width = ours.get_layer("pre_logits").output.shape[-1]
     more = (rows * columns - 25) * width  # positions
     assert ours.count_params() == sum(p.numel() for p in theirs.parameters()) + more
-    theirs = at_size(name, saved, shape)
+    theirs = at_size(name, saved, 5 * patch, shape)
     token = array(zoo.get_model(name, weights=path, input_shape=shape, num_classes=0)(x))
     theirs.reset_classifier(0)
     close(token, answers(theirs, x, IMAGENET))
@@ -102,7 +103,7 @@ def test_the_authors_files_of_dinov2(name, tmp_path):
     x, path = pixels(2, 56, 42, 3), tmp_path / "dinov2_vits14_pretrain.pth"
     torch.save(file, path)
     ours = zoo.get_model(name, weights=path, input_shape=(56, 42, 3))
-    close(array(ours(x)), answers(at_size(name, file, (56, 42), features=True), x, IMAGENET))
+    close(array(ours(x)), answers(at_size(name, file, 42, (56, 42), features=True), x, IMAGENET))
     other = name.replace("_s_", "_b_")
     with pytest.raises(WeightsError, match=f"does not fit {other}: .*shapes differ.*: it is for {name}, so give that model.$"):
         zoo.get_model(other, weights=path)
@@ -155,7 +156,7 @@ def test_files_of_another_size(tmp_path):
     path = tmp_path / "weights.pth"
     torch.save(saved.state_dict(), path)
     for shape in ((96, 48, 3), (32, 128, 3)):  # the second has as many patches as the file
-        theirs = at_size("vit_ti_16", saved.state_dict(), shape)
+        theirs = at_size("vit_ti_16", saved.state_dict(), 64, shape)
         ours = zoo.vit_ti_16(weights=path, input_shape=shape, preprocessing="tf", **OURS)
         x = pixels(2, *shape)
         close(array(ours(x)), answers(theirs, x, HALF))
