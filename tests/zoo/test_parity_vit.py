@@ -85,6 +85,8 @@ def test_timms_modern_ones_at_two_sizes_larger_and_smaller_than_the_files(name, 
     both = array(zoo.get_model(name, weights=path, input_shape=shape, num_classes=0, pooling="both")(x))
     theirs.reset_classifier(0, "avg")
     close(both, np.concatenate([token, answers(theirs, x, IMAGENET)], axis=1))
+    with_head = zoo.new_head(zoo.get_model(name, weights=path, input_shape=shape, num_classes=0), 3, pooling="both")
+    np.testing.assert_array_equal(array(zoo.features(with_head, ["pre_logits"])(x)), both)
     average = array(zoo.get_model(name, weights=path, input_shape=shape, num_classes=0, pooling="average")(x))
     np.testing.assert_allclose(average, both[:, both.shape[1] // 2 :], atol=1e-5)
 

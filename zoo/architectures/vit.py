@@ -76,7 +76,7 @@ from zoo.arguments import rate as read_rate
 from zoo.arguments import shown
 from zoo.builder import Family, Options, build, documented
 from zoo.initializers import GLOROT, TORCH_DEFAULT, Initializer, constant, normal, variance_scaling
-from zoo.layers import CLASS_TOKEN, POSITIONS, classifier, drop_path, stage
+from zoo.layers import CLASS_TOKEN, LAST_NORM, PATCHES, POSITIONS, classifier, drop_path, stage, token_and_mean
 from zoo.weights.names import vit as names
 
 COMMON = dict(
@@ -246,21 +246,20 @@ def _vit(
 def _body(x: keras.KerasTensor, variant: str, shape: Shape, drop_path_rate: float, pooling: str) -> keras.KerasTensor:
     style, rates = STYLES[variant], np.linspace(0, drop_path_rate, shape.blocks).tolist()
     x = layers.Conv2D(shape.width, shape.patch, shape.patch, kernel_initializer=style["patch"], name="patch_embedding")(x)
-    x = layers.Reshape((-1, shape.width), name="patches")(x)
+    x = layers.Reshape((-1, shape.width), name=PATCHES)(x)
     x = _with_tokens(x, shape)
     for block in range(1, shape.blocks + 1):
         x = _block(x, style, shape.layer_scale, rates[block - 1], f"block{block}")
         if block % (shape.blocks // 4) == 0:
             x = stage(x, f"stage{4 * block // shape.blocks}")
-    return stage(_pooled(_norm(x, "norm"), 1 + shape.registers, pooling), "pre_logits")
+    return stage(_pooled(_norm(x, LAST_NORM), 1 + shape.registers, pooling), "pre_logits")
 
 
 def _pooled(x: keras.KerasTensor, first_patch: int, pooling: str) -> keras.KerasTensor:
     """Make one vector of the tokens."""
-    if pooling == "token":
-        return x[:, 0]
-    mean = layers.GlobalAveragePooling1D(name="avg_pool")(x[:, first_patch:])
-    return mean if pooling == "average" else layers.Concatenate(name="token_and_mean")([x[:, 0], mean])
+    if pooling == "average":
+        return layers.GlobalAveragePooling1D(name="avg_pool")(x[:, first_patch:])
+    return x[:, 0] if pooling == "token" else token_and_mean(x[:, 0], x[:, first_patch:])
 
 
 def _with_tokens(x: keras.KerasTensor, shape: Shape) -> keras.KerasTensor:

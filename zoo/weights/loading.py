@@ -72,7 +72,7 @@ def load(
             raise WeightsError(_complaint(model, path, missing, differing, unused, meant))
         values = _values(plan, path)
     stem, tokens = _stem(model), _tokens_with_positions(model)
-    if tokens == 0:
+    if rename and tokens == 0:
         values = _without_class_position(plan, values)
     for (variable, _, layer), value in zip(plan, values, strict=True):
         if rename:
@@ -216,8 +216,8 @@ def _fits(
     """Tell whether a tensor of this shape can fill the variable, before it is read."""
     own = tuple(variable.shape)
     if layer.name == POSITIONS and len(shape) > 1:  # any square of patches will do
-        tokens = _tokens(variable, stem)
-        if any(has_positions(shape[-2], count) for count in {tokens, 1}):
+        counts = {_tokens(variable, stem), *([1] if rename else [])}  # see _without_class_position
+        if any(has_positions(shape[-2], count) for count in counts):
             return _without_ones(shape) == (shape[-2], own[1])
     if rename and not _is_kernel(variable):  # PyTorch keeps axes of length 1 to broadcast over
         return _without_ones(shape) == _without_ones(own)
