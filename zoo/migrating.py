@@ -143,6 +143,10 @@ def _foreign() -> dict[str, tuple[str, Mapping[str, object]]]:
     return {network: (model, options) for network, (model, _, _, options) in networks.items()} | {
         "mobilenetv1": ("mobilenet", {}),
         "mobilenetv1_100": ("mobilenet", {"alpha": 1.0}),
+        **{f"dinov2_vit{size}14{end}": (f"dinov2_{size}_14{end}", {}) for size in "sbl" for end in ("", "_reg")},
+        "dino_vits16": ("vit_s_16", {"weights": "imagenet_timm_dino"}),
+        "dino_vitb16": ("vit_b_16", {"weights": "imagenet_timm_dino"}),
+        "dino_resnet50": ("resnet50", {"weights": "imagenet_dino"}),
         **{f"resnetv2_{depth}": (f"resnet{depth}v2", {}) for depth in (50, 101, 152)},
         **{f"regnet{kind}_{size}": (f"regnet_{kind}_{ours}", {}) for kind in "xy" for size, ours in REGNETS.items()},
     }

@@ -1,13 +1,16 @@
 """Vision transformers give the logits of torchvision and timm, at their size and with interpolated positions at others."""
 
+import shutil
+
 import numpy as np
 import pytest
 from helpers import array, pixels
 from parity import CLASSES, IMAGENET, OURS, close, randomize_torch, torchvision, with_torch
 
 import zoo
-from zoo import WeightsError
+from zoo import WeightsError, analysis
 from zoo.weights.adapting import adapt_positions
+from zoo.weights.loading import torch_variant
 
 slow = pytest.mark.slow
 HALF = ((0.5,) * 3, (0.5,) * 3)
@@ -112,19 +115,38 @@ def test_the_authors_files_of_dinov2(name, tmp_path):
 
 
 @slow
-@pytest.mark.parametrize("name", ["vit_s_16", "vit_b_16"])
-def test_files_without_a_classifier_tell_whose_they_are(name, tmp_path):
+def test_files_without_a_classifier_tell_whose_they_are():
     """DINO's, of networks that torchvision has, too."""
+    models = torchvision().models
     import torch
 
-    theirs = randomize_torch(timm_model(name, 48, features=True))
-    torch.save(theirs.state_dict(), tmp_path / "dino.pth")
-    x, options = pixels(1, 48, 48, 3), {"weights": tmp_path / "dino.pth", "input_shape": (48, 48, 3), "preprocessing": "torch"}
-    ours = zoo.get_model(name, num_classes=0, **options)
-    assert ours.origin.variant == "timm"
+    with torch.device("meta"):
+        files = {"timm": timm_model("vit_b_16", 32, features=True), "torch": models.vit_b_16(image_size=32)}
+    files["torch"].heads = torch.nn.Identity()
+    model = analysis.blueprint(zoo.vit_b_16, num_classes=0, input_shape=(32, 32, 3))
+    for variant, theirs in files.items():
+        # What has no values has shapes, which is all that is looked at.
+        assert torch_variant(theirs.state_dict(), model.origin.torch_names, "dino.pth", "vit_b_16", lambda: model) == variant
+
+
+@slow
+def test_published_features_have_no_classifier_until_one_is_asked_for(tmp_path, monkeypatch):
+    theirs = randomize_torch(timm_model("vit_s_16", 224, features=True))
+    file = tmp_path / "vit_small_patch16_224.dino.safetensors"
+    from safetensors.torch import save_file
+
+    save_file(theirs.state_dict(), file)
+    monkeypatch.setenv("ZOO_MIRROR", str(tmp_path))
+    monkeypatch.setenv("ZOO_CACHE", str(tmp_path / "cache"))
+    x, tag = pixels(1, 224, 224, 3), "imagenet_timm_dino"
+    ours = zoo.vit_s_16(weights=tag)
     close(array(ours(x)), answers(theirs, x, IMAGENET))
-    with pytest.raises(WeightsError, match="pass num_classes to start with a new classifier"):
-        zoo.get_model(name, **options)
+    assert (ours.origin.variant, ours.origin.preprocessing, ours.origin.resize) == ("timm", "torch", 248)
+    with_head = zoo.vit_s_16(weights=tag, num_classes=1000)
+    assert with_head.output_shape == (None, 1000) and with_head.origin.classes == ()
+    np.testing.assert_array_equal(array(zoo.features(with_head, ["pre_logits"])(x)), array(ours(x)))
+    with pytest.raises(WeightsError, match="lacks 2 of .*: pass num_classes to start with a new classifier.$"):
+        zoo.vit_s_16(weights=shutil.copy(file, tmp_path / "mine.safetensors"), preprocessing="torch")
 
 
 @slow
