@@ -82,7 +82,7 @@ REFERENCES = {
         "torchvision", "vit_b_32", " ".join(f"encoder.layers.encoder_layer_{i}" for i in (2, 5, 8, 11)), dict(image_size=SIZE)
     ),
 }
-DROP_PATH = ("efficientnet", "convnext", "vit", "swin")
+DROP_PATH = ("efficientnet", "convnext", "vit", "deit3", "dinov2", "swin")
 
 
 def ours(name, variant, pictures, seed):

@@ -110,7 +110,7 @@ def test_rates_grow_with_depth_as_in_pytorch(name, theirs, reference):
 def test_the_default_rates_are_the_papers():
     default = {name: inspect.signature(MODELS[name]).parameters["drop_path_rate"].default for name in STOCHASTIC}
     assert {rate for name, rate in default.items() if name.startswith("efficientnet")} == {0.2}
-    assert {rate for name, rate in default.items() if name.startswith("vit")} == {0.0}
+    assert {rate for name, rate in default.items() if name.startswith(("vit", "deit3", "dinov2"))} == {0.0}
     # Liu et al. 2021, appendix A2.1
     assert [default[f"swin_{size}"] for size in ("tiny", "small", "base", "base_384")] == [0.2, 0.3, 0.5, 0.5]
     sizes = ("tiny", "small", "base", "large", "xlarge")  # Liu et al. 2022, tables 5 and 6

@@ -76,7 +76,7 @@ def test_names_cover_keras_applications_files(name):
 
 
 def test_every_name_is_in_some_family():
-    assert CONVOLUTIONAL == tuple(fnmatch.filter(MODELS, "squeezenet*")) and zoo.list_models("vit_*") == PATCHES
+    assert CONVOLUTIONAL == tuple(fnmatch.filter(MODELS, "squeezenet*")) and {*zoo.list_models("vit_*")} < {*PATCHES}
 
 
 def test_features_of_one_stage_are_a_layer_among_others():
