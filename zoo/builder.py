@@ -24,6 +24,7 @@ from zoo.migrating import unknown_options
 from zoo.origin import Origin
 from zoo.preprocessing import Mode, Preprocessing, preprocess
 from zoo.weights import catalog, loading
+from zoo.weights.catalog import citations
 from zoo.weights.choosing import preprocessing_of, variant_of
 from zoo.weights.forms import Network
 from zoo.weights.names import TorchNames
@@ -303,6 +304,7 @@ def _origin(
         size, resize, interpolation = entry.input_shape[0], entry.resize, entry.interpolation
     elif told:
         size, resize, interpolation = told.size, told.resize, told.interpolation
+    known = entry or (source and source.saved and source.saved.terms)
     return Origin(
         network.name,
         variant,
@@ -317,6 +319,8 @@ def _origin(
         keras_names=family.keras_names,
         variants=tuple(family.preprocessing),
         classes=names_of(source.entry, source.saved, num_classes) if source else (),
+        license=known.license if known else None,
+        citations=known.citations if known else tuple(filter(None, [citations.of_model(network.name)])),
     )
 
 

@@ -76,6 +76,13 @@ def test_the_folder_holds_the_contract(finished):
     assert result["strategy"]["frozen"] == ["c1", "c3", "c5", "f6"]
     assert result["model"]["parameters"] == 61_706 and result["model"]["trainable"] == 850
     assert len(result["model"]["weights_sha256"]) == 64
+    paper = "LeCun et al. 1998, Gradient-Based Learning Applied to Document Recognition, doi:10.1109/5.726791"
+    terms = {"license": "Apache-2.0", "citations": [paper]}
+    assert terms.items() <= result["model"].items()
+    page = (output / "report.html").read_text()
+    assert "<dt>licence of the weights</dt><dd>Apache-2.0</dd>" in page and f"<dt>to cite</dt><dd>{paper}</dd>" in page
+    with zipfile.ZipFile(output / "model.keras") as archive:
+        assert json.loads(archive.read("origin.json")) == {"model": "lenet5"} | terms
     assert {"total", "features", "head", "evaluation"} <= set(result["seconds"])
     assert {"python", "keras", "backend"} <= set(result["versions"]) and result["seed"] == 0
     for measured in result["metrics"].values():

@@ -65,6 +65,21 @@ def test_a_network_has_one_size_whoever_trained_it():
     assert {key: counts for key, counts in sizes.items() if len(counts) > 1} == {}
 
 
+def test_what_to_cite_is_the_paper_then_the_training_then_the_publisher():
+    def cited(model, tag):
+        return [re.search(r"arXiv:\S+|doi:\S+|github\S+", text)[0] for text in catalog.find(model, tag, {}).citations]
+
+    assert cited("vgg16", "imagenet") == ["arXiv:1409.1556"]
+    assert cited("resnet50", "imagenet_timm_a1") == ["arXiv:1512.03385", "arXiv:2110.00476", "doi:10.5281/zenodo.4414861"]
+    assert cited("vit_b_16", "imagenet_torchvision_swag") == [
+        "arXiv:2010.11929",
+        "arXiv:2201.08371",
+        "github.com/pytorch/vision",
+    ]
+    assert cited("resnet50", "imagenet_dino") == ["arXiv:1512.03385", "arXiv:2104.14294"]
+    assert all(entry.citations and entry.license for entry in catalog.ENTRIES)
+
+
 def test_tags_say_who_published():
     for entries, tags in (
         (KERAS, r"imagenet(_\d+)?|mnist"),

@@ -106,6 +106,18 @@ def test_the_frame_of_a_run_is_kept(tmp_path):
     refused(r"run.keras has a framing.json that does not say", zoo.lenet5, weights=tmp_path / "run.keras")
 
 
+def test_the_terms_of_a_run_are_kept(tmp_path):
+    randomize(zoo.lenet5()).save(tmp_path / "run.keras")
+    assert zoo.lenet5(weights=tmp_path / "run.keras").origin.license is None
+    with zipfile.ZipFile(tmp_path / "run.keras", "a") as archive:
+        archive.writestr("origin.json", json.dumps({"model": "lenet5", "license": "CC-BY-NC-4.0", "citations": ["Somebody"]}))
+    origin = zoo.lenet5(weights=tmp_path / "run.keras").origin
+    assert (origin.license, origin.citations) == ("CC-BY-NC-4.0", ("Somebody",))
+    with zipfile.ZipFile(tmp_path / "run.keras", "a") as archive, pytest.warns(UserWarning, match="Duplicate name"):
+        archive.writestr("origin.json", '["MIT"]')
+    refused(r"run.keras has an origin.json that does not say", zoo.lenet5, weights=tmp_path / "run.keras")
+
+
 @pytest.mark.parametrize("head", ["dropout", "hidden", "cosine"])
 def test_a_run_with_any_head_is_a_backbone(head, tmp_path):
     model = randomize(zoo.new_head(zoo.lenet5(), 3, head=head))

@@ -18,6 +18,7 @@ from helpers import ROOT, array, digest, pixels, python, randomize
 import zoo
 from zoo import MODELS, builder, facts, freeze, get_model, list_models, new_head, split, stages
 from zoo.weights import catalog
+from zoo.weights.catalog import citations
 
 slow = pytest.mark.slow
 FAST = ("lenet5", "resnet20", "squeezenet1_1", "mobilenet-0.25")  # half a second each
@@ -479,6 +480,8 @@ ARXIV = {  # of the paper that a builder's docstring must name, and its first au
 def test_the_docstring_names_the_paper(name):
     number, author = next(value for pattern, value in ARXIV.items() if fnmatch.fnmatch(name, pattern))
     text = inspect.getdoc(MODELS[name])
+    citation = citations.of_model(name)
+    assert citation.startswith(author) and (f"arXiv:{number}" in citation if number else "arXiv:" not in citation)
     assert author in text and (f"arXiv:{number}" in text if number else "arXiv:" not in text)
     assert re.search(r"[Ii]nput `\(batch, ", text) and "0..255" in text
 
