@@ -165,6 +165,7 @@ def metas():
     return {weights.url: weights for name in names for weights in models.get_model_weights(name)}
 
 
+@pytest.mark.slow
 def test_all_of_torchvision_is_there():
     assert set(metas()) - {entry.url for entry in TORCHVISION} == {  # the first has no classifier
         "https://download.pytorch.org/models/vgg16_features-amdegroot-88682ab5.pth",

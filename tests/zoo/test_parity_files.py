@@ -33,7 +33,7 @@ def test_mobilenets_at_even_and_odd_sizes(name, alpha, tmp_path):
 @pytest.mark.parametrize(
     "name, options, kind",
     [
-        *[("mobilenet", {"alpha": 0.25}, kind) for kind in KINDS],
+        *[pytest.param("mobilenet", {"alpha": 0.25}, kind, marks=slow if kind != "model.keras" else ()) for kind in KINDS],
         pytest.param("mobilenet_v2", {"alpha": 0.35}, "current.weights.h5", marks=slow),
         # Its convolutions have biases: two variables that a file numbers, and an old form of the file names.
         pytest.param("resnet50", {}, "current.weights.h5", marks=slow),

@@ -340,6 +340,7 @@ def test_declared_parameters_are_the_papers():
     assert {key: declared[key] for key in PAPER} == PAPER
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TRAINABLE)
 def test_trainable_parameters_are_torchvisions(name):
     from zoo import analysis
