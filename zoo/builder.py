@@ -51,7 +51,8 @@ class Options(TypedDict, total=False):
     `(batch, num_classes)`. Its values are random unless weights are named.
 
     Attributes:
-        num_classes: 0 builds no classifier, and the model ends at "pre_logits". Default: the paper's (1000; 10 for LeNet-5).
+        num_classes: 0 builds no classifier, and the model ends at "pre_logits". Default: the weights', else the paper's (1000;
+            10 for LeNet-5; 0 for what was trained without labels).
         input_shape: `(height, width, channels)`; None for height and width of any size. Default: the weights', else the
             paper's.
         weights: None for random values, a tag of the catalog, which `zoo models` lists, "default" for the tag of the highest
@@ -209,7 +210,7 @@ def build(
     input_shape = input_shape or legal(_input_shape(family, variant, source))
     inputs = layers.Input(input_shape, name="image")
     x = body(preprocess(inputs, mode), variant)
-    classes = family.num_classes if num_classes is None else num_classes
+    classes = _num_classes(family, source) if num_classes is None else num_classes
     model = keras.Model(inputs, _outputs(x, family.head, classes, dropout, activation), name=name)
 
     origin_of = _origins(network, family, torch_names, arguments, variant, mode, model.outputs[0].shape[-1])
@@ -300,6 +301,11 @@ def _origin(
         variants=tuple(family.preprocessing),
         classes=names_of(source.entry, source.saved, num_classes) if source else (),
     )
+
+
+def _num_classes(family: Family, source: Source | None) -> int:
+    """Choose how many classes there are: those of published weights, which may have none, else the paper's."""
+    return source.entry.num_classes if source and source.entry else family.num_classes
 
 
 def _usual_shape(family: Family, variant: str) -> tuple[int, int, int]:

@@ -9,8 +9,7 @@ from collections.abc import Collection, Mapping
 
 from zoo.arguments import shown
 from zoo.weights import catalog
-from zoo.weights.catalog import Entry
-from zoo.weights.catalog.timm import NETWORKS
+from zoo.weights.catalog import Entry, timm, timm_convnext, timm_mobile
 
 # Options of other libraries that are one of this zoo under another name.
 RENAMED = {
@@ -140,9 +139,9 @@ def unknown_model(name: object, models: Collection[str]) -> str:
 
 def _foreign() -> dict[str, tuple[str, Mapping[str, object]]]:
     """List networks of other names: the builder, and its own options."""
-    return {network: (model, options) for network, (model, _, _, options) in NETWORKS.items()} | {
+    networks = timm.NETWORKS | timm_convnext.NETWORKS | timm_mobile.NETWORKS
+    return {network: (model, options) for network, (model, *_, options) in networks.items()} | {
         "mobilenetv1": ("mobilenet", {}),
-        "mobilenetv1_100": ("mobilenet", {"alpha": 1.0}),
         **{f"resnetv2_{depth}": (f"resnet{depth}v2", {}) for depth in (50, 101, 152)},
         **{f"regnet{kind}_{size}": (f"regnet_{kind}_{ours}", {}) for kind in "xy" for size, ours in REGNETS.items()},
     }

@@ -2,10 +2,18 @@
 
 from collections.abc import Mapping
 
-from zoo.weights.catalog import cifar, keras, packages, timm, torchvision
+from zoo.weights.catalog import cifar, keras, packages, timm, timm_convnext, timm_mobile, torchvision
 from zoo.weights.catalog.entry import Entry
 
-ENTRIES = (*keras.ENTRIES, *packages.ENTRIES, *torchvision.ENTRIES, *timm.ENTRIES, *cifar.ENTRIES)
+ENTRIES = (
+    *keras.ENTRIES,
+    *packages.ENTRIES,
+    *torchvision.ENTRIES,
+    *timm.ENTRIES,
+    *timm_convnext.ENTRIES,
+    *timm_mobile.ENTRIES,
+    *cifar.ENTRIES,
+)
 
 
 def entries(model: str) -> list[Entry]:
