@@ -1,7 +1,8 @@
 """ConvNeXts of timm beyond those in `timm`: the small ones, ConvNeXt V2, and those that DINOv3 trained without labels.
 
-Left out are graphs with another stem ("_ols"), norm ("_rms") or head ("_hnf", "_mlp"), and files whose classes are ImageNet-12k's.
-V2's are not for commercial use. DINOv3's have no classifier: arXiv:2508.10104, distilled from a ViT-7B on 1,689 million pictures.
+Left out are graphs with another stem ("_ols"), norm ("_rms") or head ("_hnf", "_mlp"), and files whose classes are those of
+ImageNet-12k. V2's are not for commercial use. DINOv3's have no classifier: arXiv:2508.10104, distilled from a ViT-7B on 1,689
+million pictures.
 """
 
 from dataclasses import replace
