@@ -4,12 +4,12 @@ import functools
 import inspect
 import os
 import textwrap
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, TypedDict, TypeVar, cast
+from typing import Any, Literal, TypedDict, TypeVar, cast
 
 import keras
 from keras import layers
@@ -18,6 +18,7 @@ from zoo import origin as origins
 from zoo import pixels, surgery
 from zoo.arguments import annotated, check_activation, integer, penalty, rate, read_shape, shown
 from zoo.classes import names_of
+from zoo.keras_private import without_values
 from zoo.layers import CLASSIFIER, classifier
 from zoo.migrating import unknown_options
 from zoo.origin import Origin
@@ -42,6 +43,9 @@ Written = TypeVar("Written", bound=Builder)
 
 # Every builder by its name: what finds the origin of a copied model again.
 BUILDERS: dict[str, Builder] = {}
+
+# How much the parameters of two files for one network may differ, as a share: by classifiers and positions.
+MAX_DIFFERENCE = 0.3
 
 
 class Options(TypedDict, total=False):
@@ -84,6 +88,7 @@ class AllOptions(Options, total=False):
     drop_path_rate: float
     lrn: bool
     modern: bool
+    pooling: Literal["token", "average", "both"]
 
 
 @dataclass(frozen=True)
@@ -216,12 +221,24 @@ def build(
     origin_of = _origins(network, family, torch_names, arguments, variant, mode, model.outputs[0].shape[-1])
     origins.mark(model, origin_of(source))
     if source:
-        whole = loading.load(model, source.path, num_classes is not None, source.saved.head if source.saved else ())
+        head = source.saved.head if source.saved else ()
+        whole = loading.load(model, source.path, num_classes is not None, head, partial(_relatives, name))
         model.origin = model.origin if whole else origins.of_part(model)
     pixels.watch(model)
     if l2:
         surgery.regularize(model, l2)
     return model
+
+
+def _relatives(name: str, parameters: int) -> Iterator[keras.Model]:
+    """Make the other networks of the family, without values, of which there are weights of about so many parameters."""
+    for other, builder in BUILDERS.items():
+        sizes = [entry.parameters for entry in catalog.entries(other)]
+        is_near = any(abs(size - parameters) < MAX_DIFFERENCE * size for size in sizes)
+        if is_near and other != name and name in BUILDERS and builder.__module__ == BUILDERS[name].__module__:
+            with without_values():
+                model = builder(num_classes=0)
+            yield model
 
 
 def _require_channels_last(name: str) -> None:
