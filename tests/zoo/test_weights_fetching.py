@@ -136,8 +136,8 @@ def test_no_published_hash_keeps_the_first_digest(server, cache):
 # ---------------------------------------------------------------------------------------------- licences
 @pytest.mark.fault(
     "Weights",
-    "weights whose licence limits what they may be used for (CC-BY-NC, DINOv3's)",
-    "the licence and where to read it are said on standard error before anything is asked of the publisher",
+    "Weights whose licence limits what they may be used for (CC-BY-NC, DINOv3's)",
+    "The licence and where to read it are said on standard error before anything is asked of the publisher",
     "They were fetched without a word",
 )
 @pytest.mark.parametrize("license, address", LIMITING.items())
