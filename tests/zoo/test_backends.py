@@ -16,7 +16,7 @@ MEMBERS = {
     "squeezenet1_1": {"input_shape": (47, 65, 3)},
     "resnet20": {"input_shape": (33, 16, 3)},
     "inception_v1": {"input_shape": (32, 32, 3)},
-    "mobilenet": {"alpha": 0.25, "input_shape": (None, None, 3)},
+    "mobilenet": {"variant": "keras", "alpha": 0.25, "input_shape": (None, None, 3)},
     "mobilenet_v3_small": {"variant": "torch", "input_shape": (32, 32, 4)},
     "regnet_x_400mf": {"input_shape": (32, 32, 3)},
     "convnext_v2_atto": {"input_shape": (32, 40, 3)},
