@@ -5,7 +5,23 @@ from typing import Unpack
 import keras
 
 from zoo.architectures.alexnet import alexnet
-from zoo.architectures.convnext import convnext_base, convnext_large, convnext_small, convnext_tiny, convnext_xlarge
+from zoo.architectures.convnext import (
+    convnext_atto,
+    convnext_base,
+    convnext_femto,
+    convnext_large,
+    convnext_nano,
+    convnext_pico,
+    convnext_small,
+    convnext_tiny,
+    convnext_v2_atto,
+    convnext_v2_base,
+    convnext_v2_femto,
+    convnext_v2_nano,
+    convnext_v2_pico,
+    convnext_v2_tiny,
+    convnext_xlarge,
+)
 from zoo.architectures.densenet import densenet121, densenet161, densenet169, densenet201
 from zoo.architectures.efficientnet import (
     efficientnet_b0,
@@ -35,6 +51,7 @@ from zoo.architectures.inception import googlenet, inception_v1, inception_v3
 from zoo.architectures.lenet import lenet5
 from zoo.architectures.mobilenet import mobilenet, mobilenet_v2
 from zoo.architectures.mobilenet_v3 import mobilenet_v3_large, mobilenet_v3_small
+from zoo.architectures.mobilenet_v4 import mobilenet_v4_conv_large, mobilenet_v4_conv_medium, mobilenet_v4_conv_small
 from zoo.architectures.regnet import (
     regnet_x_1_6gf,
     regnet_x_3_2gf,
@@ -135,6 +152,9 @@ MODELS = {
         mobilenet_v2,
         mobilenet_v3_small,
         mobilenet_v3_large,
+        mobilenet_v4_conv_small,
+        mobilenet_v4_conv_medium,
+        mobilenet_v4_conv_large,
         efficientnet_b0,
         efficientnet_b1,
         efficientnet_b2,
@@ -169,11 +189,21 @@ MODELS = {
         regnet_y_8gf,
         regnet_y_16gf,
         regnet_y_32gf,
+        convnext_atto,
+        convnext_femto,
+        convnext_pico,
+        convnext_nano,
         convnext_tiny,
         convnext_small,
         convnext_base,
         convnext_large,
         convnext_xlarge,
+        convnext_v2_atto,
+        convnext_v2_femto,
+        convnext_v2_pico,
+        convnext_v2_nano,
+        convnext_v2_tiny,
+        convnext_v2_base,
         swin_tiny,
         swin_small,
         swin_base,
@@ -270,6 +300,9 @@ __all__ = [
     "mobilenet_v2",
     "mobilenet_v3_small",
     "mobilenet_v3_large",
+    "mobilenet_v4_conv_small",
+    "mobilenet_v4_conv_medium",
+    "mobilenet_v4_conv_large",
     "efficientnet_b0",
     "efficientnet_b1",
     "efficientnet_b2",
@@ -304,11 +337,21 @@ __all__ = [
     "regnet_y_8gf",
     "regnet_y_16gf",
     "regnet_y_32gf",
+    "convnext_atto",
+    "convnext_femto",
+    "convnext_pico",
+    "convnext_nano",
     "convnext_tiny",
     "convnext_small",
     "convnext_base",
     "convnext_large",
     "convnext_xlarge",
+    "convnext_v2_atto",
+    "convnext_v2_femto",
+    "convnext_v2_pico",
+    "convnext_v2_nano",
+    "convnext_v2_tiny",
+    "convnext_v2_base",
     "swin_tiny",
     "swin_small",
     "swin_base",

@@ -5,7 +5,7 @@ import shutil
 import numpy as np
 import pytest
 from helpers import array, pixels
-from parity import CLASSES, IMAGENET, OURS, close, randomize_torch, torchvision, with_torch
+from parity import CLASSES, IMAGENET, OURS, answers, close, randomize_torch, torchvision, with_torch
 
 import zoo
 from zoo import WeightsError, analysis
@@ -52,14 +52,6 @@ def at_size(name, saved, size, shape, features=False):
     theirs.pretrained_cfg["input_size"] = (3, size, size)  # of the file
     theirs.load_state_dict(checkpoint_filter_fn(dict(saved), theirs))
     return theirs.eval()
-
-
-def answers(theirs, x, statistics):
-    import torch
-
-    mean, std = (torch.tensor(v).reshape(1, 3, 1, 1) for v in statistics)
-    with torch.no_grad():
-        return theirs((torch.from_numpy(x).permute(0, 3, 1, 2) / 255 - mean) / std).numpy()
 
 
 @slow
