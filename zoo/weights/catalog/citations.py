@@ -25,7 +25,8 @@ PAPERS = {
     "efficientnet_*": "Tan, Le 2019, EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks, "
     "arXiv:1905.11946",
     "regnet*": "Radosavovic et al. 2020, Designing Network Design Spaces, arXiv:2003.13678",
-    "convnext_v2*": "Woo et al. 2023, ConvNeXt V2: Co-designing and Scaling ConvNets with Masked Autoencoders, arXiv:2301.00808",
+    "convnext_v2*": "Woo et al. 2023, ConvNeXt V2: Co-designing and Scaling ConvNets with Masked Autoencoders, "
+    "arXiv:2301.00808",
     "convnext*": "Liu et al. 2022, A ConvNet for the 2020s, arXiv:2201.03545",
     "swin*": "Liu et al. 2021, Swin Transformer: Hierarchical Vision Transformer using Shifted Windows, arXiv:2103.14030",
     "vit*": "Dosovitskiy et al. 2020, An Image is Worth 16x16 Words, arXiv:2010.11929",
