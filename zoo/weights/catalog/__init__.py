@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 
-from zoo.weights.catalog import cifar, keras, packages, timm, timm_swin, timm_vit, torchvision
+from zoo.weights.catalog import cifar, keras, packages, timm, timm_hgnet, timm_swin, timm_tinyvit, timm_vit, torchvision
 from zoo.weights.catalog.entry import Entry
 
-TIMM = (*timm.ENTRIES, *timm_swin.ENTRIES, *timm_vit.ENTRIES)
+TIMM = (*timm.ENTRIES, *timm_hgnet.ENTRIES, *timm_swin.ENTRIES, *timm_tinyvit.ENTRIES, *timm_vit.ENTRIES)
 ENTRIES = (*keras.ENTRIES, *packages.ENTRIES, *torchvision.ENTRIES, *TIMM, *cifar.ENTRIES)
 
 
