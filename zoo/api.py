@@ -69,7 +69,7 @@ from zoo.architectures.resnet import (
 )
 from zoo.architectures.squeezenet import squeezenet1_0, squeezenet1_1
 from zoo.architectures.swin import swin_base, swin_base_384, swin_small, swin_tiny
-from zoo.architectures.tiny_vit import tiny_vit_11m, tiny_vit_21m, tiny_vit_21m_384, tiny_vit_21m_512, tiny_vit_5m
+from zoo.architectures.tiny_vit import tiny_vit_5m, tiny_vit_11m, tiny_vit_21m, tiny_vit_21m_384, tiny_vit_21m_512
 from zoo.architectures.vgg import vgg11, vgg11_bn, vgg13, vgg13_bn, vgg16, vgg16_bn, vgg19, vgg19_bn
 from zoo.architectures.vit import (
     deit3_b_16,

@@ -23,11 +23,11 @@ channels alike. "pre_logits" has 2,048 channels, behind a dense layer.
 Fresh weights are those of He et al. 2015 by what a convolution gives, as PaddleClas' and timm's.
 
     builder     variant  parameters  of which statistics   px  weights
-    hgnetv2_b0  timm              0                    0  224  imagenet_timm_*
-    hgnetv2_b1  timm              0                    0  224  imagenet_timm_*
-    hgnetv2_b2  timm              0                    0  224  imagenet_timm_*
-    hgnetv2_b3  timm              0                    0  224  imagenet_timm_*
-    hgnetv2_b4  timm              0                    0  224  imagenet_timm_*
+    hgnetv2_b0  timm   6,008,822               12,272  224  imagenet_timm_*
+    hgnetv2_b1  timm   6,357,246               14,088  224  imagenet_timm_*
+    hgnetv2_b2  timm  11,248,052               26,696  224  imagenet_timm_*
+    hgnetv2_b3  timm  16,326,816               34,600  224  imagenet_timm_*
+    hgnetv2_b4  timm  19,842,376               45,696  224  imagenet_timm_*
 """
 
 from collections.abc import Callable
@@ -148,9 +148,7 @@ def _stem(x: keras.KerasTensor, conv: Conv, inner: int, width: int) -> keras.Ker
     return conv(x, width, 1, name="stem4")
 
 
-def _block(
-    x: keras.KerasTensor, conv: Conv, link: Conv, inner: int, width: int, chain: int, name: str
-) -> keras.KerasTensor:
+def _block(x: keras.KerasTensor, conv: Conv, link: Conv, inner: int, width: int, chain: int, name: str) -> keras.KerasTensor:
     outputs = [x]
     for i in range(1, chain + 1):
         outputs.append(link(outputs[-1], inner, name=f"{name}_conv{i}"))

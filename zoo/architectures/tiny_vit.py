@@ -21,11 +21,11 @@ place sees depends on where in its window it lies: receptive fields are not said
 N(0, 0.02²), convolutions as PyTorch has them, and inverted residuals begin as nothing but their shortcut.
 
     builder           variant  parameters  of which statistics   px  weights
-    tiny_vit_5m       timm              0                    0  224  imagenet_timm_*
-    tiny_vit_11m      timm              0                    0  224  imagenet_timm_*
-    tiny_vit_21m      timm              0                    0  224  imagenet_timm_*
-    tiny_vit_21m_384  timm              0                    0  384  imagenet_timm_*
-    tiny_vit_21m_512  timm              0                    0  512  imagenet_timm_*
+    tiny_vit_5m       timm   5,402,620                9,856  224  imagenet_timm_*
+    tiny_vit_11m      timm  11,009,836               12,864  224  imagenet_timm_*
+    tiny_vit_21m      timm  21,216,904               18,336  224  imagenet_timm_*
+    tiny_vit_21m_384  timm  21,248,824               18,336  384  imagenet_timm_dist_in22k_ft
+    tiny_vit_21m_512  timm  21,286,456               18,336  512  imagenet_timm_dist_in22k_ft
 """
 
 from functools import partial
@@ -96,9 +96,7 @@ def _tiny_vit(
     return build(name, body, family, torch_names={"timm": names.timm}, **options)
 
 
-def _body(
-    x: keras.KerasTensor, variant: str, widths: tuple[int, ...], window: int, drop_path_rate: float
-) -> keras.KerasTensor:
+def _body(x: keras.KerasTensor, variant: str, widths: tuple[int, ...], window: int, drop_path_rate: float) -> keras.KerasTensor:
     rates = iter(np.linspace(0, drop_path_rate, sum(DEPTHS)).tolist())
     x = _conv(x, widths[0] // 2, 3, 2, name="patches1")
     x = _conv(layers.Activation("gelu", name="patches_gelu")(x), widths[0], 3, 2, name="patches2")

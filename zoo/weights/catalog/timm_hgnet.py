@@ -33,11 +33,11 @@ def _hgnet(model: str, tag: str, parameters: int, top1: float | None, top5: floa
 
 # parameters, top-1 and top-5 of the second stage
 PUBLISHED = {
-    "hgnetv2_b0": (0, 77.77, 93.91),
-    "hgnetv2_b1": (0, 79.18, 94.57),
-    "hgnetv2_b2": (0, 81.74, 95.88),
-    "hgnetv2_b3": (0, 82.98, 96.43),
-    "hgnetv2_b4": (0, 83.57, 96.72),
+    "hgnetv2_b0": (6_008_822, 77.77, 93.91),
+    "hgnetv2_b1": (6_357_246, 79.18, 94.57),
+    "hgnetv2_b2": (11_248_052, 81.74, 95.88),
+    "hgnetv2_b3": (16_326_816, 82.98, 96.43),
+    "hgnetv2_b4": (19_842_376, 83.57, 96.72),
 }
 ENTRIES = tuple(
     entry

@@ -31,12 +31,12 @@ def _tiny_vit(model: str, name: str, parameters: int, top1: float, top5: float, 
 
 
 ENTRIES = (
-    _tiny_vit("tiny_vit_5m", "tiny_vit_5m_224.dist_in22k_ft_in1k", 0, 80.7, 95.6),
-    _tiny_vit("tiny_vit_5m", "tiny_vit_5m_224.in1k", 0, 79.1, 94.8),
-    _tiny_vit("tiny_vit_11m", "tiny_vit_11m_224.dist_in22k_ft_in1k", 0, 83.2, 96.5),
-    _tiny_vit("tiny_vit_11m", "tiny_vit_11m_224.in1k", 0, 81.5, 95.8),
-    _tiny_vit("tiny_vit_21m", "tiny_vit_21m_224.dist_in22k_ft_in1k", 0, 84.8, 97.3),
-    _tiny_vit("tiny_vit_21m", "tiny_vit_21m_224.in1k", 0, 83.1, 96.5),
-    _tiny_vit("tiny_vit_21m_384", "tiny_vit_21m_384.dist_in22k_ft_in1k", 0, 86.2, 97.8, 384, 1.0),
-    _tiny_vit("tiny_vit_21m_512", "tiny_vit_21m_512.dist_in22k_ft_in1k", 0, 86.5, 97.9, 512, 1.0),
+    _tiny_vit("tiny_vit_5m", "tiny_vit_5m_224.dist_in22k_ft_in1k", 5_402_620, 80.7, 95.6),
+    _tiny_vit("tiny_vit_5m", "tiny_vit_5m_224.in1k", 5_402_620, 79.1, 94.8),
+    _tiny_vit("tiny_vit_11m", "tiny_vit_11m_224.dist_in22k_ft_in1k", 11_009_836, 83.2, 96.5),
+    _tiny_vit("tiny_vit_11m", "tiny_vit_11m_224.in1k", 11_009_836, 81.5, 95.8),
+    _tiny_vit("tiny_vit_21m", "tiny_vit_21m_224.dist_in22k_ft_in1k", 21_216_904, 84.8, 97.3),
+    _tiny_vit("tiny_vit_21m", "tiny_vit_21m_224.in1k", 21_216_904, 83.1, 96.5),
+    _tiny_vit("tiny_vit_21m_384", "tiny_vit_21m_384.dist_in22k_ft_in1k", 21_248_824, 86.2, 97.8, 384, 1.0),
+    _tiny_vit("tiny_vit_21m_512", "tiny_vit_21m_512.dist_in22k_ft_in1k", 21_286_456, 86.5, 97.9, 512, 1.0),
 )
