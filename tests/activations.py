@@ -78,6 +78,8 @@ REFERENCES = {
     ("convnext_atto", "timm"): Reference("timm", "convnext_atto", "stages.0 stages.1 stages.2 stages.3"),
     ("convnext_v2_atto", "timm"): Reference("timm", "convnextv2_atto", "stages.0 stages.1 stages.2 stages.3"),
     ("swin_tiny", "torch"): Reference("torchvision", "swin_t", "features.1 features.3 features.5 features.7"),
+    ("hgnetv2_b0", "timm"): Reference("timm", "hgnetv2_b0", "stages.0 stages.1 stages.2 stages.3"),
+    ("tiny_vit_5m", "timm"): Reference("timm", "tiny_vit_5m_224", "stages.0 stages.1 stages.2 stages.3"),
     ("vit_ti_16", "timm"): Reference(
         "timm", "vit_tiny_patch16_224", "blocks.2 blocks.5 blocks.8 blocks.11", dict(img_size=SIZE)
     ),
@@ -85,7 +87,7 @@ REFERENCES = {
         "torchvision", "vit_b_32", " ".join(f"encoder.layers.encoder_layer_{i}" for i in (2, 5, 8, 11)), dict(image_size=SIZE)
     ),
 }
-DROP_PATH = ("efficientnet", "mobilenet_v4", "convnext", "vit", "deit3", "dinov2", "swin")
+DROP_PATH = ("efficientnet", "mobilenet_v4", "convnext", "vit", "deit3", "dinov2", "swin", "hgnetv2", "tiny_vit")
 
 
 def ours(name, variant, pictures, seed):

@@ -60,6 +60,8 @@ DEEP = {
     "swin_small",
     "swin_base",
     "swin_base_384",
+    *(f"hgnetv2_b{i}" for i in range(1, 5)),
+    *(f"tiny_vit_{size}" for size in ("11m", "21m", "21m_384", "21m_512")),
     "deit3_b_16",
     "dinov2_s_14",
     *(f"dinov2_{size}" for size in ("b_14", "l_14", "b_14_reg", "l_14_reg")),
@@ -92,6 +94,8 @@ CONTRACT = {
     "convnext_tiny",
     "vit_b_32",
     "swin_tiny",
+    "hgnetv2_b0",
+    "tiny_vit_5m",
     "deit3_s_16",
     "dinov2_s_14_reg",
 }

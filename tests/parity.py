@@ -139,7 +139,7 @@ def randomize_torch(model, gain=1.0):
             elif tensor.ndim > 1 and name.endswith("weight"):
                 torch.nn.init.kaiming_normal_(tensor).mul_(gain)
             elif tensor.is_floating_point():  # biases, means, and scales away from 1
-                tensor.normal_(0, 0.1).add_(1.0 if name.endswith("weight") else 0.0)
+                tensor.normal_(0, 0.1).add_(1.0 if name.endswith(("weight", ".scale")) else 0.0)
     return model.eval()
 
 

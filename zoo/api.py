@@ -47,6 +47,7 @@ from zoo.architectures.efficientnet_lite import (
     efficientnet_lite3,
     efficientnet_lite4,
 )
+from zoo.architectures.hgnet import hgnetv2_b0, hgnetv2_b1, hgnetv2_b2, hgnetv2_b3, hgnetv2_b4
 from zoo.architectures.inception import googlenet, inception_v1, inception_v3
 from zoo.architectures.lenet import lenet5
 from zoo.architectures.mobilenet import mobilenet, mobilenet_v2
@@ -85,6 +86,7 @@ from zoo.architectures.resnet import (
 )
 from zoo.architectures.squeezenet import squeezenet1_0, squeezenet1_1
 from zoo.architectures.swin import swin_base, swin_base_384, swin_small, swin_tiny
+from zoo.architectures.tiny_vit import tiny_vit_5m, tiny_vit_11m, tiny_vit_21m, tiny_vit_21m_384, tiny_vit_21m_512
 from zoo.architectures.vgg import vgg11, vgg11_bn, vgg13, vgg13_bn, vgg16, vgg16_bn, vgg19, vgg19_bn
 from zoo.architectures.vit import (
     deit3_b_16,
@@ -208,6 +210,16 @@ MODELS = {
         swin_small,
         swin_base,
         swin_base_384,
+        hgnetv2_b0,
+        hgnetv2_b1,
+        hgnetv2_b2,
+        hgnetv2_b3,
+        hgnetv2_b4,
+        tiny_vit_5m,
+        tiny_vit_11m,
+        tiny_vit_21m,
+        tiny_vit_21m_384,
+        tiny_vit_21m_512,
         vit_ti_16,
         vit_s_16,
         vit_b_16,
@@ -356,6 +368,16 @@ __all__ = [
     "swin_small",
     "swin_base",
     "swin_base_384",
+    "hgnetv2_b0",
+    "hgnetv2_b1",
+    "hgnetv2_b2",
+    "hgnetv2_b3",
+    "hgnetv2_b4",
+    "tiny_vit_5m",
+    "tiny_vit_11m",
+    "tiny_vit_21m",
+    "tiny_vit_21m_384",
+    "tiny_vit_21m_512",
     "vit_ti_16",
     "vit_s_16",
     "vit_b_16",

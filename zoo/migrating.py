@@ -145,6 +145,7 @@ def _foreign() -> dict[str, tuple[str, Mapping[str, object]]]:
         **{f"swin_{size}_patch4_window7_224": (f"swin_{size}", {}) for size in ("tiny", "small", "base")},
         **{f"swin_{size[0]}": (f"swin_{size}", {}) for size in ("tiny", "small", "base")},
         "swin_base_patch4_window12_384": ("swin_base_384", {}),
+        **{f"tiny_vit_{size}m_224": (f"tiny_vit_{size}m", {}) for size in (5, 11, 21)},
         **{f"dinov2_vit{size}14{end}": (f"dinov2_{size}_14{end}", {}) for size in "sbl" for end in ("", "_reg")},
         "dino_vits16": ("vit_s_16", {"weights": "imagenet_timm_dino"}),
         "dino_vitb16": ("vit_b_16", {"weights": "imagenet_timm_dino"}),

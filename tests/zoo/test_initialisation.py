@@ -37,6 +37,8 @@ SMALLEST = [
     ("convnext_v2_atto", "timm"),
     ("vit_ti_16", "timm"),
     pytest.param("swin_tiny", "torch", marks=pytest.mark.deep),
+    ("hgnetv2_b0", "timm"),
+    ("tiny_vit_5m", "timm"),
 ]
 NARROW = ("resnet20", "squeezenet1_1", "mobilenet", "efficientnet_lite0")  # fresh ones differ by up to a factor of 4
 
@@ -96,6 +98,7 @@ def torchvisions(name, rate):
         ("convnext_v2_atto", timms, "convnextv2_atto"),
         ("mobilenet_v4_conv_medium", timms, "mobilenetv4_conv_medium"),
         ("swin_tiny", timms, "swin_tiny_patch4_window7_224"),
+        ("tiny_vit_5m", timms, "tiny_vit_5m_224"),
         ("efficientnet_b0", torchvisions, "efficientnet_b0"),
         ("efficientnet_v2_s", torchvisions, "efficientnet_v2_s"),
     ],
@@ -119,6 +122,9 @@ def test_the_default_rates_are_the_papers():
     assert {rate for name, rate in default.items() if name.startswith(("vit", "deit3", "dinov2"))} == {0.0}
     # Liu et al. 2021, appendix A2.1
     assert [default[f"swin_{size}"] for size in ("tiny", "small", "base", "base_384")] == [0.2, 0.3, 0.5, 0.5]
+    # timm's of 2023
+    assert {rate for name, rate in default.items() if name.startswith("hgnetv2")} == {0.0}
+    assert [default[f"tiny_vit_{size}"] for size in ("5m", "11m", "21m", "21m_384", "21m_512")] == [0.0, 0.1, 0.2, 0.1, 0.1]
     sizes = ("tiny", "small", "base", "large", "xlarge")  # Liu et al. 2022, tables 5 and 6
     assert [default[f"convnext_{size}"] for size in sizes] == [0.1, 0.4, 0.5, 0.5, 0.2]
     small = [f"{kind}_{size}" for kind in ("convnext", "convnext_v2") for size in ("atto", "femto", "pico", "nano")]

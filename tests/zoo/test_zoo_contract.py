@@ -36,7 +36,7 @@ L2, DROPOUT = 1e-3, 0.5
 CONVOLUTIONAL = ("squeezenet1_0", "squeezenet1_1")  # whose classifier is a convolution, behind a 4-D "pre_logits"
 # Of tokens; sizes fixed, and multiples of the patch.
 PATCHES = [name for name in MODELS if name.startswith(("vit_", "deit3_", "dinov2_"))]
-FLAT = [*PATCHES, *(name for name in MODELS if name.startswith("swin_")), "lenet5"]  # sizes fixed when built
+FLAT = [*PATCHES, *(name for name in MODELS if name.startswith(("swin_", "tiny_vit_"))), "lenet5"]  # sizes fixed when built
 
 
 def label(name, options):
@@ -474,6 +474,8 @@ ARXIV = {  # of the paper that a builder's docstring must name, and its first au
     "convnext*": ("2201.03545", "Liu"),
     "vit*": ("2010.11929", "Dosovitskiy"),
     "swin*": ("2103.14030", "Liu"),
+    "hgnetv2*": (None, "PaddleClas"),
+    "tiny_vit*": ("2207.10666", "Wu"),
     "deit3*": ("2204.07118", "Touvron"),
     "dinov2*_reg": ("2309.16588", "Darcet"),
     "dinov2*": ("2304.07193", "Oquab"),
@@ -491,7 +493,7 @@ def test_the_docstring_names_the_paper(name):
 
 
 def test_models_by_name():
-    assert list_models() == list(MODELS) and len(MODELS) == 106
+    assert list_models() == list(MODELS) and len(MODELS) == 116
     fourth = [f"mobilenet_v4_conv_{size}" for size in ("small", "medium", "large")]
     assert list_models("mobile*") == ["mobilenet", "mobilenet_v2", "mobilenet_v3_small", "mobilenet_v3_large", *fourth]
     assert list_models("nasnet") == []

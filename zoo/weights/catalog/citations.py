@@ -29,6 +29,8 @@ PAPERS = {
     "arXiv:2301.00808",
     "convnext*": "Liu et al. 2022, A ConvNet for the 2020s, arXiv:2201.03545",
     "swin*": "Liu et al. 2021, Swin Transformer: Hierarchical Vision Transformer using Shifted Windows, arXiv:2103.14030",
+    "hgnetv2*": "PaddleClas 2023, PP-HGNetV2, github.com/PaddlePaddle/PaddleClas",
+    "tiny_vit*": "Wu et al. 2022, TinyViT: Fast Pretraining Distillation for Small Vision Transformers, arXiv:2207.10666",
     "vit*": "Dosovitskiy et al. 2020, An Image is Worth 16x16 Words, arXiv:2010.11929",
     "deit3*": "Touvron, Cord, Jégou 2022, DeiT III: Revenge of the ViT, arXiv:2204.07118",
     "dinov2*_reg": "Darcet et al. 2023, Vision Transformers Need Registers, arXiv:2309.16588",
@@ -47,6 +49,8 @@ TRAININGS = {
     "*_ssl_*": "Yalniz et al. 2019, Billion-scale semi-supervised learning for image classification, arXiv:1905.00546",
     "*_swsl_*": "Yalniz et al. 2019, Billion-scale semi-supervised learning for image classification, arXiv:1905.00546",
     "*_miil_*": "Ridnik et al. 2021, ImageNet-21K Pretraining for the Masses, arXiv:2104.10972",
+    "*_ssld_*": "Cui et al. 2021, Beyond Self-Supervision: A Simple Yet Effective Network Distillation Alternative to Improve "
+    "Backbones, arXiv:2103.05959",
     "*_sam": "Chen, Hsieh, Gong 2021, When Vision Transformers Outperform ResNets without Pre-training, arXiv:2106.01548",
     "*_clip_*": "Cherti et al. 2022, Reproducible scaling laws for contrastive language-image learning, arXiv:2212.07143",
     "*_timm_augreg*": AUGREG,
