@@ -55,7 +55,9 @@ def at_size(name, saved, size, shape, features=False):
 
 
 @slow
-@pytest.mark.parametrize("name", MODERN)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name.startswith("dinov2") else pytest.mark.deep) for name in MODERN]
+)
 def test_timms_modern_ones_at_two_sizes_larger_and_smaller_than_the_files(name, tmp_path):
     """With a classifier and without, by the class token, the patches' mean, and both."""
     patch, path = (16 if name.startswith("deit3") else 14), tmp_path / "weights.pth"
@@ -149,6 +151,7 @@ def test_torchvision(name, tmp_path):
 
 
 @slow
+@pytest.mark.deep
 def test_the_older_names_of_torchvisions_files(tmp_path):
     torch = pytest.importorskip("torch")
     theirs = randomize_torch(torchvision().models.vit_b_32(num_classes=CLASSES, image_size=64))
