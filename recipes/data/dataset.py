@@ -1,7 +1,6 @@
 """From a listing to a `Dataset`, ready to train on: decoded once, divided, with all that was found on the way."""
 
 import contextlib
-import hashlib
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -11,8 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from recipes.data import notes, split
+from recipes.data.contents import Contents
 from recipes.data.decoding import decode_all, in_threads
-from recipes.data.images import Framing, read_bytes
+from recipes.data.images import Framing
 from recipes.data.sources.listing import File, Listing
 from recipes.data.store import Rows
 from recipes.errors import ImageError, UserError, shown
@@ -40,6 +40,7 @@ class Dataset:
     split_shares: dict[str, float] = field(default_factory=dict)  # to hold out, by split
     task: Task = MULTI_CLASS
     notes: dict[str, str] = field(default_factory=dict, repr=False)  # on the content of files, by digest
+    corrections: dict | None = None  # as `Listing` has it
 
     def part(self, name: str) -> np.ndarray:
         """Find the indices of a split's pictures, `(pictures,)`."""
@@ -117,6 +118,7 @@ def prepare(folder: Listing, framing: Framing, validation: float, test: float, s
         fractions,
         folder.task,
         {digests[file]: note for file in files if (note := decoded.note(file))},
+        folder.corrections,
     )
     return undivided.divided(seed)
 
@@ -157,12 +159,15 @@ def training_files(folder: Listing, validation: float, test: float, seed: int) -
     if not fractions:
         return [file for file, part in zip(folder.files, divided, strict=True) if part == "train"]
 
+    contents = Contents(folder.root)
+
     def digest(file: File) -> str:
         with contextlib.suppress(ImageError):
-            return hashlib.sha256(read_bytes(folder.root / file.path)).hexdigest()
+            return contents.digest(file.path) or contents.read(file.path)[1]
         return ""
 
     digests = list(in_threads(digest, folder.files))
+    contents.save()
     leaks = split.leaks([file.split if digest else "" for file, digest in zip(folder.files, digests, strict=True)], digests)
     known = [row for i, row in enumerate(zip(folder.files, digests, divided, strict=True)) if row[1] and i not in leaks]
     files, digests, divided = map(list, zip(*known, strict=True))

@@ -1,6 +1,5 @@
 """All pictures of a listing decoded once, into the cache: those of more than 8 bits in one range for the whole folder."""
 
-import hashlib
 import itertools
 import os
 import sys
@@ -12,8 +11,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from recipes.data.contents import Contents
 from recipes.data.depth import FLOAT, INTEGER, Depth, smallest_range
-from recipes.data.images import DECODER_VERSION, Framing, decode, measure, read_bytes
+from recipes.data.images import DECODER_VERSION, Framing, decode, measure
 from recipes.data.sources.listing import File, Listing
 from recipes.data.store import Rows, Store
 from recipes.errors import ImageError, UserError, shown
@@ -69,11 +69,14 @@ def decode_all(folder: Listing, framing: Framing) -> Decoded:
     digests: dict[File, str] = {}
     problems: list[tuple[File, str]] = []
 
-    def look(digest: str, data: bytes) -> Depth | tuple | None:
-        known = digest in pixels or digest in depths
-        return None if known else measure(data) or decode(data, framing)
+    def is_known(digest: str) -> bool:
+        return digest in pixels or digest in depths
 
-    for shard in _in_shards(folder, folder.files, look, "reading"):
+    def look(digest: str, data: bytes) -> Depth | tuple | None:
+        return None if is_known(digest) else measure(data) or decode(data, framing)
+
+    contents = Contents(folder.root)
+    for shard in _in_shards(contents, folder.files, look, "reading", is_known):
         problems += [(file, str(found)) for file, _, found in shard if isinstance(found, ImageError)]
         digests |= {file: digest for file, digest, found in shard if not isinstance(found, ImageError)}
         _add_pixels(pixels, {digest: found for _, digest, found in shard if isinstance(found, tuple)})
@@ -83,7 +86,8 @@ def decode_all(folder: Listing, framing: Framing) -> Decoded:
     framing = replace(framing, **ranges)
     keys = digests | {file: f"{digests[file]} 0 to {framing.ranges[found.kind]}" for file, found in deep.items()}
     new = [file for file in deep if keys[file] not in pixels]
-    for shard in _in_shards(folder, new, lambda _, data: decode(data, framing), "reading more than 8 bits"):
+    contents.save()
+    for shard in _in_shards(contents, new, lambda _, data: decode(data, framing), "reading more than 8 bits"):
         gone = {file: str(found) for file, _, found in shard if isinstance(found, ImageError)}  # it has changed since
         problems += gone.items()
         digests = {file: digest for file, digest in digests.items() if file not in gone}
@@ -95,15 +99,23 @@ def decode_all(folder: Listing, framing: Framing) -> Decoded:
 
 
 def _in_shards(
-    folder: Listing, files: Sequence[File], work: Callable[[str, bytes], object], what: str
+    contents: Contents,
+    files: Sequence[File],
+    work: Callable[[str, bytes], object],
+    what: str,
+    is_known: Callable[[str], bool] = lambda digest: False,
 ) -> Iterator[list[tuple[File, str, object]]]:
-    """Read files, and yield in shards each one's digest and what `work(digest, data)` returns, or the ImageError."""
+    """Read files, and yield in shards each one's digest and what `work(digest, data)` returns, or the ImageError.
+
+    A file that has not changed since an earlier command read it is not read again if its digest `is_known`: it gives None.
+    """
 
     def read(file: File) -> tuple[File, str, object]:
-        digest = ""
+        digest = contents.digest(file.path) or ""
         try:
-            data = read_bytes(folder.root / file.path)
-            digest = hashlib.sha256(data).hexdigest()
+            if digest and is_known(digest):
+                return file, digest, None
+            data, digest = contents.read(file.path)
             return file, digest, work(digest, data)
         except ImageError as error:
             return file, digest, error

@@ -14,7 +14,7 @@ from recipes.settings.tuned import FineTuneSettings, HeadSettings
 from recipes.settings.values import from_values, read_object
 
 # Settings that say where something lies: text in recipe.json.
-PATH_FIELDS = ("data", "output", "labels")
+PATH_FIELDS = ("data", "output", "labels", "corrections")
 
 
 @dataclass(frozen=True)

@@ -56,6 +56,8 @@ class DataCommand(FolderCommand):
     """Folder of images."""
     output: Path | None = None
     """Folder for everything that the command writes; runs/COMMAND/NAME-OF-DATA if not given."""
+    corrections: Path | None = field(default=None, kw_only=True)
+    """Table of corrections, as `zoo check` begins one: pictures to leave out, to relabel and to group. No file is touched."""
 
     @property
     def subject(self) -> str:

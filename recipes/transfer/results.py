@@ -78,6 +78,7 @@ def as_dict(outcome: Outcome, clock: Clock) -> dict:
         "model": _model(outcome.prepared),
         "input": asdict(data.framing),
         "findings": data.findings,
+        "corrections": data.corrections,
         "versions": versions(),
         "seed": recipe.seed,
     }

@@ -1,6 +1,7 @@
 """The one place that chooses a source: what a command's settings name becomes a `Listing`."""
 
 from recipes.console import say
+from recipes.data.sources import corrections
 from recipes.data.sources.folder import scan_folder
 from recipes.data.sources.labels import scan_labels
 from recipes.data.sources.listing import Listing
@@ -18,6 +19,8 @@ def scan(settings: DataCommand) -> Listing:
     """
     labels = getattr(settings, "labels", None)  # a flag of `zoo finetune` alone
     found = scan_labels(settings.data, labels) if labels else scan_folder(settings.data)
+    if settings.corrections:
+        found = corrections.corrected(found, corrections.read(settings.corrections))
     kind = "one for each picture" if found.task.one_label else "any number of them for a picture"
     say(f"{shown(found.root)}: {len(found.classes):,} classes, {kind}: {some(found.classes, MAX_NAMES)}.")
     return found

@@ -21,6 +21,7 @@ class File:
     path: str  # relative to the root, as found (undecodable bytes as surrogates), "/"-separated
     label: str | tuple[str, ...]  # a name; several, where a picture has any number of labels
     split: str  # "train", "validation", "test", or "" where the folder does not say
+    group: str = ""  # pictures of one group stand in one part; "" for a group of its own
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class Listing:
     left_out: tuple[tuple[str, str], ...]  # (path, reason)
     findings: tuple[str, ...]
     task: Task = MULTI_CLASS
+    corrections: dict | None = None  # what was corrected, as values for result.json
 
 
 def plain(name: str) -> str:
