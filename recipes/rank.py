@@ -34,7 +34,7 @@ import numpy as np
 import zoo
 from recipes.console import say
 from recipes.data.dataset import prepare, training_files
-from recipes.data.sources.chosen import scan
+from recipes.data.sources.chosen import scan_for_one_label
 from recipes.data.sources.listing import Listing
 from recipes.errors import UserError, shown
 from recipes.evaluation.verdict import Contender, verdict
@@ -80,7 +80,7 @@ def run(settings: Ranking) -> Path:
                     named(recipe),
                     lambda recipe=recipe: work(settings, recipe, pictures),
                     but=("models", "weights", "variant", "preprocessing", "budget"),
-                    pictures=_identity(settings.data, pictures),
+                    pictures=_identity(pictures.root, pictures),
                     file=_stamp(recipe),
                 )
                 passed, note = len(pictures.files) / found["images/s"], ""
@@ -174,7 +174,7 @@ def multiply_adds(recipe: Recipe) -> float:
 
 def sampled(settings: Ranking) -> Listing:
     """List a stratified sample of what `zoo finetune` would train on."""
-    recipe, folder = Recipe(settings.data, seed=settings.seed), scan(settings)
+    recipe, folder = Recipe(settings.data, seed=settings.seed), scan_for_one_label(settings)
     files = training_files(folder, recipe.validation, recipe.test, recipe.seed)
     kept = sample(np.array([file.label for file in files]), settings.sample, settings.seed)
     files = [dataclasses.replace(files[i], split="train") for i in kept]

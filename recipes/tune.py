@@ -31,7 +31,7 @@ from pathlib import Path
 from recipes import finetune
 from recipes.compute.devices import gpus
 from recipes.console import say
-from recipes.data.sources.chosen import scan
+from recipes.data.sources.chosen import scan_for_one_label
 from recipes.data.sources.own import check_output
 from recipes.errors import shown
 from recipes.runs.folder import check_default
@@ -58,7 +58,7 @@ def run(settings: Tuning) -> Path:
     start = time.monotonic()
     check_default(settings)
     check_output(settings)
-    found = scan(settings)
+    found = scan_for_one_label(settings)
     with entered(settings) as is_held, used(locate(study_storage(settings))):
         fixed = {name: getattr(settings, name) for name in ("scope", "tuner", "model", "epochs", "seed")}
         study = open_study(study_storage(settings), study_name(settings), fixed)

@@ -41,6 +41,7 @@ class Dataset:
     task: Task = MULTI_CLASS
     notes: dict[str, str] = field(default_factory=dict, repr=False)  # on the content of files, by digest
     corrections: dict | None = None  # as `Listing` has it
+    groups: list[str] | None = None  # names of what is never divided, copies as well; None: nothing but copies
 
     def part(self, name: str) -> np.ndarray:
         """Find the indices of a split's pictures, `(pictures,)`."""
@@ -52,17 +53,23 @@ class Dataset:
 
     def divided(self, seed: int) -> "Dataset":
         """Draw the parts that are split off by another seed, of the same pictures."""
-        splits = split.assign(self.task.strata(self.labels), self.digests, self.source_splits, self.split_shares, seed)
+        strata = self.task.strata(self.labels)
+        splits = split.assign(strata, self.digests, self.source_splits, self.split_shares, seed, self.groups)
         return replace(self, splits=np.array(splits))
+
+    def groups_of(self, images: np.ndarray) -> np.ndarray | None:
+        """Take the groups of some pictures, `(pictures,)`; None if there are none."""
+        return None if self.groups is None else np.array(self.groups)[images]
 
     def inner(self, seed: int, name: str = "validation") -> "Dataset":
         """Take the training part alone, and hold a quarter of it out under that name: for choosing inside it.
 
-        Copies of a picture stay together; of two pictures that a class has, none is held out.
+        Copies of a picture, and groups, stay together; of two that a class has, none is held out.
         """
         train = self.part("train")
         digests, strata = [self.digests[i] for i in train], self.task.strata(self.labels[train])
-        return self.training(np.array(split.assign(strata, digests, [""] * len(train), {name: HELD_OUT_SHARE}, seed)))
+        shares = {name: HELD_OUT_SHARE}
+        return self.training(np.array(split.assign(strata, digests, [""] * len(train), shares, seed, self.groups_of(train))))
 
     def training(self, splits: np.ndarray) -> "Dataset":
         """Take the training part alone, divided anew: `splits` says how, `(training pictures,)`."""
@@ -74,6 +81,7 @@ class Dataset:
             splits=splits,
             paths=[self.paths[i] for i in train],
             pixels=self.pixels.take(train),
+            groups=None if self.groups is None else [self.groups[i] for i in train],
         )
 
 
@@ -93,13 +101,16 @@ def prepare(folder: Listing, framing: Framing, validation: float, test: float, s
     left_out = [*folder.left_out, *((file.path, reason) for file, reason in decoded.problems)]
     _warn(folder.root, left_out)
     files = [file for file in folder.files if file in digests]
-    leaks = {} if keep_leaks else _leaks(folder.root, files, [digests[file] for file in files])
-    left_out += [(file.path, f"is a copy of {shown(first.path)}, of another part") for file, first in leaks.items()]
+    leaks = _leaks(folder.root, files, [file.path if keep_leaks else digests[file] for file in files])
+    left_out += [(file.path, _leaking(file, first, digests)) for file, first in leaks.items()]
     files = [file for file in files if file not in leaks]
     keys = [digests[file] for file in files]
+    groups = split.united(keys, [file.group for file in files]) if any(file.group for file in files) else None
     labels, paths = [file.label for file in files], [file.path for file in files]
     divided, fractions = _missing_parts([file.split for file in files], validation, test)
     _check_counts(folder, files, keys, divided, fractions)
+    if groups:
+        _check_counts(folder, files, groups, divided, fractions, "groups")
     findings = [*folder.findings, *decoded.findings]
     findings += [*split.duplicates(paths, labels, [file.split for file in files], keys), *_said(leaks, files)]
     findings += notes.grouped((file.path, decoded.note(file)) for file in files)
@@ -119,20 +130,36 @@ def prepare(folder: Listing, framing: Framing, validation: float, test: float, s
         folder.task,
         {digests[file]: note for file in files if (note := decoded.note(file))},
         folder.corrections,
+        groups,
     )
     return undivided.divided(seed)
 
 
 def _leaks(root: Path, files: Sequence[File], digests: Sequence[str]) -> dict[File, File]:
-    """Find {leaking file: its copy in an earlier part}. Raises UserError if a part holds nothing else."""
+    """Find {leaking file: one in an earlier part that it is a copy of, or of the same group}.
+
+    Raises:
+        UserError: a part holds nothing else.
+    """
     given = [file.split for file in files]
-    found = {files[i]: files[first] for i, first in split.leaks(given, digests).items()}
+    units = split.united(digests, [file.group for file in files])
+    found = {files[i]: files[first] for i, first in split.leaks(given, units).items()}
     for part in set(given) - {file.split for file in files if file not in found}:
+        grouped = any(file.group for file in files)
+        kind = "a copy of one in an earlier part, or of its group" if grouped else "a copy of one in an earlier part"
+        keep = "correct the groups" if grouped else "give --keep-leaks"
         raise UserError(
-            f"Each of the {given.count(part)} pictures that {shown(root)} gives for {part} is a copy of one in an earlier "
-            "part, so that nothing would be measured: give other pictures, take the part away, or give --keep-leaks."
+            f"Each of the {given.count(part)} pictures that {shown(root)} gives for {part} is {kind}, so that nothing would be "
+            f"measured: give other pictures, take the part away, or {keep}."
         )
     return found
+
+
+def _leaking(file: File, first: File, digests: Mapping[File, str]) -> str:
+    """Say why a picture of a part is left out."""
+    if digests[file] == digests[first] or not file.group:
+        return f"is a copy of {shown(first.path)}, of another part"
+    return f"is of the group {shown(file.group)}, as is {shown(first.path)}, of another part"
 
 
 def _said(leaks: Mapping[File, File], kept: Sequence[File]) -> list[str]:
@@ -146,8 +173,11 @@ def _said(leaks: Mapping[File, File], kept: Sequence[File]) -> list[str]:
     counts = Counter(file.split for file in leaks)
     parts = ", ".join(f"{counts[part]} of {part}" for part in SPLITS if counts[part])
     pairs = [f"{shown(file.path)} = {shown(first.path)}" for file, first in list(leaks.items())[:3]]
+    kind = "a copy, left out of what is measured (--keep-leaks keeps them)"
+    if any(file.group for file in leaks):
+        kind = "a copy, or others of their group, left out of what is measured"
     return [
-        f"Pictures of which an earlier part holds a copy, left out of what is measured (--keep-leaks keeps them): {parts} "
+        f"Pictures of which an earlier part holds {kind}: {parts} "
         f"({'; '.join(pairs)}{'; ...' if len(leaks) > 3 else ''})."
         + (f" No other picture is there of: {', '.join(lost)}." if lost else "")
     ]
@@ -168,10 +198,12 @@ def training_files(folder: Listing, validation: float, test: float, seed: int) -
 
     digests = list(in_threads(digest, folder.files))
     contents.save()
-    leaks = split.leaks([file.split if digest else "" for file, digest in zip(folder.files, digests, strict=True)], digests)
-    known = [row for i, row in enumerate(zip(folder.files, digests, divided, strict=True)) if row[1] and i not in leaks]
-    files, digests, divided = map(list, zip(*known, strict=True))
-    splits = split.assign([file.label for file in files], digests, divided, fractions, seed)
+    names = [digest or file.path for file, digest in zip(folder.files, digests, strict=True)]
+    units = split.united(names, [file.group for file in folder.files])
+    leaks = split.leaks([file.split if digest else "" for file, digest in zip(folder.files, digests, strict=True)], units)
+    known = [row for i, row in enumerate(zip(folder.files, digests, divided, units, strict=True)) if row[1] and i not in leaks]
+    files, digests, divided, units = map(list, zip(*known, strict=True))
+    splits = split.assign([file.label for file in files], digests, divided, fractions, seed, units)
     return [file for file, part in zip(files, splits, strict=True) if part == "train"]
 
 
@@ -190,14 +222,21 @@ def _missing_parts(given: list[str], validation: float, test: float) -> tuple[li
     return ["" if part in ("", "train") and fractions else part or "train" for part in given], fractions
 
 
-def _check_counts(folder: Listing, files: list[File], keys: list[str], divided: list[str], fractions: dict[str, float]) -> None:
-    """Refuse a class with too few different pictures, and a folder without any, with a UserError."""
+def _check_counts(
+    folder: Listing,
+    files: list[File],
+    keys: list[str],
+    divided: list[str],
+    fractions: dict[str, float],
+    what: str = "pictures",
+) -> None:
+    """Refuse a class with too few different pictures, or groups, and a folder without any, with a UserError."""
     pictures: dict[str, set[str]] = {label: set() for label in folder.classes}
     for file, key, part in zip(files, keys, divided, strict=True):
         if part in ("", "train"):
             for label in [file.label] if isinstance(file.label, str) else file.label:
                 pictures[label].add(key)
-    split.check_counts({label: len(keys) for label, keys in pictures.items()}, split.minimum(fractions), folder.root)
+    split.check_counts({label: len(keys) for label, keys in pictures.items()}, split.minimum(fractions), folder.root, what)
     if not files:
         raise UserError(f"{shown(folder.root)} holds no readable picture.")
 

@@ -2,17 +2,41 @@
 
 A picture's place depends on the digest of its bytes, on the seed and on the rest of its class, never on its
 name or on the order of listing. So copies stay together, a renamed file stays where it was, and a new file
-moves at most a few others.
+moves at most a few others. Groups stay together as copies do; the place of one hangs on its smallest digest.
 """
 
 import hashlib
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
 
 from recipes.errors import UserError, shown
 
 HELD_OUT_PARTS = ("test", "validation")
 MIN_TRAIN_IMAGES = 2
+
+
+def united(digests: Sequence[str], groups: Sequence[str]) -> list[str]:
+    """Name what stays together: pictures with the same bytes, or of the same group, and what is linked through others.
+
+    Args:
+        digests: one a file.
+        groups: one a file; "" for none.
+
+    Returns:
+        For each file the first of its groups' names, or its digest if it has none.
+    """
+    parent: dict[tuple[str, str], tuple[str, str]] = {}
+
+    def root(key: tuple[str, str]) -> tuple[str, str]:
+        while parent.setdefault(key, key) != key:
+            parent[key] = key = parent[parent[key]]
+        return key
+
+    keys = [("group", group) if group else ("picture", digest) for digest, group in zip(digests, groups, strict=True)]
+    for key, digest in zip(keys, digests, strict=True):
+        one, other = sorted((root(key), root(("picture", digest))))  # "group" comes before "picture"
+        parent[other] = one
+    return [root(key)[1] for key in keys]
 
 
 def assign(
@@ -21,34 +45,98 @@ def assign(
     given: Sequence[str],
     fractions: Mapping[str, float],
     seed: int,
+    units: Sequence[str] | None = None,
 ) -> list[str]:
     """Assign every file to a split, "train", "validation" or "test".
 
-    A picture has one place: the one that the folder gave it, else that of the first of its classes.
+    A unit has one place: the one that the folder gave it, else that of the first of its classes, in which it goes where it
+    brings the counts of its classes nearer to their shares.
 
     Args:
-        labels: what is kept in proportion, one a file, as are `digests` and `given`.
+        labels: what is kept in proportion, one a file, as are `digests`, `given` and `units`.
         given: the split that the folder gave; "" where the file is to be divided.
         fractions: share of "validation" and "test" in the distinct pictures of a class; a missing one is 0.
+        units: what is never divided, as `united` names it; pictures with the same bytes if not given.
 
     Raises:
         ValueError: fractions that cannot be.
     """
+    units = digests if units is None else units
     place: dict[str, str] = {}
-    for split, digest in sorted(zip(given, digests, strict=True)):
+    for split, unit in sorted(zip(given, units, strict=True)):
         if split:
-            place.setdefault(digest, split)
-    free: dict[str, set[str]] = {}
-    for label, digest, split in zip(labels, digests, given, strict=True):
+            place.setdefault(unit, split)
+    first: dict[str, str] = {}
+    free: dict[str, set[tuple[str, str]]] = defaultdict(set)  # by label, pairs of unit and digest
+    for label, digest, split, unit in zip(labels, digests, given, units, strict=True):
+        first[unit] = min(digest, first.get(unit, digest))
         if not split:
-            free.setdefault(label, set()).add(digest)
+            free[label].add((unit, digest))
+    division = _Division(free, fractions, place)
     for label in sorted(free):
-        quota = _quota(len(free[label]), fractions)
-        quota.subtract(place[digest] for digest in free[label] if digest in place)
-        for digest in sorted(free[label] - place.keys(), key=lambda digest: _rank(digest, seed)):
-            place[digest] = next((split for split in HELD_OUT_PARTS if quota[split] > 0), "train")
-            quota[place[digest]] -= 1
-    return [split or place[digest] for split, digest in zip(given, digests, strict=True)]
+        for unit in sorted({unit for unit, _ in free[label]} - place.keys(), key=lambda unit: _rank(first[unit], seed)):
+            division.put(unit, division.wanting(unit, label))
+        division.fill(label, lambda unit: _rank(first[unit], seed))
+    return [split or place[unit] for split, unit in zip(given, units, strict=True)]
+
+
+class _Division:
+    """Where units have gone so far, and what each class still lacks in each part.
+
+    Args:
+        free: by class, pairs of unit and digest that the folder does not divide.
+        place: of units that have one.
+    """
+
+    def __init__(self, free: Mapping[str, set[tuple[str, str]]], fractions: Mapping[str, float], place: dict[str, str]):
+        self.members = {label: {unit for unit, _ in pictures} for label, pictures in free.items()}
+        self.sizes: dict[str, Counter[str]] = defaultdict(Counter)
+        for label, pictures in free.items():
+            for unit, _ in pictures:
+                self.sizes[unit][label] += 1
+        self.quota = {label: _quota(len(pictures), fractions) for label, pictures in free.items()}
+        self.wanted = {label: [split for split in HELD_OUT_PARTS if quota[split]] for label, quota in self.quota.items()}
+        self.place, self.given = place, set(place)
+        self.train = Counter(label for unit in self.sizes for label in self.sizes[unit])  # units that are not held out
+        for unit in self.given & self.sizes.keys():
+            self._count(unit, place[unit])
+
+    def put(self, unit: str, split: str) -> None:
+        """Put a unit into a part."""
+        self.place[unit] = split
+        self._count(unit, split)
+
+    def _count(self, unit: str, split: str, sign: int = 1) -> None:
+        """Count a unit to a part."""
+        for label, pictures in self.sizes[unit].items():
+            self.quota[label][split] -= sign * pictures
+            self.train[label] -= sign * (split != "train")
+
+    def wanting(self, unit: str, label: str) -> str:
+        """Find the first part that wants a unit of this class: train, if it would take too much, or train keep too little."""
+        if not self._is_spare(unit):
+            return "train"
+        for split in HELD_OUT_PARTS:
+            nearer = sum(n * (2 * self.quota[other][split] - n) for other, n in self.sizes[unit].items())
+            if self.quota[label][split] > 0 and nearer > 0:
+                return split
+        return "train"
+
+    def _is_spare(self, unit: str) -> bool:
+        """Whether train keeps enough units of each class without this one."""
+        return all(self.train[label] > MIN_TRAIN_IMAGES for label in self.sizes[unit])
+
+    def fill(self, label: str, rank: Callable[[str], str]) -> None:
+        """Give each part that wants some of a class and has none its smallest unit that train can spare."""
+        for split in self.wanted[label]:
+            units = self.members[label]
+            if any(self.place[unit] == split for unit in units):
+                continue
+            spare = [unit for unit in units - self.given if self.place[unit] == "train" and self._is_spare(unit)]
+            if spare:
+                unit = min(spare, key=lambda unit: (self.sizes[unit].total(), rank(unit)))
+                self._count(unit, "train", -1)
+                self.put(unit, split)
 
 
 def _rank(digest: str, seed: int) -> str:
@@ -84,8 +172,8 @@ def minimum(fractions: Mapping[str, float]) -> int:
     return MIN_TRAIN_IMAGES + len(_wanted(fractions))
 
 
-def check_counts(counts: Mapping[str, int], needed: int, root: object) -> None:
-    """Refuse a class with fewer than `needed` distinct usable pictures.
+def check_counts(counts: Mapping[str, int], needed: int, root: object, what: str = "pictures") -> None:
+    """Refuse a class with fewer than `needed` distinct usable pictures, or groups.
 
     Raises:
         UserError: naming the class with the fewest of those `counts`.
@@ -95,26 +183,27 @@ def check_counts(counts: Mapping[str, int], needed: int, root: object) -> None:
         count, label = lacking[0]
         others = f" (classes with too few: {len(lacking)})" if len(lacking) > 1 else ""
         raise UserError(
-            f"Class {shown(label)} in {shown(root)} needs at least {needed} different pictures to train "
-            f"and to test and has {count}{others}: add pictures, or remove the class."
+            f"Class {shown(label)} in {shown(root)} needs at least {needed} different {what} to train "
+            f"and to test and has {count}{others}: add {what}, or remove the class."
         )
 
 
-def leaks(splits: Sequence[str], digests: Sequence[str]) -> dict[int, int]:
-    """Find {file: its first copy in an earlier part} for copies of what a part before has: train, validation, test.
+def leaks(splits: Sequence[str], units: Sequence[str]) -> dict[int, int]:
+    """Find {file: the first of its unit in an earlier part} where a part before has some of it: train, validation, test.
 
     Args:
-        splits: those that the folder gave, one a file; "" for none, which is no leak, for it goes where its copies are.
+        splits: those that the folder gave, one a file; "" for none, which is no leak, for it goes where the others are.
+        units: what must not be divided, such as the digests of files, of which copies have one.
     """
     order = ("train", *reversed(HELD_OUT_PARTS))
     first: dict[str, tuple[int, int]] = {}
-    for index, (part, digest) in enumerate(zip(splits, digests, strict=True)):
+    for index, (part, unit) in enumerate(zip(splits, units, strict=True)):
         if part:
-            first[digest] = min(first.get(digest, (len(order), index)), (order.index(part), index))
+            first[unit] = min(first.get(unit, (len(order), index)), (order.index(part), index))
     return {
-        index: first[digest][1]
-        for index, (part, digest) in enumerate(zip(splits, digests, strict=True))
-        if part and order.index(part) > first[digest][0]
+        index: first[unit][1]
+        for index, (part, unit) in enumerate(zip(splits, units, strict=True))
+        if part and order.index(part) > first[unit][0]
     }
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from recipes.evaluation import metrics
+from recipes.evaluation.folds import grouped_folds
 
 if TYPE_CHECKING:
     import keras
@@ -50,8 +51,10 @@ class Task(ABC):
         """Say of each picture what a division into parts keeps in proportion: its class, or its rarest label, −1 for none."""
 
     @abstractmethod
-    def folds(self, labels: np.ndarray, count: int, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
-        """Divide pictures into (train, test) indices, `count` times, or as often as the pictures allow."""
+    def folds(
+        self, labels: np.ndarray, count: int, seed: int, groups: np.ndarray | None = None
+    ) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Divide pictures into (train, test) indices, `count` times, or as often as the pictures allow; no group is divided."""
 
     @abstractmethod
     def probabilities(self, logits: np.ndarray) -> np.ndarray:
@@ -129,9 +132,13 @@ class MultiClass(Task):
     def strata(self, labels: np.ndarray) -> list[int]:
         return labels.tolist()
 
-    def folds(self, labels: np.ndarray, count: int, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    def folds(
+        self, labels: np.ndarray, count: int, seed: int, groups: np.ndarray | None = None
+    ) -> list[tuple[np.ndarray, np.ndarray]]:
         from sklearn.model_selection import StratifiedKFold
 
+        if groups is not None:
+            return grouped_folds(self.strata(labels), groups, count, seed)
         count = min(count, int(np.bincount(labels).min()))
         return list(StratifiedKFold(count, shuffle=True, random_state=seed).split(labels, labels))
 
@@ -199,9 +206,13 @@ class MultiLabel(Task):
         rarity = np.where(labels > 0, labels.sum(axis=0), np.inf)
         return np.where(labels.any(axis=1), rarity.argmin(axis=1), -1).tolist()
 
-    def folds(self, labels: np.ndarray, count: int, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    def folds(
+        self, labels: np.ndarray, count: int, seed: int, groups: np.ndarray | None = None
+    ) -> list[tuple[np.ndarray, np.ndarray]]:
         from sklearn.model_selection import KFold
 
+        if groups is not None:
+            return grouped_folds(self.strata(labels), groups, count, seed, complete=False)
         return list(KFold(min(count, len(labels)), shuffle=True, random_state=seed).split(labels))
 
     def probabilities(self, logits: np.ndarray) -> np.ndarray:

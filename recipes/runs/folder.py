@@ -18,6 +18,7 @@ from pathlib import Path
 from recipes.console import say
 from recipes.errors import UserError, shown
 from recipes.settings.shared import DataCommand
+from recipes.settings.sources import resolved
 from zoo.disk import WriteError
 from zoo.files import flush, is_left_over, is_token, occupied, this_process
 
@@ -128,7 +129,7 @@ def check_default(settings: DataCommand) -> None:
 
 def escaped(path: Path) -> str:
     """Write a path in full as result.json does: bytes that are no UTF-8 are escaped."""
-    return str(path.resolve()).encode("utf-8", "backslashreplace").decode()
+    return str(resolved(path)).encode("utf-8", "backslashreplace").decode()
 
 
 def recover(folder: Path) -> Path:

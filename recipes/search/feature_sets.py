@@ -8,7 +8,7 @@ import numpy as np
 
 from recipes.data import split
 from recipes.data.dataset import HELD_OUT_SHARE, prepare
-from recipes.data.sources.chosen import scan
+from recipes.data.sources.chosen import scan_for_one_label
 from recipes.data.views import CENTER
 from recipes.errors import UserError
 from recipes.search.disk import DiskBudget
@@ -39,7 +39,7 @@ def of_folder(settings: Tuning) -> FeatureSet:
     Raises:
         UserError: the folder or the network cannot be used.
     """
-    found, recipe = scan(settings), base_recipe(settings)
+    found, recipe = scan_for_one_label(settings), base_recipe(settings)
     body = backbone(recipe)
     data = prepare(found, framing(body), settings.validation, settings.test, settings.seed, settings.keep_leaks)
     train, held_out = data.part("train"), data.inner(settings.seed).part("validation")

@@ -176,7 +176,7 @@ def gets_results(settings: Tuning, study: Study) -> bool:
 
 def study_name(settings: Tuning) -> str:
     """Name the study: by --study, or by the data and the scope."""
-    return settings.study or f"{settings.data.resolve().name} {settings.scope}"
+    return settings.study or f"{settings.subject} {settings.scope}"
 
 
 def study_storage(settings: Tuning) -> str | Path:

@@ -106,7 +106,7 @@ class Results:
             "repeat": shlex.join(["zoo", "finetune", "--recipe", str(settings.folder / "best.json")]),
             "settings": json.loads(json.dumps(dataclasses.asdict(settings), default=str)),
             "identity": self.identity,
-            "data": escaped(data.root),
+            "data": escaped(settings.data),
             "classes": list(data.classes),
             "counts": {
                 "trials": len(self.trials),

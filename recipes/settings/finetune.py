@@ -10,11 +10,12 @@ from tyro.conf import Fixed, Suppress
 
 from recipes.errors import UserError, shown
 from recipes.settings.shared import Optimizer, TransferCommand, check_positive, seconds
+from recipes.settings.sources import absolute
 from recipes.settings.tuned import FineTuneSettings, HeadSettings
 from recipes.settings.values import from_values, read_object
 
 # Settings that say where something lies: text in recipe.json.
-PATH_FIELDS = ("data", "output", "labels", "corrections")
+PATH_FIELDS = ("data", "output", "labels", "corrections", "data_dir")
 
 
 @dataclass(frozen=True)
@@ -57,9 +58,9 @@ class Recipe(TransferCommand):
     """For classes of uneven size: weights, each class counts as much as any other; sampling, pictures are drawn so that each
     class is seen as often as any other (the solved heads, which draw nothing, are weighted)."""
     labels: Path | None = None
-    """CSV file for pictures with any number of labels: a column path, relative to DATA; then labels, separated by ";", or
-    a column of 0 and 1 for each class; and, if wanted, split (train, val or test). Where each picture has exactly one label,
-    classes exclude each other, as those of folders do. Rules: docs/tables.md."""
+    """Table (.csv, .tsv, .parquet) of the pictures in DATA: a column path, relative to DATA; then labels, separated by ";", or
+    a column of 0 and 1 for each class; and, if wanted, split (train, val or test), group, weight and annotator. Where each
+    picture has exactly one label, classes exclude each other, as those of folders do. Rules: docs/tables.md."""
     seeds: int = 1
     """Repeat the run with so many seeds, from --seed on, each with its own split if the split is not DATA's, and report mean
     and 95 % interval. Cheap with strategy small; others train the network so many times."""
@@ -109,7 +110,7 @@ class Recipe(TransferCommand):
         files, words = [name for name in PATH_FIELDS if values[name]], {DEFAULT, *(entry.tag for entry in catalog.ENTRIES)}
         if self.weights and os.path.isfile(self.weights) and self.weights not in words:
             files.append("weights")
-        write_json(path, values | {name: os.path.abspath(values[name]) for name in files})
+        write_json(path, values | {name: str(absolute(Path(values[name]))) for name in files})
 
     @classmethod
     def from_dict(cls, values: dict) -> "Recipe":
@@ -131,7 +132,7 @@ class Recipe(TransferCommand):
             reason = shown(getattr(error, "strerror", None) or error)
             raise UserError(f"--recipe {shown(path)} cannot be read as a recipe.json: {reason}.") from error
         folder = Path(path).absolute().parent
-        there = {name: folder / value for name in PATH_FIELDS if (value := getattr(recipe, name))}
+        there = {name: absolute(value, folder) for name in PATH_FIELDS if (value := getattr(recipe, name))}
         if recipe.weights and Path(recipe.weights).suffix and (folder / recipe.weights).is_file():  # and no tag
             there["weights"] = str(folder / recipe.weights)
         return dataclasses.replace(recipe, **there)

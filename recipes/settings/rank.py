@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 
 from recipes.errors import UserError
-from recipes.settings.shared import BatchCommand, check_positive, seconds
+from recipes.settings.shared import SourceCommand, check_positive, seconds
 
 
 @dataclass(frozen=True)
-class Ranking(BatchCommand):
+class Ranking(SourceCommand):
     """Which backbone for these pictures? Every candidate is scored from one pass over a sample, before any is trained.
 
     DATA as for `zoo finetune`; only pictures that it would train on are looked at. Candidates are those of

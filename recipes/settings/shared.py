@@ -12,6 +12,7 @@ from typing import Annotated, ClassVar, Literal
 from tyro.conf import FlagCreatePairsOff, Positional, arg
 
 from recipes.errors import UserError
+from recipes.settings.sources import is_tfds, named_columns, resolved
 
 Optimizer = Literal["sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "adamw"]
 Architecture = Annotated[str, arg(help="Architecture, a name that `zoo models` lists.")]
@@ -50,10 +51,11 @@ class FolderCommand:
 
 @dataclass(frozen=True)
 class DataCommand(FolderCommand):
-    """A command on a folder of images."""
+    """A command on images."""
 
     data: Positional[Path]
-    """Folder of images."""
+    """Folder of images; for `zoo finetune`, `tune` and `rank` also a table (.csv, .tsv, .parquet), an archive (.zip, .tar) or
+    a data set, tfds:NAME or tfds:NAME:SPLITS. docs/data.md."""
     output: Path | None = None
     """Folder for everything that the command writes; runs/COMMAND/NAME-OF-DATA if not given."""
     corrections: Path | None = field(default=None, kw_only=True)
@@ -61,8 +63,10 @@ class DataCommand(FolderCommand):
 
     @property
     def subject(self) -> str:
-        """The name of the folder of images."""
-        return self.data.resolve().name or "root"
+        """The name of the folder of images, or of what they come from."""
+        return (
+            re.sub(r"[^\w.+-]+", "-", str(self.data)).strip("-") if is_tfds(self.data) else resolved(self.data).name or "root"
+        )
 
 
 @dataclass(frozen=True)
@@ -80,7 +84,26 @@ class BatchCommand(DataCommand):
 
 
 @dataclass(frozen=True)
-class TransferCommand(BatchCommand):
+class SourceCommand(BatchCommand):
+    """A command on images that may come from a folder, a table, an archive or a data set."""
+
+    columns: str | None = field(default=None, kw_only=True)
+    """What the columns of a table are, where their names do not say it: path=file,label=species, and, if wanted, split,
+    group, weight, annotator. With a label, all other columns are ignored."""
+    groups: str | None = field(default=None, kw_only=True)
+    """What is never divided, such as a patient or a video: a column of the table, or a regular expression with a part in
+    brackets, which names the group in a picture's path, such as '(p\\d+)_'."""
+    data_dir: Path | None = field(default=None, kw_only=True)
+    """Folder of prepared data sets of TensorFlow Datasets; its own if not given."""
+
+    def __post_init__(self):
+        super().__post_init__()
+        named_columns(self.columns)
+        check_pattern(self.groups)
+
+
+@dataclass(frozen=True)
+class TransferCommand(SourceCommand):
     """A command that takes a pretrained network to new pictures."""
 
     model: Architecture = "efficientnet_lite0"
@@ -118,6 +141,23 @@ def check_positive(settings: object, *names: str) -> None:
         value = getattr(settings, name)
         if value is not None and not value > 0:
             raise UserError(f"--{name.replace('_', '-')} must be positive, found {value}.")
+
+
+def check_pattern(groups: str | None) -> None:
+    """Refuse what can be neither a column nor a regular expression.
+
+    Raises:
+        UserError: saying where it ends being one.
+    """
+    try:
+        re.compile(groups or "")
+    except re.error as error:
+        raise UserError(
+            f"--groups must be a column or a regular expression, found {groups!r} ({error}): a bracket that is meant as such "
+            "is written \\( or \\[."
+        ) from error
+    if groups is not None and not groups.strip():
+        raise UserError("--groups is empty: give a column of the table, or a regular expression such as '(p\\d+)_'.")
 
 
 def check_seed(seed: int) -> None:

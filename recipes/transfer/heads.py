@@ -68,31 +68,40 @@ def fit(
     weights: np.ndarray | None = None,
     tick: Callable[[], None] = lambda: None,
     task: Task = MULTI_CLASS,
+    groups: np.ndarray | None = None,
 ) -> FittedHead:
     """Fit the model's head, which is of that kind; the other arguments are those of `logistic.fit`."""
     weights, mirrored = np.ones(len(labels)) if weights is None else weights, np.asarray(mirrored)
     center, scale = logistic.standardization(views[0])
     standardize(model, center, scale)
     if kind == "cosine":
-        return _cosine(model, (views - center) / scale, mirrored, labels, seed, choose_mirror, weights, task)
-    solved = logistic.fit(views, mirrored, labels, seed, choose_mirror, tick, weights, task)
+        folds = logistic.folds_of(task, labels, seed, groups)
+        return _cosine(model, (views - center) / scale, mirrored, labels, folds, choose_mirror, weights, task)
+    solved = logistic.fit(views, mirrored, labels, seed, choose_mirror, tick, weights, task, groups)
     if kind == "linear":
         model.get_layer(CLASSIFIER).set_weights([solved.kernel, solved.bias])
         return FittedHead(kind, {"penalty": solved.penalty}, solved.mirrored, solved.folds, solved.path, solved.decay)
     # Whether mirrored pictures help is a question about the pictures, which the solved head has answered.
     used = views if solved.mirrored else views[~mirrored]
-    return _stepped(model, kind, used, labels, seed, solved.mirrored, weights, task)
+    fold = logistic.folds_of(task, labels, seed, groups)[0]
+    return _stepped(model, kind, used, labels, seed, solved.mirrored, weights, task, fold)
 
 
 def fit_tuned(
-    model: keras.Model, settings: HeadSettings, views: np.ndarray, mirrored: Sequence[bool], labels: np.ndarray, seed: int
+    model: keras.Model,
+    settings: HeadSettings,
+    views: np.ndarray,
+    mirrored: Sequence[bool],
+    labels: np.ndarray,
+    seed: int,
+    groups: np.ndarray | None = None,
 ) -> FittedHead:
     """Fit the model's head as a search does: a fold says when to stop, then it is trained on all.
 
     A search is over classes that exclude each other. The arguments are as in `fit`.
     """
     used, cut = 1 + settings.views, {settings.cut: views}
-    train, test = logistic.folds_of(MULTI_CLASS, labels, seed)[0]
+    train, test = logistic.folds_of(MULTI_CLASS, labels, seed, groups)[0]
     classes = int(labels.max()) + 1
     tried = HeadTrainer(cut, labels, train, test, classes).train(settings, seed)
     trainer = HeadTrainer(cut, labels, np.arange(len(labels)), np.array([], int), classes)
@@ -113,13 +122,13 @@ def _cosine(
     views: np.ndarray,
     mirrored: np.ndarray,
     labels: np.ndarray,
-    seed: int,
+    folds: logistic.Folds,
     choose_mirror: bool,
     weights: np.ndarray,
     task: Task,
 ) -> FittedHead:
     """Compute each class's direction, and choose the scale by cross-validation; `views` are standardised."""
-    path, folds = [], logistic.folds_of(task, labels, seed)
+    path = []
     for with_mirrored in sorted({False, bool(mirrored.any())}) if choose_mirror else [bool(mirrored.any())]:
         used = views if with_mirrored else views[~mirrored]
         scores = []
@@ -162,11 +171,12 @@ def _stepped(
     with_mirrored: bool,
     weights: np.ndarray,
     task: Task,
+    fold: tuple[np.ndarray, np.ndarray],
 ) -> FittedHead:
     """Train the part behind "pre_logits" by Adam, the number of epochs chosen on a fold."""
     zoo.freeze(model, "pre_logits")
     part = zoo.split(model, "pre_logits")[1]
-    start, (train, test) = part.get_weights(), logistic.folds_of(task, labels, seed)[0]
+    start, (train, test) = part.get_weights(), fold
 
     def steps(epochs: int, images: np.ndarray) -> list[dict]:
         """Train anew on some of the images, and return the history."""

@@ -60,6 +60,7 @@ def fit(
     tick: Tick = lambda: None,
     weights: np.ndarray | None = None,
     task: Task = MULTI_CLASS,
+    groups: np.ndarray | None = None,
 ) -> Head:
     """Choose penalty and views by cross-validated log-loss, then fit on everything.
 
@@ -70,11 +71,12 @@ def fit(
         labels: `(images,)`, 0 … classes − 1, each at least twice; or `(images, classes)`, 0 and 1.
         tick: called after each step of the optimiser.
         weights: `(images,)`, how much each picture counts, also in the cross-validation; the same if not given.
+        groups: `(images,)`, names of what no fold divides.
     """
     center, scale = standardization(views[0])
     views, mirrored = (views - center) / scale, np.asarray(mirrored)
     weights = np.ones(len(labels)) if weights is None else weights
-    folds = folds_of(task, labels, seed)
+    folds = folds_of(task, labels, seed, groups)
     path = []
     if choose_mirror or not mirrored.any():
         path += _path(task, views[~mirrored], labels, folds, tick, mirrored=False, weights=weights)
@@ -101,9 +103,11 @@ def balanced_weights(labels: np.ndarray, classes: int) -> np.ndarray:
     return (len(labels) / classes / np.bincount(labels, minlength=classes)[labels]).astype("float32")
 
 
-def folds_of(task: Task, labels: np.ndarray, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
+def folds_of(
+    task: Task, labels: np.ndarray, seed: int, groups: np.ndarray | None = None
+) -> list[tuple[np.ndarray, np.ndarray]]:
     """Divide pictures for cross-validation: (train, test) indices, five times, or once where they are many."""
-    folds = task.folds(labels, FOLDS, seed)
+    folds = task.folds(labels, FOLDS, seed, groups)
     return folds[:1] if len(labels) > MAX_IMAGES_OF_ALL_FOLDS else folds
 
 

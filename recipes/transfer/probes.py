@@ -54,7 +54,7 @@ def measure(
     # The first batch, which compiles, counts for nothing; where all was in the cache there is none.
     forward = float(np.median(rates[1:] or forward_rates(model, data, train, batch_size)))
     labels = data.labels[chosen]
-    probes = {name: probe(rows[cut][:], labels) for name, cut in cuts.items()}
+    probes = {name: probe(rows[cut][:], labels, data.groups_of(chosen)) for name, cut in cuts.items()}
     counts = np.bincount(data.labels[train], minlength=len(data.classes))
     return Evidence(
         images=len(train),
@@ -81,9 +81,12 @@ def sample(labels: np.ndarray, most: int, seed: int) -> np.ndarray:
     return np.sort(np.concatenate(chosen))
 
 
-def probe(rows: np.ndarray, labels: np.ndarray) -> Probe:
-    """Fit a linear probe to features `(images, features)` and class numbers `(images,)`; its interval is Wilson's."""
-    accuracy, brier = leave_one_out(rows, labels)
+def probe(rows: np.ndarray, labels: np.ndarray, groups: np.ndarray | None = None) -> Probe:
+    """Fit a linear probe to features `(images, features)` and class numbers `(images,)`; its interval is Wilson's.
+
+    Pictures of one of the `groups` `(images,)` are judged together, by a fit on all others.
+    """
+    accuracy, brier = leave_one_out(rows, labels, groups)
     return Probe(brier, accuracy, *wilson(round(accuracy * len(labels)), len(labels)))
 
 

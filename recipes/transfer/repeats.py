@@ -79,23 +79,26 @@ def _scores(data: Dataset, part: str, seed: int, probabilities: np.ndarray) -> d
 
 
 def folds(data: Dataset, count: int, seed: int) -> Iterator[Dataset]:
-    """Give the training part alone, with one fold after the other as "test"; copies of a picture share a fold.
+    """Give the training part alone, with one fold after the other as "test"; copies of a picture, and groups, share a fold.
 
     Raises:
-        UserError: a class has fewer different pictures than folds, or would keep less than two.
+        UserError: a class has fewer different pictures, or groups, than folds, or would keep less than two.
     """
     train = data.part("train")
     _, first, picture = np.unique([data.digests[i] for i in train], return_index=True, return_inverse=True)
     labels = data.labels[train[first]]
-    numbers = data.task.count(labels, len(data.classes))
-    if data.task.one_label and min(numbers) < max(count, 3):
-        raise UserError(
-            f"--folds {count} needs {max(count, 3)} different training pictures of each class, and "
-            f"{shown(data.classes[np.argmin(numbers)])} has {min(numbers)}: give fewer folds, or --seeds."
-        )
-    if len(labels) < count:
-        raise UserError(f"--folds {count} needs as many different training pictures, found {len(labels)}.")
-    for _, held_out in data.task.folds(labels, count, seed):
+    groups, what = data.groups_of(train[first]), "training pictures" if data.groups is None else "groups of training pictures"
+    units = np.arange(len(labels)) if groups is None else groups
+    if data.task.one_label:
+        numbers = [len(set(units[labels == label])) for label in range(len(data.classes))]
+        if min(numbers) < max(count, 3):
+            raise UserError(
+                f"--folds {count} needs {max(count, 3)} different {what} of each class, and "
+                f"{shown(data.classes[np.argmin(numbers)])} has {min(numbers)}: give fewer folds, or --seeds."
+            )
+    if len(set(units)) < count:
+        raise UserError(f"--folds {count} needs as many different {what}, found {len(set(units))}.")
+    for _, held_out in data.task.folds(labels, count, seed, groups):
         splits = np.full(len(data.paths), "", "<U10")
         splits[train] = np.where(np.isin(picture, held_out), "test", "train")
         yield replace(data, splits=splits)

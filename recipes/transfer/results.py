@@ -63,7 +63,7 @@ def as_dict(outcome: Outcome, clock: Clock) -> dict:
         "schema": SCHEMA,
         "recipe": "finetune",
         "command": command(recipe),
-        "data": escaped(data.root),
+        "data": escaped(recipe.data),
         "classes": list(data.classes),
         "counts": {name: len(data.part(name)) for name in SPLITS} | {"left_out": len(data.left_out)},
         "class_counts": {name: data.counts(name) for name in parts},

@@ -114,7 +114,8 @@ def _fit_head(prepared: Prepared, rows: Rows, shown: list[View]) -> FittedHead:
     stacked = rows[: len(shown) * len(train)].reshape(len(shown), len(train), -1)
     mirrored = [view.mirrored for view in shown]
     if recipe.tuned:
-        return heads.fit_tuned(prepared.model, recipe.tuned, stacked, mirrored, data.labels[train], recipe.seed)
+        labels, groups = data.labels[train], data.groups_of(train)
+        return heads.fit_tuned(prepared.model, recipe.tuned, stacked, mirrored, labels, recipe.seed, groups)
     with Progress("head", logistic.MAX_TOTAL_STEPS, "steps at most") as progress:
         return heads.fit(
             prepared.model,
@@ -127,6 +128,7 @@ def _fit_head(prepared: Prepared, rows: Rows, shown: list[View]) -> FittedHead:
             weights=sample_weights(recipe, data, train),
             tick=progress.advance,
             task=data.task,
+            groups=data.groups_of(train),
         )
 
 

@@ -10,6 +10,7 @@ from recipes.data.dataset import SPLITS
 from recipes.errors import shown
 from recipes.evaluation.metrics import LABEL_MEASURES, MEASURES
 from recipes.settings.finetune import PATH_FIELDS, Recipe
+from recipes.settings.sources import resolved
 from recipes.transfer.choice import unused_flags
 from recipes.transfer.state import Prepared
 from recipes.transfer.strategies import Strategy
@@ -35,7 +36,7 @@ def command(recipe: Recipe) -> str:
     """Give the command line that repeats a run."""
     if recipe.tuned or recipe.strategy == "tuned":  # what a search has found has no flags
         return shlex.join(["zoo", "finetune", "--recipe", shown(recipe.folder.resolve() / "recipe.json")])
-    words = ["zoo", "finetune", shown(recipe.data.resolve())]
+    words = ["zoo", "finetune", shown(resolved(recipe.data))]
     for setting in fields(Recipe):
         value = getattr(recipe, setting.name)
         if setting.name not in ("data", "fine_tuning") and value != setting.default:

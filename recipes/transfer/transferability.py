@@ -16,23 +16,30 @@ import numpy as np
 PENALTIES = np.logspace(0, -6, 13)
 
 
-def leave_one_out(features: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
+def leave_one_out(features: np.ndarray, labels: np.ndarray, groups: np.ndarray | None = None) -> tuple[float, float]:
     """Compute accuracy and Brier score of the ridge regression whose penalty has the lowest score.
 
     The Brier score is the mean over pictures of the squared differences of the classes' scores, which add up to 1, from
     the truth: 0 at best, 1 − 1/classes from knowing nothing where the classes are even. Each picture is judged by a
-    regression on all others.
+    regression on all others; those of a group, by one on all other groups.
+
+    Args:
+        groups: `(images,)`, names of what is left out together.
     """
     features, images = np.asarray(features, float), len(labels)
     left, singular, _ = np.linalg.svd(features - features.mean(axis=0), full_matrices=False)
     truth = np.eye(labels.max() + 1)[labels]
     along = left.T @ truth
+    blocks = [] if groups is None else [rows for name in set(groups) if len(rows := np.flatnonzero(groups == name)) > 1]
     found = []
     for penalty in PENALTIES * singular[0] ** 2:
         kept = singular**2 / (singular**2 + penalty)
         fitted = truth.mean(axis=0) + left @ (kept[:, None] * along)
         leverage = 1 / images + left**2 @ kept  # the diagonal of the hat matrix: how much a picture's label moves its own
         error = (truth - fitted) / (1 - leverage)[:, None]  # truth minus what is predicted without the picture
+        for together in blocks:  # the same with the group's block of the hat matrix
+            hat = 1 / images + (left[together] * kept) @ left[together].T
+            error[together] = np.linalg.solve(np.eye(len(together)) - hat, (truth - fitted)[together])
         accuracy = ((truth - error).argmax(axis=1) == labels).mean()
         found.append(((error**2).sum(axis=1).mean(), accuracy))
     brier, accuracy = min(found)

@@ -1,14 +1,19 @@
 """The one place that chooses a source: what a command's settings name becomes a `Listing`."""
 
+from pathlib import Path
+
 from recipes.console import say
 from recipes.data.sources import corrections
 from recipes.data.sources.folder import scan_folder
+from recipes.data.sources.groups import by_pattern
 from recipes.data.sources.labels import scan_labels
 from recipes.data.sources.listing import Listing
-from recipes.errors import shown, some
+from recipes.errors import UserError, shown, some
 from recipes.settings.shared import DataCommand
+from recipes.settings.sources import named_columns
 
 MAX_NAMES = 20
+TABLES = (".csv", ".tsv", ".txt", ".parquet")
 
 
 def scan(settings: DataCommand) -> Listing:
@@ -18,9 +23,39 @@ def scan(settings: DataCommand) -> Listing:
         UserError: nothing can be learnt from what is there, or it cannot be read.
     """
     labels = getattr(settings, "labels", None)  # a flag of `zoo finetune` alone
-    found = scan_labels(settings.data, labels) if labels else scan_folder(settings.data)
+    groups, columns = getattr(settings, "groups", None), getattr(settings, "columns", None)
+    root, table = (settings.data.parent, settings.data) if _is_table(settings.data) else (settings.data, labels)
+    if labels and table is not labels:
+        raise UserError(
+            f"{shown(settings.data)} is a table itself: give it alone, or the folder of its pictures with --labels."
+        )
+    if columns and not table:
+        raise UserError(f"--columns is about a table, and {shown(settings.data)} is none: give a table, or --labels.")
+    found = scan_labels(root, table, named_columns(columns), groups) if table else scan_folder(root)
+    if groups and not table:
+        found = by_pattern(found, groups)
     if settings.corrections:
         found = corrections.corrected(found, corrections.read(settings.corrections))
     kind = "one for each picture" if found.task.one_label else "any number of them for a picture"
     say(f"{shown(found.root)}: {len(found.classes):,} classes, {kind}: {some(found.classes, MAX_NAMES)}.")
     return found
+
+
+def scan_for_one_label(settings: DataCommand) -> Listing:
+    """List the pictures as `scan` does, for a command that needs classes which exclude each other.
+
+    Raises:
+        UserError: a picture has no label, or several; or see `scan`.
+    """
+    found = scan(settings)
+    if not found.task.one_label:
+        raise UserError(
+            f"{shown(settings.data)} gives pictures any number of labels, and `zoo {settings.COMMAND}` needs one for each: use "
+            "`zoo finetune`, or a table with one label a picture."
+        )
+    return found
+
+
+def _is_table(data: Path) -> bool:
+    """Whether DATA is a table by its name, and no folder."""
+    return data.suffix.lower() in TABLES and not data.is_dir()

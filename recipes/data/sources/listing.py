@@ -21,7 +21,8 @@ class File:
     path: str  # relative to the root, as found (undecodable bytes as surrogates), "/"-separated
     label: str | tuple[str, ...]  # a name; several, where a picture has any number of labels
     split: str  # "train", "validation", "test", or "" where the folder does not say
-    group: str = ""  # pictures of one group stand in one part; "" for a group of its own
+    group: str = ""  # pictures of one group are never divided; "" for one that belongs to none
+    weight: float = 1.0  # how much the picture counts, against the others
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ class Places:
         # A table may spell the root with or without its links.
         self._roots = [os.path.join(folder, "") for folder in (os.path.abspath(root), os.path.realpath(root))]
         self.respelled: list[tuple[str, str]] = []  # (path of the table, path on the disk)
+        self.outside: list[str] = []  # paths that lead out of the root
 
     def find(self, text: str) -> str | None:
         """Find the path of a file, relative to the root if it lies there, "/"-separated; None if there is none."""
@@ -51,8 +52,10 @@ class Places:
         full = os.path.abspath(given)
         if not _is_file(full) or not os.path.samefile(full, given):  # ".." behind a link to a folder leads elsewhere
             return PurePath(path).as_posix()
-        inside = (full[len(root) :] for root in self._roots if full.startswith(root))
-        return PurePath(next(inside, full)).as_posix()
+        inside = next((full[len(root) :] for root in self._roots if full.startswith(root)), None)
+        if inside is None:
+            self.outside.append(full)
+        return PurePath(inside or full).as_posix()
 
     def _alike(self, path: str) -> list[str]:
         """List what is called as a path, but for case and Unicode form."""

@@ -58,7 +58,7 @@ def read_table(file: Path, is_known: Callable[[str], bool]) -> Table:
 
     Args:
         file: the table, as above.
-        is_known: whether a name is one that the header must hold; tells the delimiter.
+        is_known: whether a name is one that the header may hold; tells the delimiter.
 
     Raises:
         UserError: it cannot be read, is no table, or a row of it is not like the others.
@@ -81,12 +81,12 @@ def _text(file: Path) -> str:
     try:
         data = file.read_bytes()
     except FileNotFoundError:
-        raise UserError(f"--labels {shown(file)} does not exist: give a CSV file.") from None
+        raise UserError(f"{shown(file)} does not exist: give a table.") from None
     except OSError as error:
-        raise UserError(f"--labels {shown(file)} cannot be read as a CSV file ({error.strerror}).") from error
+        raise UserError(f"{shown(file)} cannot be read as a table ({error.strerror}).") from error
     kind = next((kind for beginning, kind in BINARY.items() if data.startswith(beginning)), None)
     if kind:
-        raise UserError(f"--labels {shown(file)} is {kind}, not text: {REMEDY}.")
+        raise UserError(f"{shown(file)} is {kind}, not text: {REMEDY}.")
     encoding = next((name for mark, name in MARKS.items() if data.startswith(mark)), "utf-8")
     zero = data.find(b"\0") if encoding.startswith("utf-8") else -1
     if zero >= 0:

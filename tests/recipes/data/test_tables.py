@@ -223,7 +223,7 @@ def test_a_column_of_parts_divides_whatever_it_is_called(photos, name):
 @pytest.mark.parametrize(
     "name",
     "is_train train test val holdout fold kfold fold_0 valid_set flipped is_flipped horizontal_flip augmented duplicate width "
-    "ImageHeight id index image_id verified weight".split()
+    "ImageHeight id index image_id verified patient".split()
     + ["Unnamed: 3", ""],
 )
 def test_a_foreign_column_is_no_class(photos, name):
