@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from recipes.data.appearances import Appearances
 from recipes.data.contents import Contents
 from recipes.data.depth import FLOAT, INTEGER, Depth, smallest_range
-from recipes.data.images import DECODER_VERSION, Framing, decode, measure
+from recipes.data.images import DECODER_VERSION, Examined, Framing, examine, measure
 from recipes.data.sources.listing import File, Listing
 from recipes.data.store import Rows, Store
 from recipes.errors import ImageError, UserError, shown
@@ -39,6 +40,7 @@ class Decoded:
     findings: list[str]
     keys: dict[File, str]  # in the store of pixels
     store: Store
+    appearances: Appearances
 
     def rows(self, files: Sequence[File]) -> Rows:
         """Find the pixels of some files."""
@@ -56,8 +58,11 @@ def in_threads(function: Callable, items: Sequence) -> Iterator:
         yield from pool.map(function, items)
 
 
-def decode_all(folder: Listing, framing: Framing) -> Decoded:
+def decode_all(folder: Listing, framing: Framing, needs_pixels: bool = True) -> Decoded:
     """Decode what no earlier run has decoded.
+
+    Args:
+        needs_pixels: whether pixels will be read; if not, those that are kept are not looked at, which takes longest.
 
     Raises:
         UserError: the values of deep pictures are on no scale, or the cache cannot be written or has too little room.
@@ -65,37 +70,39 @@ def decode_all(folder: Listing, framing: Framing) -> Decoded:
     kind = f"v{DECODER_VERSION}-{framing.size}-{framing.resize}-{framing.channels}-{framing.interpolation}"
     pixels = Store(cache_folder("pixels") / kind, (framing.resize, framing.resize, framing.channels), "uint8")
     depths = Store(cache_folder("depths") / f"v{DECODER_VERSION}", (2,), "float64")
+    appearances = Appearances()
     pixels.require_room(len(folder.files))
     digests: dict[File, str] = {}
     problems: list[tuple[File, str]] = []
 
     def is_known(digest: str) -> bool:
-        return digest in pixels or digest in depths
+        has_pixels = digest in pixels if needs_pixels else pixels.lists(digest)
+        return (has_pixels and digest in appearances) or digest in depths
 
-    def look(digest: str, data: bytes) -> Depth | tuple | None:
-        return None if is_known(digest) else measure(data) or decode(data, framing)
+    def look(digest: str, data: bytes) -> Depth | Examined | None:
+        return None if is_known(digest) else measure(data) or examine(data, framing)
 
     contents = Contents(folder.root)
     for shard in _in_shards(contents, folder.files, look, "reading", is_known):
         problems += [(file, str(found)) for file, _, found in shard if isinstance(found, ImageError)]
         digests |= {file: digest for file, digest, found in shard if not isinstance(found, ImageError)}
-        _add_pixels(pixels, {digest: found for _, digest, found in shard if isinstance(found, tuple)})
+        _add_pixels(pixels, appearances, {digest: found for _, digest, found in shard if isinstance(found, Examined)})
         _add_depths(depths, {digest: found for _, digest, found in shard if isinstance(found, Depth)})
-    deep = _depths(depths, {file: digest for file, digest in digests.items() if digest not in pixels})
+    deep = _depths(depths, {file: digest for file, digest in digests.items() if digest not in appearances})
     ranges, findings = _ranges(folder, deep)
     framing = replace(framing, **ranges)
     keys = digests | {file: f"{digests[file]} 0 to {framing.ranges[found.kind]}" for file, found in deep.items()}
-    new = [file for file in deep if keys[file] not in pixels]
+    new = [file for file in deep if not is_known(keys[file])]
     contents.save()
-    for shard in _in_shards(contents, new, lambda _, data: decode(data, framing), "reading more than 8 bits"):
+    for shard in _in_shards(contents, new, lambda _, data: examine(data, framing), "reading more than 8 bits"):
         gone = {file: str(found) for file, _, found in shard if isinstance(found, ImageError)}  # it has changed since
         problems += gone.items()
         digests = {file: digest for file, digest in digests.items() if file not in gone}
-        _add_pixels(pixels, {keys[file]: found for file, _, found in shard if isinstance(found, tuple)})
+        _add_pixels(pixels, appearances, {keys[file]: found for file, _, found in shard if isinstance(found, Examined)})
     warned = _what_tells_classes_apart(digests, deep)
     for finding in warned:
         print(f"warning: {finding}", file=sys.stderr)
-    return Decoded(framing, digests, problems, findings + warned, keys, pixels)
+    return Decoded(framing, digests, problems, findings + warned, keys, pixels, appearances)
 
 
 def _in_shards(
@@ -131,11 +138,12 @@ def _in_shards(
             yield shard
 
 
-def _add_pixels(store: Store, decoded: Mapping[str, tuple[np.ndarray, list[str]]]) -> None:
-    """Keep pictures, and their notes."""
-    if decoded:
-        pixels, notes = zip(*decoded.values(), strict=True)
-        store.add(list(decoded), np.stack(pixels), ["; ".join(note) for note in notes])
+def _add_pixels(store: Store, appearances: Appearances, examined: Mapping[str, Examined]) -> None:
+    """Keep pictures, their notes, and what they look like."""
+    if examined:
+        found = examined.values()
+        store.add(list(examined), np.stack([one.pixels for one in found]), ["; ".join(one.notes) for one in found])
+        appearances.add(examined)
 
 
 def _add_depths(store: Store, depths: Mapping[str, Depth]) -> None:

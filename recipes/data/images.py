@@ -37,6 +37,7 @@ import numpy as np
 from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
 
 from recipes.data import depth, jpeg
+from recipes.data.appearance import Appearance, appearance_of
 from recipes.data.profiles import to_srgb
 from recipes.data.signatures import what_it_is
 from recipes.errors import ImageError, refuse_shortage
@@ -121,6 +122,23 @@ def read_bytes(path: str | os.PathLike) -> bytes:
         raise ImageError(f"cannot be read ({error.strerror or error})") from error
 
 
+@dataclass(frozen=True)
+class Examined:
+    """A picture as `decode` gives it, and what it looks like as a whole.
+
+    Args:
+        pixels: `(resize, resize, channels)`, uint8.
+        notes: on what the user should know of it.
+        appearance: of the whole picture.
+        camera: its maker and model, as EXIF names them; "" if it does not.
+    """
+
+    pixels: np.ndarray
+    notes: list[str]
+    appearance: Appearance
+    camera: str
+
+
 def decode(data: bytes, framing: Framing) -> tuple[np.ndarray, list[str]]:
     """Decode a picture: pixels `(resize, resize, channels)`, uint8, and notes on what the user should know of it.
 
@@ -129,6 +147,20 @@ def decode(data: bytes, framing: Framing) -> tuple[np.ndarray, list[str]]:
     Raises:
         ImageError: the bytes are no picture that can be used.
     """
+    picture, notes, _ = _upright_in_color(data, framing)
+    pixels, more = _framed(picture, framing)
+    return pixels, notes + more
+
+
+def examine(data: bytes, framing: Framing) -> Examined:
+    """Decode a picture, as `decode` does, and measure what it looks like. Raises ImageError."""
+    picture, notes, camera = _upright_in_color(data, framing)
+    pixels, more = _framed(picture, framing)
+    return Examined(pixels, notes + more, appearance_of(picture), camera)
+
+
+def _upright_in_color(data: bytes, framing: Framing) -> tuple[Image.Image, list[str], str]:
+    """Decode a whole picture of mode L or RGB, in sRGB; gives notes and the camera beside."""
     with _opened(data) as image:
         notes, is_deep = _frames(image), depth.is_deep(image)
         image.load()
@@ -139,11 +171,19 @@ def decode(data: bytes, framing: Framing) -> tuple[np.ndarray, list[str]]:
             picture, more = depth.Values(image, data).eight_bits(framing.ranges)
         upright, some_more = _turned_upright(picture, image)
         colored, much_more = _color(upright, framing.channels, profile)
-    framed, most = _frame(colored, framing)
+        return colored, notes + more + some_more + much_more, _camera(image)
+
+
+def _framed(picture: Image.Image, framing: Framing) -> tuple[np.ndarray, list[str]]:
+    """Resize and cut a picture to pixels `(resize, resize, channels)`; gives notes beside."""
+    framed, notes = _frame(picture, framing)
     pixels = np.array(framed).reshape(framing.resize, framing.resize, framing.channels)
     if pixels.max() == 1:
-        most = [*most, "is nearly black, with no value above 1: pixels are expected in 0..255, not as floats in 0..1 are saved"]
-    return pixels, notes + more + some_more + much_more + most
+        return pixels, [
+            *notes,
+            "is nearly black, with no value above 1: pixels are expected in 0..255, not as floats in 0..1 are saved",
+        ]
+    return pixels, notes
 
 
 def measure(data: bytes) -> depth.Depth | None:
@@ -227,6 +267,16 @@ def _turned_upright(picture: Image.Image, image: Image.Image) -> tuple[Image.Ima
     except Exception:  # unreadable EXIF, which raises almost anything, does not make the pixels worse
         return picture, ["EXIF data are damaged: orientation not applied"]
     return (picture if turn is None else picture.transpose(turn)), []
+
+
+def _camera(image: Image.Image) -> str:
+    """Name the camera by its maker and model; "" where EXIF does not say it."""
+    try:
+        exif = image.getexif()
+        words = [str(exif.get(tag) or "").strip(" \0") for tag in (ExifTags.Base.Make, ExifTags.Base.Model)]
+    except Exception:  # as above
+        return ""
+    return " ".join(filter(None, words))
 
 
 def _color(image: Image.Image, channels: int, profile: bytes | None) -> tuple[Image.Image, list[str]]:

@@ -120,6 +120,10 @@ class Store:
         place = self._index.get(key)  # another thread may forget a shard meanwhile
         return place is not None and self._shard(place[0]) is not None
 
+    def lists(self, key: str) -> bool:
+        """Whether a row is listed; it is not looked at, so that it may be damaged."""
+        return key in self._index
+
     def require_room(self, rows: int) -> None:
         """Make sure, before any work, that so many more rows fit on the disk. Raises UserError if they do not."""
         need, free = rows * self._row_bytes, room(self._folder)

@@ -27,6 +27,8 @@ RUN_FILES = {"model.keras", "model.keras.sha256", "result.json", "report.html", 
 CACHES = {
     "pixels": r"v\d+-\d+-\d+-\d.*",
     "contents": r"[0-9a-f]{24}\.json",
+    "appearances": r"v\d+\.\d+-.*",
+    "duplicates": r"[0-9a-f]{24}\.npy",
     "features": r"[0-9a-f]{24}",
     "training": r"[0-9a-f]{24}",
 }
