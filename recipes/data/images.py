@@ -129,6 +129,17 @@ def decode(data: bytes, framing: Framing) -> tuple[np.ndarray, list[str]]:
     Raises:
         ImageError: the bytes are no picture that can be used.
     """
+    picture, notes = whole(data, framing)
+    pixels, more = framed(picture, framing)
+    return pixels, notes + more
+
+
+def whole(data: bytes, framing: Framing) -> tuple[Image.Image, list[str]]:
+    """Decode a picture of any size, upright, of mode L or RGB as the framing has channels; gives notes beside.
+
+    Raises:
+        ImageError: the bytes are no picture that can be used.
+    """
     with _opened(data) as image:
         notes, is_deep = _frames(image), depth.is_deep(image)
         image.load()
@@ -139,11 +150,30 @@ def decode(data: bytes, framing: Framing) -> tuple[np.ndarray, list[str]]:
             picture, more = depth.Values(image, data).eight_bits(framing.ranges)
         upright, some_more = _turned_upright(picture, image)
         colored, much_more = _color(upright, framing.channels, profile)
-    framed, most = _frame(colored, framing)
-    pixels = np.array(framed).reshape(framing.resize, framing.resize, framing.channels)
+        return colored.copy() if colored is image else colored, notes + more + some_more + much_more
+
+
+def framed(picture: Image.Image, framing: Framing) -> tuple[np.ndarray, list[str]]:
+    """Make what `decode` gives of what `whole` gives."""
+    image, notes = _frame(picture, framing)
+    pixels = np.array(image).reshape(framing.resize, framing.resize, framing.channels)
     if pixels.max() == 1:
-        most = [*most, "is nearly black, with no value above 1: pixels are expected in 0..255, not as floats in 0..1 are saved"]
-    return pixels, notes + more + some_more + much_more + most
+        notes = [
+            *notes,
+            "is nearly black, with no value above 1: pixels are expected in 0..255, not as floats in 0..1 are saved",
+        ]
+    return pixels, notes
+
+
+def camera(data: bytes) -> str:
+    """Read the maker and model of the camera off a picture's EXIF; "" where they are not told. Raises ImageError."""
+    with _opened(data) as image:
+        try:
+            tags = image.getexif()
+            words = [str(tags.get(tag, "")).strip(" \0") for tag in (ExifTags.Base.Make, ExifTags.Base.Model)]
+        except Exception:  # unreadable EXIF raises almost anything
+            return ""
+    return " ".join(word for word in words if word)
 
 
 def measure(data: bytes) -> depth.Depth | None:
