@@ -120,6 +120,8 @@ def near_duplicates(thumbnails: np.ndarray, min_likeness: float = MIN_LIKENESS) 
     Args:
         thumbnails: `(pictures, 2, SIDE, SIDE)`, uint8, those of `Appearance`.
     """
+    if not len(thumbnails):
+        return []
     forms = _forms(thumbnails)
     coarse, fine = (np.concatenate(list(forms.described(spectrum))) for spectrum in (COARSE, FINE))
     found: dict[tuple[int, int], Pair] = {}
