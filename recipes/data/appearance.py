@@ -5,7 +5,7 @@ It is taken from the whole picture, upright and in its final colours, once it is
 
 `sharpness` compares the differences of neighbouring pixels with those of pixels two apart: where a picture is smooth down to
 its pixels, these are twice as large, and the ratio of their squares is 0.25; where each pixel is new, it is 1. It knows
-neither contrast nor brightness. The sharpest of the tiles counts, for a background may be out of focus.
+neither contrast nor brightness. The sharpest tiles count, for a background may be out of focus.
 """
 
 from dataclasses import dataclass
@@ -20,6 +20,8 @@ SIDE = 32
 MEASURED_SIDE = 256
 # Tiles of a side; every other is measured, as the black fields of a chessboard.
 TILES = 5
+# The sharpest fifth of them counts.
+SHARP_TILES = 0.8
 # Grey levels by which the pixels of a line may differ from a border's colour, on average.
 MAX_BORDER_DIFFERENCE = 6
 # The part of a side that may be border, at either end.
@@ -37,7 +39,7 @@ class Appearance:
         height: the same.
         brightness: the mean grey, 0 to 255.
         contrast: the standard deviation of the grey values.
-        sharpness: of the sharpest tile, 0.25 to 1, as above; 1 where there is nothing to see.
+        sharpness: of the sharpest fifth of the tiles, 0.25 to 1, as above; 1 where there is nothing to see.
         thumbnails: `(2, SIDE, SIDE)`, uint8, grey: the whole picture, and what lies inside a border of one colour, which is
             the same again without one.
     """
@@ -111,7 +113,7 @@ def _border(lines: np.ndarray, color: float) -> int:
 
 
 def _sharpness(grey: np.ndarray) -> float:
-    """Compare neighbours with pixels two apart, tile by tile; gives the highest ratio of those where there is something."""
+    """Compare neighbours with pixels two apart, tile by tile; gives the ratio of the sharpest where there is something."""
     height, width = (side // TILES for side in grey.shape)
     if min(height, width) < 3:
         return 1.0
@@ -119,7 +121,7 @@ def _sharpness(grey: np.ndarray) -> float:
     tiles = tiles.transpose(0, 2, 1, 3).reshape(-1, height, width)[::2].astype(np.float32)
     near, far = _energy(tiles, 1), _energy(tiles, 2)
     seen = far > MIN_ENERGY
-    return float((near[seen] / far[seen]).max(initial=0.0)) if seen.any() else 1.0
+    return float(np.quantile(near[seen] / far[seen], SHARP_TILES)) if seen.any() else 1.0
 
 
 def _energy(tiles: np.ndarray, step: int) -> np.ndarray:

@@ -17,7 +17,7 @@ def textured(seed=0, size=(120, 90), brightness=128):
 ODD = {
     "blank": lambda: Image.new("L", (120, 90), 200),
     "dark": lambda: textured(brightness=18),
-    "bright": lambda: textured().point(lambda value: 247 + value // 32),
+    "bright": lambda: textured().point(lambda value: 235 + value // 12),
     "blurred": lambda: textured().filter(ImageFilter.GaussianBlur(3)),
     "odd-shaped": lambda: textured(size=(240, 60)),
     "small": lambda: textured(size=(20, 20)),
@@ -47,9 +47,9 @@ def test_sharpness_knows_no_contrast_and_no_background():
     weak = sharp.point(lambda value: 100 + value // 6)
     assert appearance_of(weak).sharpness == pytest.approx(appearance_of(sharp).sharpness, abs=0.1)
     half = sharp.filter(ImageFilter.GaussianBlur(4))
-    half.paste(sharp.crop((0, 0, 60, 45)), (30, 22))
+    half.paste(sharp.crop((0, 0, 120, 45)), (0, 0))
     assert appearance_of(half).sharpness > 0.8 * appearance_of(sharp).sharpness
-    assert appearance_of(sharp.filter(ImageFilter.GaussianBlur(4))).sharpness < 0.3
+    assert appearance_of(sharp.filter(ImageFilter.GaussianBlur(2))).sharpness < 0.3
 
 
 @pytest.mark.slow
@@ -58,4 +58,4 @@ def test_photographs_and_the_same_blurred(shared):
     photos = [Image.open(path).convert("RGB") for path in paths]
     blurred = [photo.filter(ImageFilter.GaussianBlur(2)) for photo in photos[:12]]
     found = {remark.picture for remark in remarks([appearance_of(p) for p in [*photos, *blurred]]) if remark.kind == "blurred"}
-    assert not found & set(range(len(photos))) and len(found) >= 9
+    assert not found & set(range(len(photos))) and len(found) >= 11
