@@ -5,7 +5,7 @@ It is taken from the whole picture, upright and in its final colours, once it is
 
 `sharpness` compares the differences of neighbouring pixels with those of pixels two apart: where a picture is smooth down to
 its pixels, these are twice as large, and the ratio of their squares is 0.25; where each pixel is new, it is 1. It knows
-neither contrast nor brightness. The sharpest of the tiles counts, for a background may be out of focus.
+neither contrast nor brightness. The sharpest tiles count, for a background may be out of focus.
 """
 
 from dataclasses import dataclass
@@ -20,6 +20,8 @@ SIDE = 32
 MEASURED_SIDE = 256
 # Tiles of a side; every other is measured, as the black fields of a chessboard.
 TILES = 5
+# The sharpest fifth of them counts.
+SHARP_TILES = 0.8
 # Grey levels by which the pixels of a line may differ from a border's colour, on average.
 MAX_BORDER_DIFFERENCE = 6
 # The part of a side that may be border, at either end.
@@ -37,7 +39,7 @@ class Appearance:
         height: the same.
         brightness: the mean grey, 0 to 255.
         contrast: the standard deviation of the grey values.
-        sharpness: of the sharpest tile, 0.25 to 1, as above; 1 where there is nothing to see.
+        sharpness: of the sharpest fifth of the tiles, 0.25 to 1, as above; 1 where there is nothing to see.
         thumbnails: `(2, SIDE, SIDE)`, uint8, grey: the whole picture, and what lies inside a border of one colour, which is
             the same again without one.
     """
@@ -86,29 +88,32 @@ def _thumbnail(image: Image.Image) -> np.ndarray:
 
 
 def _inside(grey: np.ndarray) -> tuple[int, int, int, int]:
-    """Find the box (left, upper, right, lower) inside a border that has one colour at each side."""
+    """Find the box (left, upper, right, lower) inside a border: lines of one colour at two opposite sides, or all four."""
     height, width = grey.shape
-    upper, lower = _border(grey), height - _border(grey[::-1])
-    middle = grey[upper:lower].T
-    return _border(middle), upper, width - _border(middle[::-1]), lower
+    upper, lower = _borders(grey)
+    left, right = _borders(grey[upper : height - lower].T)
+    return left, upper, width - right, height - lower
 
 
-def _border(lines: np.ndarray) -> int:
-    """Count the lines `(lines, pixels)` from the first on that have the first one's colour."""
-    color = np.float32(np.median(lines[0]))
-    if not _is_plain(lines[:1], color)[0]:
-        return 0  # nearly always, and soon
-    plain = _is_plain(lines[: int(MAX_BORDER_SHARE * len(lines)) + 1], color)
+def _borders(lines: np.ndarray) -> tuple[int, int]:
+    """Count the lines `(lines, pixels)` of one and the same colour at the beginning and at the end; (0, 0) unless at both."""
+    first, last = (float(np.median(line)) for line in (lines[0], lines[-1]))
+    if abs(first - last) > MAX_BORDER_DIFFERENCE:
+        return 0, 0
+    start = _border(lines, first)
+    stop = _border(lines[::-1], last) if start else 0
+    return (start, stop) if stop else (0, 0)
+
+
+def _border(lines: np.ndarray, color: float) -> int:
+    """Count the lines from the first on that have a colour, but for noise; 0 if there is no end to them."""
+    outer = lines[: int(MAX_BORDER_SHARE * len(lines)) + 1].astype(np.float32)
+    plain = np.abs(outer - np.float32(color)).mean(axis=1) <= MAX_BORDER_DIFFERENCE
     return 0 if plain.all() else int(plain.argmin())
 
 
-def _is_plain(lines: np.ndarray, color: np.float32) -> np.ndarray:
-    """Say which lines `(lines, pixels)` are of one colour, but for noise."""
-    return np.abs(lines - color).mean(axis=1) <= MAX_BORDER_DIFFERENCE
-
-
 def _sharpness(grey: np.ndarray) -> float:
-    """Compare neighbours with pixels two apart, tile by tile; gives the highest ratio of those where there is something."""
+    """Compare neighbours with pixels two apart, tile by tile; gives the ratio of the sharpest where there is something."""
     height, width = (side // TILES for side in grey.shape)
     if min(height, width) < 3:
         return 1.0
@@ -116,7 +121,7 @@ def _sharpness(grey: np.ndarray) -> float:
     tiles = tiles.transpose(0, 2, 1, 3).reshape(-1, height, width)[::2].astype(np.float32)
     near, far = _energy(tiles, 1), _energy(tiles, 2)
     seen = far > MIN_ENERGY
-    return float((near[seen] / far[seen]).max(initial=0.0)) if seen.any() else 1.0
+    return float(np.quantile(near[seen] / far[seen], SHARP_TILES)) if seen.any() else 1.0
 
 
 def _energy(tiles: np.ndarray, step: int) -> np.ndarray:

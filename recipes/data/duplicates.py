@@ -1,14 +1,14 @@
 """Near-duplicates: the same picture resized, compressed again, slightly cropped, mirrored, brightened or with a border.
 
-Two pictures are compared by their thumbnails' lowest frequencies. The coefficients of a cosine transform are multiplied by their
-frequency, since those of photographs fall with it: so each says as much, and pictures that show different things are nearly
-perpendicular. Mean and length are taken off: brightness and contrast do not matter. To mirror a picture is to change the sign
-of the odd horizontal frequencies, so that both products come of two sums: even + |odd|.
+Two pictures are compared by their thumbnails' lowest frequencies. The coefficients of a cosine transform are multiplied by
+their frequency, since those of photographs fall with it: so each says as much, and pictures that show different things are
+nearly perpendicular. Mean and length are taken off: brightness and contrast do not matter. To mirror a picture is to change
+the sign of the odd horizontal frequencies, so that both products come of two sums: even + |odd|.
 
 Either picture of a pair may be the cropped one: each is looked for as it is, by what lies inside its border, and by BOXES of
-those, which are crops of a twentieth at nine places and of a tenth in the middle. Every picture is first compared with every
-other by COARSE coefficients and two of the boxes alone, in blocks; what passes is compared by FINE ones and all boxes. The memory
-is that of the coefficients, 388 bytes a picture, the thumbnails, 2 KiB a picture, and MAX_BLOCK_BYTES (docs/results.md).
+these, which are crops of a twentieth at nine places and of a tenth in the middle. Every picture is first compared with every
+other by COARSE coefficients and two of the boxes alone, in blocks; what passes is compared by FINE ones and all boxes. So the
+memory is a fixed one for each picture and for a block (docs/results.md), and never grows with the square of their number.
 """
 
 from collections.abc import Iterator
@@ -24,8 +24,9 @@ MIN_LIKENESS = 0.93
 MIN_COARSE_LIKENESS = 0.88
 # A thumbnail with less contrast, in grey levels, shows nothing that could be recognised.
 MIN_CONTRAST = 2.0
-# Of one picture in one block, the likeliest: of thousands of copies not every pair need be found.
+# Of one picture, the likeliest in a block, and of all: of thousands of copies not every pair need be found.
 MAX_CANDIDATES = 64
+MAX_PARTNERS = 20
 ROWS = 512
 COLUMNS = 4096
 # Left, upper, right and lower edge, in shares.
@@ -119,44 +120,68 @@ def near_duplicates(thumbnails: np.ndarray, min_likeness: float = MIN_LIKENESS) 
     Args:
         thumbnails: `(pictures, 2, SIDE, SIDE)`, uint8, those of `Appearance`.
     """
-    pictures = len(thumbnails)
-    coarse, fine = (np.concatenate(list(_described(thumbnails[:, 0], spectrum))) for spectrum in (COARSE, FINE))
-    bordered = np.flatnonzero((thumbnails[:, 0] != thumbnails[:, 1]).any(axis=(1, 2)))
+    if not len(thumbnails):
+        return []
+    forms = _forms(thumbnails)
+    coarse, fine = (np.concatenate(list(forms.described(spectrum))) for spectrum in (COARSE, FINE))
     found: dict[tuple[int, int], Pair] = {}
-    queries = [(index, 0) for index in range(pictures)] + [(int(index), 1) for index in bordered]
-    for start in range(0, len(queries), ROWS):
-        index, form = np.array(queries[start : start + ROWS]).T
-        for pair in _partners(thumbnails[index, form], index, coarse, fine, min_likeness):
+    for start in range(0, len(forms.picture), ROWS):
+        for pair in _partners(forms, slice(start, start + ROWS), coarse, fine, min_likeness):
             key = pair.first, pair.second
             if key not in found or found[key].likeness < pair.likeness:
                 found[key] = pair
     return sorted(found.values(), key=lambda pair: (-pair.likeness, pair.first, pair.second))
 
 
-def _described(thumbnails: np.ndarray, spectrum: Spectrum) -> Iterator[np.ndarray]:
-    """Compute coefficients block by block."""
-    for start in range(0, len(thumbnails), COLUMNS):
-        yield spectrum.describe(thumbnails[start : start + COLUMNS])
+@dataclass(frozen=True)
+class Forms:
+    """What is compared: every picture as a whole, and after these what lies inside a border.
+
+    Args:
+        grey: `(forms, SIDE, SIDE)`, uint8.
+        picture: `(forms,)`, whose.
+        outer: `(forms,)`, whether this is a whole with its border: two of them may be alike in that alone.
+    """
+
+    grey: np.ndarray
+    picture: np.ndarray
+    outer: np.ndarray
+
+    def described(self, spectrum: Spectrum) -> Iterator[np.ndarray]:
+        """Compute coefficients block by block."""
+        for start in range(0, len(self.grey), COLUMNS):
+            yield spectrum.describe(self.grey[start : start + COLUMNS])
 
 
-def _partners(
-    queries: np.ndarray, index: np.ndarray, coarse: np.ndarray, fine: np.ndarray, min_likeness: float
-) -> Iterator[Pair]:
-    """Find the pairs of some pictures, `queries` `(pictures, SIDE, SIDE)` with their places `index`, with any of all."""
-    rough = [COARSE.describe(queries, box) for box in (WHOLE, MIDDLE)]
-    exact = np.stack([FINE.describe(queries, box) for box in BOXES], axis=1)
+def _forms(thumbnails: np.ndarray) -> Forms:
+    """Choose what is compared of pictures `(pictures, 2, SIDE, SIDE)`."""
+    outer = (thumbnails[:, 0] != thumbnails[:, 1]).any(axis=(1, 2))
+    picture = np.concatenate([np.arange(len(thumbnails)), np.flatnonzero(outer)])
+    grey = np.concatenate([thumbnails[:, 0], thumbnails[outer, 1]])
+    return Forms(grey, picture, np.concatenate([outer, np.zeros(outer.sum(), bool)]))
+
+
+def _partners(forms: Forms, queries: slice, coarse: np.ndarray, fine: np.ndarray, min_likeness: float) -> Iterator[Pair]:
+    """Find the pairs of some forms with any of all; of each form the likeliest."""
+    rough = [COARSE.describe(forms.grey[queries], box) for box in (WHOLE, MIDDLE)]
+    exact = np.stack([FINE.describe(forms.grey[queries], box) for box in BOXES], axis=1)
+    picture, outer = forms.picture[queries], forms.outer[queries]
+    found = []
     for start in range(0, len(coarse), COLUMNS):
-        part = coarse[start : start + COLUMNS]
-        likeness = _likeness(rough[0], part)
-        for other in rough[1:]:
-            np.maximum(likeness, _likeness(other, part), out=likeness)
+        others = slice(start, start + COLUMNS)
+        likeness = np.maximum(*(_likeness(part, coarse[others]) for part in rough))
+        likeness[picture[:, None] == forms.picture[others]] = 0
+        likeness[outer[:, None] & forms.outer[others]] = 0
         rows, columns = _candidates(likeness)
-        distinct = index[rows] != columns + start
-        rows, columns = rows[distinct], columns[distinct] + start
-        values, mirrored = _compared(exact, rows, fine, columns)
-        for i in np.flatnonzero(values >= min_likeness):
-            first, second = sorted((int(index[rows[i]]), int(columns[i])))
-            yield Pair(first, second, float(values[i]), bool(mirrored[i]))
+        values, mirrored = _compared(exact, rows, fine, columns + start)
+        passed = values >= min_likeness
+        found.append((rows[passed], forms.picture[columns + start][passed], values[passed], mirrored[passed]))
+    rows, other, values, mirrored = map(np.concatenate, zip(*found, strict=True))
+    order = np.lexsort((other, -values, rows))
+    ranks = np.arange(len(order)) - np.searchsorted(rows[order], rows[order])
+    for i in order[ranks < MAX_PARTNERS]:
+        first, second = sorted((int(picture[rows[i]]), int(other[i])))
+        yield Pair(first, second, float(values[i]), bool(mirrored[i]))
 
 
 def _likeness(queries: np.ndarray, others: np.ndarray) -> np.ndarray:
@@ -191,7 +216,7 @@ def _compared(exact: np.ndarray, rows: np.ndarray, fine: np.ndarray, columns: np
 
 
 def grouped(pairs: list[Pair], pictures: int) -> np.ndarray:
-    """Number the groups that pairs tie together, `(pictures,)`: the number is the group's first picture."""
+    """Give each picture the number of the first one that pairs tie it to, `(pictures,)`."""
     group = np.arange(pictures)
 
     def first(index: int) -> int:

@@ -139,6 +139,13 @@ class Examined:
     camera: str
 
 
+def examine(data: bytes, framing: Framing) -> Examined:
+    """Decode a picture, as `decode` does, and measure what it looks like. Raises ImageError."""
+    picture, notes = whole(data, framing)
+    pixels, more = framed(picture, framing)
+    return Examined(pixels, notes + more, appearance_of(picture), camera(data))
+
+
 def decode(data: bytes, framing: Framing) -> tuple[np.ndarray, list[str]]:
     """Decode a picture: pixels `(resize, resize, channels)`, uint8, and notes on what the user should know of it.
 
@@ -147,20 +154,17 @@ def decode(data: bytes, framing: Framing) -> tuple[np.ndarray, list[str]]:
     Raises:
         ImageError: the bytes are no picture that can be used.
     """
-    picture, notes, _ = _upright_in_color(data, framing)
-    pixels, more = _framed(picture, framing)
+    picture, notes = whole(data, framing)
+    pixels, more = framed(picture, framing)
     return pixels, notes + more
 
 
-def examine(data: bytes, framing: Framing) -> Examined:
-    """Decode a picture, as `decode` does, and measure what it looks like. Raises ImageError."""
-    picture, notes, camera = _upright_in_color(data, framing)
-    pixels, more = _framed(picture, framing)
-    return Examined(pixels, notes + more, appearance_of(picture), camera)
+def whole(data: bytes, framing: Framing) -> tuple[Image.Image, list[str]]:
+    """Decode a picture of any size, upright, of mode L or RGB as the framing has channels; gives notes beside.
 
-
-def _upright_in_color(data: bytes, framing: Framing) -> tuple[Image.Image, list[str], str]:
-    """Decode a whole picture of mode L or RGB, in sRGB; gives notes and the camera beside."""
+    Raises:
+        ImageError: the bytes are no picture that can be used.
+    """
     with _opened(data) as image:
         notes, is_deep = _frames(image), depth.is_deep(image)
         image.load()
@@ -171,19 +175,30 @@ def _upright_in_color(data: bytes, framing: Framing) -> tuple[Image.Image, list[
             picture, more = depth.Values(image, data).eight_bits(framing.ranges)
         upright, some_more = _turned_upright(picture, image)
         colored, much_more = _color(upright, framing.channels, profile)
-        return colored, notes + more + some_more + much_more, _camera(image)
+        return colored.copy() if colored is image else colored, notes + more + some_more + much_more
 
 
-def _framed(picture: Image.Image, framing: Framing) -> tuple[np.ndarray, list[str]]:
-    """Resize and cut a picture to pixels `(resize, resize, channels)`; gives notes beside."""
-    framed, notes = _frame(picture, framing)
-    pixels = np.array(framed).reshape(framing.resize, framing.resize, framing.channels)
+def framed(picture: Image.Image, framing: Framing) -> tuple[np.ndarray, list[str]]:
+    """Make what `decode` gives of what `whole` gives."""
+    image, notes = _frame(picture, framing)
+    pixels = np.array(image).reshape(framing.resize, framing.resize, framing.channels)
     if pixels.max() == 1:
-        return pixels, [
+        notes = [
             *notes,
             "is nearly black, with no value above 1: pixels are expected in 0..255, not as floats in 0..1 are saved",
         ]
     return pixels, notes
+
+
+def camera(data: bytes) -> str:
+    """Read the maker and model of the camera off a picture's EXIF; "" where they are not told. Raises ImageError."""
+    with _opened(data) as image:
+        try:
+            tags = image.getexif()
+            words = [str(tags.get(tag, "")).strip(" \0") for tag in (ExifTags.Base.Make, ExifTags.Base.Model)]
+        except Exception:  # unreadable EXIF raises almost anything
+            return ""
+    return " ".join(word for word in words if word)
 
 
 def measure(data: bytes) -> depth.Depth | None:
@@ -267,16 +282,6 @@ def _turned_upright(picture: Image.Image, image: Image.Image) -> tuple[Image.Ima
     except Exception:  # unreadable EXIF, which raises almost anything, does not make the pixels worse
         return picture, ["EXIF data are damaged: orientation not applied"]
     return (picture if turn is None else picture.transpose(turn)), []
-
-
-def _camera(image: Image.Image) -> str:
-    """Name the camera by its maker and model; "" where EXIF does not say it."""
-    try:
-        exif = image.getexif()
-        words = [str(exif.get(tag) or "").strip(" \0") for tag in (ExifTags.Base.Make, ExifTags.Base.Model)]
-    except Exception:  # as above
-        return ""
-    return " ".join(filter(None, words))
 
 
 def _color(image: Image.Image, channels: int, profile: bytes | None) -> tuple[Image.Image, list[str]]:
