@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from recipes.data.appearance import APPEARANCE_VERSION, SIDE
+from recipes.data.appearance import APPEARANCE_VERSION, SIDE, Appearance
 from recipes.data.images import DECODER_VERSION, Examined
 from recipes.data.store import Store
 from zoo.files import cache_folder
@@ -34,9 +34,11 @@ class Appearances:
         self._numbers.add(keys, np.stack([one.numbers for one in seen]), [one.camera for one in examined.values()])
         self._thumbnails.add(keys, np.stack([one.thumbnails for one in seen]))
 
-    def numbers(self, keys: Sequence[str]) -> np.ndarray:
-        """Read width, height, brightness, contrast and sharpness of pictures, `(pictures, 5)`."""
-        return self._numbers.rows(keys)[:] if keys else np.empty((0, 5))
+    def read(self, keys: Sequence[str]) -> list[Appearance]:
+        """Read what pictures look like."""
+        if not keys:
+            return []
+        return [Appearance.stored(*rows) for rows in zip(self._numbers.rows(keys)[:], self.thumbnails(keys), strict=True)]
 
     def thumbnails(self, keys: Sequence[str]) -> np.ndarray:
         """Read the thumbnails of pictures, `(pictures, 2, SIDE, SIDE)`, uint8."""

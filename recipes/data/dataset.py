@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from recipes.data import notes, split
+from recipes.data.check.look import look
 from recipes.data.contents import Contents
 from recipes.data.decoding import decode_all, in_threads
 from recipes.data.images import Framing
@@ -100,12 +101,14 @@ def prepare(folder: Listing, framing: Framing, validation: float, test: float, s
     digests = decoded.digests
     left_out = [*folder.left_out, *((file.path, reason) for file, reason in decoded.problems)]
     _warn(folder.root, left_out)
-    files = [file for file in folder.files if file in digests]
-    leaks = _leaks(folder.root, files, [file.path if keep_leaks else digests[file] for file in files])
+    seen = look(folder, decoded)
+    near = dict(zip(seen.files, seen.groups, strict=True))
+    files = list(seen.files)
+    leaks = _leaks(folder.root, files, [file.path if keep_leaks else digests[file] for file in files], near)
     left_out += [(file.path, _leaking(file, first, digests)) for file, first in leaks.items()]
     files = [file for file in files if file not in leaks]
     keys = [digests[file] for file in files]
-    groups = split.united(keys, [file.group for file in files]) if any(file.group for file in files) else None
+    groups = _units(files, keys, near) if any(file.group or near[file] for file in files) else None
     labels, paths = [file.label for file in files], [file.path for file in files]
     divided, fractions = _missing_parts([file.split for file in files], validation, test)
     _check_counts(folder, files, keys, divided, fractions)
@@ -135,14 +138,19 @@ def prepare(folder: Listing, framing: Framing, validation: float, test: float, s
     return undivided.divided(seed)
 
 
-def _leaks(root: Path, files: Sequence[File], digests: Sequence[str]) -> dict[File, File]:
-    """Find {leaking file: one in an earlier part that it is a copy of, or of the same group}.
+def _units(files: Sequence[File], keys: Sequence[str], near: Mapping[File, str]) -> list[str]:
+    """Name what is never divided, one a file: what the source groups, copies, and near-duplicates."""
+    return split.united(split.united(keys, [file.group for file in files]), [near[file] for file in files])
+
+
+def _leaks(root: Path, files: Sequence[File], keys: Sequence[str], near: Mapping[File, str]) -> dict[File, File]:
+    """Find {leaking file: one in an earlier part that it is a copy of, nearly, or of the same group}.
 
     Raises:
         UserError: a part holds nothing else.
     """
     given = [file.split for file in files]
-    units = split.united(digests, [file.group for file in files])
+    units = _units(files, keys, near)
     found = {files[i]: files[first] for i, first in split.leaks(given, units).items()}
     for part in set(given) - {file.split for file in files if file not in found}:
         grouped = any(file.group for file in files)
@@ -157,8 +165,10 @@ def _leaks(root: Path, files: Sequence[File], digests: Sequence[str]) -> dict[Fi
 
 def _leaking(file: File, first: File, digests: Mapping[File, str]) -> str:
     """Say why a picture of a part is left out."""
-    if digests[file] == digests[first] or not file.group:
+    if digests[file] == digests[first]:
         return f"is a copy of {shown(first.path)}, of another part"
+    if not file.group or file.group != first.group:
+        return f"is nearly {shown(first.path)}, of another part"
     return f"is of the group {shown(file.group)}, as is {shown(first.path)}, of another part"
 
 

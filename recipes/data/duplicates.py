@@ -19,6 +19,8 @@ import numpy as np
 
 from recipes.data.appearance import SIDE
 
+# Raised with what is found: pairs are kept by it.
+DUPLICATES_VERSION = 1
 # Pictures with a likeness above are the same one: chosen on other pictures than it was tested on (docs/results.md).
 MIN_LIKENESS = 0.93
 MIN_COARSE_LIKENESS = 0.88

@@ -19,44 +19,36 @@ class Kind:
     remedy: str
 
 
+DECIDE = "decide which label is right, and relabel the others"
+DIVIDE = "take it out of one of the parts; until then the later part's is left out of what is measured"
+LOOK = "look whether what it shows can be seen, and leave it out if not"
 KINDS = {
-    "unreadable": Kind(ERROR, "Files that are no picture", "Replace them, or take them away; until then they are left out."),
-    "leak": Kind(
-        ERROR,
-        "Pictures of which an earlier part holds a copy",
-        "Take them out of one part; until then the later part's are left out of what is measured.",
-    ),
-    "conflict": Kind(
-        ERROR, "Copies of one picture under different labels", "Decide which label is right, and relabel the others."
-    ),
-    "near leak": Kind(
+    "unreadable": Kind(ERROR, "Files that are no picture", "replace it, or take it away; until then it is left out"),
+    "leak": Kind(ERROR, "Copies of a picture of an earlier part", DIVIDE),
+    "conflict": Kind(ERROR, "Copies of a picture under another label", DECIDE),
+    "near leak": Kind(WARNING, "Near-duplicates of a picture of an earlier part", DIVIDE),
+    "near conflict": Kind(WARNING, "Near-duplicates of a picture under another label", DECIDE),
+    "label": Kind(WARNING, "Labels that are probably wrong", "look at it, and relabel it if it is wrong"),
+    "blank": Kind(WARNING, "Pictures that show nothing", "leave it out, or fetch it again"),
+    "small class": Kind(WARNING, "Classes with few pictures", "add pictures, or join the class with another"),
+    "difference": Kind(
         WARNING,
-        "Pictures of which an earlier part holds a near-duplicate",
-        "Take them out of one part; until then the later part's are left out of what is measured.",
+        "What tells classes or parts apart without a look at the pictures",
+        "mix cameras and sizes among classes, and draw parts from all pictures; or expect less on new ones",
     ),
-    "near conflict": Kind(
-        WARNING, "Near-duplicates under different labels", "Decide which label is right, and relabel the others."
+    "part": Kind(NOTE, "Parts without some classes", "add pictures of these classes"),
+    "copy": Kind(NOTE, "Copies of a picture of the same class", "keep one of them; they are never divided between parts"),
+    "near copy": Kind(
+        NOTE, "Near-duplicates of a picture of the same class", "nothing: they are one group, never divided between parts"
     ),
-    "label": Kind(WARNING, "Labels that are probably wrong", "Look at them, and relabel those that are wrong."),
-    "blank": Kind(WARNING, "Pictures that show nothing", "Leave them out, unless a class is one of blank pictures."),
-    "small class": Kind(WARNING, "Classes with few pictures", "Add pictures, or join the class with another."),
-    "part": Kind(WARNING, "Parts that differ", "Draw the parts anew from all pictures, if they are meant to be alike."),
-    "source": Kind(
-        WARNING,
-        "Classes that can be told apart without looking",
-        "Mix cameras and sizes among the classes, or expect less on new pictures.",
-    ),
-    "copy": Kind(NOTE, "Exact copies in one class", "Keep one of each; they are never divided between parts."),
-    "near-duplicate": Kind(
-        NOTE, "Near-duplicates in one class", "Keep them; they are one group, which is never divided between parts."
-    ),
-    "dark": Kind(NOTE, "Dark pictures", "Look whether what they show can be seen."),
-    "blurred": Kind(NOTE, "Blurred pictures", "Look whether what they show can be seen."),
-    "shape": Kind(
-        NOTE, "Pictures of an odd shape", "What lies outside of the middle square is not seen; crop them if it matters."
-    ),
-    "size": Kind(NOTE, "Pictures of an odd size", "Look whether they are previews, or belong elsewhere."),
-    "content": Kind(NOTE, "Pictures that are read in part, or otherwise than stored", "Convert them, if the note says why."),
+    "dark": Kind(NOTE, "Dark pictures", LOOK),
+    "bright": Kind(NOTE, "Bright pictures", LOOK),
+    "blurred": Kind(NOTE, "Blurred pictures", LOOK),
+    "odd-shaped": Kind(NOTE, "Pictures that are much longer than others", "cut out what shows its class"),
+    "small": Kind(NOTE, "Pictures that are much smaller than others", "fetch it in its full size"),
+    "large": Kind(NOTE, "Pictures that are much larger than others", "look whether it shows the same as the others"),
+    "content": Kind(NOTE, "Pictures that are read in part, or otherwise than stored", "convert it, if the reason says so"),
+    "source": Kind(NOTE, "What the source says of itself", "look whether it is meant"),
 }
 
 
@@ -90,5 +82,5 @@ def grouped(findings: Iterable[Finding]) -> list[str]:
     for name, kind in KINDS.items():
         if counts[name]:
             first = some((f"{f.path} {f.reason}".strip() for f in findings if f.kind == name), 2)
-            lines.append(f"{kind.level}: {kind.title}: {counts[name]:,} ({first}). {kind.remedy}")
+            lines.append(f"{kind.title}: {counts[name]:,} ({first}). What to do: {kind.remedy}.")
     return lines

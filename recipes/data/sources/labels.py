@@ -18,7 +18,7 @@ from pathlib import Path
 
 from recipes.data.sources.columns import Columns, has_one_label, identify, is_path
 from recipes.data.sources.groups import by_pattern
-from recipes.data.sources.listing import SPLITS, File, Listing, plain
+from recipes.data.sources.listing import PARTS, SPLITS, File, Listing, plain
 from recipes.data.sources.places import Places
 from recipes.data.sources.separators import find_separator, is_wrapped
 from recipes.data.sources.table import Table, read_table
@@ -27,7 +27,6 @@ from recipes.errors import UserError, shown, some
 from recipes.evaluation.tasks import LABEL_SEPARATOR, MULTI_CLASS, MULTI_LABEL
 
 BOOLEANS = {"0": False, "1": True, "false": False, "true": True}
-PARTS = ("", "train", "validation", "test")
 
 
 def scan_labels(root: Path, file: Path, named: Mapping[str, str] | None = None, groups: str | None = None) -> Listing:

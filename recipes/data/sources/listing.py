@@ -14,6 +14,10 @@ SPLITS = {
 }
 
 
+# In the order in which a picture of one is a leak in another.
+PARTS = ("", "train", "validation", "test")
+
+
 @dataclass(frozen=True)
 class File:
     """A candidate for a picture: a regular, readable file, not opened yet."""

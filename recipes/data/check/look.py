@@ -1,0 +1,70 @@
+"""All that can be found about the pictures of a source without a network."""
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+
+from recipes.data.appearance import Appearance
+from recipes.data.check.copies import Copies
+from recipes.data.check.findings import Finding
+from recipes.data.decoding import Decoded
+from recipes.data.differences import Described, differences, small_classes
+from recipes.data.quality import remarks
+from recipes.data.sources.listing import File, Listing
+from recipes.errors import shown
+
+
+@dataclass(frozen=True)
+class Look:
+    """What was found about a source.
+
+    Args:
+        files: those that are pictures.
+        groups: of near-duplicates, one a file; "" for one that has none.
+        findings: on files, and on classes and parts.
+    """
+
+    files: tuple[File, ...]
+    groups: tuple[str, ...]
+    findings: tuple[Finding, ...]
+
+
+def look(listing: Listing, decoded: Decoded, kept: Collection[str] = ()) -> Look:
+    """Look at all that was read of a listing.
+
+    Args:
+        kept: paths of pictures that a person wants as they are.
+    """
+    files = [file for file in listing.files if file in decoded.digests]
+    keys = [decoded.keys[file] for file in files]
+    copies = Copies(files, keys, decoded.appearances, kept)
+    appearances = decoded.appearances.read(keys)
+    findings = [
+        *(Finding("unreadable", path, reason, action="leave out") for path, reason in listing.left_out),
+        *(Finding("unreadable", file.path, reason, action="leave out") for file, reason in decoded.problems),
+        *copies.findings(),
+        *_odd(files, appearances),
+        *(Finding("content", file.path, note) for file in files if (note := decoded.note(file))),
+        *_of_classes(files, appearances, [decoded.appearances.camera(key) for key in keys]),
+        *(Finding("source", "", sentence) for sentence in (*listing.findings, *decoded.findings)),
+    ]
+    chosen = [finding for finding in findings if finding.path not in kept or not finding.path]
+    return Look(tuple(files), tuple(copies.groups()), tuple(chosen))
+
+
+def _odd(files: Sequence[File], appearances: Sequence[Appearance]) -> Iterator[Finding]:
+    """Say what is odd about single pictures."""
+    for remark in remarks(appearances):
+        yield Finding(remark.kind, files[remark.picture].path, remark.reason, action="leave out")
+
+
+def _of_classes(files: Sequence[File], appearances: Sequence[Appearance], cameras: Sequence[str]) -> Iterator[Finding]:
+    """Say which classes are small, and what gives classes and parts away; of pictures with one label each."""
+    described = [
+        Described(file.label, file.split, one.width, one.height, camera)
+        for file, one, camera in zip(files, appearances, cameras, strict=True)
+        if isinstance(file.label, str)
+    ]
+    for label, count in small_classes(described).items():
+        yield Finding("small class", "", f"{shown(label)} has {count:,} to train on")
+    for difference in differences(described):
+        yield Finding("difference", "", difference.sentence)
