@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from recipes.console import say
+from recipes.data.sources.archive import ENDINGS, is_archive, unpacked, without_wrappers
 from recipes.data.sources.folder import scan_folder
 from recipes.data.sources.groups import by_pattern
 from recipes.data.sources.labels import scan_labels
@@ -24,6 +25,9 @@ def scan(settings: DataCommand) -> Listing:
     labels = getattr(settings, "labels", None)  # a flag of `zoo finetune` alone
     groups, columns = getattr(settings, "groups", None), getattr(settings, "columns", None)
     root, table = (settings.data.parent, settings.data) if _is_table(settings.data) else (settings.data, labels)
+    if is_archive(root):
+        root = unpacked(root) if table else without_wrappers(unpacked(root))
+    _check_kind(root)
     if labels and table is not labels:
         raise UserError(
             f"{shown(settings.data)} is a table itself: give it alone, or the folder of its pictures with --labels."
@@ -51,6 +55,15 @@ def scan_for_one_label(settings: DataCommand) -> Listing:
             "`zoo finetune`, or a table with one label a picture."
         )
     return found
+
+
+def _check_kind(root: Path) -> None:
+    """Refuse a file that is none of the kinds that are read, with a UserError."""
+    if root.is_file():
+        raise UserError(
+            f"{shown(root)} is not a folder, nor by its ending a table ({', '.join(TABLES)}) or an archive "
+            f"({', '.join(ENDINGS)}): give one of these, or a data set as tfds:NAME."
+        )
 
 
 def _is_table(data: Path) -> bool:

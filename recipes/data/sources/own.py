@@ -24,7 +24,10 @@ MARKS = {
     "trials.db": rb"SQLite format 3\0",
 }
 RUN_FILES = {"model.keras", "model.keras.sha256", "result.json", "report.html", "recipe.json", "files.csv", "history.csv"}
-CACHES = {"pixels": r"v\d+-\d+-\d+-\d.*", "features": r"[0-9a-f]{24}", "training": r"[0-9a-f]{24}"}
+CACHES = {
+    "pixels": r"v\d+-\d+-\d+-\d.*",
+    **dict.fromkeys(("features", "training", "archives", "datasets"), r"[0-9a-f]{24}"),
+}
 WEIGHTS = (".h5", ".keras", ".npz", ".safetensors", ".pth", ".pt", ".th", ".bin", ".lock", ".json", ".sha256")
 
 
