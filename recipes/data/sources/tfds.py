@@ -81,15 +81,19 @@ def _imported(data: Path) -> ModuleType:
     try:
         tensorflow = importlib.import_module("tensorflow")
         tfds = importlib.import_module("tensorflow_datasets")
-        importlib.import_module("tensorflow_datasets.core.folder_dataset")  # imports what may be missing, too
     except ImportError as error:
-        raise UserError(
-            f"{shown(data)} is read by TensorFlow Datasets, which needs TensorFlow ({error}): pip install tensorflow "
-            "tensorflow-datasets importlib-resources, or give a folder with a folder per class."
-        ) from error
+        raise _missing(data, error) from error
     if importlib.import_module("keras").backend.backend() != "tensorflow":  # whose memory on the GPU it would take
         tensorflow.config.set_visible_devices([], "GPU")
     return tfds
+
+
+def _missing(data: Path, error: ImportError) -> UserError:
+    """Make the error of a package that TensorFlow Datasets needs."""
+    return UserError(
+        f"{shown(data)} is read by TensorFlow Datasets, which needs TensorFlow and more ({error}): pip install tensorflow "
+        "tensorflow-datasets importlib-resources, or give a folder with a folder per class."
+    )
 
 
 def _builder(tfds: ModuleType, data: Path, name: str | None, data_dir: Path | None) -> Any:
@@ -100,6 +104,8 @@ def _builder(tfds: ModuleType, data: Path, name: str | None, data_dir: Path | No
         if not name:
             raise ValueError("there is no name")
         builder = tfds.builder(name, data_dir=data_dir and str(data_dir.expanduser().absolute()))
+    except ImportError as error:
+        raise _missing(data, error) from error
     except Exception as error:  # of many kinds, among them those of modules that data sets import
         raise UserError(
             f"{shown(data)} is no data set that TensorFlow Datasets knows or has prepared ({_first_line(error)}): give "
@@ -110,6 +116,8 @@ def _builder(tfds: ModuleType, data: Path, name: str | None, data_dir: Path | No
         say(f"{shown(data)}: fetching and preparing it in {shown(builder.data_path)}.")
         try:
             builder.download_and_prepare()
+        except ImportError as error:
+            raise _missing(data, error) from error
         except Exception as error:  # of the network, of a page that has moved, of what must be fetched by hand
             raise UserError(
                 f"{shown(data)} cannot be fetched ({_first_line(error)}): prepare it where there is a network (tfds build), "
