@@ -16,6 +16,9 @@ PAGE = ROOT / "docs" / "faults.md"
 KINDS = (
     "Folders",
     "Tables",
+    "Archives",
+    "Data sets",
+    "Divisions",
     "Pictures",
     "Weights",
     "Models",

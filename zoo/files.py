@@ -13,6 +13,7 @@ import json
 import os
 import platform
 import re
+import shutil
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -94,6 +95,39 @@ def _remove_left_overs(folder: Path) -> None:
         for file in folder.glob(".*-*-*.????????*"):
             if re.fullmatch(r"[0-9a-f]{8}", file.name.split(".")[2]) and is_left_over(file, file.name.split(".")[1]):
                 file.unlink(missing_ok=True)
+
+
+def make_folder(path: str | os.PathLike, fill: Callable[[Path], object]) -> Path:
+    """Make a folder of what `fill` puts into the one it is given, as a whole or, if it raises, not at all.
+
+    One that is there already is left as it is: so its name must say what is in it. What killed writers have left beside it is
+    removed.
+
+    Raises:
+        WriteError: it cannot be written.
+    """
+    place = Path(path)
+    if place.is_dir():
+        return place
+    new = place.with_name(f".{this_process().token}.{uuid.uuid4().hex[:8]}")
+    try:
+        with written(place):
+            new.mkdir(parents=True)
+        for folder in place.parent.glob(".*-*-*.????????"):
+            if is_left_over(folder, folder.name.split(".")[1]):
+                shutil.rmtree(folder, ignore_errors=True)
+        fill(new)
+        if hasattr(os, "sync"):  # there may be too many files to flush each
+            os.sync()
+        try:
+            os.rename(new, place)
+        except OSError as error:
+            if not place.is_dir():  # by another process, meanwhile
+                raise WriteError(error, place) from error
+        flush(place.parent)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+    return place
 
 
 def write_text(path: str | os.PathLike, text: str) -> Path:

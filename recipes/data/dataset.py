@@ -43,6 +43,7 @@ class Dataset:
     notes: dict[str, str] = field(default_factory=dict, repr=False)  # on the content of files, by digest
     corrections: dict | None = None  # as `Listing` has it
     groups: list[str] | None = None  # names of what is never divided, copies as well; None: nothing but copies
+    weights: np.ndarray | None = None  # `(images,)`, how much each counts; None: all the same
 
     def part(self, name: str) -> np.ndarray:
         """Find the indices of a split's pictures, `(pictures,)`."""
@@ -61,6 +62,12 @@ class Dataset:
     def groups_of(self, images: np.ndarray) -> np.ndarray | None:
         """Take the groups of some pictures, `(pictures,)`; None if there are none."""
         return None if self.groups is None else np.array(self.groups)[images]
+
+    def weights_of(self, images: np.ndarray) -> np.ndarray | None:
+        """Take the weights of some pictures, `(pictures,)`, 1 on average; None where all count the same."""
+        if self.weights is None or not len(images):
+            return None
+        return self.weights[images] / self.weights[images].mean()
 
     def inner(self, seed: int, name: str = "validation") -> "Dataset":
         """Take the training part alone, and hold a quarter of it out under that name: for choosing inside it.
@@ -83,6 +90,7 @@ class Dataset:
             paths=[self.paths[i] for i in train],
             pixels=self.pixels.take(train),
             groups=None if self.groups is None else [self.groups[i] for i in train],
+            weights=None if self.weights is None else self.weights[train],
         )
 
 
@@ -114,6 +122,7 @@ def prepare(folder: Listing, framing: Framing, validation: float, test: float, s
     _check_counts(folder, files, keys, divided, fractions)
     if groups:
         _check_counts(folder, files, groups, divided, fractions, "groups")
+    weights = np.array([file.weight for file in files])
     findings = [*folder.findings, *decoded.findings]
     findings += [*split.duplicates(paths, labels, [file.split for file in files], keys), *_said(leaks, files)]
     findings += notes.grouped((file.path, decoded.note(file)) for file in files)
@@ -134,6 +143,7 @@ def prepare(folder: Listing, framing: Framing, validation: float, test: float, s
         {digests[file]: note for file in files if (note := decoded.note(file))},
         folder.corrections,
         groups,
+        weights if np.ptp(weights) else None,
     )
     return undivided.divided(seed)
 

@@ -74,7 +74,8 @@ def assign(
             free[label].add((unit, digest))
     division = _Division(free, fractions, place)
     for label in sorted(free):
-        for unit in sorted({unit for unit, _ in free[label]} - place.keys(), key=lambda unit: _rank(first[unit], seed)):
+        unplaced = [unit for unit in division.members[label] if unit not in place]
+        for unit in sorted(unplaced, key=lambda unit: _rank(first[unit], seed)):
             division.put(unit, division.wanting(unit, label))
         division.fill(label, lambda unit: _rank(first[unit], seed))
     return [split or place[unit] for split, unit in zip(given, units, strict=True)]
@@ -91,9 +92,12 @@ class _Division:
     def __init__(self, free: Mapping[str, set[tuple[str, str]]], fractions: Mapping[str, float], place: dict[str, str]):
         self.members = {label: {unit for unit, _ in pictures} for label, pictures in free.items()}
         self.sizes: dict[str, Counter[str]] = defaultdict(Counter)
+        pictures_of: dict[str, set[str]] = defaultdict(set)
         for label, pictures in free.items():
-            for unit, _ in pictures:
+            for unit, digest in pictures:
                 self.sizes[unit][label] += 1
+                pictures_of[unit].add(digest)
+        self.single = {unit for unit, digests in pictures_of.items() if len(digests) == 1}
         self.quota = {label: _quota(len(pictures), fractions) for label, pictures in free.items()}
         self.wanted = {label: [split for split in HELD_OUT_PARTS if quota[split]] for label, quota in self.quota.items()}
         self.place, self.given = place, set(place)
@@ -114,13 +118,14 @@ class _Division:
 
     def wanting(self, unit: str, label: str) -> str:
         """Find the first part that wants a unit of this class: train, if it would take too much, or train keep too little."""
-        if not self._is_spare(unit):
-            return "train"
-        for split in HELD_OUT_PARTS:
-            nearer = sum(n * (2 * self.quota[other][split] - n) for other, n in self.sizes[unit].items())
-            if self.quota[label][split] > 0 and nearer > 0:
-                return split
-        return "train"
+        wanted = [split for split in HELD_OUT_PARTS if self.quota[label][split] > 0]
+        if unit not in self.single:  # a quota alone keeps train and shares right where each takes one
+            wanted = [split for split in wanted if self._is_spare(unit) and self._brings_nearer(unit, split)]
+        return wanted[0] if wanted else "train"
+
+    def _brings_nearer(self, unit: str, split: str) -> bool:
+        """Whether a part's counts of the unit's classes come nearer to what is wanted, in squares."""
+        return sum(n * (2 * self.quota[label][split] - n) for label, n in self.sizes[unit].items()) > 0
 
     def _is_spare(self, unit: str) -> bool:
         """Whether train keeps enough units of each class without this one."""
@@ -130,7 +135,7 @@ class _Division:
         """Give each part that wants some of a class and has none its smallest unit that train can spare."""
         for split in self.wanted[label]:
             units = self.members[label]
-            if any(self.place[unit] == split for unit in units):
+            if any(self.place[unit] == split for unit in units) or units <= self.single:
                 continue
             spare = [unit for unit in units - self.given if self.place[unit] == "train" and self._is_spare(unit)]
             if spare:

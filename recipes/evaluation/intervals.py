@@ -23,7 +23,19 @@ def mean_interval(values: Sequence[float]) -> tuple[float, float, float]:
     return float(values.mean()), float(values.mean() - half), float(values.mean() + half)
 
 
-def wilson(correct: int, total: int) -> tuple[float, float]:
+def effective(weights: np.ndarray) -> float:
+    """Compute how many equally weighted images tell as much as these, `(images,)` (Kish 1965, Survey Sampling)."""
+    return float(weights.sum() ** 2 / (weights**2).sum())
+
+
+def standard_error(values: np.ndarray, weights: np.ndarray | None = None) -> float:
+    """Compute the standard error of the mean of values `(images,)`, of which each may have a weight."""
+    each = np.ones(len(values)) if weights is None else weights
+    mean = np.average(values, weights=each)
+    return math.sqrt(np.average((values - mean) ** 2, weights=each) / effective(each))
+
+
+def wilson(correct: float, total: float) -> tuple[float, float]:
     """Compute the 95 % Wilson score interval (low, high) of the share `correct / total`.
 
     Raises:
@@ -38,10 +50,10 @@ def wilson(correct: int, total: int) -> tuple[float, float]:
     return (0.0 if correct == 0 else middle - half), (1.0 if correct == total else middle + half)
 
 
-def mean_of_shares(correct: Sequence[int], totals: Sequence[int]) -> tuple[float, float]:
+def mean_of_shares(correct: Sequence[float], totals: Sequence[float]) -> tuple[float, float]:
     """Compute the 95 % interval of the mean of independent shares by their Wilson intervals (Zou & Donner 2008, MOVER)."""
     shares = np.divide(correct, totals)
-    low, high = np.transpose([wilson(int(c), int(n)) for c, n in zip(correct, totals, strict=True)])
+    low, high = np.transpose([wilson(float(c), float(n)) for c, n in zip(correct, totals, strict=True)])
     mean, count = shares.mean(), len(shares)
     below, above = np.sqrt(((shares - low) ** 2).sum()) / count, np.sqrt(((high - shares) ** 2).sum()) / count
     return float(max(mean - below, 0)), float(min(mean + above, 1))

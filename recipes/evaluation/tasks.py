@@ -98,7 +98,9 @@ class Task(ABC):
         """The measures that repeats of a run average, with their names."""
 
     @abstractmethod
-    def metrics(self, labels: np.ndarray, probabilities: np.ndarray, classes: Sequence[str]) -> dict:
+    def metrics(
+        self, labels: np.ndarray, probabilities: np.ndarray, classes: Sequence[str], weights: np.ndarray | None = None
+    ) -> dict:
         """Measure one part of the pictures, as `recipes.evaluation.metrics` does.
 
         Raises:
@@ -174,8 +176,10 @@ class MultiClass(Task):
     def repeated(self) -> dict[str, str]:
         return metrics.MEASURES
 
-    def metrics(self, labels: np.ndarray, probabilities: np.ndarray, classes: Sequence[str]) -> dict:
-        return metrics.metrics(labels, probabilities, classes)
+    def metrics(
+        self, labels: np.ndarray, probabilities: np.ndarray, classes: Sequence[str], weights: np.ndarray | None = None
+    ) -> dict:
+        return metrics.metrics(labels, probabilities, classes, weights)
 
 
 class MultiLabel(Task):
@@ -249,8 +253,10 @@ class MultiLabel(Task):
     def repeated(self) -> dict[str, str]:
         return metrics.LABEL_MEASURES
 
-    def metrics(self, labels: np.ndarray, probabilities: np.ndarray, classes: Sequence[str]) -> dict:
-        return metrics.label_metrics(labels, probabilities, classes)
+    def metrics(
+        self, labels: np.ndarray, probabilities: np.ndarray, classes: Sequence[str], weights: np.ndarray | None = None
+    ) -> dict:
+        return metrics.label_metrics(labels, probabilities, classes, weights)
 
 
 MULTI_CLASS = MultiClass()

@@ -68,7 +68,7 @@ def _measured(scores: dict, classes: list[str]) -> dict:
     """Prepare what the template shows of the reported split's measures."""
     measured = {
         "scores": scores,
-        "correct": round(scores["accuracy"] * scores["images"]),
+        "correct": None if "effective_images" in scores else round(scores["accuracy"] * scores["images"]),
         "weakest": sorted(scores["classes"], key=lambda row: (row["recall"] is None, row["recall"] or 0, row["name"])),
     }
     if "confusion" not in scores:  # there is none of pictures with several labels

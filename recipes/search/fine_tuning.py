@@ -147,7 +147,8 @@ def train(job: dict, tell: Callable[[dict], None]) -> dict:
     strategy = chosen_strategy(own, model, data, known_evidence(own, model, data, 0.0))
     fit(prepared, strategy, report=report)
     held_out = data.part("validation")
-    scores = data.task.metrics(data.labels[held_out], probabilities(prepared, strategy)[held_out], data.classes)
+    guess, weights = probabilities(prepared, strategy)[held_out], data.weights_of(held_out)
+    scores = data.task.metrics(data.labels[held_out], guess, data.classes, weights)
     model_file.save(model, Path(job["model"]), data.classes, dataclasses.asdict(data.framing))
     return {"loss": scores["loss"], "accuracy": scores["accuracy"], "epoch": recipe.epochs}
 

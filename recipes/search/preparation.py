@@ -62,10 +62,12 @@ class Search:
             (digest, int(label), "held out" if i in held_out else str(part))
             for i, (digest, label, part) in enumerate(zip(data.digests, data.labels, data.splits, strict=True))
         )
+        weights = None if data.weights is None else dict(zip(data.digests, data.weights.tolist(), strict=True))
+        seen = pictures if weights is None else [pictures, sorted(weights.items())]
         network = zoo.split(self.model, "pre_logits")[0]
         return {
             "weights": features.fingerprint(network, data.framing, features.graph(network))[:12],
-            "pictures": f"{len(pictures)} of {hashlib.sha256(repr(pictures).encode()).hexdigest()[:12]}",
+            "pictures": f"{len(pictures)} of {hashlib.sha256(repr(seen).encode()).hexdigest()[:12]}",
             "views": [str(view) for view in self.views],
         } | ({"batch size": self.settings.batch_size} if self.settings.scope == "finetune" else {})
 

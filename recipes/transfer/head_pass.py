@@ -139,6 +139,7 @@ def one_pass(
     rules: Tensor,
     held_x: Tensor,
     held_labels: Tensor,
+    held_shares: Tensor,
 ) -> tuple:
     """Pass once over the training part.
 
@@ -151,6 +152,7 @@ def one_pass(
         shares: `(steps, batch)`, how much each of them counts; those that fill up a batch count nothing.
         drawn: `(steps, batch, width)`, random bytes, see `dropout_mask`.
         rules: `(steps, numbers)`, a `Rule` a step.
+        held_shares: how much each that is held out counts, 1 on average.
 
     Returns:
         Layers and slots afterwards; then loss and number right, there and on what is held out.
@@ -173,7 +175,7 @@ def one_pass(
     start = layers, slots, ops.zeros(()), ops.zeros(())
     layers, slots, total, right = ops.fori_loop(0, rows.shape[0], step, start)
     each, _, hits = losses(outputs(layers, held_x)[1], ops.one_hot(held_labels, classes))
-    return layers, slots, total / rows.shape[0], right, ops.mean(each), ops.sum(hits)
+    return layers, slots, total / rows.shape[0], right, ops.mean(each * held_shares), ops.sum(hits * held_shares)
 
 
 @cache

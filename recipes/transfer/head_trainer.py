@@ -43,13 +43,21 @@ class HeadTrainer:
         labels: `(images,)`, class numbers.
         train: indices of the images to train on.
         held_out: indices of those that judge; there may be none.
+        weights: `(images,)`, how much each counts; the same if not given.
     """
 
     def __init__(
-        self, features: Mapping[str, np.ndarray], labels: np.ndarray, train: np.ndarray, held_out: np.ndarray, classes: int
+        self,
+        features: Mapping[str, np.ndarray],
+        labels: np.ndarray,
+        train: np.ndarray,
+        held_out: np.ndarray,
+        classes: int,
+        weights: np.ndarray | None = None,
     ):
         self._features, self._labels, self._train, self._held_out = features, labels.astype("int32"), train, held_out
         self._classes, self._resident = classes, {}
+        self._weights = np.ones(len(labels)) if weights is None else weights
 
     def train(
         self,
@@ -138,10 +146,15 @@ class HeadTrainer:
                 np.tile(self._labels[self._train], len(train)),
                 (self._features[cut][0][held_out] - center) / scale,
                 self._labels[held_out],
+                self._shares(held_out),
             )
-            *samples, held_x, held_labels = map(ops.convert_to_tensor, arrays)
-            self._resident[cut] = len(train), train.shape[-1], *samples, (held_x, held_labels)
+            *samples, held_x, held_labels, held_shares = map(ops.convert_to_tensor, arrays)
+            self._resident[cut] = len(train), train.shape[-1], *samples, (held_x, held_labels, held_shares)
         return self._resident[cut]
+
+    def _shares(self, images: np.ndarray) -> np.ndarray:
+        """Take the weights of some images, `(images,)`, 1 on average."""
+        return (self._weights[images] / self._weights[images].mean()).astype("float32")
 
     def _order(self, generator: np.random.Generator, views: int, weighted: bool) -> tuple[np.ndarray, np.ndarray]:
         """Draw the samples of each step, every picture once in one of its views, and say how much each counts in the mean."""
@@ -150,7 +163,8 @@ class HeadTrainer:
         rows = np.zeros((math.ceil(count / BATCH_SIZE), BATCH_SIZE), "int32")
         shares = np.zeros(rows.shape, "float32")
         rows.flat[:count] = order + count * view
-        shares.flat[:count] = balanced_weights(self._labels[self._train], self._classes)[order] if weighted else 1
+        own = self._shares(self._train)
+        shares.flat[:count] = (balanced_weights(self._labels[self._train], self._classes, own) if weighted else own)[order]
         sizes = np.full(len(rows), BATCH_SIZE)
         sizes[-1] -= rows.size - count
         return rows, shares / sizes[:, None].astype("float32")

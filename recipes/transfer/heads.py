@@ -95,6 +95,7 @@ def fit_tuned(
     labels: np.ndarray,
     seed: int,
     groups: np.ndarray | None = None,
+    weights: np.ndarray | None = None,
 ) -> FittedHead:
     """Fit the model's head as a search does: a fold says when to stop, then it is trained on all.
 
@@ -103,8 +104,8 @@ def fit_tuned(
     used, cut = 1 + settings.views, {settings.cut: views}
     train, test = logistic.folds_of(MULTI_CLASS, labels, seed, groups)[0]
     classes = int(labels.max()) + 1
-    tried = HeadTrainer(cut, labels, train, test, classes).train(settings, seed)
-    trainer = HeadTrainer(cut, labels, np.arange(len(labels)), np.array([], int), classes)
+    tried = HeadTrainer(cut, labels, train, test, classes, weights).train(settings, seed)
+    trainer = HeadTrainer(cut, labels, np.arange(len(labels)), np.array([], int), classes, weights)
     trained = trainer.train(settings, seed, last=tried.epoch)
     standardize(model, *trainer.standardization(settings.cut))
     if settings.kind == "hidden":
@@ -133,7 +134,7 @@ def _cosine(
         used = views if with_mirrored else views[~mirrored]
         scores = []
         for train, test in folds:
-            cosines = _unit(views[0, test]) @ directions(used[:, train], labels[train])
+            cosines = _unit(views[0, test]) @ directions(used[:, train], labels[train], weights[train])
             scores.append(
                 [logistic.score(task, task.probabilities(s * cosines), labels[test], weights[test]) for s in COSINE_SCALES]
             )
@@ -142,18 +143,19 @@ def _cosine(
             for scale, (loss, accuracy) in zip(COSINE_SCALES, np.mean(scores, axis=0), strict=True)
         ]
     best = min(path, key=lambda row: row["loss"])
-    model.get_layer(COSINE).set_weights([directions(views if best["mirrored"] else views[~mirrored], labels)])
+    model.get_layer(COSINE).set_weights([directions(views if best["mirrored"] else views[~mirrored], labels, weights)])
     model.get_layer(SCALE).set_weights([np.full((1, 1), best["scale"])])
     return FittedHead("cosine", {"scale": best["scale"]}, best["mirrored"], len(folds), path)
 
 
-def directions(views: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Average the directions of each class's views `(views, images, features)`.
+def directions(views: np.ndarray, labels: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
+    """Average the directions of each class's views `(views, images, features)`, by the weights of its images `(images,)`.
 
     Returns:
         `(features, classes)`, each column of length 1.
     """
     each = _unit(views).sum(axis=0)
+    each = each if weights is None else each * weights[:, None]
     return _unit(np.stack([each[labels == label].sum(axis=0) for label in range(labels.max() + 1)])).T
 
 

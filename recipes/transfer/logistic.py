@@ -98,9 +98,14 @@ def standardization(features: np.ndarray) -> tuple[np.ndarray, float]:
     return features.mean(axis=0), float(features.std()) or 1.0
 
 
-def balanced_weights(labels: np.ndarray, classes: int) -> np.ndarray:
-    """Weigh pictures `(images,)` so that all of a class together count as much as all of any other."""
-    return (len(labels) / classes / np.bincount(labels, minlength=classes)[labels]).astype("float32")
+def balanced_weights(labels: np.ndarray, classes: int, weights: np.ndarray | None = None) -> np.ndarray:
+    """Weigh pictures `(images,)` so that all of a class together count as much as all of any other.
+
+    Args:
+        weights: `(images,)`, how much each counts inside its class, 1 on average; the same if not given.
+    """
+    each = np.ones(len(labels)) if weights is None else weights
+    return (len(labels) / classes / np.bincount(labels, each, minlength=classes)[labels] * each).astype("float32")
 
 
 def folds_of(

@@ -74,7 +74,7 @@ def _described(recipe: Recipe, data: Dataset) -> str:
 def _scores(data: Dataset, part: str, seed: int, probabilities: np.ndarray) -> dict:
     """Measure a repeat on its part."""
     images = data.part(part)
-    found = data.task.metrics(data.labels[images], probabilities[images], data.classes)
+    found = data.task.metrics(data.labels[images], probabilities[images], data.classes, data.weights_of(images))
     return {"seed": seed, "images": len(images)} | {name: found[name] for name in data.task.repeated}
 
 

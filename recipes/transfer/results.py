@@ -66,6 +66,8 @@ def as_dict(outcome: Outcome, clock: Clock) -> dict:
         "data": escaped(recipe.data),
         "classes": list(data.classes),
         "counts": {name: len(data.part(name)) for name in SPLITS} | {"left_out": len(data.left_out)},
+        "groups": data.groups and len(set(data.groups)),
+        "weights": data.weights if data.weights is None else [float(data.weights.min()), float(data.weights.max())],
         "class_counts": {name: data.counts(name) for name in parts},
         "strategy": _strategy(outcome),
         "head": head and head.as_dict() | choice,
@@ -87,7 +89,10 @@ def as_dict(outcome: Outcome, clock: Clock) -> dict:
 def _metrics(data: Dataset, probabilities: np.ndarray, parts: dict[str, np.ndarray]) -> dict[str, dict]:
     """Measure the parts."""
     measure = data.task.metrics
-    return {name: measure(data.labels[part], probabilities[part], data.classes) for name, part in parts.items()}
+    return {
+        name: measure(data.labels[part], probabilities[part], data.classes, data.weights_of(part))
+        for name, part in parts.items()
+    }
 
 
 def _strategy(outcome: Outcome) -> dict:
@@ -144,7 +149,9 @@ def _file_rows(outcome: Outcome) -> Iterator[dict]:
     """Make a row of files.csv for every file that was found."""
     data = outcome.prepared.data
     guesses = outcome.evaluated.probabilities
-    for path, digest, label, split, guess in zip(data.paths, data.digests, data.labels, data.splits, guesses, strict=True):
+    more = _more(data)
+    each = zip(data.paths, data.digests, data.labels, data.splits, guesses, strict=True)
+    for i, (path, digest, label, split, guess) in enumerate(each):
         predicted = np.flatnonzero(data.task.predicted(guess))
         yield {
             "path": path,
@@ -154,11 +161,18 @@ def _file_rows(outcome: Outcome) -> Iterator[dict]:
             "probability": round(data.task.confidence(guess), 6),
             "reason": "",
             "note": data.notes.get(digest, ""),
+            **{name: values[i] for name, values in more.items()},
             "sha256": digest,
         }
     for path, reason in data.left_out:
         empty = dict.fromkeys(("split", "label", "prediction", "probability", "note"), "")
-        yield {"path": path, **empty, "reason": reason, "sha256": _digest(data.root / path)}
+        yield {"path": path, **empty, "reason": reason, **dict.fromkeys(more, ""), "sha256": _digest(data.root / path)}
+
+
+def _more(data: Dataset) -> dict[str, list]:
+    """Give the columns of files.csv that only some data have: the group and the weight of each picture."""
+    columns = {"group": data.groups, "weight": None if data.weights is None else data.weights.tolist()}
+    return {name: values for name, values in columns.items() if values is not None}
 
 
 def _digest(path: Path) -> str:

@@ -114,8 +114,8 @@ def _fit_head(prepared: Prepared, rows: Rows, shown: list[View]) -> FittedHead:
     stacked = rows[: len(shown) * len(train)].reshape(len(shown), len(train), -1)
     mirrored = [view.mirrored for view in shown]
     if recipe.tuned:
-        labels, groups = data.labels[train], data.groups_of(train)
-        return heads.fit_tuned(prepared.model, recipe.tuned, stacked, mirrored, labels, recipe.seed, groups)
+        more = data.groups_of(train), data.weights_of(train)
+        return heads.fit_tuned(prepared.model, recipe.tuned, stacked, mirrored, data.labels[train], recipe.seed, *more)
     with Progress("head", logistic.MAX_TOTAL_STEPS, "steps at most") as progress:
         return heads.fit(
             prepared.model,
@@ -133,10 +133,11 @@ def _fit_head(prepared: Prepared, rows: Rows, shown: list[View]) -> FittedHead:
 
 
 def sample_weights(recipe: Recipe, data: Dataset, images: np.ndarray) -> np.ndarray | None:
-    """Weigh pictures `(images,)` for --balance: all of a class together count as much as all of any other."""
+    """Weigh pictures `(images,)`, 1 on average, by their own weights; with --balance, each class counts the same."""
+    own = data.weights_of(images)
     if recipe.balance == "none":
-        return None
-    return logistic.balanced_weights(data.labels[images], len(data.classes))
+        return own
+    return logistic.balanced_weights(data.labels[images], len(data.classes), own)
 
 
 @dataclass(frozen=True)
@@ -208,14 +209,16 @@ class _PhaseTrainer:
         batches = Batches(read, labels[train], recipe.batch_size, recipe.seed, mix, threads, weights, sampling)
         if not len(validation):
             return batches, None
-        return batches, Batches(read_held_out, labels[validation], recipe.batch_size, recipe.seed)
+        own = data.weights_of(validation)
+        return batches, Batches(read_held_out, labels[validation], recipe.batch_size, recipe.seed, weights=own)
 
     def _state_folder(self) -> Path:
         """Name the folder by all that the phase depends on: the pictures themselves, not where they lie."""
         data = self.prepared.data
         settings = replace(self.prepared.recipe, **dict.fromkeys(PATH_FIELDS))
         pictures = (data.digests, data.labels.tolist(), data.splits.tolist(), [str(view) for view in self.shown])
-        return training.state_folder(self.prepared.model, settings, self.phase, *pictures)
+        weights = None if data.weights is None else data.weights.tolist()
+        return training.state_folder(self.prepared.model, settings, self.phase, *pictures, weights)
 
 
 def probabilities(prepared: Prepared, strategy: Strategy, images: np.ndarray | None = None) -> np.ndarray:

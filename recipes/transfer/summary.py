@@ -49,8 +49,9 @@ def summary(folder: Path) -> str:
     """Say a run's numbers in a few lines, each with its interval."""
     result = json.loads((folder / "result.json").read_text())
     kinds = {"": result["metrics"], ", mean over crops,": result["metrics_ten_crop"] or {}}
+    weighted = ", each by its weight" if result["weights"] else ""
     lines = [
-        f"{name}{kind} {_numbers(measured, result['measures'])}, {measured['images']:,} images"
+        f"{name}{kind} {_numbers(measured, result['measures'])}, {measured['images']:,} images{weighted}"
         for kind, scores in kinds.items()
         for name, measured in scores.items()
         if name != "train" or len(result["metrics"]) == 1

@@ -14,6 +14,7 @@ from recipes.console import say
 from recipes.data.dataset import Dataset
 from recipes.data.views import VIEWS
 from recipes.errors import UserError
+from recipes.evaluation.intervals import standard_error
 from recipes.evaluation.metrics import tempered
 from recipes.settings.finetune import Recipe
 from recipes.settings.shared import seconds
@@ -95,17 +96,18 @@ def try_strategies(prepared: Prepared, evidence: Evidence, deadline: float) -> t
     recipe, from_images = prepared.recipe, needs_images(prepared.recipe)
     parts, first, states = _divisions(prepared.data, recipe.seed, evidence), None, []
     truth = np.concatenate([part.labels[part.part("test")] for part in parts])
+    own = [part.weights_of(part.part("test")) for part in parts]
+    weights = None if any(each is None for each in own) else np.concatenate(own)
     while len(truth) and (name := next_to_try(evidence, from_images)):
         say(f"trying {name} on {len(truth):,} training images held out:")
         tried = [_try(replace(prepared, data=part), name, evidence, deadline) for part in parts]
         states += [state for _, left in tried for state in left]
         for share in tried[0][0]:
             guess = np.concatenate([guesses[share] for guesses, _ in tried])
-            losses = tempered(truth, guess)
+            losses = tempered(truth, guess, weights)
             first = losses if first is None else first
-            error = float((first - losses).std() / math.sqrt(len(losses)))
-            right = float((guess.argmax(axis=1) == truth).mean())
-            trial = Trial(name, len(truth), float(losses.mean()), right, error, share)
+            loss, right = (float(np.average(of, weights=weights)) for of in (losses, guess.argmax(axis=1) == truth))
+            trial = Trial(name, len(truth), loss, right, standard_error(first - losses, weights), share)
             evidence = replace(evidence, trials=(*evidence.trials, trial))
     return evidence, tuple(states)
 

@@ -4,13 +4,15 @@ from pathlib import Path
 
 from recipes.console import say
 from recipes.data.sources import corrections
+from recipes.data.sources.archive import ENDINGS, is_archive, unpacked, without_wrappers
 from recipes.data.sources.folder import scan_folder
 from recipes.data.sources.groups import by_pattern
 from recipes.data.sources.labels import scan_labels
 from recipes.data.sources.listing import Listing
+from recipes.data.sources.tfds import is_prepared, scan_tfds
 from recipes.errors import UserError, shown, some
 from recipes.settings.shared import DataCommand
-from recipes.settings.sources import named_columns
+from recipes.settings.sources import is_tfds, named_columns
 
 MAX_NAMES = 20
 TABLES = (".csv", ".tsv", ".txt", ".parquet")
@@ -22,23 +24,47 @@ def scan(settings: DataCommand) -> Listing:
     Raises:
         UserError: nothing can be learnt from what is there, or it cannot be read.
     """
-    labels = getattr(settings, "labels", None)  # a flag of `zoo finetune` alone
     groups, columns = getattr(settings, "groups", None), getattr(settings, "columns", None)
-    root, table = (settings.data.parent, settings.data) if _is_table(settings.data) else (settings.data, labels)
-    if labels and table is not labels:
-        raise UserError(
-            f"{shown(settings.data)} is a table itself: give it alone, or the folder of its pictures with --labels."
-        )
+    table = settings.data if _is_table(settings.data) else getattr(settings, "labels", None)  # a flag of `zoo finetune` alone
     if columns and not table:
         raise UserError(f"--columns is about a table, and {shown(settings.data)} is none: give a table, or --labels.")
-    found = scan_labels(root, table, named_columns(columns), groups) if table else scan_folder(root)
-    if groups and not table:
-        found = by_pattern(found, groups)
+    if table:
+        found = scan_labels(_folder_of_table(settings), table, named_columns(columns), groups)
+    else:
+        found = _scan_pictures(settings)
+        found = by_pattern(found, groups) if groups else found
     if settings.corrections:
         found = corrections.corrected(found, corrections.read(settings.corrections))
     kind = "one for each picture" if found.task.one_label else "any number of them for a picture"
-    say(f"{shown(found.root)}: {len(found.classes):,} classes, {kind}: {some(found.classes, MAX_NAMES)}.")
+    say(f"{shown(settings.data)}: {len(found.classes):,} classes, {kind}: {some(found.classes, MAX_NAMES)}.")
     return found
+
+
+def _scan_pictures(settings: DataCommand) -> Listing:
+    """List the pictures of what is no table. Raises UserError."""
+    data, data_dir = settings.data, getattr(settings, "data_dir", None)
+    if is_tfds(data):
+        return scan_tfds(data, data_dir)
+    if data_dir:
+        raise UserError(f"--data-dir is about tfds:NAME, and {shown(data)} is none: leave it out.")
+    if is_archive(data):
+        data = without_wrappers(unpacked(data))
+    _check_kind(data)
+    return scan_tfds(data) if is_prepared(data) else scan_folder(data)
+
+
+def _folder_of_table(settings: DataCommand) -> Path:
+    """Find the folder that a table's paths are relative to. Raises UserError for DATA that cannot have a table."""
+    data, labels = settings.data, getattr(settings, "labels", None)
+    if _is_table(data):
+        if labels:
+            raise UserError(f"{shown(data)} is a table itself: give it alone, or --labels with the folder of its pictures.")
+        return data.parent
+    if is_tfds(data):
+        raise UserError(f"--labels is about a folder of pictures, and {shown(data)} has labels itself: leave it out.")
+    root = unpacked(data) if is_archive(data) else data
+    _check_kind(root)
+    return root
 
 
 def scan_for_one_label(settings: DataCommand) -> Listing:
@@ -54,6 +80,15 @@ def scan_for_one_label(settings: DataCommand) -> Listing:
             "`zoo finetune`, or a table with one label a picture."
         )
     return found
+
+
+def _check_kind(root: Path) -> None:
+    """Refuse a file that is none of the kinds that are read, with a UserError."""
+    if root.is_file():
+        raise UserError(
+            f"{shown(root)} is not a folder, nor by its ending a table ({', '.join(TABLES)}) or an archive "
+            f"({', '.join(ENDINGS)}): give one of these, or a data set as tfds:NAME."
+        )
 
 
 def _is_table(data: Path) -> bool:

@@ -99,8 +99,8 @@ def _paths(table: Table, columns: Columns, places: Places) -> list[str]:
             earlier, other = lines[path]
             spelled = f", as {shown(other)}" if other != text else ""
             raise UserError(
-                f"{where}: {shown(text)} is listed a second time, first in line {earlier}{spelled}. Keep one; if the rows are "
-                "votes of several people, say whose in a column annotator."
+                f"{where}: {shown(text)} is listed a second time, first in {table.unit} {earlier}{spelled}. Keep one; if the "
+                "rows are votes of several people, say whose in a column annotator."
             )
         lines.setdefault(path, (line, text))
         found.append(path)

@@ -26,11 +26,11 @@ MARKS = {
 RUN_FILES = {"model.keras", "model.keras.sha256", "result.json", "report.html", "recipe.json", "files.csv", "history.csv"}
 CACHES = {
     "pixels": r"v\d+-\d+-\d+-\d.*",
+    "depths": r"v\d+",
     "contents": r"[0-9a-f]{24}\.json",
     "appearances": r"v\d+\.\d+-.*",
     "duplicates": r"[0-9a-f]{24}\.npy",
-    "features": r"[0-9a-f]{24}",
-    "training": r"[0-9a-f]{24}",
+    **dict.fromkeys(("features", "training", "archives", "datasets"), r"[0-9a-f]{24}"),
 }
 WEIGHTS = (".h5", ".keras", ".npz", ".safetensors", ".pth", ".pt", ".th", ".bin", ".lock", ".json", ".sha256")
 

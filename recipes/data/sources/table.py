@@ -1,4 +1,4 @@
-"""Tables of text, as spreadsheets and data frames write them: cells by row, with the line where each row begins.
+"""Tables as spreadsheets and data frames write them: cells by row, with the line where each row begins; of text by these rules.
 
 1. Encoding: what the byte-order mark says (UTF-8, UTF-16, UTF-32); without one UTF-8, and nothing else is guessed.
 2. Delimiter: what a first line `sep=;` says; else the one of comma, semicolon, tab and | that sets off a known name in the
@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from recipes.data.sources.parquet import is_parquet, read_parquet
 from recipes.errors import UserError, shown
 from zoo.files import from_cell
 
@@ -29,7 +30,6 @@ MARKS = {  # UTF-32's begins as UTF-16's does
 BINARY = {
     b"PK\x03\x04": "an Excel or OpenDocument table, or another zip archive",
     b"\xd0\xcf\x11\xe0": "an Excel table of the old kind",
-    b"PAR1": "a Parquet table",
     b"\x1f\x8b": "a gzip archive",
 }
 DELIMITERS = ",;\t|"
@@ -43,10 +43,11 @@ class Table:
     file: Path
     columns: list[str]
     rows: list[tuple[int, list[str]]]  # with the number of the line, from 1 on
+    unit: str = "line"  # what is numbered: a line of text, or a row
 
     def line(self, number: int) -> str:
         """Name a line for a message."""
-        return f"{shown(self.file)}, line {number}"
+        return f"{shown(self.file)}, {self.unit} {number}"
 
     def column(self, index: int) -> list[str]:
         """Collect the cells of a column, without blanks around them."""
@@ -63,6 +64,8 @@ def read_table(file: Path, is_known: Callable[[str], bool]) -> Table:
     Raises:
         UserError: it cannot be read, is no table, or a row of it is not like the others.
     """
+    if is_parquet(file):
+        return Table(file, *read_parquet(file), "row")
     text = _text(file)
     declared = re.match(r"""["']?sep=(.)["']?(\r\n|\r|\n)""", text)
     if declared:

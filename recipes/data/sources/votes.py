@@ -83,14 +83,16 @@ def _check(table: Table, votes: Sequence[Row]) -> None:
         where, path = table.line(vote.line), shown(first.path)
         if vote.annotator in seen:
             who = f"the annotator {shown(vote.annotator)}" if vote.annotator else "a row without an annotator"
-            raise UserError(f"{where}: {path} has a second row of {who}, first in line {seen[vote.annotator]}. Keep one.")
+            raise UserError(
+                f"{where}: {path} has a second row of {who}, first in {table.unit} {seen[vote.annotator]}. Keep one."
+            )
         seen[vote.annotator] = vote.line
         for name in ("split", "group"):
             one, other = getattr(first, name), getattr(vote, name)
             if one != other:
                 raise UserError(
-                    f"{where}: the {name} of {path} is {shown(other) or 'empty'!r}, and {shown(one) or 'empty'!r} in line "
-                    f"{first.line}: give all rows of a picture the same."
+                    f"{where}: the {name} of {path} is {shown(other) or 'empty'!r}, and {shown(one) or 'empty'!r} in "
+                    f"{table.unit} {first.line}: give all rows of a picture the same."
                 )
 
 

@@ -255,3 +255,60 @@ def test_votes_that_do_not_go_together_are_refused(photos, line, sentence):
 def test_rows_without_annotators_are_no_votes(photos):
     sentence = refusal(photos, rows() + "p0_0.jpg,dog\n")
     assert re.search("line 14: p0_0.jpg is listed a second time, first in line 2. Keep one; .* in a column annotator", sentence)
+
+
+# Parquet
+
+
+def parquet(photos, **columns):
+    """The listing of a Parquet table beside its pictures."""
+    import pyarrow
+    from pyarrow import parquet
+
+    parquet.write_table(pyarrow.table(columns), photos / "table.parquet")
+    return scan(Recipe(photos / "table.parquet"))
+
+
+def test_a_parquet_table_says_what_one_of_text_says(photos):
+    paths = [f"p{i // 3}_{i % 3}.jpg" for i in range(12)]
+    one = parquet(
+        photos,
+        path=paths,
+        label=["dog" if i % 2 else "cat" for i in range(12)],
+        split=["train" if i < 9 else None for i in range(12)],
+        group=[i // 3 for i in range(12)],
+        weight=[1.0 + i for i in range(12)],
+        __index_level_0__=list(range(12)),
+    )
+    more = (lambda i: "train" if i < 9 else "", lambda i: i // 3, lambda i: 1 + i)
+    assert one.files == listed(photos, rows("path,label,split,group,weight", *more)).files
+    flags = parquet(photos, path=paths, cat=[i % 2 == 0 for i in range(12)], dog=[float(i % 3 == 0) for i in range(12)])
+    assert flags.classes == ("cat", "dog") and flags.files[0].label == ("cat", "dog") and flags.files[1].label == ()
+    lists = parquet(photos, path=paths, labels=[["cat", "dog"][: i % 3] for i in range(12)])
+    assert lists.files[2].label == ("cat", "dog") and not lists.task.one_label
+    (photos / "table.parquet").rename(photos / "table.txt")  # by its content, whatever it is called
+    assert scan(Recipe(photos / "table.txt")).files == lists.files
+
+
+@pytest.mark.fault(
+    "Tables",
+    "A Parquet table is damaged, or holds the pictures themselves",
+    "refused, with the row",
+    "a traceback of the reader",
+)
+def test_what_is_no_such_parquet_table_is_refused(photos):
+    with pytest.raises(UserError, match="row 2: weight must be a number above 0, found ''"):
+        parquet(photos, path=["p0_0.jpg", "p0_1.jpg"], label=["cat", "dog"], weight=[1.0, None])
+    with pytest.raises(UserError, match="row 3: p0_0.jpg is listed a second time, first in row 1"):
+        parquet(photos, path=["p0_0.jpg", "p0_1.jpg", "p0_0.jpg"], label=["cat", "dog", "cat"])
+    with pytest.raises(UserError, match="row 1: image holds a structure, such as a picture itself: save the pictures as files"):
+        parquet(photos, image=[{"bytes": b"x", "path": "a"}], label=["cat"])
+    with pytest.raises(UserError, match="row 1: labels has the item 'a;b', with ';' in it"):
+        parquet(photos, path=["p0_0.jpg"], labels=[["a;b"]])
+    for data in (b"PAR1", b"PAR1" + bytes(40), (photos / "table.parquet").read_bytes()[:-9]):
+        (photos / "table.parquet").write_bytes(data)
+        with pytest.raises(UserError, match="table.parquet cannot be read as a Parquet table .*: save it again"):
+            scan(Recipe(photos / "table.parquet"))
+    (photos / "table.parquet").write_bytes(b"path,label")
+    with pytest.raises(UserError, match="table.parquet lists no picture"):
+        scan(Recipe(photos / "table.parquet"))

@@ -152,7 +152,7 @@ def test_a_semicolon_separates_columns_and_in_quotes_labels(photos):
         (PLAIN.encode().replace(b"2.jpg", b"2.\0pg"), "line 4: a zero byte"),
         (b"PK\x03\x04" + bytes(30), "an Excel or OpenDocument table"),
         (b"\xd0\xcf\x11\xe0" + bytes(30), "an Excel table of the old kind"),
-        (b"PAR1" + bytes(30), "a Parquet table"),
+        (b"PAR1" + bytes(30), "cannot be read as a Parquet table"),
         (b"\x1f\x8b" + bytes(30), "a gzip archive"),
         (b"", "found nothing"),
         (b"0.jpg,road\n1.jpg,haze\n", "needs a first line with path, .* found 0.jpg, road"),
