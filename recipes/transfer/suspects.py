@@ -1,6 +1,6 @@
 """Pictures whose label is suspect: the others, in the feature space of a network, say something else.
 
-Northcutt, Jiang, Chuang 2021, "Confident Learning: Estimating Uncertainty in Dataset Labels" (arXiv:1911.00068): of each picture
+Northcutt, Jiang, Chuang 2021, "Confident Learning: Estimating Uncertainty in Dataset Labels" (arXiv:1911.00068): of each one
 the probabilities of a classifier that was not fitted to it are compared with the class's own threshold, the mean probability
 of that class over the pictures that carry its label (section 3.1, equation 2). A picture that passes the threshold of a class
 other than its own is counted as one of those whose label is wrong.
