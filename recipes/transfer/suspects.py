@@ -1,29 +1,29 @@
-"""Pictures whose label is suspect: the others, in the feature space of a network, say something else.
+"""Pictures whose label is suspect: all others, in the feature space of a network, say something else.
 
 Northcutt, Jiang, Chuang 2021, "Confident Learning: Estimating Uncertainty in Dataset Labels" (arXiv:1911.00068): of each one
-the probabilities of a classifier that was not fitted to it are compared with the class's own threshold, the mean probability
-of that class over the pictures that carry its label (section 3.1, equation 2). A picture that passes the threshold of a class
-other than its own is counted as one of those whose label is wrong.
+the probabilities of a classifier that was not fitted to it are compared with each class's own threshold, the mean probability
+of that class over the pictures that carry its label (section 3.1, equation 2). A picture that passes the threshold of another
+class is counted as one whose label is wrong. Suspects are ranked by the probability of their own label.
 
-The classifier is the mean of two, for their mistakes differ (docs/results.md): the solved head of `recipes.transfer.logistic`,
-fitted without the fold, and the share of each class among the NEIGHBORS nearest pictures outside the fold. All features are
-brought to length 1 around their mean. Pictures of a group are in one fold, so that no copy vouches for another.
+Two classifiers judge, and their probabilities are multiplied, for their mistakes differ. One is the linear probe of
+`recipes.transfer.transferability`: all its left-out predictions, of groups, too, follow from one decomposition, where a head
+solved for each fold takes a hundred times as long and, having more freedom, fits wrong labels as well. Its penalty is one
+step above the one with the least error, for the same reason. The other is the share of each class among the nearest pictures.
+Features are brought to length 1 around their mean.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
-from recipes.evaluation.tasks import MULTI_CLASS
-from recipes.transfer import logistic
-
-NEIGHBORS = 20
+NEIGHBORS = 10
 # Of the nearest pictures, those that are named beside a suspect.
 SHOWN_NEIGHBORS = 5
-FOLDS = 5
-# Stronger than a head for clean labels would choose: a weak penalty fits the wrong ones, too.
-PENALTIES = np.logspace(0, -2, 5)
+# Of the ridge regression, relative to the features' largest variance.
+PENALTIES = (0.3, 0.1, 0.03, 0.01, 0.003, 0.001)
+# By which scores are multiplied to be logits.
+TEMPERATURES = np.geomspace(0.5, 50, 25)
 # Rows that are compared with all others at once, which bounds the memory.
 BLOCK = 512
 
@@ -36,10 +36,10 @@ class Suspect:
         picture: its place in the features.
         label: the number of the class that it carries.
         likelier: the number of the class that is likelier.
-        probability: of its label, by a classifier that has not seen the picture.
+        probability: of its label, by what was not fitted to the picture or its group.
         likelier_probability: of the likelier class.
-        is_confident: whether confident learning counts it: the likelier class passes its own threshold.
-        neighbors: the nearest pictures, the nearest first.
+        is_confident: whether confident learning counts it: another class passes its own threshold.
+        neighbors: the nearest pictures outside its group, the nearest first.
     """
 
     picture: int
@@ -51,42 +51,34 @@ class Suspect:
     neighbors: tuple[int, ...]
 
 
-def suspects(
-    features: np.ndarray, labels: np.ndarray, seed: int, groups: np.ndarray | None = None
-) -> tuple[list[Suspect], np.ndarray]:
+def suspects(features: np.ndarray, labels: np.ndarray, groups: np.ndarray | None = None) -> list[Suspect]:
     """Find the pictures that are likelier of another class, the most suspect first.
 
     Args:
         features: `(images, features)`, those before the classifier.
-        labels: `(images,)`, class numbers 0 … classes − 1, each at least twice.
-        groups: `(images,)`; pictures of one group never judge each other.
-
-    Returns:
-        The suspects, and the probabilities `(images, classes)` of every picture, each without its fold.
+        labels: `(images,)`, class numbers from 0 on.
+        groups: `(images,)`, numbers; pictures of one group never judge each other. Each alone, if not given.
     """
-    units = normalized(features)
-    probabilities = out_of_fold(units, labels, seed, groups)
+    units, groups = normalized(features), np.arange(len(labels)) if groups is None else groups
+    near = nearest(units, groups, NEIGHBORS)
+    probabilities = left_out(units, labels, groups, near)
     every = np.arange(len(labels))
     own, others = probabilities[every, labels], probabilities.copy()
     others[every, labels] = -1
-    likelier = others.argmax(axis=1)
-    confident = (probabilities >= thresholds(probabilities, labels)) & (others >= 0)
+    confident = (others >= thresholds(probabilities, labels)).any(axis=1)
     chosen = np.flatnonzero(own < others.max(axis=1))
-    chosen = chosen[np.argsort(own[chosen], kind="stable")]
-    near = nearest(units[chosen], units, SHOWN_NEIGHBORS + 1)
-    found = [
+    return [
         Suspect(
             int(index),
             int(labels[index]),
-            int(likelier[index]),
+            int(others[index].argmax()),
             float(own[index]),
             float(others[index].max()),
-            bool(confident[index].any()),
-            tuple(int(other) for other in row if other != index)[:SHOWN_NEIGHBORS],
+            bool(confident[index]),
+            tuple(int(other) for other in near[index, :SHOWN_NEIGHBORS] if other >= 0),
         )
-        for index, row in zip(chosen, near, strict=True)
+        for index in chosen[np.argsort(own[chosen], kind="stable")]
     ]
-    return found, probabilities
 
 
 def normalized(features: np.ndarray) -> np.ndarray:
@@ -96,50 +88,96 @@ def normalized(features: np.ndarray) -> np.ndarray:
 
 
 def thresholds(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Average each class's probability over the pictures that carry its label, `(classes,)`."""
-    return np.array([probabilities[labels == label, label].mean() for label in range(probabilities.shape[1])])
+    """Average each class's probability over the pictures that carry its label, `(classes,)`; 1 for a class without any."""
+    found = [probabilities[labels == label, label] for label in range(probabilities.shape[1])]
+    return np.array([values.mean() if len(values) else 1.0 for values in found])
 
 
-def out_of_fold(units: np.ndarray, labels: np.ndarray, seed: int, groups: np.ndarray | None = None) -> np.ndarray:
-    """Judge every picture without its fold, by head and neighbours: probabilities `(images, classes)`.
+def left_out(units: np.ndarray, labels: np.ndarray, groups: np.ndarray, near: np.ndarray) -> np.ndarray:
+    """Judge every picture by what was not fitted to it or its group: probabilities `(images, classes)`.
 
     Args:
         units: features of length 1, `(images, features)`.
         labels: as in `suspects`, as are `groups`.
+        near: the nearest pictures, as `nearest` gives them.
     """
-    folds = folds_of(labels, seed, groups)
-    classes, every = int(labels.max()) + 1, np.arange(len(labels))
-    by_head = np.zeros((len(PENALTIES), len(labels), classes), "float32")
-    by_neighbors = np.zeros((len(labels), classes), "float32")
-    scale = float(units.std()) or 1.0
-    for train, test in folds:
-        used = np.zeros((len(PENALTIES), len(labels)), bool)
-        used[:, train] = True
-        kernels, biases = logistic.solve(MULTI_CLASS, units[None] / scale, labels, used, PENALTIES, lambda: None)
-        for row, (kernel, bias) in enumerate(zip(kernels, biases, strict=True)):
-            by_head[row, test] = MULTI_CLASS.probabilities(units[test] / scale @ kernel + bias)
-        near = train[nearest(units[test], units[train], min(NEIGHBORS, len(train)))]
-        by_neighbors[test] = np.eye(classes, dtype="float32")[labels[near]].mean(axis=1)
-    loss = [-np.log(np.maximum(guess[every, labels], 1e-12)).mean() for guess in by_head]
-    return (by_head[int(np.argmin(loss))] + by_neighbors) / 2
+    truth = np.eye(labels.max() + 1)[labels]
+    votes = np.where(near[..., None] >= 0, truth[near], 0).sum(axis=1) + 0.5
+    joint = calibrated(regressed(units, truth, groups), labels) * votes
+    return joint / joint.sum(axis=1, keepdims=True)
 
 
-def folds_of(labels: np.ndarray, seed: int, groups: np.ndarray | None = None) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Divide pictures into (train, test) indices, classes in proportion and groups whole."""
-    if groups is None:
-        return MULTI_CLASS.folds(labels, FOLDS, seed)
-    from sklearn.model_selection import StratifiedGroupKFold
+def regressed(units: np.ndarray, truth: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """Predict `truth` `(images, classes)` by ridge regression on the pictures outside each one's group.
 
-    count = max(2, min(FOLDS, int(np.bincount(labels).min()), len(np.unique(groups))))
-    return list(StratifiedGroupKFold(count, shuffle=True, random_state=seed).split(labels, labels, groups))
+    With the hat matrix H, the errors of a group that is left out are (I − H)⁻¹ times those of the fit, H and these being the
+    group's own.
+    """
+    images, centered = len(units), units.astype("float64") - units.mean(axis=0, dtype="float64")
+    variances, axes = np.linalg.eigh(centered.T @ centered)
+    kept = variances > 1e-9 * variances[-1]
+    left, variances = centered @ axes[:, kept] / np.sqrt(variances[kept]), variances[kept]
+    along, members = left.T @ truth, _members(groups)
+
+    def predicted(penalty: float) -> np.ndarray:
+        """Predict with a penalty."""
+        shares = variances / (variances + penalty * variances[-1])
+        errors = truth - truth.mean(axis=0) - left @ (shares[:, None] * along)
+        errors /= np.maximum(1 - 1 / images - np.square(left) @ shares, 1e-6)[:, None]
+        for group in members:
+            hat = 1 / images + (left[group] * shares) @ left[group].T
+            fitted = errors[group] * np.maximum(1 - np.diag(hat), 1e-6)[:, None]
+            errors[group] = np.linalg.lstsq(np.eye(len(group)) - hat, fitted, rcond=None)[0]
+        return truth - errors
+
+    return _one_step_stronger(predicted, truth)
 
 
-def nearest(queries: np.ndarray, units: np.ndarray, count: int) -> np.ndarray:
-    """Find the nearest of `units` `(images, features)` to each query, block by block: places `(queries, count)`."""
-    found: list[Sequence[np.ndarray]] = []
-    for start in range(0, len(queries), BLOCK):
-        likeness = queries[start : start + BLOCK] @ units.T
-        best = np.argpartition(-likeness, min(count, likeness.shape[1]) - 1, axis=1)[:, :count]
-        order = np.argsort(-np.take_along_axis(likeness, best, axis=1), axis=1, kind="stable")
-        found.append(np.take_along_axis(best, order, axis=1))
-    return np.concatenate(found) if found else np.zeros((0, count), int)
+def _one_step_stronger(predicted: Callable[[float], np.ndarray], truth: np.ndarray) -> np.ndarray:
+    """Predict with the penalty that is next above the one with the least error."""
+    found = [predicted(penalty) for penalty in PENALTIES]
+    best = int(np.argmin([np.square(truth - one).sum() for one in found]))
+    return found[max(best - 1, 0)]
+
+
+def _members(groups: np.ndarray) -> list[np.ndarray]:
+    """List the pictures of each group that has several."""
+    order = np.argsort(groups, kind="stable")
+    edges = np.flatnonzero(np.diff(groups[order])) + 1
+    return [group for group in np.split(order, edges) if len(group) > 1]
+
+
+def calibrated(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Make probabilities of scores `(images, classes)`: softmax, times the factor with the least log-loss."""
+    every, best, least = np.arange(len(labels)), scores, np.inf
+    for factor in TEMPERATURES:
+        powers = np.exp(factor * (scores - scores.max(axis=1, keepdims=True)))
+        guess = powers / powers.sum(axis=1, keepdims=True)
+        loss = -np.log(np.maximum(guess[every, labels], 1e-12)).mean()
+        if loss < least:
+            best, least = guess, loss
+    return best
+
+
+def nearest(units: np.ndarray, groups: np.ndarray, count: int) -> np.ndarray:
+    """Find the nearest pictures outside each one's group, block by block.
+
+    Args:
+        units: features of length 1, `(images, features)`.
+        groups: `(images,)`.
+
+    Returns:
+        Places `(images, count)`, the nearest first; −1 where there are no more.
+    """
+    found = np.full((len(units), count), -1)
+    some = min(count, len(units))
+    for start in range(0, len(units), BLOCK):
+        rows = slice(start, start + BLOCK)
+        likeness = units[rows] @ units.T
+        likeness[groups[rows, None] == groups] = -np.inf
+        best = np.argpartition(-likeness, some - 1, axis=1)[:, :some]
+        values = np.take_along_axis(likeness, best, axis=1)
+        order = np.argsort(-values, axis=1, kind="stable")
+        there = np.isfinite(np.take_along_axis(values, order, axis=1))
+        found[rows, :some] = np.where(there, np.take_along_axis(best, order, axis=1), -1)
+    return found
