@@ -144,10 +144,10 @@ def many(count: int) -> dict[str, float]:
     frequency = np.hypot(np.fft.fftfreq(SIDE)[:, None], np.fft.rfftfreq(SIDE))
     frequency[0, 0] = np.inf
     stored = np.empty((count, 2, SIDE, SIDE), np.uint8)
-    for start in range(0, count, 10_000):
-        noise = np.fft.irfft2(np.fft.rfft2(generator.normal(size=(10_000, SIDE, SIDE))) / frequency)
+    for start in range(0, count, 500):
+        noise = np.fft.irfft2(np.fft.rfft2(generator.normal(size=(500, SIDE, SIDE))) / frequency)
         noise = noise / noise.std(axis=(1, 2), keepdims=True)
-        stored[start : start + 10_000] = np.clip(128 + 50 * noise, 0, 255)[:, None]
+        stored[start : start + 500] = np.clip(128 + 50 * noise, 0, 255)[:, None]
     stored[: count // 100] = stored[count // 2 : count // 2 + count // 100]
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     start, processor = time.monotonic(), time.process_time()
