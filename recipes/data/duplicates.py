@@ -179,9 +179,7 @@ def _partners(forms: Forms, queries: slice, coarse: np.ndarray, fine: np.ndarray
         passed = values >= min_likeness
         found.append((rows[passed], forms.picture[columns + start][passed], values[passed], mirrored[passed]))
     rows, other, values, mirrored = map(np.concatenate, zip(*found, strict=True))
-    order = np.lexsort((other, -values, rows))
-    ranks = np.arange(len(order)) - np.searchsorted(rows[order], rows[order])
-    for i in order[ranks < MAX_PARTNERS]:
+    for i in _likeliest(rows, values, MAX_PARTNERS):
         first, second = sorted((int(picture[rows[i]]), int(other[i])))
         yield Pair(first, second, float(values[i]), bool(mirrored[i]))
 
@@ -195,12 +193,16 @@ def _likeness(queries: np.ndarray, others: np.ndarray) -> np.ndarray:
 
 def _candidates(likeness: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Find what is worth a closer look, (rows, columns); of each row the likeliest, if there are many."""
-    passed = likeness >= MIN_COARSE_LIKENESS
-    for row in np.flatnonzero(passed.sum(axis=1) > MAX_CANDIDATES):
-        passed[row] &= likeness[row] >= np.partition(likeness[row], -MAX_CANDIDATES)[-MAX_CANDIDATES]
-        if passed[row].sum() > MAX_CANDIDATES:  # equal ones
-            passed[row, np.flatnonzero(passed[row])[MAX_CANDIDATES:]] = False
-    return np.nonzero(passed)
+    places = np.flatnonzero(likeness >= MIN_COARSE_LIKENESS)
+    rows, columns = np.divmod(places, likeness.shape[1])
+    kept = _likeliest(rows, likeness.ravel()[places], MAX_CANDIDATES)
+    return rows[kept], columns[kept]
+
+
+def _likeliest(rows: np.ndarray, values: np.ndarray, most: int) -> np.ndarray:
+    """Choose so many of each row that have the highest values; gives places, row by row."""
+    order = np.lexsort((-values, rows))
+    return order[np.arange(len(order)) - np.searchsorted(rows[order], rows[order]) < most]
 
 
 def _compared(exact: np.ndarray, rows: np.ndarray, fine: np.ndarray, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

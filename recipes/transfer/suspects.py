@@ -1,0 +1,183 @@
+"""Pictures whose label is suspect: all others, in the feature space of a network, say something else.
+
+Northcutt, Jiang, Chuang 2021, "Confident Learning: Estimating Uncertainty in Dataset Labels" (arXiv:1911.00068): of each one
+the probabilities of a classifier that was not fitted to it are compared with each class's own threshold, the mean probability
+of that class over the pictures that carry its label (section 3.1, equation 2). A picture that passes the threshold of another
+class is counted as one whose label is wrong. Suspects are ranked by the probability of their own label.
+
+Two classifiers judge, and their probabilities are multiplied, for their mistakes differ. One is the linear probe of
+`recipes.transfer.transferability`: all its left-out predictions, of groups, too, follow from one decomposition, where a head
+solved for each fold takes a hundred times as long and, having more freedom, fits wrong labels as well. Its penalty is one
+step above the one with the least error, for the same reason. The other is the share of each class among the nearest pictures.
+Features are brought to length 1 around their mean.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+NEIGHBORS = 10
+# Of the nearest pictures, those that are named beside a suspect.
+SHOWN_NEIGHBORS = 5
+# Of the ridge regression, relative to the features' largest variance.
+PENALTIES = (0.3, 0.1, 0.03, 0.01, 0.003, 0.001)
+# By which scores are multiplied to be logits.
+TEMPERATURES = np.geomspace(0.5, 50, 25)
+# Rows that are compared with all others at once, which bounds the memory.
+BLOCK = 512
+
+
+@dataclass(frozen=True)
+class Suspect:
+    """A picture whose label may be wrong.
+
+    Args:
+        picture: its place in the features.
+        label: the number of the class that it carries.
+        likelier: the number of the class that is likelier.
+        probability: of its label, by what was not fitted to the picture or its group.
+        likelier_probability: of the likelier class.
+        is_confident: whether confident learning counts it: another class passes its own threshold.
+        neighbors: the nearest pictures outside its group, the nearest first.
+    """
+
+    picture: int
+    label: int
+    likelier: int
+    probability: float
+    likelier_probability: float
+    is_confident: bool
+    neighbors: tuple[int, ...]
+
+
+def suspects(features: np.ndarray, labels: np.ndarray, groups: np.ndarray | None = None) -> list[Suspect]:
+    """Find the pictures that are likelier of another class, the most suspect first.
+
+    Args:
+        features: `(images, features)`, those before the classifier.
+        labels: `(images,)`, class numbers from 0 on.
+        groups: `(images,)`, numbers; pictures of one group never judge each other. Each alone, if not given.
+    """
+    units, groups = normalized(features), np.arange(len(labels)) if groups is None else groups
+    near = nearest(units, groups, NEIGHBORS)
+    probabilities = left_out(units, labels, groups, near)
+    every = np.arange(len(labels))
+    own, others = probabilities[every, labels], probabilities.copy()
+    others[every, labels] = -1
+    confident = (others >= thresholds(probabilities, labels)).any(axis=1)
+    chosen = np.flatnonzero(own < others.max(axis=1))
+    return [
+        Suspect(
+            int(index),
+            int(labels[index]),
+            int(others[index].argmax()),
+            float(own[index]),
+            float(others[index].max()),
+            bool(confident[index]),
+            tuple(int(other) for other in near[index, :SHOWN_NEIGHBORS] if other >= 0),
+        )
+        for index in chosen[np.argsort(own[chosen], kind="stable")]
+    ]
+
+
+def normalized(features: np.ndarray) -> np.ndarray:
+    """Bring features `(images, features)` to length 1 around their mean."""
+    centered = np.asarray(features, "float32") - features.mean(axis=0, dtype="float64").astype("float32")
+    return centered / np.maximum(np.linalg.norm(centered, axis=1, keepdims=True), 1e-12)
+
+
+def thresholds(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Average each class's probability over the pictures that carry its label, `(classes,)`; 1 for a class without any."""
+    found = [probabilities[labels == label, label] for label in range(probabilities.shape[1])]
+    return np.array([values.mean() if len(values) else 1.0 for values in found])
+
+
+def left_out(units: np.ndarray, labels: np.ndarray, groups: np.ndarray, near: np.ndarray) -> np.ndarray:
+    """Judge every picture by what was not fitted to it or its group: probabilities `(images, classes)`.
+
+    Args:
+        units: features of length 1, `(images, features)`.
+        labels: as in `suspects`, as are `groups`.
+        near: the nearest pictures, as `nearest` gives them.
+    """
+    truth = np.eye(labels.max() + 1)[labels]
+    votes = np.where(near[..., None] >= 0, truth[near], 0).sum(axis=1) + 0.5
+    joint = calibrated(regressed(units, truth, groups), labels) * votes
+    return joint / joint.sum(axis=1, keepdims=True)
+
+
+def regressed(units: np.ndarray, truth: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """Predict `truth` `(images, classes)` by ridge regression on the pictures outside each one's group.
+
+    With the hat matrix H, the errors of a group that is left out are (I − H)⁻¹ times those of the fit, H and these being the
+    group's own.
+    """
+    images, centered = len(units), units.astype("float64") - units.mean(axis=0, dtype="float64")
+    variances, axes = np.linalg.eigh(centered.T @ centered)
+    kept = variances > 1e-9 * variances[-1]
+    left, variances = centered @ axes[:, kept] / np.sqrt(variances[kept]), variances[kept]
+    along, members = left.T @ truth, _members(groups)
+
+    def predicted(penalty: float) -> np.ndarray:
+        """Predict with a penalty."""
+        shares = variances / (variances + penalty * variances[-1])
+        errors = truth - truth.mean(axis=0) - left @ (shares[:, None] * along)
+        errors /= np.maximum(1 - 1 / images - np.square(left) @ shares, 1e-6)[:, None]
+        for group in members:
+            hat = 1 / images + (left[group] * shares) @ left[group].T
+            fitted = errors[group] * np.maximum(1 - np.diag(hat), 1e-6)[:, None]
+            errors[group] = np.linalg.lstsq(np.eye(len(group)) - hat, fitted, rcond=None)[0]
+        return truth - errors
+
+    return _one_step_stronger(predicted, truth)
+
+
+def _one_step_stronger(predicted: Callable[[float], np.ndarray], truth: np.ndarray) -> np.ndarray:
+    """Predict with the penalty that is next above the one with the least error."""
+    found = [predicted(penalty) for penalty in PENALTIES]
+    best = int(np.argmin([np.square(truth - one).sum() for one in found]))
+    return found[max(best - 1, 0)]
+
+
+def _members(groups: np.ndarray) -> list[np.ndarray]:
+    """List the pictures of each group that has several."""
+    order = np.argsort(groups, kind="stable")
+    edges = np.flatnonzero(np.diff(groups[order])) + 1
+    return [group for group in np.split(order, edges) if len(group) > 1]
+
+
+def calibrated(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Make probabilities of scores `(images, classes)`: softmax, times the factor with the least log-loss."""
+    every, best, least = np.arange(len(labels)), scores, np.inf
+    for factor in TEMPERATURES:
+        powers = np.exp(factor * (scores - scores.max(axis=1, keepdims=True)))
+        guess = powers / powers.sum(axis=1, keepdims=True)
+        loss = -np.log(np.maximum(guess[every, labels], 1e-12)).mean()
+        if loss < least:
+            best, least = guess, loss
+    return best
+
+
+def nearest(units: np.ndarray, groups: np.ndarray, count: int) -> np.ndarray:
+    """Find the nearest pictures outside each one's group, block by block.
+
+    Args:
+        units: features of length 1, `(images, features)`.
+        groups: `(images,)`.
+
+    Returns:
+        Places `(images, count)`, the nearest first; −1 where there are no more.
+    """
+    found = np.full((len(units), count), -1)
+    some = min(count, len(units))
+    for start in range(0, len(units), BLOCK):
+        rows = slice(start, start + BLOCK)
+        likeness = units[rows] @ units.T
+        likeness[groups[rows, None] == groups] = -np.inf
+        best = np.argpartition(-likeness, some - 1, axis=1)[:, :some]
+        values = np.take_along_axis(likeness, best, axis=1)
+        order = np.argsort(-values, axis=1, kind="stable")
+        there = np.isfinite(np.take_along_axis(values, order, axis=1))
+        found[rows, :some] = np.where(there, np.take_along_axis(best, order, axis=1), -1)
+    return found
