@@ -9,7 +9,9 @@ import zoo
 from recipes.data.dataset import Dataset
 from recipes.data.images import Framing
 from recipes.errors import UserError
+from recipes.settings.backbones import Written
 from recipes.settings.finetune import Recipe
+from recipes.transfer.combined import combine, members
 from zoo import facts
 from zoo.heads import shorten, standardized
 from zoo.migrating import unknown_model
@@ -17,11 +19,21 @@ from zoo.weights import catalog
 
 
 def backbone(recipe: Recipe) -> keras.Model:
-    """Build the pretrained network without its classifier.
+    """Build the pretrained network without its classifier; of several, one network that gives the features of all.
 
     Raises:
         UserError: no such model or weights, or they do not go together.
     """
+    found = members(recipe)
+    bodies = [_single(one) for one in found]
+    if len(bodies) == 1:
+        return bodies[0]
+    names = [str(Written(one.model, one.alpha, one.image_size)).replace(":", "_") for one in found]
+    return combine(bodies, names)
+
+
+def _single(recipe: Recipe) -> keras.Model:
+    """Build one network without its classifier. Raises UserError."""
     options = builder_options(recipe.model, recipe.alpha)
     options |= {"weights": _weights(recipe), "variant": recipe.variant, "preprocessing": recipe.preprocessing}
     if recipe.image_size:
