@@ -17,6 +17,7 @@ from typing import TextIO
 from recipes.compute import signals
 from recipes.console import STANDARD_OUTPUT, say
 from recipes.errors import UserError, shown
+from zoo.disk import WriteError
 
 # What the system says of a place that cannot be written.
 UNWRITABLE = {
@@ -33,6 +34,7 @@ class Command:
     module: str
     settings: str
     summary: str
+    keras: bool = True  # whether it needs Keras, which takes seconds to import
 
     def load_settings(self) -> type:
         """Import the class of the command's settings."""
@@ -45,7 +47,7 @@ COMMANDS = {
     "tune": Command("recipes.tune", "tune.Tuning", "search over heads on features computed once, or over ways to fine-tune"),
     "rank": Command("recipes.rank", "rank.Ranking", "which backbone for a folder of images, from one pass each"),
     "predict": Command("recipes.predict", "predict.Prediction", "class names and probabilities of images"),
-    "models": Command("recipes.models", "models.Models", "all architectures and their weights"),
+    "models": Command("recipes.models", "models.Models", "all architectures and their weights", keras=False),
     "describe": Command(
         "recipes.describe", "describe.Description", "an architecture layer by layer: shapes, costs, receptive fields"
     ),
@@ -125,8 +127,6 @@ def _unwritten(error: OSError) -> str:
         return f"The standard output cannot be written ({reason}): give it a file on a disk with room, or /dev/null."
     if error.errno is None:
         return shown(error)
-    from zoo.disk import WriteError  # not at the top: it brings Keras
-
     if not isinstance(error, WriteError) and (error.filename is None or error.errno not in UNWRITABLE):
         return f"{shown(error.filename or 'A file')} cannot be used ({reason})."
     return shown(error if isinstance(error, WriteError) else WriteError(error, error.filename))
@@ -163,9 +163,10 @@ def _run(name: str = "--help", *arguments: str) -> int:
     except SystemExit:  # after --help, or for a wrong flag
         say(end="")
         raise
-    from recipes.compute import runtime
+    if COMMANDS[name].keras:
+        from recipes.compute import runtime
 
-    runtime.start(getattr(settings, "seed", 0))
+        runtime.start(getattr(settings, "seed", 0))
     importlib.import_module(COMMANDS[name].module).run(settings)
     return 0
 

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from recipes.errors import shown
+from zoo.tables import align
 
 STANDARD_OUTPUT = "<stdout>"
 
@@ -25,8 +26,6 @@ def say(line: str = "", end: str = "\n") -> None:
 
 def table(rows: Sequence[Mapping]) -> str:
     """Align rows of one set of keys as text, below their names: numbers to the right, words to the left."""
-    from zoo.analysis import align  # not at the top: it brings Keras, for which no line should wait
-
     columns = list(rows[0])
     cells = [columns, *([_cell(row[c]) for c in columns] for row in rows)]
     alignment = "".join(">" if isinstance(rows[0][c], int | float) else "<" for c in columns)

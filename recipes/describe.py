@@ -17,6 +17,7 @@ from recipes.errors import UserError
 from recipes.settings.describe import Description
 from recipes.transfer.backbone import builder_options
 from zoo import analysis
+from zoo.tables import align
 
 
 def run(settings: Description) -> str:
@@ -30,7 +31,7 @@ def run(settings: Description) -> str:
     stages = [(name, output, *field) for name, _, output, _, _, *field in (("stage", *header[1:]), *cells)]
     shape = " × ".join(map(str, model.input_shape[1:]))
     title = f"{model.name}, variant {model.origin.variant} of {', '.join(model.origin.variants)}, input {shape}"
-    tables = (analysis.table(model), analysis.align(stages, "<>>>>"), models.table(models.records(model.name)))
+    tables = (analysis.table(model), align(stages, "<>>>>"), models.table(models.records(model.name)))
     text = "\n\n".join([title, *("\n".join(lines) for lines in tables)])
     say(text)
     return text

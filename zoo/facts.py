@@ -64,7 +64,7 @@ def read() -> tuple[Facts, ...]:
 
 def of(entry: "Entry") -> Facts | None:
     """Find the facts of what an entry of the catalog is for; None if the file has none, because it is older."""
-    return next((facts for facts in read() if key(facts) == key(entry)), None)
+    return next((facts for facts in read() if facts.model == entry.model and key(facts) == key(entry)), None)
 
 
 def measure(model: str, variant: str | None = None, options: Mapping[str, object] | None = None, **arguments) -> Facts:

@@ -159,6 +159,12 @@ def measure(data: bytes) -> depth.Depth | None:
         return depth.Values(image, data).depth
 
 
+def dimensions(data: bytes) -> tuple[int, int]:
+    """Read width and height off a picture's header. Raises ImageError."""
+    with _opened(data) as image:
+        return image.size
+
+
 @contextlib.contextmanager
 def _opened(data: bytes) -> Iterator[Image.Image]:
     """Open a picture; whatever goes wrong with it in the block becomes an ImageError."""

@@ -39,7 +39,7 @@ from recipes.lecture.convolution import PADDINGS_AND_STRIDES, convolve
 from recipes.lecture.pictures import picture
 from recipes.runs.journal import Experiment
 from recipes.settings.lecture import InspectKernels
-from recipes.transfer.backbone import builder_options
+from recipes.transfer.backbone import builder_options, first_tag
 from recipes.transfer.strategies import feature_stages
 from zoo import analysis
 from zoo.graph import kernels
@@ -77,7 +77,7 @@ def _trained(settings: InspectKernels) -> keras.Model:
     if settings.weights is None and not known:
         raise UserError(f"{settings.model} has no published weights: give a file as --weights.")
     try:
-        return zoo.get_model(settings.model, weights=settings.weights or known[0].tag, **options)
+        return zoo.get_model(settings.model, weights=settings.weights or first_tag(known), **options)
     except ValueError as error:  # a sentence already
         raise UserError(str(error)) from error
 

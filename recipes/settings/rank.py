@@ -10,14 +10,14 @@ from recipes.settings.shared import BatchCommand, check_positive, seconds
 class Ranking(BatchCommand):
     """Which backbone for these pictures? Every candidate is scored from one pass over a sample, before any is trained.
 
-    DATA as for `zoo finetune`; only pictures that it would train on are looked at. Candidates are the weights of the
-    catalog that are on this machine already, or those that --models names, and the files of --weights.
+    DATA as for `zoo finetune`; only pictures that it would train on are looked at. Candidates are those of
+    `zoo models --recommended` that are on this machine already, or those that --models names, and the files of --weights.
     """
 
     COMMAND = "rank"
 
     models: str | None = None
-    """Models by a shell pattern, such as 'resnet*', each with its first weights, fetched if need be."""
+    """Models by a shell pattern, such as 'resnet*', fetched if need be: each one's first weights that allow commercial use."""
     weights: tuple[str, ...] = ()
     """Files of weights, as MODEL=FILE, MODEL:ALPHA=FILE or MODEL:ALPHA:PIXELS=FILE, such as mobilenet:0.25:128=FILE."""
     variant: tuple[str, ...] = ()

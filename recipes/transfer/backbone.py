@@ -1,6 +1,7 @@
 """The pretrained network that a recipe asks for, and the same with a new classifier."""
 
 import inspect
+from collections.abc import Sequence
 from functools import partial
 
 import keras
@@ -15,7 +16,7 @@ from recipes.transfer.combined import combine, members
 from zoo import facts
 from zoo.heads import shorten, standardized
 from zoo.migrating import unknown_model
-from zoo.weights import catalog
+from zoo.weights import catalog, tags
 
 
 def backbone(recipe: Recipe) -> keras.Model:
@@ -66,7 +67,7 @@ def new_head(recipe: Recipe, body: keras.Model, data: Dataset, pooling: str | No
 
 
 def _weights(recipe: Recipe) -> str | None:
-    """Choose which weights to ask for: the model's first in the catalog, if the recipe does not say. Raises UserError."""
+    """Choose which weights to ask for: if the recipe does not say, the first that allow commercial use. Raises UserError."""
     if recipe.strategy == "scratch":
         if recipe.weights not in (None, "none"):
             raise UserError("--strategy scratch starts at random: leave out --weights, or choose another strategy.")
@@ -78,11 +79,21 @@ def _weights(recipe: Recipe) -> str | None:
                 "give weights, or --strategy scratch."
             )
         return None
-    known = [entry.tag for entry in catalog.entries(recipe.model) if recipe.variant in (None, entry.variant)]
-    if recipe.weights is None and not known:
+    if recipe.weights is not None:
+        return recipe.weights
+    fitting = [entry for entry in catalog.entries(recipe.model) if recipe.variant in (None, entry.variant)]
+    if not fitting:
         form = f" for --variant {recipe.variant}" if recipe.variant else ""
         raise UserError(f"{recipe.model} has no published weights{form}: give a file as --weights, or --strategy scratch.")
-    return recipe.weights or known[0]
+    return first_tag(fitting)
+
+
+def first_tag(entries: Sequence[catalog.Entry]) -> str:
+    """Choose the first of a model's entries that may be taken unasked. Raises UserError: there is none."""
+    known = [entry.tag for entry in entries if entry.commercial]
+    if not known:
+        raise UserError(f"{entries[0].model} has no weights by default: {tags.must_be_named(entries)}, as --weights.")
+    return known[0]
 
 
 def framing(body: keras.Model) -> Framing:

@@ -18,7 +18,7 @@ from recipes.settings.finetune import Recipe
 from recipes.settings.rank import Ranking
 from zoo.files import cache_folder
 from zoo.weights import catalog
-from zoo.weights.fetching import is_local
+from zoo.weights.places import is_local
 
 SHIPPED = Path(rank.zoo.__file__).parent / "pretrained" / "lenet5_mnist.safetensors"
 

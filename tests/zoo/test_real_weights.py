@@ -13,7 +13,8 @@ from parity import torchvision
 import zoo
 from benchmarks import lite_imagenet
 from recipes.data.images import Framing, center, read
-from zoo.weights import catalog, packages
+from zoo.weights import catalog
+from zoo.weights.places import is_local
 
 CASES = [  # file, builder, alpha, size, top-1 measured with keras.applications on the same pictures
     pytest.param("mobilenet_v2_imagenet.h5", "mobilenet_v2", 1.0, 224, 0.887, id="mobilenet_v2"),
@@ -68,7 +69,7 @@ def test_top1_and_probabilities(file, name, alpha, size, published, shared):
 @pytest.mark.parametrize("entry", catalog.packages.ENTRIES, ids=lambda entry: entry.model)
 def test_real_weights_answer_as_in_pytorch_picture_by_picture(entry, shared):
     """On every twentieth picture; all of them: docs/results.md."""
-    if not packages.is_installed(entry):
+    if not is_local(entry):
         pytest.skip(f"{entry.package} is not installed: its weights cannot be compared")
     torchvision()
     pytest.importorskip("timm", reason="timm is not installed: its graphs cannot be compared")

@@ -10,8 +10,9 @@ from tensors import not_fetched
 
 from zoo.weights import catalog, packages
 from zoo.weights.catalog import Entry
-from zoo.weights.fetching import fetch, is_local
+from zoo.weights.fetching import fetch
 from zoo.weights.formats.tensors import WeightsError
+from zoo.weights.places import is_local
 
 CONTENT = b"weights" * 1000
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -118,7 +119,7 @@ def there(monkeypatch, tmp_path):
     monkeypatch.setenv("ZOO_CACHE", str(tmp_path))
 
     def choose(*models):
-        monkeypatch.setattr(packages, "is_installed", lambda entry: entry.model in models)
+        monkeypatch.setattr(packages, "is_local", lambda entry: entry.model in models)
 
     return choose
 

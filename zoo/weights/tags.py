@@ -3,7 +3,7 @@
 import difflib
 import enum
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from zoo.arguments import shown
 from zoo.weights import catalog
@@ -28,11 +28,15 @@ def published(model: str, weights: str, options: Mapping[str, object], variant: 
     """Find the entry that a tag stands for, or "default"; None if it is no tag of the model.
 
     Raises:
-        WeightsError: "default" of a model without published weights for these options and this variant.
+        WeightsError: "default" of a model without published weights for these options and this variant, or whose licences
+            all forbid commercial use.
     """
     if weights != DEFAULT:
         return catalog.find(model, weights, options)
     entry = catalog.best(model, options, variant)
+    fitting = [e for e in catalog.entries(model) if dict(e.options) == dict(options) and variant in (None, e.variant)]
+    if entry is None and fitting:
+        raise WeightsError(f"{model}{_chosen(options)} has no default: {must_be_named(fitting)}.")
     if entry is None:
         form = f" for variant {variant!r}" if variant and catalog.best(model, options, None) else ""
         raise WeightsError(
@@ -40,6 +44,13 @@ def published(model: str, weights: str, options: Mapping[str, object], variant: 
             "values."
         )
     return entry
+
+
+def must_be_named(entries: Collection[catalog.Entry]) -> str:
+    """Say why none of these is a default, as the end of a sentence."""
+    licenses = ", ".join(dict.fromkeys(entry.license for entry in entries))
+    tags = ", ".join(dict.fromkeys(repr(entry.tag) for entry in entries))
+    return f"the licence of its weights forbids commercial use ({licenses}): name those that you may use ({tags})"
 
 
 def check(model: str, weights: object) -> None:

@@ -9,8 +9,13 @@ ENTRIES = (*keras.ENTRIES, *packages.ENTRIES, *torchvision.ENTRIES, *timm.ENTRIE
 
 
 def entries(model: str) -> list[Entry]:
-    """List all entries of a model, the default first."""
+    """List all entries of a model, its first publisher's first."""
     return [entry for entry in ENTRIES if entry.model == model]
+
+
+def defaults(model: str) -> list[Entry]:
+    """List the entries of a model that may be taken unasked, the first choice first: those that allow commercial use."""
+    return [entry for entry in entries(model) if entry.commercial]
 
 
 def find(model: str, tag: str, options: Mapping[str, object]) -> Entry | None:
@@ -22,10 +27,10 @@ def find(model: str, tag: str, options: Mapping[str, object]) -> Entry | None:
 
 
 def best(model: str, options: Mapping[str, object], variant: str | None) -> Entry | None:
-    """Find the model's entry of the highest published top-1 accuracy for those builder arguments; of equals, the first.
+    """Find the default for those builder arguments, of the highest published top-1 accuracy; of equals, the first.
 
     Args:
         variant: the form of the network that it must be for; None: any.
     """
-    fitting = [e for e in entries(model) if dict(e.options) == dict(options) and variant in (None, e.variant)]
+    fitting = [e for e in defaults(model) if dict(e.options) == dict(options) and variant in (None, e.variant)]
     return max(fitting, key=lambda entry: entry.top1 or 0.0, default=None)

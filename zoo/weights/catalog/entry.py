@@ -49,6 +49,11 @@ class Entry:
         return self.tag.partition("_")[0]
 
     @property
+    def commercial(self) -> bool:
+        """Whether its licence allows commercial use: without that it is taken where it is named, and nowhere by default."""
+        return "-NC" not in self.license.upper()
+
+    @property
     def crop(self) -> float:
         """Side of the centre crop as a share of the resized short side."""
         return self.input_shape[0] / self.resize
