@@ -44,7 +44,8 @@ def members(recipe: Recipe) -> list[Recipe]:
         written = [read(name) for name in names]
     except ValueError:
         raise UserError(
-            f"--model takes NAME, NAME:ALPHA or NAME:ALPHA:PIXELS, or several of them joined by +, found {shown(recipe.model)!r}."
+            "--model takes NAME, NAME:ALPHA or NAME:ALPHA:PIXELS, or several of them joined by +, "
+            f"found {shown(recipe.model)!r}."
         ) from None
     for one in written:
         if written.count(one) > 1:
