@@ -77,24 +77,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _open_streams()
     if sys.stdout is None:
         return _refused("The standard output is closed: give it a file, or /dev/null.")
-    with signals.raised():
-        try:
+    try:
+        with signals.raised():
             return _run(*arguments)
-        except UserError as error:
-            return _refused(error)
-        except BrokenPipeError:  # `zoo models | head`: nobody reads on
-            return 0
-        except OSError as error:
-            return _refused(_unwritten(error))
-        except KeyboardInterrupt:
-            _say_on_error(
-                "\nzoo: interrupted; the output folder is as it was, and what was decoded, computed and trained is kept: "
-                "the same command goes on from there."
-            )
-            return signals.status()
-        finally:
-            _drain(sys.stdout)
-            _drain(sys.stderr)
+    except UserError as error:
+        return _refused(error)
+    except BrokenPipeError:  # `zoo models | head`: nobody reads on
+        return 0
+    except OSError as error:
+        return _refused(_unwritten(error))
+    except KeyboardInterrupt:
+        _say_on_error(
+            "\nzoo: interrupted; the output folder is as it was, and what was decoded, computed and trained is kept: "
+            "the same command goes on from there."
+        )
+        return signals.status()
+    finally:
+        _drain(sys.stdout)
+        _drain(sys.stderr)
 
 
 def _open_streams() -> None:

@@ -38,7 +38,7 @@ from recipes.runs.folder import check_default
 from recipes.search import tensorboard, workers
 from recipes.search.board import Board
 from recipes.search.folder import check_table, entered, gets_results, mark_finished, study_name, study_storage
-from recipes.search.loop import Trial, run_trials
+from recipes.search.loop import run_trials
 from recipes.search.oracle import SharedOracle, make_oracle
 from recipes.search.preparation import Search, prepare_search
 from recipes.search.records import TrialRecord, counted
@@ -47,7 +47,6 @@ from recipes.search.scopes import Scope, over_fine_tunings, over_heads
 from recipes.search.storage import locate, used
 from recipes.search.study import Study, open_study
 from recipes.settings.tune import Tuning
-from zoo.progress import interrupted
 
 
 def run(settings: Tuning) -> Path:
@@ -109,14 +108,6 @@ def _try_all(search: Search, study: Study, oracle: SharedOracle, scope: Scope) -
     """Run all trials that are left, here or in processes of their own."""
     settings = search.settings
 
-    def work(trial: Trial) -> dict:
-        try:
-            return scope.work(trial)
-        except Exception:
-            if interrupted.is_set():  # by Ctrl-C while TensorFlow was tracing, which makes another exception of it
-                raise KeyboardInterrupt from None
-            raise
-
     def ended(record: TrialRecord) -> None:
         if settings.tensorboard and search.disk.left > 0:
             rows = [{"epoch": epoch, "loss": loss} for epoch, loss in record.history]
@@ -130,7 +121,7 @@ def _try_all(search: Search, study: Study, oracle: SharedOracle, scope: Scope) -
             storage = settings.storage or str(study_storage(settings).resolve())
             joining = dataclasses.replace(settings, workers=1, study=study.name, storage=storage)
             workers.run("recipes.tune", joining.words(), settings.folder, count, devices)
-        run_trials(oracle, work, ended)  # alone; or what is left where workers have died
+        run_trials(oracle, scope.work, ended)  # alone; or what is left where workers have died
 
 
 def _finish(search: Search, study: Study, scope: Scope, seconds: dict[str, float]) -> None:

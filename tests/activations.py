@@ -74,6 +74,7 @@ REFERENCES = {
         "torchvision", "efficientnet_v2_s", "features.1 features.2 features.3 features.5 features.7"
     ),
     ("convnext_tiny", "keras"): Reference("torchvision", "convnext_tiny", "features.1 features.3 features.5 features.7"),
+    ("swin_tiny", "torch"): Reference("torchvision", "swin_t", "features.1 features.3 features.5 features.7"),
     ("vit_ti_16", "timm"): Reference(
         "timm", "vit_tiny_patch16_224", "blocks.2 blocks.5 blocks.8 blocks.11", dict(img_size=SIZE)
     ),
@@ -81,7 +82,7 @@ REFERENCES = {
         "torchvision", "vit_b_32", " ".join(f"encoder.layers.encoder_layer_{i}" for i in (2, 5, 8, 11)), dict(image_size=SIZE)
     ),
 }
-DROP_PATH = ("efficientnet", "convnext", "vit")
+DROP_PATH = ("efficientnet", "convnext", "vit", "deit3", "dinov2", "swin")
 
 
 def ours(name, variant, pictures, seed):

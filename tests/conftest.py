@@ -57,6 +57,12 @@ DEEP = {
     "vit_s_16",
     "vit_b_16",
     "vit_l_16",
+    "swin_small",
+    "swin_base",
+    "swin_base_384",
+    "deit3_b_16",
+    "dinov2_s_14",
+    *(f"dinov2_{size}" for size in ("b_14", "l_14", "b_14_reg", "l_14_reg")),
 }
 
 # Those whose contract, or parity, alone is left to `make deep`: what they promise hangs on the builder and the layers that
@@ -84,6 +90,9 @@ CONTRACT = {
     "regnet_y_400mf",
     "convnext_tiny",
     "vit_b_32",
+    "swin_tiny",
+    "deit3_s_16",
+    "dinov2_s_14_reg",
 }
 PARITY = {"efficientnet_v2_s", "regnet_x_400mf", "vit_b_32", "resnet50v2", "mobilenet_v3_large"}
 

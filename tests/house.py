@@ -10,6 +10,7 @@ import ast
 import sys
 import sysconfig
 from collections.abc import Iterable
+from functools import cache
 from itertools import combinations
 from pathlib import Path
 
@@ -31,6 +32,7 @@ def modules(root: Path = SOURCES, packages: Iterable[str] = PACKAGES) -> dict[st
     return found
 
 
+@cache
 def parsed(path: Path) -> ast.Module:
     """Syntax tree of a file."""
     return ast.parse(path.read_text(encoding="utf-8"), path)

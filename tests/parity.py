@@ -3,6 +3,8 @@
 All weights are random, batch norm's statistics included: defaults would hide a wrong epsilon, order or padding.
 """
 
+import re
+
 import numpy as np
 import pytest
 from helpers import array, pixels, randomize, write_legacy
@@ -79,6 +81,11 @@ def torchvision():
     return pytest.importorskip("torchvision", reason="torchvision is not installed: its graphs cannot be compared")
 
 
+def in_torchvision(name):
+    """What torchvision calls a network of the zoo: Swin's sizes have one letter there."""
+    return re.sub(r"^(swin_[tsb])\w+", r"\1", name)
+
+
 def untrained(name, device="cpu", **options):
     """torchvision's network of that name with its 1,000 classes; its values are PyTorch's defaults."""
     models = torchvision().models
@@ -87,7 +94,7 @@ def untrained(name, device="cpu", **options):
     if name in ("googlenet", "inception_v3"):
         options["init_weights"] = False  # with it, they warn
     with torch.device(device):
-        return models.get_model(name, weights=None, **options)
+        return models.get_model(in_torchvision(name), weights=None, **options)
 
 
 def cifar(depth, classes=CLASSES):

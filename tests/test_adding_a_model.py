@@ -38,7 +38,7 @@ def follow(root):
         assert not (root / name).exists()
         (root / name).write_text(code, encoding="utf-8")
     package, catalog = re.findall(r"```diff\n(.*?)```", PAGE, re.S)
-    init = root / "zoo" / "__init__.py"
+    init = root / "zoo" / "api.py"
     text = init.read_text(encoding="utf-8")
     added = re.findall(r"^ (.*)\n\+(.*)$", package, re.M)
     assert len(added) == 2

@@ -128,7 +128,7 @@ def test_families_do_not_know_each_other():
 @pytest.mark.parametrize("name", ["surgery", "layers", "preprocessing", "builder", "origin", "heads"])
 def test_what_works_on_any_network_knows_none(name):
     reached = house.reached(house.module_graph(KNOWN), f"zoo.{name}")
-    assert not reached & (FAMILIES | {"zoo", "zoo.architectures"})
+    assert not reached & (FAMILIES | {"zoo", "zoo.api", "zoo.architectures"})
 
 
 @pytest.mark.parametrize("package", ["zoo", "callbacks"])
@@ -187,7 +187,7 @@ def test_a_package_of_recipes_says_what_it_is_and_runs_nothing():
 
 def test_commands_and_settings_load_nothing_heavy(tmp_path):
     light = ["recipes", "recipes.cli", *(name for name in KNOWN if below(name, "recipes.settings"))]
-    code = f"import sys, {', '.join(light)}\nprint(sorted({{'keras', 'numpy', 'tensorflow', 'zoo'}} & set(sys.modules)))"
+    code = f"import sys, {', '.join(light)}\nprint(sorted({{'keras', 'numpy', 'tensorflow', 'zoo.api'}} & set(sys.modules)))"
     assert python(code, cwd=tmp_path, PYTHONPATH=str(house.SOURCES)) == "[]\n"
 
 

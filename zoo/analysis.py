@@ -10,7 +10,8 @@ The receptive field of a unit is the box of input pixels that can change it (Ara
 Fields of Convolutional Neural Networks", Distill, https://distill.pub/2019/computing-receptive-fields). It reaches into the
 padding and may be larger than the picture. Where branches meet, in a sum or a concatenation, it is the smallest box around
 theirs. Global pooling, `Flatten` and attention see the whole picture, and so does everything after them: with squeeze and
-excitation, that is all but the first layers.
+excitation, that is all but the first layers. Attention within windows sees its window, which lies otherwise around each place:
+from there on the stride alone is said.
 
 Operations that are not known here cost nothing and act on each place by itself.
 """
@@ -42,7 +43,8 @@ REARRANGING = {"Reshape", "Transpose", "Permute", "ExpandDims", "Squeeze", "Swap
 class Field:
     """The receptive field along one axis: unit i sees the pixels from `first + i stride` to `last + i stride`.
 
-    Pixels are counted from 0. A unit that sees the whole picture has an infinite field, and stride 0 if it is the only one.
+    Pixels are counted from 0. A unit that sees the whole picture has an infinite field, and stride 0 if it is the only one;
+    NaN stands where it is not the same for all units.
     """
 
     first: float
@@ -56,8 +58,8 @@ class Field:
 
     @property
     def center(self) -> float | None:
-        """The middle of what unit 0 sees; None where that is the whole picture, or nothing."""
-        return None if math.isinf(self.size) else (self.first + self.last) / 2
+        """The middle of what unit 0 sees; None where that is the whole picture, nothing, or not said."""
+        return None if not math.isfinite(self.size) else (self.first + self.last) / 2
 
     def through(self, window: int, stride: int = 1, before: int = 0, dilation: int = 1) -> "Field":
         """Compute the field behind a window that slides over these units, with `before` units of padding in front."""
@@ -67,6 +69,10 @@ class Field:
     def everywhere(self) -> "Field":
         """Widen the field to the whole picture."""
         return replace(self, first=-math.inf, last=math.inf)
+
+    def unsaid(self) -> "Field":
+        """Keep the stride alone: places see differently large parts around them."""
+        return replace(self, first=math.nan, last=math.nan)
 
 
 WHOLE = Field(-math.inf, math.inf, 0)
@@ -231,6 +237,8 @@ def _field(node: Node, inputs: Sequence[Fields | None]) -> Fields | None:
         return (NOTHING, NOTHING)
     if len(output) == 2 < max(map(len, shapes)) or kind.startswith("Global"):  # no rows and columns are left
         return (WHOLE, WHOLE)
+    if kind == "Einsum" and len(output) > 4 and output[1] != 1:  # of windows, which are the second axis
+        return field and tuple(axis.unsaid() for axis in field)
     if kind in MIXING or kind in ("Matmul", "Einsum") and len(inputs) > 1:
         return tuple(axis.everywhere() for axis in field or (WHOLE, WHOLE))
     if field is None or kind in ENLARGING:
@@ -255,7 +263,8 @@ def _union(inputs: Sequence[Fields | None]) -> Fields | None:
         if len(strides) > 1:
             return None
         first, last = min(axis.first for axis in axes), max(axis.last for axis in axes)
-        merged.append(Field(first, last, max(strides, default=0)))
+        box = Field(first, last, max(strides, default=0))
+        merged.append(box.unsaid() if any(math.isnan(axis.size) for axis in axes) else box)
     return tuple(merged)
 
 
@@ -268,6 +277,8 @@ def _windows(node: Node, shape: Shape, output: Shape) -> list[tuple[int, ...]] |
         return [(1, 1, -before) for before, _ in operation.cropping]
     if kind == "Pad" and len(operation.pad_width) == len(shape):
         return [(1, 1, before) for before, _ in operation.pad_width[1:3]]
+    if kind == "GetItem":  # every so many rows and columns
+        return _steps(node.arguments.args[1], shape, output)
     if kind.startswith("Adaptive"):  # windows of one size, if it divides
         even = all(places and places % units == 0 for places, units in zip(shape[1:3], output[1:3], strict=True))
         return [(n // m, n // m) for n, m in zip(shape[1:3], output[1:3], strict=True)] if even else None
@@ -287,6 +298,15 @@ def _windows(node: Node, shape: Shape, output: Shape) -> list[tuple[int, ...]] |
     return windows
 
 
+def _steps(key: object, shape: Shape, output: Shape) -> list[tuple[int, ...]] | None:
+    """Find the windows of one place of `x[:, first::step, first::step]`; None of any other part of a map."""
+    if len(shape) != 4 or len(output) != 4 or not isinstance(key, tuple) or len(key) < 3:
+        return None
+    if not all(isinstance(axis, slice) and (axis.start or 0) >= 0 for axis in key[1:3]):
+        return None
+    return [(1, axis.step or 1, -(axis.start or 0), 1) for axis in key[1:3]]
+
+
 def _pair(value: int | Sequence[int]) -> tuple[int, int]:
     return (value, value) if isinstance(value, int) else tuple(value[:2])
 
@@ -302,7 +322,7 @@ def _axes(fields: Fields | None, text: Callable[[Field], str]) -> str:
 
 
 def _size(axis: Field) -> str:
-    return {WHOLE.size: "all", NOTHING.size: "nothing"}.get(axis.size) or str(axis.size)
+    return "?" if math.isnan(axis.size) else {WHOLE.size: "all", NOTHING.size: "nothing"}.get(axis.size) or str(axis.size)
 
 
 def _stride(axis: Field) -> str:

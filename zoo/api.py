@@ -67,8 +67,23 @@ from zoo.architectures.resnet import (
     resnet152v2,
 )
 from zoo.architectures.squeezenet import squeezenet1_0, squeezenet1_1
+from zoo.architectures.swin import swin_base, swin_base_384, swin_small, swin_tiny
 from zoo.architectures.vgg import vgg11, vgg11_bn, vgg13, vgg13_bn, vgg16, vgg16_bn, vgg19, vgg19_bn
-from zoo.architectures.vit import vit_b_16, vit_b_32, vit_l_16, vit_s_16, vit_ti_16
+from zoo.architectures.vit import (
+    deit3_b_16,
+    deit3_s_16,
+    dinov2_b_14,
+    dinov2_b_14_reg,
+    dinov2_l_14,
+    dinov2_l_14_reg,
+    dinov2_s_14,
+    dinov2_s_14_reg,
+    vit_b_16,
+    vit_b_32,
+    vit_l_16,
+    vit_s_16,
+    vit_ti_16,
+)
 from zoo.architectures.xception import xception
 from zoo.arguments import shown
 from zoo.builder import AllOptions
@@ -159,11 +174,23 @@ MODELS = {
         convnext_base,
         convnext_large,
         convnext_xlarge,
+        swin_tiny,
+        swin_small,
+        swin_base,
+        swin_base_384,
         vit_ti_16,
         vit_s_16,
         vit_b_16,
         vit_b_32,
         vit_l_16,
+        deit3_s_16,
+        deit3_b_16,
+        dinov2_s_14,
+        dinov2_b_14,
+        dinov2_l_14,
+        dinov2_s_14_reg,
+        dinov2_b_14_reg,
+        dinov2_l_14_reg,
     )
 }
 
@@ -282,9 +309,21 @@ __all__ = [
     "convnext_base",
     "convnext_large",
     "convnext_xlarge",
+    "swin_tiny",
+    "swin_small",
+    "swin_base",
+    "swin_base_384",
     "vit_ti_16",
     "vit_s_16",
     "vit_b_16",
     "vit_b_32",
     "vit_l_16",
+    "deit3_s_16",
+    "deit3_b_16",
+    "dinov2_s_14",
+    "dinov2_b_14",
+    "dinov2_l_14",
+    "dinov2_s_14_reg",
+    "dinov2_b_14_reg",
+    "dinov2_l_14_reg",
 ]

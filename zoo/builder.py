@@ -4,12 +4,12 @@ import functools
 import inspect
 import os
 import textwrap
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, TypedDict, TypeVar, cast
+from typing import Any, Literal, TypedDict, TypeVar, cast
 
 import keras
 from keras import layers
@@ -18,11 +18,13 @@ from zoo import origin as origins
 from zoo import pixels, surgery
 from zoo.arguments import annotated, check_activation, integer, penalty, rate, read_shape, shown
 from zoo.classes import names_of
+from zoo.keras_private import without_values
 from zoo.layers import CLASSIFIER, classifier
 from zoo.migrating import unknown_options
 from zoo.origin import Origin
 from zoo.preprocessing import Mode, Preprocessing, preprocess
 from zoo.weights import catalog, loading
+from zoo.weights.catalog import citations
 from zoo.weights.choosing import preprocessing_of, variant_of
 from zoo.weights.forms import Network
 from zoo.weights.names import TorchNames
@@ -43,6 +45,9 @@ Written = TypeVar("Written", bound=Builder)
 # Every builder by its name: what finds the origin of a copied model again.
 BUILDERS: dict[str, Builder] = {}
 
+# How much the parameters of two files for one network may differ, as a share: by classifiers and positions.
+MAX_DIFFERENCE = 0.3
+
 
 class Options(TypedDict, total=False):
     """Options that every builder takes, by name.
@@ -51,7 +56,8 @@ class Options(TypedDict, total=False):
     `(batch, num_classes)`. Its values are random unless weights are named.
 
     Attributes:
-        num_classes: 0 builds no classifier, and the model ends at "pre_logits". Default: the paper's (1000; 10 for LeNet-5).
+        num_classes: 0 builds no classifier, and the model ends at "pre_logits". Default: the weights', else the paper's (1000;
+            10 for LeNet-5; 0 for what was trained without labels).
         input_shape: `(height, width, channels)`; None for height and width of any size. Default: the weights', else the
             paper's.
         weights: None for random values, a tag of the catalog, which `zoo models` lists, "default" for the tag of the highest
@@ -83,6 +89,7 @@ class AllOptions(Options, total=False):
     drop_path_rate: float
     lrn: bool
     modern: bool
+    pooling: Literal["token", "average", "both"]
 
 
 @dataclass(frozen=True)
@@ -209,18 +216,30 @@ def build(
     input_shape = input_shape or legal(_input_shape(family, variant, source))
     inputs = layers.Input(input_shape, name="image")
     x = body(preprocess(inputs, mode), variant)
-    classes = family.num_classes if num_classes is None else num_classes
+    classes = _num_classes(family, source) if num_classes is None else num_classes
     model = keras.Model(inputs, _outputs(x, family.head, classes, dropout, activation), name=name)
 
     origin_of = _origins(network, family, torch_names, arguments, variant, mode, model.outputs[0].shape[-1])
     origins.mark(model, origin_of(source))
     if source:
-        whole = loading.load(model, source.path, num_classes is not None, source.saved.head if source.saved else ())
+        head = source.saved.head if source.saved else ()
+        whole = loading.load(model, source.path, num_classes is not None, head, partial(_relatives, name))
         model.origin = model.origin if whole else origins.of_part(model)
     pixels.watch(model)
     if l2:
         surgery.regularize(model, l2)
     return model
+
+
+def _relatives(name: str, parameters: int) -> Iterator[keras.Model]:
+    """Make the other networks of the family, without values, of which there are weights of about so many parameters."""
+    for other, builder in BUILDERS.items():
+        sizes = [entry.parameters for entry in catalog.entries(other)]
+        is_near = any(abs(size - parameters) < MAX_DIFFERENCE * size for size in sizes)
+        if is_near and other != name and name in BUILDERS and builder.__module__ == BUILDERS[name].__module__:
+            with without_values():
+                model = builder(num_classes=0)
+            yield model
 
 
 def _require_channels_last(name: str) -> None:
@@ -285,6 +304,7 @@ def _origin(
         size, resize, interpolation = entry.input_shape[0], entry.resize, entry.interpolation
     elif told:
         size, resize, interpolation = told.size, told.resize, told.interpolation
+    known = entry or (source and source.saved and source.saved.terms)
     return Origin(
         network.name,
         variant,
@@ -299,7 +319,14 @@ def _origin(
         keras_names=family.keras_names,
         variants=tuple(family.preprocessing),
         classes=names_of(source.entry, source.saved, num_classes) if source else (),
+        license=known.license if known else None,
+        citations=known.citations if known else tuple(filter(None, [citations.of_model(network.name)])),
     )
+
+
+def _num_classes(family: Family, source: Source | None) -> int:
+    """Choose how many classes there are: those of published weights, which may have none, else the paper's."""
+    return source.entry.num_classes if source and source.entry else family.num_classes
 
 
 def _usual_shape(family: Family, variant: str) -> tuple[int, int, int]:

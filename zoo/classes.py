@@ -12,7 +12,10 @@ DATASETS = ("imagenet", "cifar10", "mnist")
 
 def names_of(entry: Entry | None, saved: Saved | None, num_classes: int) -> tuple[str, ...]:
     """Name the classes of a file's classifier, published or a run's, if these are as many; empty where it does not say."""
-    names = of_dataset(entry.dataset) if entry else saved.classes if saved else ()
+    if entry:
+        names = of_dataset(entry.dataset) if entry.num_classes else ()
+    else:
+        names = saved.classes if saved else ()
     return names if len(names) == num_classes else ()
 
 

@@ -74,12 +74,13 @@ def measure(model: str, variant: str | None = None, options: Mapping[str, object
     built = analysis.blueprint(MODELS[model], variant=variant, **(options or {}), **arguments)
     layers = analysis.analyze(built)
     names = surgery.stages(built)
+    has_classifier = built.outputs[0] is not built.get_layer("pre_logits").output
     return Facts(
         model,
         built.origin.variant,
         dict(options or {}),
         built.input_shape[1:],
-        built.outputs[0].shape[-1],
+        built.outputs[0].shape[-1] if has_classifier else 0,
         *analysis.total(layers),
         tuple(_stage(layer) for layer in layers if layer.name in names),
     )

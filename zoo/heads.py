@@ -22,7 +22,7 @@ from zoo import surgery
 from zoo.arguments import check_activation, check_model, integer, rate
 from zoo.graph import inside
 from zoo.keras_private import input_of
-from zoo.layers import CLASSIFIER, classifier, stage
+from zoo.layers import CLASSIFIER, LAST_NORM, PATCHES, classifier, stage, token_and_mean
 from zoo.origin import of_part
 from zoo.pixels import watch_part
 
@@ -88,7 +88,8 @@ def new_head(
         dropout: rate before the last layer; the head's own if 0.
         head: a name in `HEADS`, or a function as they are.
         pooling: how the last feature map becomes a vector: "average", which is the network's own way, also where that is
-            none; "max"; or "both", one behind the other.
+            none; "max"; or "both", one behind the other. Of a vision transformer "both" is the class token and the mean of
+            the patches, which linear probes of DINOv2 see.
 
     Raises:
         ValueError: the model has no stage "pre_logits" or nothing to pool, `num_classes` is below 1, or there is no such
@@ -139,6 +140,10 @@ def _vector(model: keras.Model, pooling: str) -> keras.KerasTensor:
         return layers.GlobalAveragePooling2D(name="avg_pool")(x) if len(x.shape) == 4 else x
     if pooling not in ("max", "both"):
         raise ValueError(f"There is no pooling {pooling!r}: choose average, max or both.")
+    if pooling == "both" and PATCHES in [layer.name for layer in model.layers]:
+        tokens = model.get_layer(LAST_NORM).output
+        patches = tokens[:, -model.get_layer(PATCHES).output.shape[1] :]
+        return stage(token_and_mean(tokens[:, 0], patches), "pre_logits")
     if len(x.shape) != 4:
         if inside(model, "pre_logits") is not None:
             raise ValueError(f"{model.name} holds the network inside it: pooling={pooling!r} needs the network itself.")

@@ -146,11 +146,21 @@ def adaptive_average(x: keras.KerasTensor, size: int) -> keras.KerasTensor:
     return ops.einsum("niwc,jw->nijc", x, shares(x[0, 0, :, 0]))
 
 
+def token_and_mean(token: keras.KerasTensor, patches: keras.KerasTensor) -> keras.KerasTensor:
+    """Put a token `(batch, channels)` beside the mean of patches `(batch, patches, channels)`."""
+    mean = layers.GlobalAveragePooling1D(name="avg_pool")(patches)
+    return layers.Concatenate(name="token_and_mean")([token, mean])
+
+
 # The name of the last layer with weights.
 CLASSIFIER = "predictions"
 
-# The name of a transformer's table of positions: the class token's, then the patches', row by row.
+# The names in a transformer of its patches, of its class token, of its table of positions (the class token's, if it has one,
+# then the patches', row by row), and of its last norm, behind which the patches come last.
+PATCHES = "patches"
+CLASS_TOKEN = "class_token"
 POSITIONS = "position_embedding"
+LAST_NORM = "norm"
 
 
 def classifier(

@@ -9,8 +9,7 @@ from collections.abc import Collection, Mapping
 
 from zoo.arguments import shown
 from zoo.weights import catalog
-from zoo.weights.catalog import Entry
-from zoo.weights.catalog.timm import NETWORKS
+from zoo.weights.catalog import Entry, timm, timm_vit
 
 # Options of other libraries that are one of this zoo under another name.
 RENAMED = {
@@ -140,9 +139,17 @@ def unknown_model(name: object, models: Collection[str]) -> str:
 
 def _foreign() -> dict[str, tuple[str, Mapping[str, object]]]:
     """List networks of other names: the builder, and its own options."""
-    return {network: (model, options) for network, (model, _, _, options) in NETWORKS.items()} | {
+    networks = timm.NETWORKS | timm_vit.NETWORKS
+    return {network: (model, options) for network, (model, _, _, options) in networks.items()} | {
         "mobilenetv1": ("mobilenet", {}),
         "mobilenetv1_100": ("mobilenet", {"alpha": 1.0}),
+        **{f"swin_{size}_patch4_window7_224": (f"swin_{size}", {}) for size in ("tiny", "small", "base")},
+        **{f"swin_{size[0]}": (f"swin_{size}", {}) for size in ("tiny", "small", "base")},
+        "swin_base_patch4_window12_384": ("swin_base_384", {}),
+        **{f"dinov2_vit{size}14{end}": (f"dinov2_{size}_14{end}", {}) for size in "sbl" for end in ("", "_reg")},
+        "dino_vits16": ("vit_s_16", {"weights": "imagenet_timm_dino"}),
+        "dino_vitb16": ("vit_b_16", {"weights": "imagenet_timm_dino"}),
+        "dino_resnet50": ("resnet50", {"weights": "imagenet_dino"}),
         **{f"resnetv2_{depth}": (f"resnet{depth}v2", {}) for depth in (50, 101, 152)},
         **{f"regnet{kind}_{size}": (f"regnet_{kind}_{ours}", {}) for kind in "xy" for size, ours in REGNETS.items()},
     }

@@ -30,6 +30,8 @@ class Origin:
     keras_names: Callable[[str], str] | None = field(repr=False, compare=False, default=None)  # see builder.Family
     variants: tuple[str, ...] = field(repr=False, compare=False, default=())  # all that there are of the model
     classes: tuple[str, ...] = field(repr=False, compare=False, default=())  # of the weights' classifier, where known
+    license: str | None = field(compare=False, default=None)  # of the weights, where it is known
+    citations: tuple[str, ...] = field(repr=False, compare=False, default=())  # papers, and who published the weights
     # Makes the origin of the model filled from a file; refuses one that says it is for another form or other preprocessing.
     refilled: Callable[[Path], Self] | None = field(repr=False, compare=False, default=None)
 

@@ -15,23 +15,36 @@ _received: list[int] = []
 def raised() -> Iterator[None]:
     """Have signals raise KeyboardInterrupt in the block, but for those that whoever started the process has it ignore.
 
-    SIGINT is never ignored: a shell's background job is started so, and is to end by it all the same.
+    SIGINT is never ignored: a shell's background job is started so, and is to end by it all the same. What else is raised
+    in the block after a signal becomes KeyboardInterrupt, as by `restored`.
     """
     _received.clear()
     if progress := sys.modules.get("zoo.progress"):
         progress.interrupted.clear()
     if threading.current_thread() is not threading.main_thread():  # Python lets no other thread set a handler
-        yield
+        with restored():
+            yield
         return
     before = {number: signal.getsignal(number) for number in HANDLED}
     chosen = [number for number in HANDLED if number == signal.SIGINT or before[number] != signal.SIG_IGN]
     for number in chosen:
         signal.signal(number, _raise)
     try:
-        yield
+        with restored():
+            yield
     finally:
         for number in chosen:
             signal.signal(number, before[number])
+
+
+@contextlib.contextmanager
+def restored() -> Iterator[None]:
+    """Raise KeyboardInterrupt for what a library has made of a signal's, as TensorFlow does that is tracing."""
+    try:
+        yield
+    except Exception:
+        raise_swallowed()
+        raise
 
 
 def raise_swallowed() -> None:

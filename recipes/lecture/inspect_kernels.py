@@ -124,9 +124,16 @@ def _row(fact: analysis.LayerFacts, maps: np.ndarray) -> dict:
         "stride": field.stride if field else None,
         "channels": channels,
         "places": f"{height} × {width}",
-        "sees": "all" if field is None or math.isinf(field.size) else int(field.size),
+        "sees": _seen(field),
         "most active": " ".join(map(str, most_active(maps))),
     }
+
+
+def _seen(field: analysis.Field | None) -> int | str:
+    """Write how many pixels a unit sees; places of a map that is attended in windows see differently many."""
+    if field is None or math.isinf(field.size):
+        return "all"
+    return "?" if math.isnan(field.size) else int(field.size)
 
 
 # ---------------------------------------------------------------------------------------------- drawings

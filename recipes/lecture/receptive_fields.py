@@ -52,7 +52,7 @@ def run(settings: ReceptiveFields) -> Path:
     model = _build(settings)
     facts = limited(model)
     if not facts:
-        raise UserError(f"{model.name}: every stage sees the whole picture, there is nothing to measure: choose another model.")
+        raise UserError(f"{model.name}: no stage sees the same part of the picture everywhere: choose another model.")
     with Experiment(settings) as experiment:
         outputs = {
             f"padding {p}, stride {s}": convolve(INPUT, KERNEL, p, s).astype(int).tolist() for p, s in PADDINGS_AND_STRIDES

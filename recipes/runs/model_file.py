@@ -1,7 +1,8 @@
 """`model.keras`: a network that predicts, with what a program must know to feed it and to name what it says.
 
-Two members of the zip are this project's: `classes.json`, a list in the order of the outputs, and `framing.json`, how a
-picture becomes the model's input. `keras.models.load_model` does not mind them.
+Three members of the zip are this project's: `classes.json`, a list in the order of the outputs; `framing.json`, how a picture
+becomes the model's input; and `origin.json`, the licence of the weights that the training began with, and what to cite.
+`keras.models.load_model` does not mind them.
 """
 
 import contextlib
@@ -52,6 +53,10 @@ def save(model: "keras.Model", path: Path, classes: Iterable[str], framing: Mapp
     """
     import keras
 
+    from zoo import origin as origins
+
+    origin = origins.find(model)
+    terms = origin and {"model": origin.name, "license": origin.license, "citations": origin.citations}
     size = BYTES_A_WEIGHT * model.count_params() + BYTES_A_LAYER * len(model.layers)
     require_room(path, size)  # first: a disk that fills up while Keras writes leaves files that cannot be closed
     with written(path, size):
@@ -59,6 +64,8 @@ def save(model: "keras.Model", path: Path, classes: Iterable[str], framing: Mapp
         with zipfile.ZipFile(path, "a") as archive:
             archive.writestr("classes.json", json.dumps(list(classes)))
             archive.writestr("framing.json", json.dumps(dict(framing)))
+            if terms:
+                archive.writestr("origin.json", json.dumps(terms))
 
 
 def read(folder: Path) -> "tuple[keras.Model, list[str], dict]":

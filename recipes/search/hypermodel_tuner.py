@@ -25,7 +25,6 @@ from recipes.search.hypermodel_search import HypermodelSearch
 from recipes.search.loop import SharedLoop
 from recipes.search.oracle import share, written
 from recipes.search.study import Study
-from zoo.progress import interrupted
 
 # What `tune_hypermodel` gives a tuner itself, and what a search that others share has no use for.
 OWN_OPTIONS = {
@@ -57,10 +56,6 @@ class HypermodelLoop(SharedLoop):
         try:
             with quiet():
                 return self._evaluated(trial, *arguments, **named)
-        except Exception:
-            if interrupted.is_set():  # by Ctrl-C while TensorFlow was tracing, which makes another exception of it
-                raise KeyboardInterrupt from None
-            raise
         finally:
             if "tuner/epochs" not in values:  # no other trial goes on from its weights
                 shutil.rmtree(self.checkpoint(trial.trial_id).parent, ignore_errors=True)
@@ -129,13 +124,19 @@ def make_tuner(search: HypermodelSearch, study: Study, models: BestModels) -> Hy
     """Make the tuner over the study's trials; `build` is called for its space.
 
     Raises:
-        UserError: the objective has no direction, or the tuner takes no such options.
+        UserError: the objective has no direction or names nothing, or the tuner takes no such options.
     """
     settings, takes = search.settings, _parameters(search.tuner)
     try:
         objective = keras_tuner.Oracle(search.objective).objective
     except (TypeError, ValueError) as error:
         raise UserError(f"objective: {error}") from error
+    directions = getattr(objective, "name_to_direction", {objective.name: objective.direction})
+    if not directions:
+        raise UserError("objective must name what the training reports, such as 'val_loss', found an empty list.")
+    for name, direction in directions.items():
+        if direction not in ("min", "max", None):  # None: of what HyperModel.fit returns
+            raise UserError(f"objective {name!r} must have the direction 'min' or 'max', found {direction!r}.")
     for name in search.tuner_options:
         if name in OWN_OPTIONS or name in USELESS_OPTIONS or name not in takes:
             instead = f": give tune_hypermodel {OWN_OPTIONS[name]}=" if name in OWN_OPTIONS else ""

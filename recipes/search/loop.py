@@ -12,6 +12,7 @@ from keras_tuner.engine.trial import Trial as KerasTrial
 from keras_tuner.engine.trial import TrialStatus
 from keras_tuner.errors import FailedTrialError, FatalError
 
+from recipes.compute import signals
 from recipes.errors import UserError
 from recipes.search.keras_tuner_private import TrialLoop
 from recipes.search.oracle import SharedOracle
@@ -64,7 +65,7 @@ class SharedLoop(TrialLoop):
         """
         trial.outcome = {}
         try:
-            with self.oracle.study.beating(trial.row):
+            with self.oracle.study.beating(trial.row), signals.restored():
                 score, result = self.score_and_result(trial, *arguments, **named)
             if not math.isfinite(score):
                 raise FloatingPointError(f"the {self.oracle.objective.name} is {score:g}")

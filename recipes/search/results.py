@@ -96,7 +96,7 @@ class Results:
     def _result(self, winner: Mapping | None, seconds: Mapping[str, float]) -> dict:
         """Make the values of result.json."""
         search, data, settings = self.search, self.search.data, self.search.settings
-        held_out = len(search.held_out)
+        held_out, origin = len(search.held_out), search.model.origin
         if settings.storage:
             settings = dataclasses.replace(settings, storage=without_password(settings.storage))
         return {
@@ -122,7 +122,12 @@ class Results:
             "winner": winner and {"folder": "best", "metrics": winner["metrics"]},
             "workers": dict(Counter(trial.worker for trial in self.trials if trial.state != "waiting")),
             "disk": str(search.disk),
-            "model": {"name": settings.model, "weights": search.model.origin.weights},
+            "model": {
+                "name": settings.model,
+                "weights": origin.weights,
+                "license": origin.license,
+                "citations": origin.citations,
+            },
             "seconds": seconds,
             "versions": versions(),
             "seed": settings.seed,

@@ -51,7 +51,8 @@ class Recipe(TransferCommand):
     """The classifier: linear, a logistic regression; dropout, the same trained with dropout; hidden, with a layer of 256
     units before it; cosine, directions of class means, for a few images a class."""
     pooling: Literal["average", "max", "both"] = "average"
-    """What makes a vector of the last feature map; average is the network's own way, also where that is none."""
+    """What makes a vector of the last feature map; average is the network's own way, also where that is none. Of a vision
+    transformer both are its class token and the mean of its patches, as in DINOv2's linear probes."""
     balance: Literal["none", "weights", "sampling"] = "none"
     """For classes of uneven size: weights, each class counts as much as any other; sampling, pictures are drawn so that each
     class is seen as often as any other (the solved heads, which draw nothing, are weighted)."""

@@ -177,7 +177,7 @@ def _stepped(
 
         batches = Batches(read, labels[images], BATCH_SIZE, seed, weights=weights[images])
         optimizer = get_optimizer("adam", warmup_cosine(LEARNING_RATE, len(batches) * epochs))
-        part.compile(optimizer, task.loss(labels), metrics=[task.accuracy_metric()], jit_compile=False)
+        training.compile_whole(part, optimizer, labels, task)
         recorder = training.History(Phase("head", epochs, LEARNING_RATE, "pre_logits", augment=False), len(batches))
         part.fit(batches, epochs=epochs, verbose=0, shuffle=False, callbacks=[recorder])
         return recorder.rows

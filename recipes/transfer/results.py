@@ -116,6 +116,8 @@ def _model(prepared: Prepared) -> dict:
         "trainable": sum(int(np.prod(variable.shape)) for variable in model.trainable_variables),
         "weights": origin.weights,
         "weights_sha256": sha256(origin.weights) if origin.weights else None,
+        "license": origin.license,
+        "citations": list(origin.citations),
     }
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import keras
+import numpy as np
 
 import zoo
 from callbacks.averaging import WeightAveraging
@@ -66,7 +67,7 @@ def train(
         UserError: the loss became NaN or infinite; the folder cannot be read or written.
     """
     optimizer = _optimizer(phase, len(batches) * phase.epochs, whole or part)
-    part.compile(optimizer, task.loss(batches.labels), metrics=[task.accuracy_metric()], jit_compile=False)
+    compile_whole(part, optimizer, batches.labels, task)
     recorder = History(phase, len(batches), deadline, report)
     averaging = [WeightAveraging(phase.average_best, monitor="loss")] if phase.average_best else []
     every = max(1, phase.epochs // CHECKS_PER_PHASE)
@@ -86,6 +87,17 @@ def train(
     except OSError as error:
         raise UserError(f"The state of the training: {shown(error)} Or set ZOO_CACHE to one.") from error
     return recorder.rows
+
+
+def compile_whole(part: keras.Model, optimizer: keras.optimizers.Optimizer, labels: np.ndarray, task: Task) -> None:
+    """Compile a part, and make the variables of its optimiser and metrics at once, not in the first step.
+
+    A step that makes variables is traced twice by TensorFlow, which takes longer than a short training.
+    """
+    part.compile(optimizer, task.loss(labels), metrics=[task.accuracy_metric()], jit_compile=False)
+    optimizer.build(part.trainable_variables)
+    part.compute_metrics(None, labels[:1], np.zeros((1, *part.output_shape[1:]), "float32"))
+    part.reset_metrics()
 
 
 def _optimizer(phase: Phase, steps: int, model: keras.Model) -> keras.optimizers.Optimizer:

@@ -54,6 +54,7 @@ def table(path: Path) -> list[dict]:
         return list(csv.DictReader(file))
 
 
+@pytest.mark.slow
 def test_small_sees_each_picture_once_unless_it_is_asked_for_more(digits, tmp_path, monkeypatch):
     """120 pictures, 80 of them to train on; LeNet-5's have nothing outside the crop, so the second view is the mirrored one."""
     passed = []
@@ -75,6 +76,13 @@ def test_the_folder_holds_the_contract(finished):
     assert result["strategy"]["frozen"] == ["c1", "c3", "c5", "f6"]
     assert result["model"]["parameters"] == 61_706 and result["model"]["trainable"] == 850
     assert len(result["model"]["weights_sha256"]) == 64
+    paper = "LeCun et al. 1998, Gradient-Based Learning Applied to Document Recognition, doi:10.1109/5.726791"
+    terms = {"license": "Apache-2.0", "citations": [paper]}
+    assert terms.items() <= result["model"].items()
+    page = (output / "report.html").read_text()
+    assert "<dt>licence of the weights</dt><dd>Apache-2.0</dd>" in page and f"<dt>to cite</dt><dd>{paper}</dd>" in page
+    with zipfile.ZipFile(output / "model.keras") as archive:
+        assert json.loads(archive.read("origin.json")) == {"model": "lenet5"} | terms
     assert {"total", "features", "head", "evaluation"} <= set(result["seconds"])
     assert {"python", "keras", "backend"} <= set(result["versions"]) and result["seed"] == 0
     for measured in result["metrics"].values():
@@ -356,6 +364,17 @@ def test_an_interrupt_that_a_library_swallows_is_raised_by_the_next_step():
     with signals.raised():
         Progress("other work", 3, "steps").advance()
     assert signal.getsignal(signal.SIGINT) == before
+
+
+def test_an_interrupt_that_a_library_makes_another_error_of_is_one():
+    with pytest.raises(KeyboardInterrupt), signals.raised():
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        except KeyboardInterrupt:  # as TensorFlow does whose look for an attribute a signal cuts short
+            raise AttributeError("'IteratorSpec' object has no attribute '_without_tensor_names'") from None
+    assert signals.status() == 143
+    with pytest.raises(AttributeError), signals.raised():
+        raise AttributeError("no signal came")
 
 
 def test_help_imports_nothing_heavy():

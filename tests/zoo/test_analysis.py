@@ -58,6 +58,8 @@ def test_three_small_convolutions_see_what_a_large_one_does_for_fewer_weights():
         ("resnet152", {"variant": "torch"}, 11.56),
         ("mobilenet", {}, 0.569),
         ("vit_b_16", {"variant": "torch"}, 17.56),
+        ("swin_tiny", {}, 4.491),
+        ("swin_base", {}, 15.431),
     ],
 )
 @pytest.mark.slow

@@ -20,6 +20,8 @@ MEMBERS = {
     "mobilenet_v3_small": {"variant": "torch", "input_shape": (32, 32, 4)},
     "regnet_x_400mf": {"input_shape": (32, 32, 3)},
     "vit_ti_16": {"input_shape": (32, 48, 3), "preprocessing": "tf"},
+    "swin_tiny": {"input_shape": (64, 96, 3)},
+    "dinov2_s_14_reg": {"input_shape": (14, 28, 3), "pooling": "both"},
 }
 
 SCRIPT = (
@@ -38,7 +40,7 @@ for name, options in members.items():
     features = body.predict_on_batch(np.repeat(x[..., :1], shape[2], axis=-1))
     assert features.ndim == 2 and np.isfinite(features).all(), name
     zoo.freeze(model, zoo.stages(model)[0])
-    if name in ("squeezenet1_1", "vit_ti_16"):
+    if name in ("squeezenet1_1", "vit_ti_16", "dinov2_s_14_reg", "swin_tiny"):
         model.save(f"{folder}/{name}.keras")
         again = keras.models.load_model(f"{folder}/{name}.keras").predict_on_batch(x)
         assert np.abs(again - answers[name]).max() < 1e-5, name

@@ -11,13 +11,14 @@ from pathlib import Path
 import keras
 import pytest
 from helpers import ROOT
-from parity import torchvision
+from parity import in_torchvision, torchvision
 
 import zoo
 from zoo.preprocessing import MODES
 from zoo.weights import catalog
 
-KERAS, TORCHVISION, TIMM = catalog.keras.ENTRIES, catalog.torchvision.ENTRIES, catalog.timm.ENTRIES
+KERAS, TORCHVISION = catalog.keras.ENTRIES, catalog.torchvision.ENTRIES
+TIMM = [entry for entry in catalog.ENTRIES if entry.url.startswith("https://huggingface.co/timm/")]
 PUBLISHED = [entry for entry in catalog.ENTRIES if "://" in entry.url]
 DIGITS = {"sha256": 64, "sha256-prefix": 8, "md5": 32}
 
@@ -46,6 +47,7 @@ def test_every_field_is_sound(entry):
     kind, _, digest = entry.hash.partition(":")
     assert entry.hash == "none" or re.fullmatch(rf"[0-9a-f]{{{DIGITS[kind]}}}", digest)
     assert re.fullmatch(r"\w+", entry.tag) and entry.variant in ("keras", "torch", "timm", "paper")
+    assert entry.num_classes or entry.top1 is None
     assert entry.parameters > 1000 and entry.source and entry.license
     assert entry.top1 is None or 40 < entry.top1 < 100
     assert entry.top5 is None or entry.top1 < entry.top5 < 100
@@ -58,15 +60,31 @@ def test_every_field_is_sound(entry):
 def test_a_network_has_one_size_whoever_trained_it():
     sizes = {}
     for entry in catalog.ENTRIES:
-        sizes.setdefault((entry.model, entry.variant, entry.input_shape, *entry.options.items()), set()).add(entry.parameters)
+        key = (entry.model, entry.variant, entry.input_shape, entry.num_classes, *entry.options.items())
+        sizes.setdefault(key, set()).add(entry.parameters)
     assert {key: counts for key, counts in sizes.items() if len(counts) > 1} == {}
+
+
+def test_what_to_cite_is_the_paper_then_the_training_then_the_publisher():
+    def cited(model, tag):
+        return [re.search(r"arXiv:\S+|doi:\S+|github\S+", text)[0] for text in catalog.find(model, tag, {}).citations]
+
+    assert cited("vgg16", "imagenet") == ["arXiv:1409.1556"]
+    assert cited("resnet50", "imagenet_timm_a1") == ["arXiv:1512.03385", "arXiv:2110.00476", "doi:10.5281/zenodo.4414861"]
+    assert cited("vit_b_16", "imagenet_torchvision_swag") == [
+        "arXiv:2010.11929",
+        "arXiv:2201.08371",
+        "github.com/pytorch/vision",
+    ]
+    assert cited("resnet50", "imagenet_dino") == ["arXiv:1512.03385", "arXiv:2104.14294"]
+    assert all(entry.citations and entry.license for entry in catalog.ENTRIES)
 
 
 def test_tags_say_who_published():
     for entries, tags in (
         (KERAS, r"imagenet(_\d+)?|mnist"),
         (TORCHVISION, r"imagenet_torchvision(_v2|_swag|_swag_linear)?"),
-        (TIMM, r"imagenet_timm_\w+"),
+        (TIMM, r"imagenet_timm_\w+|lvd142m_timm"),
         (catalog.packages.ENTRIES, "imagenet"),
     ):
         assert [entry.tag for entry in entries if not re.fullmatch(tags, entry.tag)] == []
@@ -143,7 +161,7 @@ def test_all_of_keras_applications_is_there():
 # ---------------------------------------------------------------------------------------------- torchvision
 def metas():
     models = torchvision().models
-    names = dict.fromkeys(entry.model for entry in TORCHVISION)
+    names = dict.fromkeys(in_torchvision(entry.model) for entry in TORCHVISION)
     return {weights.url: weights for name in names for weights in models.get_model_weights(name)}
 
 
@@ -176,7 +194,7 @@ def test_torchvision_says_the_same(entry):
     assert ("SWAG" in meta.get("license", "")) == ("swag" in entry.tag) == (entry.license != "BSD-3-Clause")
     auxiliary = {"inception_v3": 27_161_264 - 23_834_568}.get(entry.model, 0)
     statistics = entry.parameters - (meta["num_params"] - auxiliary)
-    with_batch_norm = not re.match("alexnet|vgg..$|squeezenet|convnext|vit", entry.model)
+    with_batch_norm = not re.match("alexnet|vgg..$|squeezenet|convnext|swin|vit", entry.model)
     assert 0 < statistics < 0.02 * entry.parameters if with_batch_norm else statistics == 0
 
 
@@ -194,7 +212,10 @@ def test_timm_says_the_same(entry):
     config = timm.models.get_pretrained_cfg(name)
     assert entry.url == f"https://huggingface.co/{config.hf_hub_id}/resolve/main/model.safetensors"
     assert (entry.num_classes, entry.interpolation) == (config.num_classes, config.interpolation)
-    assert entry.input_shape == (*config.input_size[1:], config.input_size[0])
-    assert entry.resize == math.floor(config.input_size[1] / config.crop_pct)
+    framing = (*config.input_size[1:], config.input_size[0]), math.floor(config.input_size[1] / config.crop_pct)
+    if entry.model.startswith("dinov2"):  # used at the size of its authors' evaluation, not at that of its file
+        assert framing == ((518, 518, 3), 518)
+        framing = (224, 224, 3), 256
+    assert (entry.input_shape, entry.resize) == framing
     assert entry.license.lower() == config.license
     same_statistics(entry, config.mean, config.std)

@@ -81,6 +81,7 @@ def test_a_saved_model_comes_back_as_it_was(name, variant, kind, tmp_path):
     np.testing.assert_array_equal(array(body(X)), array(zoo.split(model, "pre_logits")[0](X)))
 
 
+@pytest.mark.slow
 def test_preprocessing_of_ones_own_survives(tmp_path):
     statistics = ((0.4, 0.5, 0.6), (0.2, 0.3, 0.1))
     model = built("mobilenet_v2", "torch", alpha=0.35, preprocessing=statistics)
@@ -103,6 +104,18 @@ def test_the_frame_of_a_run_is_kept(tmp_path):
     with zipfile.ZipFile(tmp_path / "run.keras", "a") as archive, pytest.warns(UserWarning, match="Duplicate name"):
         archive.writestr("framing.json", '{"size": "large"}')
     refused(r"run.keras has a framing.json that does not say", zoo.lenet5, weights=tmp_path / "run.keras")
+
+
+def test_the_terms_of_a_run_are_kept(tmp_path):
+    randomize(zoo.lenet5()).save(tmp_path / "run.keras")
+    assert zoo.lenet5(weights=tmp_path / "run.keras").origin.license is None
+    with zipfile.ZipFile(tmp_path / "run.keras", "a") as archive:
+        archive.writestr("origin.json", json.dumps({"model": "lenet5", "license": "CC-BY-NC-4.0", "citations": ["Somebody"]}))
+    origin = zoo.lenet5(weights=tmp_path / "run.keras").origin
+    assert (origin.license, origin.citations) == ("CC-BY-NC-4.0", ("Somebody",))
+    with zipfile.ZipFile(tmp_path / "run.keras", "a") as archive, pytest.warns(UserWarning, match="Duplicate name"):
+        archive.writestr("origin.json", '["MIT"]')
+    refused(r"run.keras has an origin.json that does not say", zoo.lenet5, weights=tmp_path / "run.keras")
 
 
 @pytest.mark.parametrize("head", ["dropout", "hidden", "cosine"])
@@ -132,6 +145,7 @@ def test_a_saved_model_of_other_options(kind, tmp_path):
     np.testing.assert_array_equal(array(again(x)), array(model(x)))
 
 
+@pytest.mark.slow
 def test_what_the_file_says_is_not_overruled(tmp_path):
     path, options = tmp_path / "x.keras", {"alpha": 0.35, "num_classes": 4}
     built("mobilenet_v2", "torch", alpha=0.35).save(path)
@@ -149,7 +163,8 @@ def test_what_the_file_says_is_not_overruled(tmp_path):
     "Refused: the sentence names both and the flag --variant",
     "The first form was taken, and its answers were a little wrong.",
 )
-@pytest.mark.parametrize("kind", ["x.weights.h5", pytest.param("x.npz", marks=slow)])
+@slow
+@pytest.mark.parametrize("kind", ["x.weights.h5", "x.npz"])
 def test_bare_weights_that_fit_two_forms(kind, tmp_path):
     model, path = built("mobilenet_v3_small", "timm"), tmp_path / kind
     if kind == "x.npz":
@@ -175,6 +190,7 @@ def test_bare_weights_of_one_form_whose_files_see_different_pixels(tmp_path):
     np.testing.assert_array_equal(array(again(X)), array(model(X)))
 
 
+@pytest.mark.slow
 def test_bare_weights_whose_layers_tell_the_form(tmp_path):
     """Keras lists layers without weights, too: only PyTorch's form of MobileNetV2 has those that pad."""
     model, path = built("mobilenet_v2", "torch", alpha=0.35), tmp_path / "x.weights.h5"
@@ -244,6 +260,7 @@ def test_preparation_that_cannot_be_read(tmp_path):
     "Refused: the sentence lists the choices, with files that need each, and the flag --preprocessing",
     "The network's usual preprocessing was applied to all.",
 )
+@pytest.mark.slow
 def test_files_that_may_need_another_preprocessing(tmp_path):
     model = built("vit_ti_16", preprocessing="torch")
     path, options = torch_file(model, vit.timm, tmp_path / "mine.safetensors"), {"num_classes": 4, "input_shape": (32, 32, 3)}
@@ -270,7 +287,8 @@ def test_timms_card_beside_a_file_is_read(tmp_path):
     refused("config.json of weights file model.safetensors cannot be read", zoo.vit_ti_16, num_classes=4, weights=path)
 
 
-@pytest.mark.parametrize("name", ["googlenet", pytest.param("inception_v3", marks=slow)])
+@slow
+@pytest.mark.parametrize("name", ["googlenet", "inception_v3"])
 def test_torchvisions_transform_input(name, tmp_path):
     """Only its published weights see -1..1: a model that was not made of them is fed as all others are."""
     from zoo.weights.names import inception
@@ -290,6 +308,7 @@ def test_a_published_file_is_known_by_its_content(shared, tmp_path):
     assert zoo.resnet20(weights=path).origin.preprocessing == "torch"
 
 
+@pytest.mark.slow
 def test_pytorch_names_of_two_forms(tmp_path):
     """timm gives its ports of TensorFlow's networks the names of its own, which pad otherwise."""
     model = built("mobilenet_v3_small", "keras", alpha=0.5)

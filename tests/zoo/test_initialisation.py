@@ -33,6 +33,7 @@ SMALLEST = [
     ("efficientnet_lite0", "keras"),
     pytest.param("convnext_tiny", "keras", marks=pytest.mark.deep),
     ("vit_ti_16", "timm"),
+    pytest.param("swin_tiny", "torch", marks=pytest.mark.deep),
 ]
 NARROW = ("resnet20", "squeezenet1_1", "mobilenet", "efficientnet_lite0")  # fresh ones differ by up to a factor of 4
 
@@ -53,6 +54,7 @@ def test_layers_of_one_shape_begin_with_different_numbers():
     assert np.std(first) == pytest.approx(np.sqrt(2 / 16), rel=0.1)  # He et al. 2015: 2 / inputs
 
 
+@pytest.mark.slow
 def test_a_seed_repeats_the_weights_and_clones_draw_from_the_same_distribution():
     def kernel(seed):
         keras.utils.set_random_seed(seed)
@@ -88,6 +90,7 @@ def torchvisions(name, rate):
     [
         ("vit_ti_16", timms, "vit_tiny_patch16_224"),
         ("convnext_tiny", torchvisions, "convnext_tiny"),
+        ("swin_tiny", timms, "swin_tiny_patch4_window7_224"),
         ("efficientnet_b0", torchvisions, "efficientnet_b0"),
         ("efficientnet_v2_s", torchvisions, "efficientnet_v2_s"),
     ],
@@ -107,7 +110,9 @@ def test_rates_grow_with_depth_as_in_pytorch(name, theirs, reference):
 def test_the_default_rates_are_the_papers():
     default = {name: inspect.signature(MODELS[name]).parameters["drop_path_rate"].default for name in STOCHASTIC}
     assert {rate for name, rate in default.items() if name.startswith("efficientnet")} == {0.2}
-    assert {rate for name, rate in default.items() if name.startswith("vit")} == {0.0}
+    assert {rate for name, rate in default.items() if name.startswith(("vit", "deit3", "dinov2"))} == {0.0}
+    # Liu et al. 2021, appendix A2.1
+    assert [default[f"swin_{size}"] for size in ("tiny", "small", "base", "base_384")] == [0.2, 0.3, 0.5, 0.5]
     sizes = ("tiny", "small", "base", "large", "xlarge")  # Liu et al. 2022, tables 5 and 6
     assert [default[f"convnext_{size}"] for size in sizes] == [0.1, 0.4, 0.5, 0.5, 0.2]
     assert all("drop_path_rate" in MODELS[name].__doc__ for name in STOCHASTIC)

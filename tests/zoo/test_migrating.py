@@ -4,6 +4,8 @@ import ast
 import contextlib
 import re
 import sys
+from dataclasses import replace
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -14,13 +16,16 @@ from parity import randomize_torch, torchvision
 from safetensors.numpy import save_file
 
 import zoo
+from recipes.errors import UserError
+from recipes.settings.finetune import Recipe
+from recipes.transfer.backbone import backbone
 from zoo import analysis, facts
 from zoo.weights import catalog
 
 PAGE = (ROOT / "docs" / "migrating.md").read_text(encoding="utf-8")
 SECTIONS = re.findall(r"^## (\S+)\n(.*?)(?=^## |\Z)", PAGE, re.M | re.S)
 ROWS = [(name, *row) for name, text in SECTIONS for row in re.findall(r"^\| `(.*?)` \| `(.*?)` \|$", text, re.M)]
-OURS = {**vars(zoo), **zoo.MODELS, "keras": keras, "facts": facts, "np": np}
+OURS = {**vars(zoo.api), **zoo.MODELS, "keras": keras, "facts": facts, "np": np}
 KERAS_FILE, TIMM_NAME = "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224.h5", "mobilenetv2_050.lamb_in1k"
 
 
@@ -91,6 +96,10 @@ def test_an_option_of_some_builders():
         ("mobilenetv2_050.lamb_in1k", "here it is 'mobilenet_v2' with alpha=0.5 and weights='imagenet_timm_lamb'."),
         ("tf_efficientnet_b0", "here it is 'efficientnet_b0'."),
         ("vit_base_patch16_224", "here it is 'vit_b_16'."),
+        ("vit_small_patch14_dinov2.lvd142m", "here it is 'dinov2_s_14' with weights='lvd142m_timm'."),
+        ("vit_small_patch16_224.dino", "here it is 'vit_s_16' with weights='imagenet_timm_dino'."),
+        ("facebook/dinov2_vitb14_reg", "here it is 'dinov2_b_14_reg'."),
+        ("dino_resnet50", "here it is 'resnet50' with weights='imagenet_dino'."),
         ("regnety_016", "here it is 'regnet_y_1_6gf'."),
         ("resnet", "choose one of resnet18, resnet34, "),
         ("lenet", "choose lenet5; zoo.list_models"),
@@ -122,7 +131,7 @@ def test_a_pattern_of_other_spelling():
     assert zoo.list_models("ResNet*") == zoo.list_models("resnet*") and len(zoo.list_models("ResNet*")) == 13
     assert zoo.list_models("resnet-50") == zoo.list_models("ResNet_50") == ["resnet50"]
     assert zoo.list_models("EfficientNetB*") == [f"efficientnet_b{i}" for i in range(8)]
-    assert zoo.list_models("mobilenet_v2") == ["mobilenet_v2"] and zoo.list_models("swin*") == []
+    assert zoo.list_models("mobilenet_v2") == ["mobilenet_v2"] and zoo.list_models("nasnet*") == []
     with pytest.raises(ValueError, match="list_models: pattern must be a text .*, found None"):
         zoo.list_models(None)
 
@@ -134,8 +143,24 @@ def test_default_is_the_most_accurate_as_published(name):
         fitting = [entry for entry in catalog.entries(name) if dict(entry.options) == options]
         for variant in (None, *{entry.variant for entry in fitting}):
             best = catalog.best(name, options, variant)
-            tops = [entry.top1 for entry in fitting if variant in (None, entry.variant) and entry.top1]
-            assert best in fitting and variant in (None, best.variant) and best.top1 == max(tops, default=best.top1)
+            free = [entry for entry in fitting if variant in (None, entry.variant) and "-NC" not in entry.license]
+            tops = [entry.top1 for entry in free if entry.top1]
+            assert best in free if free else best is None
+            assert best is None or best.top1 == max(tops, default=best.top1)
+
+
+def test_no_default_forbids_commercial_use(monkeypatch):
+    """ResNet-18's most accurate file, 73.29 %, and ResNet-50's, 81.15 %, are CC-BY-NC."""
+    assert catalog.best("resnet18", {}, None).tag == "imagenet_timm_a1"
+    assert catalog.best("resnet50", {}, None).tag == "imagenet_torchvision_v2"
+    entry = replace(catalog.find("lenet5", "mnist", {}), license="CC-BY-NC-4.0")
+    monkeypatch.setattr(catalog, "ENTRIES", [entry])
+    told = r"forbids commercial use \(CC-BY-NC-4.0\): name those that you may use \('mnist'\)"
+    with pytest.raises(zoo.WeightsError, match=f"lenet5 has no default: the licence of its weights {told}"):
+        zoo.lenet5(weights="default")
+    with pytest.raises(UserError, match=f"lenet5 has no weights by default: .* {told}, as --weights"):
+        backbone(Recipe(Path("anything"), model="lenet5"))
+    assert zoo.lenet5(weights="mnist").origin.weights  # named, it is taken
 
 
 def test_default_loads_the_file_of_the_entry():

@@ -16,6 +16,12 @@ PICTURES = pixels(2, 32, 32, 3)
 SMALL = {"input_shape": (32, 32, 3), "num_classes": 3}
 
 
+@pytest.fixture(scope="module")
+def published(shared):
+    """What the published ResNet-20 answers."""
+    return array(zoo.resnet20(weights=shared / "weights" / "resnet20-12fca82f.th")(PICTURES))
+
+
 def again(model, tmp_path):
     """The model from a file."""
     model.save(tmp_path / "again.keras")
@@ -38,11 +44,11 @@ COPIES = {
     "nobody would know how the file's names and axes become the copy's",
 )
 @pytest.mark.parametrize("make", COPIES.values(), ids=COPIES)
-def test_a_copy_takes_pytorchs_file(make, shared, tmp_path):
+def test_a_copy_takes_pytorchs_file(make, published, shared, tmp_path):
     path = shared / "weights" / "resnet20-12fca82f.th"
     other = make(zoo.resnet20(), tmp_path)
     zoo.load_weights(other, path)
-    np.testing.assert_allclose(array(other(PICTURES)), array(zoo.resnet20(weights=path)(PICTURES)), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(array(other(PICTURES)), published, rtol=1e-5, atol=1e-6)
     assert other.origin.name == "resnet20" and other.origin.weights == str(path)
 
 
@@ -59,6 +65,7 @@ def test_a_copy_refuses_another_form(tmp_path):
     assert (mine.origin.variant, mine.origin.preprocessing) == ("keras", "tf")
 
 
+@pytest.mark.slow
 def test_a_part_is_known_by_its_layers_and_its_copy_too(tmp_path):
     base = zoo.resnet20()
     body = keras.Model(base.input, base.get_layer("stage2").output, name="resnet20")

@@ -252,7 +252,7 @@ def test_the_shipped_weights_are_compared_with_the_catalog(monkeypatch, tmp_path
     tensors["c1/bias"] = tensors["c1/bias"] + np.float32(1e-3)
     (tmp_path / "pretrained").mkdir()
     save_file(tensors, tmp_path / "pretrained" / shipped.name)
-    monkeypatch.setattr("zoo.weights.fetching.__file__", str(tmp_path / "weights" / "fetching.py"))
+    monkeypatch.setattr("zoo.weights.places.__file__", str(tmp_path / "weights" / "places.py"))
     with pytest.raises(WeightsError, match="is not the file of that name in the catalog"):
         zoo.lenet5(weights="mnist")
 

@@ -299,7 +299,7 @@ def test_half_precision_is_widened(lenet, tmp_path):
     [
         pytest.param("keras", "current.weights.h5", marks=pytest.mark.slow),
         pytest.param("keras", "model.keras", marks=pytest.mark.slow),
-        pytest.param("torch", "current.weights.h5"),
+        pytest.param("torch", "current.weights.h5", marks=pytest.mark.slow),
         pytest.param("torch", "model.keras", marks=pytest.mark.slow),
     ],
 )

@@ -18,9 +18,10 @@ from helpers import ROOT, array, digest, pixels, python, randomize
 import zoo
 from zoo import MODELS, builder, facts, freeze, get_model, list_models, new_head, split, stages
 from zoo.weights import catalog
+from zoo.weights.catalog import citations
 
 slow = pytest.mark.slow
-FAST = ("lenet5", "resnet20", "squeezenet1_1", "mobilenet-0.25", "mobilenet_v2-0.25")  # a second or two each
+FAST = ("lenet5", "resnet20", "squeezenet1_1", "mobilenet-0.25")  # half a second each
 OTHERS = [  # besides the default form of every name
     ("resnet50", {"variant": "torch"}),
     ("inception_v3", {"variant": "torch"}),
@@ -33,8 +34,9 @@ OTHERS = [  # besides the default form of every name
 CASES = [(name, {}) for name in MODELS] + OTHERS
 L2, DROPOUT = 1e-3, 0.5
 CONVOLUTIONAL = ("squeezenet1_0", "squeezenet1_1")  # whose classifier is a convolution, behind a 4-D "pre_logits"
-PATCHES = [name for name in MODELS if name.startswith("vit_")]  # of tokens; sizes fixed, and multiples of the patch
-FLAT = [*PATCHES, "lenet5"]  # sizes fixed when built
+# Of tokens; sizes fixed, and multiples of the patch.
+PATCHES = [name for name in MODELS if name.startswith(("vit_", "deit3_", "dinov2_"))]
+FLAT = [*PATCHES, *(name for name in MODELS if name.startswith("swin_")), "lenet5"]  # sizes fixed when built
 
 
 def label(name, options):
@@ -49,9 +51,15 @@ def smallest(name):
     return int(re.search(r"must be (\d+) or more", str(caught.value))[1])
 
 
+def low(name):
+    """A legal height of 32 or little more."""
+    least = smallest(name)
+    return -(-32 // least) * least if name in PATCHES else max(32, least)
+
+
 def size_of(name):
     """Legal, small, and large enough that no stage before the last is a single pixel, where all statistics are alike."""
-    size = max(32, smallest(name))
+    size = low(name)
     return (size, size, 1 if name == "lenet5" else 3)
 
 
@@ -278,6 +286,7 @@ def elsewhere(tmp_path_factory):
         process.stdin.close()
 
 
+@slow  # a process that imports Keras
 @cases
 def test_saved_models_need_no_zoo(built, elsewhere, tmp_path):
     name, _, model, _ = built
@@ -320,6 +329,7 @@ TRAINABLE = {  # without moving statistics, as torchvision counts
     "densenet121": 7_978_856,
     "vit_b_16": 86_567_656,
     "convnext_tiny": 28_589_128,
+    "swin_tiny": 28_288_354,
     "regnet_y_400mf": 4_344_144,
 }
 
@@ -362,21 +372,21 @@ def test_modern_lenet():
 # Three builds a name, which between them have 1, 2 and 4 channels, the smallest, odd and open sizes.
 @names
 def test_the_smallest_size_in_grey(name):
-    low = smallest(name)
-    y = call(MODELS[name](num_classes=1, input_shape=(low, low, 1), activation=None), pixels(1, low, low, 1))
+    least = smallest(name)
+    y = call(MODELS[name](num_classes=1, input_shape=(least, least, 1), activation=None), pixels(1, least, least, 1))
     assert y.shape == (1, 1) and np.isfinite(y).all()
-    with pytest.raises(ValueError, match=f"must be {low} or more"):
-        MODELS[name](input_shape=(low - 1, low, 3))
+    with pytest.raises(ValueError, match=f"must be {least} or more"):
+        MODELS[name](input_shape=(least - 1, least, 3))
 
 
 @names
 def test_no_classifier_and_open_sizes_with_four_channels(name):
-    low = max(32, smallest(name))
-    sizes, shape = [(low + 1, low + 15)], (None, None, 4)
+    height = low(name)
+    sizes, shape = [(height + 1, height + 15)], (None, None, 4)
     if name in FLAT:
         with pytest.raises(ValueError, match="needs a fixed height and width"):
-            MODELS[name](input_shape=(None, low, 1))
-        sizes, shape = [(low, 2 * low)], (low, 2 * low, 4)
+            MODELS[name](input_shape=(None, height, 1))
+        sizes, shape = [(height, 2 * height)], (height, 2 * height, 4)
     model = MODELS[name](num_classes=0, input_shape=shape)
     declared = next(f for f in facts.read() if f.model == name)
     for size in sizes:
@@ -387,7 +397,7 @@ def test_no_classifier_and_open_sizes_with_four_channels(name):
 
 @names
 def test_mixed_precision_with_two_channels(name):
-    height = max(32, smallest(name))
+    height = low(name)
     shape = (height, height, 2) if name in PATCHES else (height + 1, height + 3, 2)
     keras.config.set_dtype_policy("mixed_float16")
     try:
@@ -459,6 +469,10 @@ ARXIV = {  # of the paper that a builder's docstring must name, and its first au
     "regnet*": ("2003.13678", "Radosavovic"),
     "convnext*": ("2201.03545", "Liu"),
     "vit*": ("2010.11929", "Dosovitskiy"),
+    "swin*": ("2103.14030", "Liu"),
+    "deit3*": ("2204.07118", "Touvron"),
+    "dinov2*_reg": ("2309.16588", "Darcet"),
+    "dinov2*": ("2304.07193", "Oquab"),
 }
 
 
@@ -466,12 +480,14 @@ ARXIV = {  # of the paper that a builder's docstring must name, and its first au
 def test_the_docstring_names_the_paper(name):
     number, author = next(value for pattern, value in ARXIV.items() if fnmatch.fnmatch(name, pattern))
     text = inspect.getdoc(MODELS[name])
+    citation = citations.of_model(name)
+    assert citation.startswith(author) and (f"arXiv:{number}" in citation if number else "arXiv:" not in citation)
     assert author in text and (f"arXiv:{number}" in text if number else "arXiv:" not in text)
     assert re.search(r"[Ii]nput `\(batch, ", text) and "0..255" in text
 
 
 def test_models_by_name():
-    assert list_models() == list(MODELS) and len(MODELS) == 81
+    assert list_models() == list(MODELS) and len(MODELS) == 93
     assert list_models("mobile*") == ["mobilenet", "mobilenet_v2", "mobilenet_v3_small", "mobilenet_v3_large"]
     assert list_models("nasnet") == []
     assert get_model("lenet5", num_classes=3).output_shape == (None, 3)

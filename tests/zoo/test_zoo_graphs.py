@@ -12,6 +12,7 @@ from test_zoo_contract import CONVOLUTIONAL, FLAT, PATCHES, check_freezing, size
 import zoo
 from zoo import MODELS, analysis, facts, features, new_head, split, stages
 from zoo.weights import loading
+from zoo.weights.formats.tensors import plain_names
 
 # Those whose files name their tensors as ours; of the others the parity tests tell how the names are found.
 KERAS = {k: v for k, v in TWINS.items() if k != "mobilenet" and not k.startswith(("mobilenet_v3", "convnext"))}
@@ -61,7 +62,7 @@ def covered(model, tensors, variant):
 @pytest.mark.parametrize("name", dict.fromkeys(TORCH))
 def test_names_cover_torchvisions_files(name):
     theirs = untrained(name, "cpu" if name.startswith("regnet") else "meta")  # RegNet looks at values as it builds
-    tensors = {k: v for k, v in theirs.state_dict().items() if not k.endswith("num_batches_tracked")}
+    tensors = plain_names(theirs.state_dict())
     covered(analysis.blueprint(MODELS[name], variant="torch"), tensors, "torch")
 
 
@@ -75,7 +76,7 @@ def test_names_cover_keras_applications_files(name):
 
 
 def test_every_name_is_in_some_family():
-    assert CONVOLUTIONAL == tuple(fnmatch.filter(MODELS, "squeezenet*")) and zoo.list_models("vit_*") == PATCHES
+    assert CONVOLUTIONAL == tuple(fnmatch.filter(MODELS, "squeezenet*")) and {*zoo.list_models("vit_*")} < {*PATCHES}
 
 
 def test_features_of_one_stage_are_a_layer_among_others():

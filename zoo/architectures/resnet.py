@@ -27,7 +27,7 @@ github.com/akamaster/pytorch_resnet_cifar10.
     resnet18     torch    11,699,112                9,600  224  imagenet_torchvision, imagenet_timm_*
     resnet34     torch    21,814,696               17,024  224  imagenet_torchvision, imagenet_timm_*
     resnet50     keras    25,636,712               53,120  224  imagenet
-    resnet50     torch    25,610,152               53,120  224  imagenet_torchvision, imagenet_torchvision_v2, imagenet_timm_*
+    resnet50     torch    25,610,152               53,120  224  imagenet_dino, imagenet_torchvision*, imagenet_timm_*
     resnet101    keras    44,707,176              105,344  224  imagenet
     resnet101    torch    44,654,504              105,344  224  imagenet_torchvision, imagenet_torchvision_v2, imagenet_timm_*
     resnet152    keras    60,419,944              151,424  224  imagenet

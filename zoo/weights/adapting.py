@@ -20,25 +20,33 @@ def adapt_stem(kernel: np.ndarray, channels: int, reverse: bool = False) -> np.n
     return kernel[:, :, [i % old for i in range(channels)]] * (old / channels)
 
 
-def adapt_positions(table: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Fit the position embeddings `(1 + n * n, channels)` of n × n patches to height × width patches.
+def adapt_positions(table: np.ndarray, height: int, width: int, tokens: int = 1) -> np.ndarray:
+    """Fit the position embeddings `(tokens + n * n, channels)` of n × n patches to height × width patches.
 
-    They are interpolated as a picture is: bicubic, without antialiasing, by PyTorch's kernel. The first is the class
-    token's and stays.
+    They are interpolated as a picture is, and as timm does: bicubic, antialiased. Those of the tokens in front of the patches,
+    such as the class token, stay.
     """
-    n = math.isqrt(len(table) - 1)
-    grid = table[1:].reshape(n, n, -1)
+    n = math.isqrt(len(table) - tokens)
+    grid = table[tokens:].reshape(n, n, -1)
     grid = np.einsum("yi,xj,ijc->yxc", _bicubic(n, height), _bicubic(n, width), grid, optimize=True)
-    return np.concatenate([table[:1], grid.reshape(height * width, -1)])
+    return np.concatenate([table[:tokens], grid.reshape(height * width, -1)])
+
+
+def has_positions(rows: int, tokens: int) -> bool:
+    """Whether a table of so many rows has positions of a square of patches behind those of so many tokens."""
+    patches = max(rows - tokens, 0)
+    return patches > 0 and math.isqrt(patches) ** 2 == patches
 
 
 def _bicubic(old: int, new: int) -> np.ndarray:
-    """Make the matrix `(new, old)` that resamples `old` points to `new`; beyond its ends a line goes on as it ends."""
-    matrix, rows = np.zeros((new, old), np.float32), np.arange(new)
-    at = (rows + 0.5) * old / new - 0.5
-    for tap in (-1, 0, 1, 2):
-        source = np.floor(at).astype(int) + tap
-        d = np.abs(at - source)
-        near, far = (1.25 * d - 2.25) * d**2 + 1, ((-0.75 * d + 3.75) * d - 6) * d + 3  # Keys' cubic of a = -0.75
-        np.add.at(matrix, (rows, source.clip(0, old - 1)), np.where(d <= 1, near, far))
-    return matrix
+    """Make the matrix `(new, old)` that resamples `old` points to `new`, as `PIL.Image.resize` does.
+
+    The kernel is as wide as the step from one new point to the next, where that is longer than from one old point to the
+    next; beyond the ends there is nothing.
+    """
+    step = old / new
+    centres = (np.arange(new)[:, None] + 0.5) * step
+    d = np.abs(np.arange(old) + 0.5 - centres) / max(step, 1.0)
+    near, far = (1.5 * d - 2.5) * d**2 + 1, ((-0.5 * d + 2.5) * d - 4) * d + 2  # Keys' cubic of a = -0.5
+    matrix = np.where(d < 1, near, np.where(d < 2, far, 0.0))
+    return (matrix / matrix.sum(axis=1, keepdims=True)).astype(np.float32)

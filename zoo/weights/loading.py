@@ -3,7 +3,7 @@
 import math
 import os
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,8 @@ import numpy as np
 from keras import layers
 
 from zoo.keras_private import made_by
-from zoo.layers import CLASSIFIER, POSITIONS
-from zoo.weights.adapting import adapt_positions, adapt_stem
+from zoo.layers import CLASS_TOKEN, CLASSIFIER, POSITIONS
+from zoo.weights.adapting import adapt_positions, adapt_stem, has_positions
 from zoo.weights.files import is_torch, open_tensors
 from zoo.weights.formats.tensors import Tensor, Tensors, WeightsError, check_beside_kind, reading
 from zoo.weights.names import KERAS_CLASSIFIERS, TORCH_VARIABLES, Rename, TorchNames
@@ -36,36 +36,51 @@ AUTOMATIC = (
 Pair = tuple[keras.Variable, Tensor, layers.Layer]  # a variable, the tensor that fills it, and its layer
 
 
-def load(model: keras.Model, path: Path, new_classes: bool, head: Collection[str] = ()) -> bool:
+# Makes the other networks of a family that have about so many parameters.
+Relatives = Callable[[int], Iterable[keras.Model]]
+
+
+def load(
+    model: keras.Model,
+    path: Path,
+    new_classes: bool,
+    head: Collection[str] = (),
+    relatives: Relatives = lambda parameters: (),
+) -> bool:
     """Fill the model from the file; nothing is assigned unless all of it fits. Tells whether its classifier is the file's.
 
     Args:
         new_classes: the user chose the number of classes, so the file's classifier may be missing or of another size;
             then the model's stays as it was initialised. This is the only exception.
         head: names of the layers of the file's classifier, where it has more than one.
+        relatives: makes the networks that the file may be for, where it is not for this one.
 
     Raises:
-        WeightsError: naming the variables not filled, the tensors not used, and the shapes that differ.
+        WeightsError: naming the variables not filled, the tensors not used, the shapes that differ, and the network that the
+            file is for, if it is one of the relatives.
     """
     origin = getattr(model, "origin", None)
     with open_tensors(path) as tensors:
         names = origin.torch_names if origin else {}
-        variant = torch_variant(tensors, names, path, model.name)
+        variant = torch_variant(tensors, names, path, model.name, lambda: model)
         rename = names[variant] if variant else None
         plan, missing, differing, unused = match(model, tensors, rename, new_classes)
         unused = [name for name in unused if not (origin and name.startswith(origin.spare))]
         unused = [name for name in unused if not (new_classes and _owner(name) in head)]
         if missing or differing or unused:
-            raise WeightsError(_complaint(model, path, missing, differing, unused))
+            meant = _meant(model, tensors, path, rename, relatives)
+            raise WeightsError(_complaint(model, path, missing, differing, unused, meant))
         values = _values(plan, path)
-    stem = _stem(model)
+    stem, tokens = _stem(model), _tokens_with_positions(model)
+    if rename and tokens == 0:
+        values = _without_class_position(plan, values)
     for (variable, _, layer), value in zip(plan, values, strict=True):
         if rename:
             value = _from_torch(value, variable, layer)
         if layer is stem and variable is layer.kernel and value.shape != variable.shape:
             value = adapt_stem(value, variable.shape[2], bool(origin and origin.bgr))
         if layer.name == POSITIONS and (rename or value.shape != variable.shape):
-            value = adapt_positions(value.reshape(-1, variable.shape[1]), *stem.output.shape[1:3])
+            value = adapt_positions(value.reshape(-1, variable.shape[1]), *stem.output.shape[1:3], tokens)
         variable.assign(value.reshape(variable.shape))
     return any(layer.name == CLASSIFIER for _, _, layer in plan)
 
@@ -79,14 +94,41 @@ def _values(plan: list[Pair], path: Path) -> list[np.ndarray]:
     return values
 
 
-def torch_variant(tensors: Tensors, torch_names: TorchNames, path: str | os.PathLike, model: str) -> str | None:
-    """Tell whose PyTorch names these are: the variant whose map finds the classifier, or else the first."""
+def _without_class_position(plan: list[Pair], values: list[np.ndarray]) -> list[np.ndarray]:
+    """Add the class token's position, which a file may hold, to the token itself, where the model has none of it.
+
+    So are the files of DINOv2's authors with registers; what the network computes is the same.
+    """
+    places = {layer.name: i for i, (_, _, layer) in enumerate(plan)}
+    table = values[places[POSITIONS]]
+    table = table.reshape(-1, table.shape[-1])
+    if has_positions(len(table), 0):
+        return values
+    values = list(values)
+    values[places[POSITIONS]] = table[1:]
+    values[places[CLASS_TOKEN]] = values[places[CLASS_TOKEN]] + table[0]
+    return values
+
+
+def torch_variant(
+    tensors: Tensors, torch_names: TorchNames, path: str | os.PathLike, name: str, make: Callable[[], keras.Model]
+) -> str | None:
+    """Tell whose PyTorch names these are: the variant whose map finds the classifier, or else the most layers.
+
+    Args:
+        make: makes the network `name`, or a part of it, where its layers must be looked for.
+    """
     if not is_torch(tensors):
         return None
     if not torch_names:
-        raise WeightsError(f"Weights file {path} has PyTorch's names, and no PyTorch layout is known for {model}.")
-    with_classifier = (v for v, rename in torch_names.items() if f"{rename(CLASSIFIER)}.weight" in tensors)
-    return next(with_classifier, next(iter(torch_names)))
+        raise WeightsError(f"Weights file {path} has PyTorch's names, and no PyTorch layout is known for {name}.")
+    with_classifier = [v for v, rename in torch_names.items() if f"{rename(CLASSIFIER)}.weight" in tensors]
+    if with_classifier or len(torch_names) == 1:
+        return next(iter(with_classifier or torch_names))
+    filled = [layer for layer in make().layers if layer.weights]
+    return max(
+        torch_names, key=lambda v: sum(_name_in_file(layer, {}, 0, tensors, torch_names[v]) is not None for layer in filled)
+    )
 
 
 def match(
@@ -105,14 +147,14 @@ def match(
     for layer in model.layers:
         names = [_name_in_file(layer, own, index, tensors, rename) for index in range(len(layer.weights))]
         pairs = list(zip(layer.weights, names, strict=True))
-        fitting = all(name and _fits(tensors[name].shape, v, layer, layer is stem, rename) for v, name in pairs)
+        fitting = all(name and _fits(tensors[name].shape, v, layer, stem, rename) for v, name in pairs)
         if layer.name.endswith(CLASSIFIER) and new_classes and not fitting:
             continue
         for variable, name in pairs:
             label = f"{layer.name}/{variable.name}"
             if name is None:
                 missing.append(label)
-            elif not _fits(tensors[name].shape, variable, layer, layer is stem, rename):
+            elif not _fits(tensors[name].shape, variable, layer, stem, rename):
                 differing.append(f"{label} is {_shape(variable)}, in the file {_shape(tensors[name])}")
             else:
                 plan.append((variable, tensors[name], layer))
@@ -149,7 +191,8 @@ def _name_in_file(
     if rename:
         modules = rename(layer.name)
         if isinstance(modules, dict):
-            names = [modules.get(variable)]
+            known = modules.get(variable, ())
+            names = [known] if isinstance(known, str) else known
         else:
             modules = modules if isinstance(modules, tuple) else (modules,)
             names = [f"{module}.{TORCH_VARIABLES[variable]}" for module in modules]
@@ -167,16 +210,20 @@ def _owner(name: str) -> str:
     return name.rpartition("/")[0] or name.rpartition(".")[0]
 
 
-def _fits(shape: Sequence[int], variable: keras.Variable, layer: layers.Layer, is_stem: bool, rename: Rename | None) -> bool:
+def _fits(
+    shape: Sequence[int], variable: keras.Variable, layer: layers.Layer, stem: layers.Layer, rename: Rename | None
+) -> bool:
     """Tell whether a tensor of this shape can fill the variable, before it is read."""
     own = tuple(variable.shape)
-    if layer.name == POSITIONS and math.isqrt(shape[-2] - 1) ** 2 == shape[-2] - 1:  # any square of patches will do
-        return _without_ones(shape) == (shape[-2], own[1])
+    if layer.name == POSITIONS and len(shape) > 1:  # any square of patches will do
+        counts = {_tokens(variable, stem), *([1] if rename else [])}  # see _without_class_position
+        if any(has_positions(shape[-2], count) for count in counts):
+            return _without_ones(shape) == (shape[-2], own[1])
     if rename and not _is_kernel(variable):  # PyTorch keeps axes of length 1 to broadcast over
         return _without_ones(shape) == _without_ones(own)
     if rename:
         own = tuple(own[axis] for axis in _torch_axes(variable, layer))
-    if is_stem and variable is layer.kernel:  # any number of input channels will do
+    if layer is stem and variable is layer.kernel:  # any number of input channels will do
         axis = 1 if rename else 2
         return len(shape) == 4 and (*shape[:axis], *shape[axis + 1 :]) == (*own[:axis], *own[axis + 1 :])
     forms = [own]
@@ -226,11 +273,44 @@ def _stem(model: keras.Model) -> layers.Layer:
     return next(layer for layer in model.layers if hasattr(layer, "kernel"))
 
 
+def _tokens_with_positions(model: keras.Model) -> int | None:
+    """Count the tokens in front of the patches that have a position embedding; None if nothing has."""
+    table = next((layer for layer in model.layers if layer.name == POSITIONS), None)
+    return table and _tokens(table.embeddings, _stem(model))
+
+
+def _tokens(table: keras.Variable, stem: layers.Layer) -> int:
+    return table.shape[0] - math.prod(stem.output.shape[1:3])
+
+
 def _shape(tensor: Any) -> str:
     return " × ".join(map(str, tensor.shape))
 
 
-def _complaint(model: keras.Model, path: Path, missing: list[str], differing: list[str], unused: list[str]) -> str:
+def _meant(model: keras.Model, tensors: Tensors, path: Path, rename: Rename | None, relatives: Relatives) -> str | None:
+    """Say what to do with a file that is for this network with a classifier, or for a relative; None if it is for none."""
+    if _is_for(model, tensors, rename):
+        return "pass num_classes, as many as its classifier has" if model.layers[-1].name == "pre_logits" else None
+    for other in relatives(sum(math.prod(tensor.shape) for tensor in tensors.values())):
+        names = other.origin.torch_names
+        if rename and not names:
+            continue
+        variant = torch_variant(tensors, names, path, other.name, lambda other=other: other)
+        if _is_for(other, tensors, names[variant] if variant else None):
+            return f"it is for {other.name}, so give that model"
+    return None
+
+
+def _is_for(model: keras.Model, tensors: Tensors, rename: Rename | None) -> bool:
+    """Whether a file fills the network, whatever its classifier."""
+    _, missing, differing, unused = match(model, tensors, rename, new_classes=True)
+    origin = getattr(model, "origin", None)
+    return not (missing or differing or [name for name in unused if not (origin and name.startswith(origin.spare))])
+
+
+def _complaint(
+    model: keras.Model, path: Path, missing: list[str], differing: list[str], unused: list[str], meant: str | None
+) -> str:
     def listed(names: list[str]) -> str:
         return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
@@ -242,7 +322,9 @@ def _complaint(model: keras.Model, path: Path, missing: list[str], differing: li
     if unused:
         parts.append(f"{len(unused)} of its tensors have no place in the model ({listed(unused)})")
     only_head = {name.partition("/")[0] for name in [*missing, *(d.split(" ")[0] for d in differing)]} == {CLASSIFIER}
-    if only_head and not unused:
+    if meant:
+        advice = meant
+    elif only_head and not unused:
         advice = "pass num_classes to start with a new classifier"
     else:
         advice = "give the model that it was made for, with the same width and input size"

@@ -55,6 +55,14 @@ class Framing:
 
 
 @dataclass(frozen=True)
+class Terms:
+    """Under what licence the weights were published that a run began with, and what to cite."""
+
+    license: str | None
+    citations: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Saved:
     """What the file tells; `layers` are in the network's order if their settings are known, else in none."""
 
@@ -62,6 +70,7 @@ class Saved:
     has_settings: bool
     framing: Framing | None = None
     classes: tuple[str, ...] = ()  # names of a run's classes, in the order of the outputs
+    terms: Terms | None = None  # of the weights that a run began with
 
     @property
     def is_own(self) -> bool:
@@ -137,7 +146,8 @@ def _of_keras(archive: zipfile.ZipFile) -> Saved | None:
         return None
     members = archive.namelist()
     framing = _framing(archive) if "framing.json" in members else None
-    return Saved(layers, True, framing, _classes(archive) if "classes.json" in members else ())
+    classes = _classes(archive) if "classes.json" in members else ()
+    return Saved(layers, True, framing, classes, _terms(archive) if "origin.json" in members else None)
 
 
 def _json(archive: zipfile.ZipFile, name: str) -> Any:
@@ -162,6 +172,15 @@ def _classes(archive: zipfile.ZipFile) -> tuple[str, ...]:
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise WeightsError("has a classes.json that is no list of names: it is damaged.")
     return tuple(names)
+
+
+def _terms(archive: zipfile.ZipFile) -> Terms:
+    values = _json(archive, "origin.json")
+    license, citations = (values.get(name) for name in ("license", "citations")) if isinstance(values, dict) else (0, 0)
+    is_list = isinstance(citations, list) and all(isinstance(citation, str) for citation in citations)
+    if not (is_list and (license is None or isinstance(license, str))):
+        raise WeightsError("has an origin.json that does not say licence and citations: it is damaged.")
+    return Terms(license, tuple(citations))
 
 
 def _of_hdf5(path: str | os.PathLike) -> Saved | None:

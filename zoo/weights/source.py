@@ -12,7 +12,7 @@ from zoo.weights import catalog, loading, saved, tags
 from zoo.weights.fetching import fetch
 from zoo.weights.files import open_tensors
 from zoo.weights.formats.tensors import Tensors, WeightsError, reading
-from zoo.weights.forms import Network, told
+from zoo.weights.forms import Forms, Network, told
 from zoo.weights.names import TorchNames
 from zoo.weights.published import TF, Card, card_of, entry_of
 from zoo.weights.saved import Saved
@@ -61,7 +61,9 @@ def of_file(network: Network, path: Path, options: Mapping[str, object], torch_n
         WeightsError: it cannot be read, has names of no known layout, or is of another network.
     """
     with open_tensors(path) as tensors:
-        layout = loading.torch_variant(tensors, torch_names, path, network.name)
+        layout = loading.torch_variant(
+            tensors, torch_names, path, network.name, lambda: Forms(network, None).model(next(iter(network.modes)))
+        )
         if entry := entry_of(network.name, path, options):
             return Source(path, entry)
         if layout:

@@ -39,6 +39,7 @@ def _write(folder, first):
         store(folder).add(keys, np.full((2, 2, 3), start, "float32"))
 
 
+@pytest.mark.slow
 def test_processes_that_write_at_once_lose_nothing(tmp_path):
     context = multiprocessing.get_context("spawn")
     workers = [context.Process(target=_write, args=(tmp_path, name)) for name in ("one", "two")]

@@ -127,6 +127,7 @@ def test_commands_that_are_tests():
     assert f"{len(tests)} passed" in done.stdout
 
 
+@pytest.mark.slow
 def test_a_look_at_an_architecture_loads_neither_training_nor_search():
     code = "import sys, recipes.lecture.receptive_fields, recipes.lecture.inspect_kernels; print(*sys.modules, sep=chr(10))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
@@ -292,7 +293,10 @@ def test_the_picture_goes_through_the_decoder(tmp_path):
     [
         (["receptive_fields", "lenet6"], "There is no model 'lenet6': choose one of lenet5, "),
         (["receptive_fields", "lenet5", "--image-size", "8"], "lenet5: height and width must be 16 or more"),
-        (["receptive_fields", "vit_ti_16", "--image-size", "32"], "vit_ti_16: every stage sees the whole picture"),
+        (
+            ["receptive_fields", "vit_ti_16", "--image-size", "32"],
+            "vit_ti_16: no stage sees the same part of the picture",
+        ),
         (["inspect_kernels", "lenet6"], "There is no model 'lenet6'"),
         (["inspect_kernels", "lenet5", "nothing.png"], "nothing.png cannot be read"),
         (["inspect_kernels", "lenet5", "--weights", "imagenet"], "imagenet"),

@@ -284,6 +284,8 @@ THREE = {"data": (ROWS, np.arange(40) % 3), "objective": "val_loss"}
         ({"hypermodel": wrong_inputs}, r"a model that does not take features \(4,\)"),
         ({"hypermodel": 7}, "build must be a function"),
         ({"objective": "val_f1"}, 'objective: Could not infer optimization direction .* "val_f1"'),
+        ({"objective": keras_tuner.Objective("val_f1", "maximise")}, "'val_f1' must have .* 'min' or 'max', found 'maximise'"),
+        ({"objective": []}, "objective must name .* found an empty list"),
         ({"objective": keras_tuner.Objective("val_f2", "max")}, "val_f2, as one of the keys"),
         ({"hypermodel": build, "objective": F1}, "objective 'val_f1' is not what the training reports: loss, val_loss"),
         ({"tuner": keras_tuner.Tuner}, "tuner must be a class such as keras_tuner.RandomSearch"),

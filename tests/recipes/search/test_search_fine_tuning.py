@@ -116,6 +116,7 @@ def test_a_process_ends_with_whoever_started_it_and_its_states_with_the_trial(ch
     ended((state / "pid").read_text())
 
 
+@pytest.mark.slow
 def test_a_process_does_not_outlive_a_parent_that_is_killed(child, tmp_path):
     (tmp_path / "state").mkdir()
     job = {"batch_size": 8, "fails": "long", "state": str(tmp_path / "state")}

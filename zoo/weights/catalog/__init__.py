@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 
-from zoo.weights.catalog import cifar, keras, packages, timm, torchvision
+from zoo.weights.catalog import cifar, keras, packages, timm, timm_swin, timm_vit, torchvision
 from zoo.weights.catalog.entry import Entry
 
-ENTRIES = (*keras.ENTRIES, *packages.ENTRIES, *torchvision.ENTRIES, *timm.ENTRIES, *cifar.ENTRIES)
+TIMM = (*timm.ENTRIES, *timm_swin.ENTRIES, *timm_vit.ENTRIES)
+ENTRIES = (*keras.ENTRIES, *packages.ENTRIES, *torchvision.ENTRIES, *TIMM, *cifar.ENTRIES)
 
 
 def entries(model: str) -> list[Entry]:

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from zoo.weights.catalog import citations
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -52,6 +54,11 @@ class Entry:
     def commercial(self) -> bool:
         """Whether its licence allows commercial use: without that it is taken where it is named, and nowhere by default."""
         return "-NC" not in self.license.upper()
+
+    @property
+    def citations(self) -> tuple[str, ...]:
+        """What to cite: the architecture's paper, the training's, and who published the file."""
+        return citations.of_weights(self.model, self.tag)
 
     @property
     def crop(self) -> float:

@@ -6,8 +6,8 @@ For a few files timm squeezes the whole picture into a square; here they see the
 
 Left out are copies of torchvision's files ("tv", "tv2") and all whose graph is another: TensorFlow's padding under
 PyTorch's names ("tf_...", but for EfficientNet-Lite), ResNets with deep stems or group norm, vision transformers that are
-distilled, have registers or scaled layers. EfficientNet-Lite was trained on (pixel − 127) / 128; timm says −1..1, and so
-do its entries.
+distilled. Those that learned without labels, and DeiT-III, are in `timm_vit.py`. EfficientNet-Lite was trained on
+(pixel − 127) / 128; timm says −1..1, and so do its entries.
 """
 
 from zoo.weights.catalog.entry import Entry

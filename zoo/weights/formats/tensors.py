@@ -75,12 +75,17 @@ def require_proportion(declared: int, path: str) -> None:
         )
 
 
+# How the names of tensors end that PyTorch keeps and nothing trains: counters of batch norms, and what transformers with
+# windows compute of their sizes.
+BUFFERS = ("num_batches_tracked", "relative_position_index", "attn_mask", "attention_bias_idxs")
+
+
 def plain_names(tensors: Tensors) -> Tensors:
-    """Take off the prefix that `DataParallel` adds, and leave out counters that are no weights."""
+    """Take off the prefix that `DataParallel` adds, and leave out counters and indices that are no weights."""
     plain = {name.removeprefix("module."): value for name, value in tensors.items()}
     if len(plain) < len(tensors):
         raise WeightsError("holds tensors that differ in the prefix 'module.' alone: write one of them.")
-    return {name: value for name, value in plain.items() if not name.endswith("num_batches_tracked")}
+    return {name: value for name, value in plain.items() if not name.endswith(BUFFERS)}
 
 
 def checked(tensors: Tensors, path: str) -> Tensors:

@@ -23,11 +23,12 @@ def torchvision(layer: str) -> str | tuple[str, str] | dict[str, str]:
     return f"{module}.{ {'norm1': 'ln_1', 'norm2': 'ln_2', 'projection': 'self_attention.out_proj'}[part] }"
 
 
-def timm(layer: str) -> str | dict[str, str]:
-    """Map `block1_norm1` -> `blocks.0.norm1`."""
+def timm(layer: str) -> str | dict[str, str] | dict[str, tuple[str, ...]]:
+    """Map `block1_norm1` -> `blocks.0.norm1`; where timm has other names than the authors of DINOv2 and DeiT-III, to both."""
     ends = {
         "patch_embedding": "patch_embed.proj",
         "class_token": {"embeddings": "cls_token"},
+        "registers": {"embeddings": ("reg_token", "register_tokens")},
         "position_embedding": {"embeddings": "pos_embed"},
         "norm": "norm",
         "predictions": "head",
@@ -43,4 +44,7 @@ def timm(layer: str) -> str | dict[str, str]:
     if layer in ends:
         return ends[layer]
     block, part = re.fullmatch(r"block(\d+)_(\w+)", layer).groups()
-    return f"blocks.{int(block) - 1}.{parts[part]}"
+    module = f"blocks.{int(block) - 1}"
+    if part in ("scale1", "scale2"):
+        return {"kernel": (f"{module}.ls{part[-1]}.gamma", f"{module}.gamma_{part[-1]}")}
+    return f"{module}.{parts[part]}"
