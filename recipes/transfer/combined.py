@@ -18,6 +18,8 @@ from zoo.graph import is_stage
 from zoo.layers import stage
 from zoo.origin import Origin
 
+# What stands for the licence of a file that says none, beside others.
+NOT_STATED = "not stated"
 # What may be given for each backbone, as flags.
 GIVEN_FOR_EACH = ("weights", "variant", "preprocessing")
 
@@ -72,24 +74,41 @@ def members(recipe: Recipe) -> list[Recipe]:
 
 
 def check(recipe: Recipe) -> None:
-    """Refuse what trains the network where there are several.
+    """Refuse what trains the network, or reads its last feature map, where there are several.
 
     Raises:
         UserError: naming the flag; or --model cannot be read.
     """
-    if len(members(recipe)) == 1:
+    found = members(recipe)
+    if len(found) == 1:
         return
     trains = {
         "strategy": recipe.strategy not in ("auto", "small"),
         "batch_norm": recipe.batch_norm != "inference",
         "augment": recipe.augment in ("alexnet", "modern"),
+        "weights": any(one.weights == "none" for one in found),
     }
+    if recipe.pooling != "average":
+        raise UserError(
+            f"--pooling {recipe.pooling} reads the last feature map of one network, found --model {shown(recipe.model)}: "
+            "name one, or leave it out, for each network's own way."
+        )
     for name, is_asked in trains.items():
         if is_asked:
             raise UserError(
                 f"--{name.replace('_', '-')} {getattr(recipe, name)} is for a network that is trained, and takes one backbone, "
                 f"found --model {shown(recipe.model)}: name one, or leave it out, for a head on their frozen features."
             )
+
+
+def require_one(model: str, what: str) -> None:
+    """Refuse several backbones for `what` can do with one alone.
+
+    Raises:
+        UserError: --model names several.
+    """
+    if SEPARATOR in model:
+        raise UserError(f"{what} takes one backbone, found {shown(model)}: name one of them.")
 
 
 def combine(bodies: Sequence[keras.Model], names: Sequence[str]) -> keras.Model:
@@ -116,11 +135,7 @@ def combine(bodies: Sequence[keras.Model], names: Sequence[str]) -> keras.Model:
         vectors.append(vector)
     side_by_side = layers.Concatenate(name="side_by_side")(vectors)
     model = keras.Model(pixels, stage(side_by_side, "pre_logits"), name="_and_".join(names))
-    origins, first = [body.origin for body in bodies], largest.origin
-    texts = {name: SEPARATOR.join(str(getattr(origin, name)) for origin in origins) for name in ("name", "variant", "weights")}
-    preprocessing = SEPARATOR.join(origin.preprocessing for origin in origins)
-    framed = {name: getattr(first, name) for name in ("size", "resize", "interpolation")}
-    model.origin = Combination(**texts, **framed, preprocessing=preprocessing, parts=tuple(parts))
+    model.origin = _origin([body.origin for body in bodies], largest.origin, parts)
     return model
 
 
@@ -130,9 +145,32 @@ def parts_of(model: keras.Model) -> tuple[keras.Model, ...]:
     return origin.parts if isinstance(origin, Combination) else ()
 
 
+def pixels_of(part: keras.Model) -> int:
+    """Return how many pixels wide one of several backbones sees the picture."""
+    return next((layer.height for layer in part.layers if isinstance(layer, layers.Resizing)), part.input_shape[1])
+
+
 def widths(model: keras.Model) -> tuple[int, ...]:
     """Count the features of each of several backbones, in their order; none of one that is alone."""
     return tuple(part.output_shape[-1] for part in parts_of(model))
+
+
+def _origin(origins: Sequence[Origin], largest: Origin, parts: Sequence[keras.Model]) -> Combination:
+    """Put together where several networks come from, who allows what, and all that is to be cited."""
+    joined = {
+        name: SEPARATOR.join(getattr(origin, name) for origin in origins) for name in ("name", "variant", "preprocessing")
+    }
+    files, licenses = [origin.weights for origin in origins], [origin.license for origin in origins]
+    return Combination(
+        **joined,
+        weights=SEPARATOR.join(files) if all(files) else None,
+        size=largest.size,
+        resize=largest.resize,
+        interpolation=largest.interpolation,
+        license=", ".join(dict.fromkeys(text or NOT_STATED for text in licenses)) if any(licenses) else None,
+        citations=tuple(dict.fromkeys(citation for origin in origins for citation in origin.citations)),
+        parts=tuple(parts),
+    )
 
 
 def _part(body: keras.Model, name: str, pixels: keras.KerasTensor) -> tuple[keras.Model, keras.KerasTensor]:
