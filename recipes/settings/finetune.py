@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from tyro.conf import Fixed, Suppress
+from tyro.conf import Fixed, Suppress, arg
 
 from recipes.errors import UserError, shown
 from recipes.settings.backbones import SEPARATOR
-from recipes.settings.shared import Optimizer, TransferCommand, check_positive, seconds
+from recipes.settings.shared import BACKBONES, Optimizer, TransferCommand, check_positive, seconds
 from recipes.settings.tuned import FineTuneSettings, HeadSettings
 from recipes.settings.values import from_values, read_object
 
@@ -25,6 +25,9 @@ class Recipe(TransferCommand):
 
     COMMAND = "finetune"
 
+    model: Annotated[str, arg(help=f"{BACKBONES} auto: what `zoo rank` finds best of what is on this machine.")] = (
+        "efficientnet_lite0"
+    )
     weights: str | None = None
     """A tag of the catalog, default for the most accurate as published, a file, or none for a random start; the model's first
     tag if not given."""

@@ -15,14 +15,12 @@ from recipes.errors import UserError
 
 Optimizer = Literal["sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "adamw"]
 Architecture = Annotated[str, arg(help="Architecture, a name that `zoo models` lists.")]
-Backbones = Annotated[
-    str,
-    arg(
-        help="Architecture, a name that `zoo models` lists, as NAME, NAME:ALPHA or NAME:ALPHA:PIXELS; or several joined by +, "
-        "whose frozen features, side by side, one head sees: --weights, --variant and --preprocessing take one for all, or one "
-        "for each, joined by +."
-    ),
-]
+BACKBONES = (
+    "Architecture, a name that `zoo models` lists, as NAME, NAME:ALPHA or NAME:ALPHA:PIXELS; or several joined by +, whose "
+    "frozen features, side by side, one head sees: --weights, --variant and --preprocessing take one for all, or one for each, "
+    "joined by +."
+)
+Backbones = Annotated[str, arg(help=BACKBONES)]
 Alpha = Annotated[float | None, arg(help="Width multiplier, for the MobileNets.")]
 Variant = Annotated[
     str | None, arg(help="Whose form of the network, such as keras or torch; that of the weights if not given.")

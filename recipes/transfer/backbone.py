@@ -12,8 +12,7 @@ from recipes.data.images import Framing
 from recipes.errors import UserError
 from recipes.settings.backbones import Written
 from recipes.settings.finetune import Recipe
-from recipes.transfer.combined import combine, members
-from zoo import facts
+from recipes.transfer.combined import combine, members, own_input
 from zoo.heads import shorten, standardized
 from zoo.migrating import unknown_model
 from zoo.weights import catalog, tags
@@ -38,8 +37,7 @@ def _single(recipe: Recipe) -> keras.Model:
     options = builder_options(recipe.model, recipe.alpha)
     options |= {"weights": _weights(recipe), "variant": recipe.variant, "preprocessing": recipe.preprocessing}
     if recipe.image_size:
-        channels = next(known.input_shape[2] for known in facts.read() if known.model == recipe.model)
-        options["input_shape"] = (recipe.image_size, recipe.image_size, channels)
+        options["input_shape"] = (recipe.image_size, recipe.image_size, own_input(recipe.model)[2])
     try:
         return zoo.get_model(recipe.model, num_classes=0, **options)
     except ValueError as error:  # a sentence already

@@ -12,8 +12,9 @@ import keras
 from keras import layers
 
 from recipes.errors import UserError, shown
-from recipes.settings.backbones import SEPARATOR, each, read
+from recipes.settings.backbones import SEPARATOR, Written, each, read
 from recipes.settings.finetune import Recipe
+from zoo import facts
 from zoo.graph import is_stage
 from zoo.layers import stage
 from zoo.origin import Origin
@@ -43,15 +44,15 @@ def members(recipe: Recipe) -> list[Recipe]:
     """
     names = recipe.model.split(SEPARATOR)
     try:
-        written = [read(name) for name in names]
+        found = [read(name) for name in names]
     except ValueError:
         raise UserError(
             "--model takes NAME, NAME:ALPHA or NAME:ALPHA:PIXELS, or several of them joined by +, "
             f"found {shown(recipe.model)!r}."
         ) from None
-    for one in written:
-        if written.count(one) > 1:
-            raise UserError(f"--model names {shown(one)} {written.count(one)} times: give each backbone once.")
+    for one in found:
+        if found.count(one) > 1:
+            raise UserError(f"--model names {shown(one)} {found.count(one)} times: give each backbone once.")
     given = {}
     for name in GIVEN_FOR_EACH:
         try:
@@ -69,8 +70,26 @@ def members(recipe: Recipe) -> list[Recipe]:
             image_size=one.image_size or recipe.image_size,
             **{name: values[i] for name, values in given.items()},
         )
-        for i, one in enumerate(written)
+        for i, one in enumerate(found)
     ]
+
+
+def own_input(model: str) -> tuple[int, int, int]:
+    """Look up the input's shape `(height, width, channels)` of a model whose size nobody has chosen."""
+    return next(known.input_shape for known in facts.read() if known.model == model)
+
+
+def written(recipe: Recipe) -> Written:
+    """Write the backbone of a recipe as --model takes it, without a size that is its own."""
+    size = recipe.image_size if recipe.image_size != own_input(recipe.model)[0] else None
+    return Written(recipe.model, recipe.alpha, size)
+
+
+def join(recipes: Sequence[Recipe]) -> dict[str, str | None]:
+    """Write the backbones of recipes as the values of --model and of what is given for each; `members` reads them."""
+    values = {name: [getattr(recipe, name) or "" for recipe in recipes] for name in GIVEN_FOR_EACH}
+    joined = {name: SEPARATOR.join(texts) if any(texts) else None for name, texts in values.items()}
+    return {"model": SEPARATOR.join(str(written(recipe)) for recipe in recipes)} | joined
 
 
 def check(recipe: Recipe) -> None:
@@ -179,10 +198,18 @@ def _part(body: keras.Model, name: str, pixels: keras.KerasTensor) -> tuple[kera
     for layer in body.layers:
         if is_stage(layer) and layer.name != "pre_logits":  # there is one place where the common network can be cut
             layer.name = f"{name}_{layer.name}"
-    inner = keras.Model(body.input, body.get_layer("pre_logits").input, name=name)
-    if size == pixels.shape[1]:
+    features = body.get_layer("pre_logits").input
+    is_map = len(features.shape) == 4  # the old classifier was a convolution
+    if is_map:
+        features = layers.GlobalAveragePooling2D(name="avg_pool")(features)
+    inner = keras.Model(body.input, features, name=name)
+    if size == pixels.shape[1] and not is_map:
         return body, inner(pixels)
-    vector = inner(layers.Resizing(size, size, antialias=True, name=f"{name}_pixels")(pixels))
+    seen = pixels
+    if size != pixels.shape[1]:
+        # Without `training`, Resizing says it is training to all layers behind it (Keras 3.15), and batch norms adapt.
+        seen = layers.Resizing(size, size, antialias=True, name=f"{name}_pixels")(pixels, training=False)
+    vector = inner(seen)
     part = keras.Model(pixels, stage(vector, "pre_logits"), name=name)
     part.origin = body.origin
     return part, vector

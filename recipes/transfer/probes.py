@@ -49,9 +49,7 @@ def measure(
     if budget:
         rates = forward_rates(model, data, train, batch_size)
         most = min(MAX_SAMPLE, int(BUDGET_SHARE * budget * np.median(rates)))
-    # A copy of the picture that is left out would give it away.
-    distinct = train[np.sort(np.unique(np.array(data.digests)[train], return_index=True)[1])]
-    chosen = distinct[sample(data.labels[distinct], most, seed)]
+    chosen = judged(data, train, seed, most)
     cuts = {name: vector_cut(model, name) for name in probed(zoo.stages(model))}
     rows = features.extract(model, list(cuts.values()), data, [(i, CENTER) for i in chosen], batch_size, rates)
     # The first batch, which compiles, counts for nothing; where all was in the cache there is none.
@@ -71,6 +69,12 @@ def measure(
         training=training_rate(model, data, train, batch_size) if budget and not parts_of(model) else forward / 4,
         budget=budget,
     )
+
+
+def judged(data: Dataset, train: np.ndarray, seed: int, most: int = MAX_SAMPLE) -> np.ndarray:
+    """Draw which of the pictures `train` are looked at, at most; a copy of one that is left out would give it away."""
+    distinct = train[np.sort(np.unique(np.array(data.digests)[train], return_index=True)[1])]
+    return distinct[sample(data.labels[distinct], most, seed)]
 
 
 def on_one_scale(rows: np.ndarray, widths: Sequence[int]) -> np.ndarray:
