@@ -64,6 +64,7 @@ REFERENCES = {
     ("mobilenet_v3_small", "keras"): Reference(
         "torchvision", "mobilenet_v3_small", "features.0 features.1 features.3 features.8 features.12"
     ),
+    ("mobilenet_v4_conv_small", "timm"): Reference("timm", "mobilenetv4_conv_small", "bn1 blocks.0 blocks.1 blocks.2 blocks.4"),
     ("efficientnet_b0", "keras"): Reference("timm", "efficientnet_b0", "blocks.0 blocks.1 blocks.2 blocks.4 bn2"),
     ("efficientnet_b0", "torch"): Reference(
         "torchvision", "efficientnet_b0", "features.1 features.2 features.3 features.5 features.8"
@@ -74,7 +75,11 @@ REFERENCES = {
         "torchvision", "efficientnet_v2_s", "features.1 features.2 features.3 features.5 features.7"
     ),
     ("convnext_tiny", "keras"): Reference("torchvision", "convnext_tiny", "features.1 features.3 features.5 features.7"),
+    ("convnext_atto", "timm"): Reference("timm", "convnext_atto", "stages.0 stages.1 stages.2 stages.3"),
+    ("convnext_v2_atto", "timm"): Reference("timm", "convnextv2_atto", "stages.0 stages.1 stages.2 stages.3"),
     ("swin_tiny", "torch"): Reference("torchvision", "swin_t", "features.1 features.3 features.5 features.7"),
+    ("hgnetv2_b0", "timm"): Reference("timm", "hgnetv2_b0", "stages.0 stages.1 stages.2 stages.3"),
+    ("tiny_vit_5m", "timm"): Reference("timm", "tiny_vit_5m_224", "stages.0 stages.1 stages.2 stages.3"),
     ("vit_ti_16", "timm"): Reference(
         "timm", "vit_tiny_patch16_224", "blocks.2 blocks.5 blocks.8 blocks.11", dict(img_size=SIZE)
     ),
@@ -82,7 +87,7 @@ REFERENCES = {
         "torchvision", "vit_b_32", " ".join(f"encoder.layers.encoder_layer_{i}" for i in (2, 5, 8, 11)), dict(image_size=SIZE)
     ),
 }
-DROP_PATH = ("efficientnet", "convnext", "vit", "deit3", "dinov2", "swin")
+DROP_PATH = ("efficientnet", "mobilenet_v4", "convnext", "vit", "deit3", "dinov2", "swin", "hgnetv2", "tiny_vit")
 
 
 def ours(name, variant, pictures, seed):

@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[1]
 ENVIRONMENT = dict(os.environ)
 IMPORTED = """
     keras matplotlib.pyplot optuna keras_tuner sklearn.linear_model scipy.stats scipy.optimize scipy.linalg jinja2 tyro
-    tensorboard.summary
+    tensorboard.summary zoo.api
     recipes.finetune recipes.tune recipes.rank recipes.predict recipes.models recipes.describe recipes.demo
     recipes.report.run recipes.search.loop recipes.search.fine_tuning recipes.lecture.inspect_kernels
 """.split()

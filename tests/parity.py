@@ -139,8 +139,17 @@ def randomize_torch(model, gain=1.0):
             elif tensor.ndim > 1 and name.endswith("weight"):
                 torch.nn.init.kaiming_normal_(tensor).mul_(gain)
             elif tensor.is_floating_point():  # biases, means, and scales away from 1
-                tensor.normal_(0, 0.1).add_(1.0 if name.endswith("weight") else 0.0)
+                tensor.normal_(0, 0.1).add_(1.0 if name.endswith(("weight", ".scale")) else 0.0)
     return model.eval()
+
+
+def answers(theirs, x, statistics=IMAGENET):
+    """What a torch.nn.Module says to pixels `(batch, height, width, 3)` in 0..255."""
+    import torch
+
+    mean, std = (torch.tensor(v).reshape(1, 3, 1, 1) for v in statistics)
+    with torch.no_grad():
+        return theirs((torch.from_numpy(x).permute(0, 3, 1, 2) / 255 - mean) / std).numpy()
 
 
 def with_torch(name, theirs, tmp_path, sizes=(64, 75), statistics=IMAGENET, variant="torch", graph=None, gain=1.0, **options):
@@ -152,14 +161,11 @@ def with_torch(name, theirs, tmp_path, sizes=(64, 75), statistics=IMAGENET, vari
 
     path = tmp_path / "weights.pth"
     torch.save(randomize_torch(theirs, gain).state_dict(), path)
-    mean, std = (torch.tensor(v).reshape(1, 3, 1, 1) for v in statistics)
     for size in sizes:
         model = zoo.get_model(name, weights=path, input_shape=(size, size, 3), variant=graph, **OURS, **options)
         assert model.origin.variant == (graph or variant)
         x = pixels(2, size, size, 3)
-        with torch.no_grad():
-            expected = theirs((torch.from_numpy(x).permute(0, 3, 1, 2) / 255 - mean) / std).numpy()
-        close(array(model(x)), expected)
+        close(array(model(x)), answers(theirs, x, statistics))
     ours = sum(int(np.prod(v.shape)) for v in model.trainable_variables)
     spare = model.origin.spare
     assert ours == sum(p.numel() for n, p in theirs.named_parameters() if p.requires_grad and not n.startswith(spare))

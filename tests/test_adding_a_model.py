@@ -38,22 +38,22 @@ def follow(root):
         assert not (root / name).exists()
         (root / name).write_text(code, encoding="utf-8")
     package, catalog = re.findall(r"```diff\n(.*?)```", PAGE, re.S)
-    init = root / "zoo" / "api.py"
-    text = init.read_text(encoding="utf-8")
-    added = re.findall(r"^ (.*)\n\+(.*)$", package, re.M)
+    api = root / "zoo" / "api.py"
+    text = _with_lines(api, package)
+    api.write_text(text.replace("import keras\n", f"import keras\n{package.splitlines()[0][1:]}\n", 1), encoding="utf-8")
+    init = root / "zoo" / "weights" / "catalog" / "__init__.py"
+    init.write_text(_with_lines(init, catalog), encoding="utf-8")
+
+
+def _with_lines(path, change):
+    """A file's text with two lines more, each behind the one that the change names."""
+    text = path.read_text(encoding="utf-8")
+    added = re.findall(r"^ (.*)\n\+(.*)$", change, re.M)
     assert len(added) == 2
     for before, line in added:
         assert text.count(f"{before}\n") == 1
         text = text.replace(f"{before}\n", f"{before}\n{line}\n")
-    init.write_text(text.replace("import keras\n", f"import keras\n{package.splitlines()[0][1:]}\n", 1), encoding="utf-8")
-    init = root / "zoo" / "weights" / "catalog" / "__init__.py"
-    text = init.read_text(encoding="utf-8")
-    changed = re.findall(r"^-(.*)\n\+(.*)$", catalog, re.M)
-    assert len(changed) == 2
-    for before, line in changed:
-        assert text.count(before) == 1
-        text = text.replace(before, line)
-    init.write_text(text, encoding="utf-8")
+    return text
 
 
 def weights(folder):

@@ -5,7 +5,23 @@ from typing import Unpack
 import keras
 
 from zoo.architectures.alexnet import alexnet
-from zoo.architectures.convnext import convnext_base, convnext_large, convnext_small, convnext_tiny, convnext_xlarge
+from zoo.architectures.convnext import (
+    convnext_atto,
+    convnext_base,
+    convnext_femto,
+    convnext_large,
+    convnext_nano,
+    convnext_pico,
+    convnext_small,
+    convnext_tiny,
+    convnext_v2_atto,
+    convnext_v2_base,
+    convnext_v2_femto,
+    convnext_v2_nano,
+    convnext_v2_pico,
+    convnext_v2_tiny,
+    convnext_xlarge,
+)
 from zoo.architectures.densenet import densenet121, densenet161, densenet169, densenet201
 from zoo.architectures.efficientnet import (
     efficientnet_b0,
@@ -31,10 +47,12 @@ from zoo.architectures.efficientnet_lite import (
     efficientnet_lite3,
     efficientnet_lite4,
 )
+from zoo.architectures.hgnet import hgnetv2_b0, hgnetv2_b1, hgnetv2_b2, hgnetv2_b3, hgnetv2_b4
 from zoo.architectures.inception import googlenet, inception_v1, inception_v3
 from zoo.architectures.lenet import lenet5
 from zoo.architectures.mobilenet import mobilenet, mobilenet_v2
 from zoo.architectures.mobilenet_v3 import mobilenet_v3_large, mobilenet_v3_small
+from zoo.architectures.mobilenet_v4 import mobilenet_v4_conv_large, mobilenet_v4_conv_medium, mobilenet_v4_conv_small
 from zoo.architectures.regnet import (
     regnet_x_1_6gf,
     regnet_x_3_2gf,
@@ -68,6 +86,7 @@ from zoo.architectures.resnet import (
 )
 from zoo.architectures.squeezenet import squeezenet1_0, squeezenet1_1
 from zoo.architectures.swin import swin_base, swin_base_384, swin_small, swin_tiny
+from zoo.architectures.tiny_vit import tiny_vit_5m, tiny_vit_11m, tiny_vit_21m, tiny_vit_21m_384, tiny_vit_21m_512
 from zoo.architectures.vgg import vgg11, vgg11_bn, vgg13, vgg13_bn, vgg16, vgg16_bn, vgg19, vgg19_bn
 from zoo.architectures.vit import (
     deit3_b_16,
@@ -135,6 +154,9 @@ MODELS = {
         mobilenet_v2,
         mobilenet_v3_small,
         mobilenet_v3_large,
+        mobilenet_v4_conv_small,
+        mobilenet_v4_conv_medium,
+        mobilenet_v4_conv_large,
         efficientnet_b0,
         efficientnet_b1,
         efficientnet_b2,
@@ -169,15 +191,35 @@ MODELS = {
         regnet_y_8gf,
         regnet_y_16gf,
         regnet_y_32gf,
+        convnext_atto,
+        convnext_femto,
+        convnext_pico,
+        convnext_nano,
         convnext_tiny,
         convnext_small,
         convnext_base,
         convnext_large,
         convnext_xlarge,
+        convnext_v2_atto,
+        convnext_v2_femto,
+        convnext_v2_pico,
+        convnext_v2_nano,
+        convnext_v2_tiny,
+        convnext_v2_base,
         swin_tiny,
         swin_small,
         swin_base,
         swin_base_384,
+        hgnetv2_b0,
+        hgnetv2_b1,
+        hgnetv2_b2,
+        hgnetv2_b3,
+        hgnetv2_b4,
+        tiny_vit_5m,
+        tiny_vit_11m,
+        tiny_vit_21m,
+        tiny_vit_21m_384,
+        tiny_vit_21m_512,
         vit_ti_16,
         vit_s_16,
         vit_b_16,
@@ -270,6 +312,9 @@ __all__ = [
     "mobilenet_v2",
     "mobilenet_v3_small",
     "mobilenet_v3_large",
+    "mobilenet_v4_conv_small",
+    "mobilenet_v4_conv_medium",
+    "mobilenet_v4_conv_large",
     "efficientnet_b0",
     "efficientnet_b1",
     "efficientnet_b2",
@@ -304,15 +349,35 @@ __all__ = [
     "regnet_y_8gf",
     "regnet_y_16gf",
     "regnet_y_32gf",
+    "convnext_atto",
+    "convnext_femto",
+    "convnext_pico",
+    "convnext_nano",
     "convnext_tiny",
     "convnext_small",
     "convnext_base",
     "convnext_large",
     "convnext_xlarge",
+    "convnext_v2_atto",
+    "convnext_v2_femto",
+    "convnext_v2_pico",
+    "convnext_v2_nano",
+    "convnext_v2_tiny",
+    "convnext_v2_base",
     "swin_tiny",
     "swin_small",
     "swin_base",
     "swin_base_384",
+    "hgnetv2_b0",
+    "hgnetv2_b1",
+    "hgnetv2_b2",
+    "hgnetv2_b3",
+    "hgnetv2_b4",
+    "tiny_vit_5m",
+    "tiny_vit_11m",
+    "tiny_vit_21m",
+    "tiny_vit_21m_384",
+    "tiny_vit_21m_512",
     "vit_ti_16",
     "vit_s_16",
     "vit_b_16",

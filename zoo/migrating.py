@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 
 from zoo.arguments import shown
 from zoo.weights import catalog
-from zoo.weights.catalog import Entry, timm, timm_vit
+from zoo.weights.catalog import Entry, timm, timm_convnext, timm_mobile, timm_vit
 
 # Options of other libraries that are one of this zoo under another name.
 RENAMED = {
@@ -139,13 +139,13 @@ def unknown_model(name: object, models: Collection[str]) -> str:
 
 def _foreign() -> dict[str, tuple[str, Mapping[str, object]]]:
     """List networks of other names: the builder, and its own options."""
-    networks = timm.NETWORKS | timm_vit.NETWORKS
-    return {network: (model, options) for network, (model, _, _, options) in networks.items()} | {
+    networks = timm.NETWORKS | timm_convnext.NETWORKS | timm_mobile.NETWORKS | timm_vit.NETWORKS
+    return {network: (model, options) for network, (model, *_, options) in networks.items()} | {
         "mobilenetv1": ("mobilenet", {}),
-        "mobilenetv1_100": ("mobilenet", {"alpha": 1.0}),
         **{f"swin_{size}_patch4_window7_224": (f"swin_{size}", {}) for size in ("tiny", "small", "base")},
         **{f"swin_{size[0]}": (f"swin_{size}", {}) for size in ("tiny", "small", "base")},
         "swin_base_patch4_window12_384": ("swin_base_384", {}),
+        **{f"tiny_vit_{size}m_224": (f"tiny_vit_{size}m", {}) for size in (5, 11, 21)},
         **{f"dinov2_vit{size}14{end}": (f"dinov2_{size}_14{end}", {}) for size in "sbl" for end in ("", "_reg")},
         "dino_vits16": ("vit_s_16", {"weights": "imagenet_timm_dino"}),
         "dino_vitb16": ("vit_b_16", {"weights": "imagenet_timm_dino"}),

@@ -139,6 +139,7 @@ def test_senseless_options_are_refused(options):
         IntervalEarlyStopping(**options)
 
 
+@pytest.mark.slow
 @pytest.mark.fault(
     "Callbacks",
     "IntervalEarlyStopping in a fit that validates in some epochs only",

@@ -124,7 +124,9 @@ def test_noise_alone_suggests_nothing():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("optimizer", learning_rates.OPTIMIZERS)
+@pytest.mark.parametrize(
+    "optimizer", [pytest.param(name, marks=pytest.mark.deep if name != "sgd" else ()) for name in learning_rates.OPTIMIZERS]
+)
 def test_keras_sees_the_curve_that_the_rule_was_judged_on(optimizer):
     task = learning_rates.Task("noisy", 0)
     layers = [keras.layers.Dense(24, "relu"), keras.layers.Dense(4, "softmax")]

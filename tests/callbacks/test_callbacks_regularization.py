@@ -253,6 +253,7 @@ def masks(layer, rate, shape=(400, 6, 50), inside=False):
     return seen[0]
 
 
+@pytest.mark.slow
 @pytest.mark.fault(
     "Callbacks",
     "DropoutScheduler on SpatialDropout, GaussianDropout, AlphaDropout, or inside another model",

@@ -51,6 +51,7 @@ def table(settings: Ranking) -> list[dict]:
         return list(csv.DictReader(file))
 
 
+@pytest.mark.slow
 def test_what_fails_is_named_with_its_reason_and_the_others_go_on(finished):
     best, *failed = table(finished)
     assert (best["candidate"], best["weights"], best["note"]) == ("lenet5 32", "mnist", "front")
@@ -66,6 +67,7 @@ def test_what_fails_is_named_with_its_reason_and_the_others_go_on(finished):
     assert (finished.output / "accuracy_and_speed.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 def test_a_rerun_measures_nothing_again_and_tries_what_failed_again(finished, monkeypatch):
     tried = []
     work = rank.work

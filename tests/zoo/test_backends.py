@@ -16,11 +16,14 @@ MEMBERS = {
     "squeezenet1_1": {"input_shape": (47, 65, 3)},
     "resnet20": {"input_shape": (33, 16, 3)},
     "inception_v1": {"input_shape": (32, 32, 3)},
-    "mobilenet": {"alpha": 0.25, "input_shape": (None, None, 3)},
+    "mobilenet": {"variant": "keras", "alpha": 0.25, "input_shape": (None, None, 3)},
     "mobilenet_v3_small": {"variant": "torch", "input_shape": (32, 32, 4)},
     "regnet_x_400mf": {"input_shape": (32, 32, 3)},
+    "convnext_v2_atto": {"input_shape": (32, 40, 3)},
     "vit_ti_16": {"input_shape": (32, 48, 3), "preprocessing": "tf"},
     "swin_tiny": {"input_shape": (64, 96, 3)},
+    "hgnetv2_b0": {"input_shape": (32, 47, 3)},
+    "tiny_vit_5m": {"input_shape": (32, 64, 3)},
     "dinov2_s_14_reg": {"input_shape": (14, 28, 3), "pooling": "both"},
 }
 
@@ -40,7 +43,7 @@ for name, options in members.items():
     features = body.predict_on_batch(np.repeat(x[..., :1], shape[2], axis=-1))
     assert features.ndim == 2 and np.isfinite(features).all(), name
     zoo.freeze(model, zoo.stages(model)[0])
-    if name in ("squeezenet1_1", "vit_ti_16", "dinov2_s_14_reg", "swin_tiny"):
+    if name in ("squeezenet1_1", "vit_ti_16", "dinov2_s_14_reg", "swin_tiny", "convnext_v2_atto", "tiny_vit_5m"):
         model.save(f"{folder}/{name}.keras")
         again = keras.models.load_model(f"{folder}/{name}.keras").predict_on_batch(x)
         assert np.abs(again - answers[name]).max() < 1e-5, name

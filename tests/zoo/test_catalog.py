@@ -84,7 +84,7 @@ def test_tags_say_who_published():
     for entries, tags in (
         (KERAS, r"imagenet(_\d+)?|mnist"),
         (TORCHVISION, r"imagenet_torchvision(_v2|_swag|_swag_linear)?"),
-        (TIMM, r"imagenet_timm_\w+|lvd142m_timm"),
+        (TIMM, r"imagenet_timm_\w+|lvd142m_timm|lvd1689m_timm_dinov3"),
         (catalog.packages.ENTRIES, "imagenet"),
     ):
         assert [entry.tag for entry in entries if not re.fullmatch(tags, entry.tag)] == []
@@ -165,6 +165,7 @@ def metas():
     return {weights.url: weights for name in names for weights in models.get_model_weights(name)}
 
 
+@pytest.mark.slow
 def test_all_of_torchvision_is_there():
     assert set(metas()) - {entry.url for entry in TORCHVISION} == {  # the first has no classifier
         "https://download.pytorch.org/models/vgg16_features-amdegroot-88682ab5.pth",

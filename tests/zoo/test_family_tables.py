@@ -74,4 +74,6 @@ def test_help_tells_variants_weights_and_options(name):
     text = MODELS[name].__doc__
     known = dict.fromkeys(f.variant for f in facts.read() if f.model == name)
     assert f"Variants: {', '.join(known)}. Weights: " in text
-    assert set(re.findall(r'"((?:imagenet|lvd142m|mnist|cifar)\w*)"', text)) == {entry.tag for entry in catalog.entries(name)}
+    assert set(re.findall(r'"((?:imagenet|lvd142m|lvd1689m|mnist|cifar)\w*)"', text)) == {
+        entry.tag for entry in catalog.entries(name)
+    }

@@ -275,6 +275,7 @@ def test_files_that_may_need_another_preprocessing(tmp_path):
     np.testing.assert_allclose(array(again(X)), array(model(X)), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_timms_card_beside_a_file_is_read(tmp_path):
     path = torch_file(built("vit_ti_16"), vit.timm, tmp_path / "model.safetensors")
     card = {"mean": [0.5, 0.4, 0.3], "std": [0.2, 0.2, 0.25], "input_size": [3, 32, 32], "crop_pct": 0.8}

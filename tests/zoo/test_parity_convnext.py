@@ -1,10 +1,11 @@
-"""ConvNeXt gives the logits of keras.applications, torchvision and timm."""
+"""ConvNeXt, and its second version, give the logits of keras.applications, torchvision and timm."""
 
 import h5py
+import numpy as np
 import pytest
 from helpers import array, pixels, randomize, write, write_legacy
 from keras import applications
-from parity import CLASSES, OURS, close, torchvision, with_keras, with_torch
+from parity import CLASSES, OURS, answers, close, randomize_torch, torchvision, with_keras, with_torch
 
 import zoo
 
@@ -33,11 +34,62 @@ def test_torchvision(name, tmp_path):
     with_torch(name, theirs, tmp_path, sizes=(64, 75) if name == "convnext_tiny" else (32,))
 
 
-@slow
-def test_timm(tmp_path):  # one of them: the names differ from torchvision's, the graph does not
+# timm's names: the graph is torchvision's, and the smallest have 1 × 1 convolutions for the perceptrons' matrices.
+TIMM = {
+    "convnext_atto": "convnext_atto",
+    "convnext_femto": "convnext_femto",
+    "convnext_pico": "convnext_pico",
+    "convnext_nano": "convnext_nano",
+    "convnext_tiny": "convnext_tiny",
+    "convnext_v2_atto": "convnextv2_atto",
+    "convnext_v2_femto": "convnextv2_femto",
+    "convnext_v2_pico": "convnextv2_pico",
+    "convnext_v2_nano": "convnextv2_nano",
+    "convnext_v2_tiny": "convnextv2_tiny",
+    "convnext_v2_base": "convnextv2_base",
+}
+
+
+def timm_model(name, **options):
     torchvision()
-    theirs = pytest.importorskip("timm").create_model("convnext_tiny", num_classes=CLASSES)
-    with_torch("convnext_tiny", theirs, tmp_path, variant="timm")
+    timm = pytest.importorskip("timm", reason="timm is not installed: its graphs cannot be compared")
+    return timm.create_model(TIMM[name], **{"num_classes": CLASSES, **options})
+
+
+@slow
+@pytest.mark.parametrize("name", TIMM)
+def test_timm(name, tmp_path):
+    with_torch(name, timm_model(name), tmp_path, variant="timm")
+
+
+@slow
+@pytest.mark.parametrize(
+    "name, conv_mlp", [("convnext_atto", False), pytest.param("convnext_tiny", True, marks=pytest.mark.deep)]
+)
+def test_perceptrons_as_matrices_or_as_convolutions(name, conv_mlp, tmp_path):
+    """A fine-tuned file may hold either, whichever the network's own are."""
+    theirs = timm_model(name, conv_mlp=conv_mlp)
+    assert theirs.state_dict()["stages.0.blocks.0.mlp.fc1.weight"].ndim == (4 if conv_mlp else 2)
+    with_torch(name, theirs, tmp_path, sizes=(64,), variant="timm")
+
+
+@slow
+def test_dinov3s_files_without_a_classifier(tmp_path, monkeypatch, capsys):
+    """The features of timm's, with the last norm; a classifier begins anew where it is asked for."""
+    theirs = randomize_torch(timm_model("convnext_tiny", num_classes=0))
+    from safetensors.torch import save_file
+
+    save_file(theirs.state_dict(), tmp_path / "convnext_tiny.dinov3_lvd1689m.safetensors")
+    monkeypatch.setenv("ZOO_MIRROR", str(tmp_path))
+    monkeypatch.setenv("ZOO_CACHE", str(tmp_path / "cache"))
+    x = pixels(1, 64, 75, 3)
+    ours = zoo.convnext_tiny(weights="lvd1689m_timm_dinov3", input_shape=x.shape[1:])
+    close(array(ours(x)), answers(theirs, x))
+    assert (ours.origin.variant, ours.origin.preprocessing, ours.origin.resize) == ("timm", "torch", 224)
+    assert "DINOv3-License" in capsys.readouterr().err
+    with_head = zoo.convnext_tiny(weights="lvd1689m_timm_dinov3", num_classes=7, input_shape=x.shape[1:])
+    np.testing.assert_array_equal(array(zoo.features(with_head, ["pre_logits"])(x)), array(ours(x)))
+    assert with_head.output_shape == (None, 7) and capsys.readouterr().err == ""  # it is in the cache
 
 
 @slow

@@ -1,4 +1,4 @@
-"""MobileNetV2 and V3 give the logits of keras.applications, torchvision and timm; V1 is in test_zoo_parity.py."""
+"""MobileNets of all versions give the logits of keras.applications, torchvision and timm."""
 
 import re
 from types import SimpleNamespace
@@ -86,6 +86,30 @@ def test_timm(name, theirs, options, tmp_path):
     with_torch(name, timm.create_model(theirs, num_classes=CLASSES), tmp_path, variant="timm", **options)
 
 
+HALF = ((0.5,) * 3,) * 2
+
+
+@slow
+@pytest.mark.parametrize(
+    "theirs, alpha", [("mobilenetv1_100", 1.0), pytest.param("mobilenetv1_125", 1.25, marks=pytest.mark.deep)]
+)
+def test_v1_of_timm(theirs, alpha, tmp_path):
+    torchvision()
+    timm = pytest.importorskip("timm", reason="timm is not installed: its graphs cannot be compared")
+    theirs = timm.create_model(theirs, num_classes=CLASSES)
+    with_torch("mobilenet", theirs, tmp_path, statistics=HALF, variant="timm", alpha=alpha)
+
+
+@slow
+@pytest.mark.parametrize("size", ["small", "medium", "large"])
+def test_v4_of_timm(size, tmp_path):
+    """Their files do not say which pixels they saw: those of one recipe saw -1..1."""
+    torchvision()
+    timm = pytest.importorskip("timm", reason="timm is not installed: its graphs cannot be compared")
+    theirs = timm.create_model(f"mobilenetv4_conv_{size}", num_classes=CLASSES)
+    with_torch(f"mobilenet_v4_conv_{size}", theirs, tmp_path, variant="timm", preprocessing="torch")
+
+
 # The weights that Google trained, with timm's names: the graph is that of keras.applications.
 @slow
 @pytest.mark.parametrize(
@@ -98,13 +122,12 @@ def test_timm(name, theirs, options, tmp_path):
 def test_timm_from_tensorflow(name, theirs, alpha, tmp_path):
     torchvision()
     timm = pytest.importorskip("timm", reason="timm is not installed: its graphs cannot be compared")
-    half = ((0.5,) * 3,) * 2
     with_torch(
         name,
         timm.create_model(theirs, num_classes=CLASSES),
         tmp_path,
-        statistics=half,
+        statistics=HALF,
         graph="keras",
-        preprocessing=half,
+        preprocessing=HALF,
         alpha=alpha,
     )

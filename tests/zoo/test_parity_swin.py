@@ -38,6 +38,7 @@ def test_timm(name, size, tmp_path):
 
 
 @slow
+@pytest.mark.deep
 def test_timm_with_larger_windows(tmp_path):
     with_torch("swin_base_384", timm_model("swin_base_384"), tmp_path, sizes=(384,), variant="timm")
 

@@ -5,7 +5,7 @@ import shutil
 import numpy as np
 import pytest
 from helpers import array, pixels
-from parity import CLASSES, IMAGENET, OURS, close, randomize_torch, torchvision, with_torch
+from parity import CLASSES, IMAGENET, OURS, answers, close, randomize_torch, torchvision, with_torch
 
 import zoo
 from zoo import WeightsError, analysis
@@ -54,16 +54,10 @@ def at_size(name, saved, size, shape, features=False):
     return theirs.eval()
 
 
-def answers(theirs, x, statistics):
-    import torch
-
-    mean, std = (torch.tensor(v).reshape(1, 3, 1, 1) for v in statistics)
-    with torch.no_grad():
-        return theirs((torch.from_numpy(x).permute(0, 3, 1, 2) / 255 - mean) / std).numpy()
-
-
 @slow
-@pytest.mark.parametrize("name", MODERN)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name.startswith("dinov2") else pytest.mark.deep) for name in MODERN]
+)
 def test_timms_modern_ones_at_two_sizes_larger_and_smaller_than_the_files(name, tmp_path):
     """With a classifier and without, by the class token, the patches' mean, and both."""
     patch, path = (16 if name.startswith("deit3") else 14), tmp_path / "weights.pth"
@@ -157,6 +151,7 @@ def test_torchvision(name, tmp_path):
 
 
 @slow
+@pytest.mark.deep
 def test_the_older_names_of_torchvisions_files(tmp_path):
     torch = pytest.importorskip("torch")
     theirs = randomize_torch(torchvision().models.vit_b_32(num_classes=CLASSES, image_size=64))

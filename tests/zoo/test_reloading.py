@@ -43,7 +43,11 @@ COPIES = {
     "the origin is found again: PyTorch's files are read, and files for another form refused",
     "nobody would know how the file's names and axes become the copy's",
 )
-@pytest.mark.parametrize("make", COPIES.values(), ids=COPIES)
+@pytest.mark.parametrize(
+    "make",
+    [pytest.param(make, marks=() if name == "clone_model" else pytest.mark.slow) for name, make in COPIES.items()],
+    ids=COPIES,
+)
 def test_a_copy_takes_pytorchs_file(make, published, shared, tmp_path):
     path = shared / "weights" / "resnet20-12fca82f.th"
     other = make(zoo.resnet20(), tmp_path)

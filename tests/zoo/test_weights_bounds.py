@@ -235,6 +235,7 @@ def header(shape):
     return file.getvalue()
 
 
+@pytest.mark.slow
 @pytest.mark.fault(
     "Weights",
     "A `.npz`, `.keras`, `.pth` or `.h5` file of one or two megabytes that unpacks to gigabytes",

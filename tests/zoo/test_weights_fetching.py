@@ -11,6 +11,7 @@ import sys
 import tempfile
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,8 +21,8 @@ from safetensors.numpy import save
 from tensors import not_fetched
 
 import zoo
-from zoo.weights.catalog import Entry
-from zoo.weights.fetching import fetch
+from zoo.weights.catalog import ENTRIES, Entry
+from zoo.weights.fetching import LIMITING, fetch
 from zoo.weights.formats.tensors import WeightsError
 
 CONTENT = np.random.default_rng(0).bytes(3 << 20)
@@ -130,6 +131,31 @@ def test_no_published_hash_keeps_the_first_digest(server, cache):
     path = fetch(wanted)
     assert zoo.lenet5(weights=path).count_params() == 61_706
     assert (cache / "lenet.safetensors.sha256").read_text().strip() == hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+# ---------------------------------------------------------------------------------------------- licences
+@pytest.mark.fault(
+    "Weights",
+    "Weights whose licence limits what they may be used for (CC-BY-NC, DINOv3's)",
+    "The licence and where to read it are said on standard error before anything is asked of the publisher",
+    "They were fetched without a word",
+)
+@pytest.mark.parametrize("license, address", LIMITING.items())
+def test_a_licence_that_limits_is_said_before_the_download_and_once(server, license, address, capsys):
+    limited = replace(entry(server), license=license)
+    with pytest.raises(WeightsError, match="cannot be reached"):
+        fetch(replace(limited, url=f"{UNREACHABLE}/{NAME}"))
+    sentence = f"lenet5 weights 'test': the licence {license} limits what they may be used for: {address}"
+    assert capsys.readouterr().err.splitlines() == [sentence] and server.requests == []
+    fetch(limited)
+    assert capsys.readouterr().err.startswith(f"{sentence}\n{NAME}  ")
+    fetch(limited)  # from the cache
+    assert capsys.readouterr().err == ""
+
+
+def test_every_licence_of_the_catalog_that_limits_has_its_sentence():
+    free = {"Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "CC-BY-4.0", "MIT"}
+    assert {entry.license for entry in ENTRIES} - free == set(LIMITING)
 
 
 # ---------------------------------------------------------------------------------------------- a hub

@@ -245,7 +245,7 @@ def test_hdf5_links_inside_a_keras_archive_are_refused(lenet, tmp_path):
 # ---------------------------------------------------------------------------------------------- what fits
 def test_another_architecture_is_told_in_one_sentence(lenet, mobilenet, tmp_path):
     path = write(lenet, tmp_path / "arrays.npz")
-    message = refused(path, "does not fit mobilenet", lambda path: zoo.mobilenet(**SMALL, weights=path))
+    message = refused(path, "does not fit mobilenet", lambda path: zoo.mobilenet(**SMALL, variant="keras", weights=path))
     assert f"it lacks {len(mobilenet.weights) - 2} of the model's variables (conv1/kernel, conv1_bn/gamma" in message
     assert "1 shapes differ" not in message and "predictions/kernel is 256 × 1000, in the file 84 × 10" in message
     assert "8 of its tensors have no place in the model (c1/bias, c1/kernel, c3/bias" in message
@@ -255,7 +255,7 @@ def test_another_architecture_is_told_in_one_sentence(lenet, mobilenet, tmp_path
 @pytest.mark.slow
 def test_classifier_is_the_only_exception(mobilenet, tmp_path):
     def load(path, **options):
-        return zoo.mobilenet(**SMALL, weights=path, **options)
+        return zoo.mobilenet(**SMALL, variant="keras", weights=path, **options)
 
     whole = write(mobilenet, tmp_path / "arrays.npz")
     body = {name: value for name, value in named(mobilenet).items() if not name.startswith("predictions/")}

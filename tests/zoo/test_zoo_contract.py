@@ -36,7 +36,7 @@ L2, DROPOUT = 1e-3, 0.5
 CONVOLUTIONAL = ("squeezenet1_0", "squeezenet1_1")  # whose classifier is a convolution, behind a 4-D "pre_logits"
 # Of tokens; sizes fixed, and multiples of the patch.
 PATCHES = [name for name in MODELS if name.startswith(("vit_", "deit3_", "dinov2_"))]
-FLAT = [*PATCHES, *(name for name in MODELS if name.startswith("swin_")), "lenet5"]  # sizes fixed when built
+FLAT = [*PATCHES, *(name for name in MODELS if name.startswith(("swin_", "tiny_vit_"))), "lenet5"]  # sizes fixed when built
 
 
 def label(name, options):
@@ -329,6 +329,7 @@ TRAINABLE = {  # without moving statistics, as torchvision counts
     "densenet121": 7_978_856,
     "vit_b_16": 86_567_656,
     "convnext_tiny": 28_589_128,
+    "convnext_v2_atto": 3_708_400,
     "swin_tiny": 28_288_354,
     "regnet_y_400mf": 4_344_144,
 }
@@ -340,6 +341,7 @@ def test_declared_parameters_are_the_papers():
     assert {key: declared[key] for key in PAPER} == PAPER
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TRAINABLE)
 def test_trainable_parameters_are_torchvisions(name):
     from zoo import analysis
@@ -467,9 +469,13 @@ ARXIV = {  # of the paper that a builder's docstring must name, and its first au
     "efficientnet_v2*": ("2104.00298", "Tan"),
     "efficientnet_lite*": ("1905.11946", "Tan"),
     "regnet*": ("2003.13678", "Radosavovic"),
+    "mobilenet_v4*": ("2404.10518", "Qin"),
+    "convnext_v2*": ("2301.00808", "Woo"),
     "convnext*": ("2201.03545", "Liu"),
     "vit*": ("2010.11929", "Dosovitskiy"),
     "swin*": ("2103.14030", "Liu"),
+    "hgnetv2*": (None, "PaddleClas"),
+    "tiny_vit*": ("2207.10666", "Wu"),
     "deit3*": ("2204.07118", "Touvron"),
     "dinov2*_reg": ("2309.16588", "Darcet"),
     "dinov2*": ("2304.07193", "Oquab"),
@@ -487,8 +493,9 @@ def test_the_docstring_names_the_paper(name):
 
 
 def test_models_by_name():
-    assert list_models() == list(MODELS) and len(MODELS) == 93
-    assert list_models("mobile*") == ["mobilenet", "mobilenet_v2", "mobilenet_v3_small", "mobilenet_v3_large"]
+    assert list_models() == list(MODELS) and len(MODELS) == 116
+    fourth = [f"mobilenet_v4_conv_{size}" for size in ("small", "medium", "large")]
+    assert list_models("mobile*") == ["mobilenet", "mobilenet_v2", "mobilenet_v3_small", "mobilenet_v3_large", *fourth]
     assert list_models("nasnet") == []
     assert get_model("lenet5", num_classes=3).output_shape == (None, 3)
     with pytest.raises(ValueError, match="no model 'resnet': choose one of resnet18, resnet34"):

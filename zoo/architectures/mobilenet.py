@@ -4,12 +4,13 @@
   arXiv:1704.04861, table 1
 - V2: Sandler et al. 2018, "MobileNetV2: Inverted Residuals and Linear Bottlenecks", arXiv:1801.04381, table 2
 
-`alpha` is the width multiplier: it scales the filters of every layer. V2's "torch" and "timm" pad as PyTorch does and
+`alpha` is the width multiplier: it scales the filters of every layer. "torch" and "timm" pad as PyTorch does and
 normalise otherwise. Fresh weights are He et al.'s by fan-out: V1's as in timm, V2's as in torchvision, which counts the fan-out
 of a depthwise kernel over all channels. At alpha 1:
 
     builder       variant  parameters  of which statistics   px  weights
     mobilenet     keras     4,253,864               21,888  224  imagenet, imagenet_*
+    mobilenet     timm      4,253,864               21,888  224  imagenet_timm_ra4_e3600_r224
     mobilenet_v2  keras     3,538,984               34,112  224  imagenet, imagenet_*
     mobilenet_v2  torch     3,538,984               34,112  224  imagenet_torchvision, imagenet_torchvision_v2
     mobilenet_v2  timm      3,538,984               34,112  224  imagenet_timm_*
@@ -28,7 +29,7 @@ from zoo.layers import classifier, conv_bn, divisible, stage
 from zoo.weights.names import mobilenet as names
 
 V1 = Family(
-    {"keras": "tf"},
+    {"keras": "tf", "timm": "tf"},
     head=partial(classifier, kernel_initializer=GOOGLE_DENSE),
     notes="dropout=0.001 is that of the authors' code.",
 )
@@ -37,6 +38,7 @@ V2 = Family(
     head=partial(classifier, kernel_initializer=normal(0.01)),
     notes="dropout=0.2 is that of the authors' code and torchvision's.",
 )
+V1_NAMES = {"timm": names.timm_v1}
 V2_NAMES = {"torch": names.torchvision_v2, "timm": names.timm_v2}
 
 # (filters, stride) of the 13 separable convolutions, a row a stage: V1, table 1.
@@ -57,7 +59,11 @@ V2_STAGES = (
     ((6, 160, 3, 2), (6, 320, 1, 1)),
 )
 
-# How the convolutions of a variant of V2 pad, normalise and begin.
+# How the convolutions of a variant pad, normalise and begin.
+V1_STYLES = {
+    "keras": dict(padding="same", **GOOGLE),
+    "timm": dict(padding="torch", epsilon=1e-5, momentum=0.9, **GOOGLE),
+}
 TORCH = dict(padding="torch", epsilon=1e-5, momentum=0.9, **TORCHVISION)
 V2_STYLES = {"keras": dict(epsilon=1e-3, momentum=0.999, **TORCHVISION), "torch": TORCH, "timm": TORCH}
 
@@ -67,10 +73,11 @@ def mobilenet(*, alpha: float = 1.0, **options: Unpack[Options]) -> keras.Model:
     """Build MobileNet V1 of Howard et al. 2017 (arXiv:1704.04861), table 1.
 
     Args:
-        alpha: the width multiplier; weights are for 0.25, 0.5, 0.75 and 1.
+        alpha: the width multiplier; weights are for 0.25, 0.5, 0.75, 1 and 1.25.
     """
     _check(alpha)
-    return build("mobilenet", partial(_v1, alpha=alpha), V1, arguments={"alpha": alpha}, **options)
+    body, arguments = partial(_v1, alpha=alpha), {"alpha": alpha}
+    return build("mobilenet", body, V1, arguments=arguments, torch_names=V1_NAMES, **options)
 
 
 @documented(V2)
@@ -91,7 +98,7 @@ def _check(alpha: float) -> None:
 
 
 def _v1(x: keras.KerasTensor, variant: str, alpha: float) -> keras.KerasTensor:
-    conv = partial(conv_bn, activation="relu6", **GOOGLE)
+    conv = partial(conv_bn, activation="relu6", **V1_STYLES[variant])
     x = conv(x, int(32 * alpha), 3, 2, names=("conv1", "conv1_bn", "conv1_relu"))
     block = 0
     for i, blocks in enumerate(V1_STAGES, start=1):
@@ -102,14 +109,15 @@ def _v1(x: keras.KerasTensor, variant: str, alpha: float) -> keras.KerasTensor:
     return stage(layers.GlobalAveragePooling2D(name="avg_pool")(x), "pre_logits")
 
 
-def _separable(x: keras.KerasTensor, filters: int, strides: int, conv: Callable, block: int) -> keras.KerasTensor:
+def _separable(x: keras.KerasTensor, filters: int, strides: int, conv: partial, block: int) -> keras.KerasTensor:
     def parts(kind: str) -> tuple[str, str, str]:
         return (f"conv_{kind}_{block}", f"conv_{kind}_{block}_bn", f"conv_{kind}_{block}_relu")
 
-    if strides > 1:  # right and bottom only, at odd sizes too, which "same" would not do
+    if strides > 1 and conv.keywords["padding"] == "same":  # right and bottom only, at odd sizes too: "same" would not do so
         x = layers.ZeroPadding2D(((0, 1), (0, 1)), name=f"conv_pad_{block}")(x)
-    padding = "valid" if strides > 1 else "same"
-    x = conv(x, None, 3, strides, names=parts("dw"), padding=padding)
+        x = conv(x, None, 3, strides, names=parts("dw"), padding="valid")
+    else:
+        x = conv(x, None, 3, strides, names=parts("dw"))
     return conv(x, filters, 1, names=parts("pw"))
 
 

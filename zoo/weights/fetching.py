@@ -7,6 +7,7 @@ for the file by its name instead of the catalog's address.
 import contextlib
 import http.client
 import os
+import sys
 import urllib.error
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -24,12 +25,19 @@ MAX_PARAMETER_BYTES = 16
 MAX_OTHER_BYTES = 64 << 20
 MAX_NOTE_BYTES = 1000
 
+# Licences that limit what weights may be used for, and where they can be read: said before a file is fetched.
+LIMITING = {
+    "CC-BY-NC-4.0": "https://creativecommons.org/licenses/by-nc/4.0",
+    "DINOv3-License": "https://ai.meta.com/resources/models-and-libraries/dinov3-license",
+}
+
 
 def fetch(entry: Entry) -> Path:
     """Get the path of the entry's verified file: of an installed package, in the cache, or downloaded now.
 
     A download goes to `NAME.part` and goes on where it was cut off; only a verified file gets its final name. Beside it
-    `NAME.sha256` keeps the digest, against which every later use and every later download is checked.
+    `NAME.sha256` keeps the digest, against which every later use and every later download is checked. A licence that limits
+    what the weights may be used for is said on standard error before they are asked for.
 
     Raises:
         WeightsError: the file cannot be had, or is not what its hash says; damaged files are removed.
@@ -120,6 +128,9 @@ def _download(entry: Entry, target: Path) -> None:
         part.open("ab").close()  # a folder that cannot be written is told before anything is asked for
     except OSError as error:  # no PermissionError on a file system that is mounted to be read
         raise _unwritable(target.parent) from error
+    if entry.license in LIMITING:
+        said = f"the licence {entry.license} limits what they may be used for: {LIMITING[entry.license]}"
+        print(f"{entry.model} weights {entry.tag!r}: {said}", file=sys.stderr, flush=True)
     most = MAX_PARAMETER_BYTES * entry.parameters + MAX_OTHER_BYTES
     with answer(_address(entry), part.stat().st_size) as (response, stated, start):
         claims = _claims(entry, target, stated.sha256)

@@ -95,7 +95,7 @@ def test_a_search_ends_with_its_workers_and_goes_on(digits, tmp_path):
 
 @pytest.mark.slow
 def test_a_signal_while_keras_is_imported(tmp_path):
-    command = commands.start("models", is_fresh=True, setup="print('begun', flush=True)")
+    command = commands.start("describe", "lenet5", is_fresh=True, setup="print('begun', flush=True)")
     command.wait_until(lambda command: "begun" in command.stdout)
     time.sleep(2)
     command.signal(signal.SIGTERM)

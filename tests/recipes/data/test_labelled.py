@@ -73,6 +73,7 @@ def test_a_run_predicts_reports_and_says_every_class_over_one_half(digits, tmp_p
         assert named or "no class over 0.5" in line
 
 
+@pytest.mark.slow
 def test_both_forms_of_the_file_say_the_same(digits, tmp_path):
     one = scan_labels(digits, digits.parent / "labels.csv")
     lines = ["path,split," + ",".join(LABELS)]

@@ -49,6 +49,7 @@ def test_intervals_hold_the_true_value_95_times_of_100(recalls, images):
     assert 0.935 < held / 2000 < 0.985
 
 
+@pytest.mark.slow
 def test_intervals_of_f1_hold_the_true_value_95_times_of_100():
     """Of 400 pictures of a class 75 of 100 are found, and of 600 others 10 of 100 are taken for it: F1 = 600 / 760."""
     random, held, classes = np.random.default_rng(0), 0, np.eye(2)

@@ -90,6 +90,7 @@ def test_bad_flags_are_one_sentence(arguments, sentence, digits, tmp_path, capsy
     assert len(lines) == 1 and sentence in lines[0] and not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_pictures_are_moved_and_their_border_is_drawn_out(digits):
     data = comparison.prepare_sample(digits, Framing(32, 32, 1), 0, 20, 20, test=False)
     images = data.part("train")

@@ -66,6 +66,7 @@ def test_choices_leave_the_test_part_alone(digits, tmp_path):
     assert (measured["part"], measured["images"]) == ("validation", 50)
 
 
+@pytest.mark.slow
 def test_other_data_is_refused(digits, tmp_path, capsys):
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "train").symlink_to(digits / "train")

@@ -145,6 +145,7 @@ def test_no_run_to_read(tmp_path):
         model_file.read(tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["finetune", "tune", "rank", "compare_optimizers"])
 def test_a_second_folder_of_one_name_does_not_take_over_what_was_written_for_the_first(name, tmp_path, monkeypatch, capsys):
     """Without --output both would write to runs/COMMAND/photos."""

@@ -55,9 +55,8 @@ STRATEGIES = {
 HEADS = {
     "tuned head": {"strategy": "small", "tuned": TUNED},
     "tuned both": {"strategy": "tuned", "fine_tuning": FineTuneSettings(None, 0.7), "tuned": HeadSettings(epochs=2)},
-    **{f"{head} head": {"strategy": "small", "head": head} for head in ("dropout", "hidden", "cosine")},
-    **{f"{head} head, large": {"strategy": "large", "head": head} for head in ("dropout", "hidden", "cosine")},
-    "several labels": {"strategy": "small", "labels": "labels.csv"},
+    "dropout head": {"strategy": "small", "head": "dropout"},
+    **{f"{head} head, large": {"strategy": "large", "head": head} for head in ("hidden", "cosine")},
     "several labels, large": {"strategy": "large", "labels": "labels.csv"},
 }
 
@@ -117,9 +116,9 @@ def test_every_kind_of_run_loads_where_this_project_is_not_and_says_what_was_rep
 def test_what_searches_keep_loads_there_too(digits, tmp_path):
     """The winner's run; fine-tuned networks whole, the heads of trials as arrays."""
     flags = ["tune", str(digits), "--output", str(tmp_path / "tune"), "--model", "lenet5", "--trials", "2", "--epochs", "2"]
-    assert cli.main(flags) == 0 and cli.main([*flags, "--scope", "finetune", "--batch-size", "16"]) == 0
+    assert cli.main(flags) == 0 and cli.main([*flags, "--scope", "finetune", "--batch-size", "16", "--trials", "1"]) == 0
     kept = sorted((tmp_path / "tune" / "finetune" / "models").iterdir())
-    assert len(kept) == 2 and {path.suffix for path in kept} == {".keras"}
+    assert len(kept) == 1 and {path.suffix for path in kept} == {".keras"}
     winners = [tmp_path / "tune" / "best" / "model.keras", tmp_path / "tune" / "finetune" / "best" / "model.keras"]
     pixels = np.zeros((3, 32, 32, 1), "uint8")
     for guesses in answers([*kept, *winners], pixels, tmp_path):

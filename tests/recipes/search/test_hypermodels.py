@@ -119,7 +119,12 @@ def table(folder) -> list[dict]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "tuner, trials", [("RandomSearch", 4), ("BayesianOptimization", 5), ("GridSearch", 6), ("Hyperband", 5)]
+    "tuner, trials",
+    [
+        ("Hyperband", 5),
+        ("GridSearch", 6),
+        *[pytest.param(*case, marks=pytest.mark.deep) for case in (("RandomSearch", 4), ("BayesianOptimization", 5))],
+    ],
 )
 def test_each_tuner(tuner, trials, tmp_path):
     more = {"epochs": 3} if tuner == "Hyperband" else {}

@@ -174,6 +174,7 @@ def places(folder):
     return folder, BestModels(DiskBudget(folder, 1e9, 0, 0, 0, 0), 1)
 
 
+@pytest.mark.slow
 def test_the_space_is_what_a_recipe_can_say(tuner, tmp_path, capsys):
     hp = trial(tuner).hyperparameters
     assert {p.name for p in hp.space} == {

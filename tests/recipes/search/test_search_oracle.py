@@ -140,6 +140,7 @@ def test_hyperband_promotes_the_best_of_each_round(file):
         }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tuner, trials, last", [("bayesian", 5, 2), ("tpe", 20, 4)])
 def test_what_learns_from_trials_beats_what_does_not(file, tuner, trials, last):
     """The mean of the last ones, of which none is random any more."""
@@ -159,6 +160,7 @@ def test_what_learns_from_trials_beats_what_does_not(file, tuner, trials, last):
     assert np.mean([t.loss for t in learnt[-last:]]) < 0.5 * np.mean([t.loss for t in blind])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tuner", ["tpe", "asha"])
 def test_pruners_end_bad_trials_early(file, tuner):
     def work(trial):

@@ -103,6 +103,7 @@ def test_the_form_is_asked_for_and_kept(pictures, torch_form, tmp_path):
     assert "--variant" in notes["mobilenet_v2 0.35 32"] and "fits" not in notes["mobilenet_v2 0.35 torch 32"]
 
 
+@pytest.mark.slow
 def test_features_of_two_forms_with_the_same_values_are_kept_apart(torch_form):
     other = zoo.mobilenet_v2(alpha=0.35, variant="keras", num_classes=4, input_shape=(32, 32, 3))
     other.set_weights(torch_form.get_weights())

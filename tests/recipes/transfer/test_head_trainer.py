@@ -102,6 +102,7 @@ def test_gradients_are_those_of_differences(sizes):
             assert array(found)[place] == pytest.approx((ends[0] - ends[1]) / 2e-6, abs=1e-4)
 
 
+@pytest.mark.slow
 def test_a_whole_training_is_that_of_keras_layers(heads):
     """Hidden layer, L2, class weights and smoothing: the same batches through `train_on_batch`."""
     settings = HeadSettings(

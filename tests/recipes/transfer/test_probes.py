@@ -36,6 +36,7 @@ def facts(model, data):
     return probes.measure(model, data, data.part("train"), 16, seed=0)
 
 
+@pytest.mark.slow
 def test_facts_are_those_of_the_training_part_and_of_its_features(facts, model, data):
     """Against the network called by itself."""
     train = data.part("train")
@@ -51,6 +52,7 @@ def test_facts_are_those_of_the_training_part_and_of_its_features(facts, model, 
     assert facts.probes["pre_logits"].accuracy > 0.6 > facts.probes["stage1"].accuracy
 
 
+@pytest.mark.slow
 def test_copies_give_nothing_away(facts, model, tmp_path):
     """Each picture twice: a probe that judged one by a fit on the other would be right every time, and so would a trial."""
     folder = digits_folder(tmp_path, 12)
@@ -87,6 +89,7 @@ def test_a_budget_shrinks_the_sample_and_training_is_timed(model, data, monkeypa
     assert (found.images, found.training, found.budget) == (80, 7.0, 6.0)
 
 
+@pytest.mark.slow
 def test_timing_a_training_leaves_the_weights_alone(model, data):
     before = model.get_weights()
     assert probes.training_rate(model, data, data.part("train"), 16) > 0

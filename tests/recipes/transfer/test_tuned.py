@@ -97,6 +97,7 @@ def test_a_shortened_network_gives_the_mean_over_the_pixels():
     assert zoo.stages(short) == ["stage1", "pre_logits"]
 
 
+@pytest.mark.slow
 def test_a_tuned_head_is_no_flag_and_its_recipe_takes_no_other_head(digits, tmp_path, capsys):
     with pytest.raises(SystemExit):
         cli.main(["finetune", "--help"])

@@ -2,11 +2,36 @@
 
 from collections.abc import Mapping
 
-from zoo.weights.catalog import cifar, keras, packages, timm, timm_swin, timm_vit, torchvision
+from zoo.weights.catalog import (
+    cifar,
+    keras,
+    packages,
+    timm,
+    timm_convnext,
+    timm_hgnet,
+    timm_mobile,
+    timm_swin,
+    timm_tinyvit,
+    timm_vit,
+    torchvision,
+)
 from zoo.weights.catalog.entry import Entry
 
-TIMM = (*timm.ENTRIES, *timm_swin.ENTRIES, *timm_vit.ENTRIES)
-ENTRIES = (*keras.ENTRIES, *packages.ENTRIES, *torchvision.ENTRIES, *TIMM, *cifar.ENTRIES)
+# The first of equals is the first choice.
+PUBLISHERS = (
+    keras,
+    packages,
+    torchvision,
+    timm,
+    timm_convnext,
+    timm_hgnet,
+    timm_mobile,
+    timm_swin,
+    timm_tinyvit,
+    timm_vit,
+    cifar,
+)
+ENTRIES = tuple(entry for publisher in PUBLISHERS for entry in publisher.ENTRIES)
 
 
 def entries(model: str) -> list[Entry]:

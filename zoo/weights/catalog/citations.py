@@ -18,14 +18,19 @@ PAPERS = {
     "xception": "Chollet 2016, Xception: Deep Learning with Depthwise Separable Convolutions, arXiv:1610.02357",
     "mobilenet_v2": "Sandler et al. 2018, MobileNetV2: Inverted Residuals and Linear Bottlenecks, arXiv:1801.04381",
     "mobilenet_v3*": "Howard et al. 2019, Searching for MobileNetV3, arXiv:1905.02244",
+    "mobilenet_v4*": "Qin et al. 2024, MobileNetV4: Universal Models for the Mobile Ecosystem, arXiv:2404.10518",
     "mobilenet": "Howard et al. 2017, MobileNets: Efficient Convolutional Neural Networks for Mobile Vision Applications, "
     "arXiv:1704.04861",
     "efficientnet_v2*": "Tan, Le 2021, EfficientNetV2: Smaller Models and Faster Training, arXiv:2104.00298",
     "efficientnet_*": "Tan, Le 2019, EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks, "
     "arXiv:1905.11946",
     "regnet*": "Radosavovic et al. 2020, Designing Network Design Spaces, arXiv:2003.13678",
+    "convnext_v2*": "Woo et al. 2023, ConvNeXt V2: Co-designing and Scaling ConvNets with Masked Autoencoders, "
+    "arXiv:2301.00808",
     "convnext*": "Liu et al. 2022, A ConvNet for the 2020s, arXiv:2201.03545",
     "swin*": "Liu et al. 2021, Swin Transformer: Hierarchical Vision Transformer using Shifted Windows, arXiv:2103.14030",
+    "hgnetv2*": "PaddleClas 2023, PP-HGNetV2, github.com/PaddlePaddle/PaddleClas",
+    "tiny_vit*": "Wu et al. 2022, TinyViT: Fast Pretraining Distillation for Small Vision Transformers, arXiv:2207.10666",
     "vit*": "Dosovitskiy et al. 2020, An Image is Worth 16x16 Words, arXiv:2010.11929",
     "deit3*": "Touvron, Cord, Jégou 2022, DeiT III: Revenge of the ViT, arXiv:2204.07118",
     "dinov2*_reg": "Darcet et al. 2023, Vision Transformers Need Registers, arXiv:2309.16588",
@@ -38,11 +43,14 @@ TIMM = "Wightman 2019, PyTorch Image Models, doi:10.5281/zenodo.4414861"
 
 # Tag → paper of the training, where it is not the architecture's; the first pattern that fits.
 TRAININGS = {
+    "*_dinov3": "Siméoni et al. 2025, DINOv3, arXiv:2508.10104",
     "*_dino": "Caron et al. 2021, Emerging Properties in Self-Supervised Vision Transformers, arXiv:2104.14294",
     "*_swag*": "Singh et al. 2022, Revisiting Weakly Supervised Pre-Training of Visual Perception Models, arXiv:2201.08371",
     "*_ssl_*": "Yalniz et al. 2019, Billion-scale semi-supervised learning for image classification, arXiv:1905.00546",
     "*_swsl_*": "Yalniz et al. 2019, Billion-scale semi-supervised learning for image classification, arXiv:1905.00546",
     "*_miil_*": "Ridnik et al. 2021, ImageNet-21K Pretraining for the Masses, arXiv:2104.10972",
+    "*_ssld_*": "Cui et al. 2021, Beyond Self-Supervision: A Simple Yet Effective Network Distillation Alternative to Improve "
+    "Backbones, arXiv:2103.05959",
     "*_sam": "Chen, Hsieh, Gong 2021, When Vision Transformers Outperform ResNets without Pre-training, arXiv:2106.01548",
     "*_clip_*": "Cherti et al. 2022, Reproducible scaling laws for contrastive language-image learning, arXiv:2212.07143",
     "*_timm_augreg*": AUGREG,

@@ -26,7 +26,13 @@ def torchvision(layer: str) -> str | dict[str, str]:
 def timm(layer: str) -> str | dict[str, str]:
     """Map `…_stage_0_block_1_layernorm` -> `stages.0.blocks.1.norm`."""
     ends = {"stem_conv": "stem.0", "stem_layernorm": "stem.1", "head_layernorm": "head.norm", "predictions": "head.fc"}
-    parts = {"depthwise_conv": "conv_dw", "layernorm": "norm", "pointwise_conv_1": "mlp.fc1", "pointwise_conv_2": "mlp.fc2"}
+    parts = {
+        "depthwise_conv": "conv_dw",
+        "layernorm": "norm",
+        "pointwise_conv_1": "mlp.fc1",
+        "grn": "mlp.grn",
+        "pointwise_conv_2": "mlp.fc2",
+    }
     stage, block, part = _place(layer)
     if stage is None:
         return ends[part]
@@ -42,4 +48,4 @@ def _place(layer: str) -> tuple[int | None, int | None, str]:
         return int(found[1]), int(found[2]), found[3]
     if found := re.search(r"downsampling_(\w+)_(\d)$", layer):
         return int(found[2]) + 1, None, found[1]
-    return None, None, re.sub(r"^convnext_[a-z]+_", "", layer)
+    return None, None, re.sub(r"^convnext_(v2_)?[a-z]+_", "", layer)

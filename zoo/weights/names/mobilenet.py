@@ -7,7 +7,18 @@ from itertools import chain
 from zoo.weights.names import Rename, inverted
 
 Rows = Sequence[Sequence[tuple[str, ...]]]  # the parts of each block; a row has the blocks of one width, as in timm
+V1_BLOCKS = (1, 2, 2, 6, 2)  # how many a stage of V1 has
 V2_BLOCKS = (1, 2, 3, 4, 3, 3, 1)  # how many a row of V2's table 2 has
+
+
+def timm_v1(layer: str) -> str:
+    """Map `conv_dw_3_bn` -> `blocks.1.1.bn1`."""
+    ends = {"conv1": "conv_stem", "conv1_bn": "bn1", "predictions": "classifier"}
+    if layer in ends:
+        return ends[layer]
+    kind, block, norm = re.fullmatch(r"conv_(dw|pw)_(\d+)(_bn)?", layer).groups()
+    part = f"bn{1 if kind == 'dw' else 2}" if norm else f"conv_{kind}"
+    return f"blocks.{_in_rows(int(block) - 1, V1_BLOCKS)}.{part}"
 
 
 def torchvision_v2(layer: str) -> str:
@@ -81,6 +92,29 @@ def timm_v3(rows: Rows) -> Rename:
         return f"blocks.{_in_rows(block, map(len, rows))}.{inverted.timm(blocks[block], part, norm)}"
 
     return rename
+
+
+def timm_v4(layer: str) -> str:
+    """Map `block3_1_expand_bn` -> `blocks.2.0.pw_exp.bn`, and so on by the kind of the block, which its parts' names tell."""
+    ends = {
+        "stem_conv": "conv_stem",
+        "stem_conv_bn": "bn1",
+        "last_conv": "blocks.4.0.conv",
+        "last_conv_bn": "blocks.4.0.bn1",
+        "head_conv": "conv_head",
+        "head_conv_bn": "norm_head",
+        "predictions": "classifier",
+    }
+    convolutions = {"conv": ("conv", "bn1"), "fused_expand": ("conv_exp", "bn1"), "fused_project": ("conv_pwl", "bn2")}
+    universal = {"start": "dw_start", "expand": "pw_exp", "middle": "dw_mid", "project": "pw_proj"}
+    if layer in ends:
+        return ends[layer]
+    row, place, part, norm = re.fullmatch(r"block(\d)_(\d+)_(\w+?)(_bn)?", layer).groups()
+    if part in convolutions:
+        module = convolutions[part][norm is not None]
+    else:
+        module = f"{universal[part]}.{'bn' if norm else 'conv'}"
+    return f"blocks.{int(row) - 2}.{int(place) - 1}.{module}"
 
 
 def _v2_block(layer: str) -> tuple[int, str, bool]:
