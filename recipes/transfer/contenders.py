@@ -5,9 +5,9 @@ error of the linear probe most, and to these two a third. That asks nothing more
 lies in the cache, and a probe is one decomposition of a matrix.
 """
 
-import dataclasses
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import keras
 import numpy as np
@@ -20,6 +20,7 @@ from recipes.settings.finetune import Recipe
 from recipes.transfer import features
 from recipes.transfer.backbone import backbone, framing
 from recipes.transfer.combined import own_input, written
+from recipes.transfer.evidence import Probe
 from recipes.transfer.features import vector_cut
 from recipes.transfer.probes import judged, measure, on_one_scale, probe, sample
 from recipes.transfer.transferability import logme
@@ -29,6 +30,15 @@ from zoo.weights.catalog.entry import Entry
 
 MEASURED = ("accuracy", "low", "high", "logme", "images/s", "parameters", "MB")
 MOST_TOGETHER = 3
+
+
+@dataclass(frozen=True)
+class Team:
+    """Backbones that go together: which they are, and what their features say side by side, as LogME and by a linear probe."""
+
+    members: tuple[int, ...]
+    probe: Probe
+    transferability: float
 
 
 class Pace:
@@ -53,7 +63,7 @@ class Pace:
 def of_entry(recipe: Recipe, entry: Entry) -> Recipe:
     """Give a recipe the backbone that an entry of the catalog has weights for."""
     alpha, size = entry.options.get("alpha"), entry.input_shape[0]
-    return dataclasses.replace(recipe, model=entry.model, weights=entry.tag, alpha=alpha, image_size=size)
+    return replace(recipe, model=entry.model, weights=entry.tag, alpha=alpha, image_size=size)
 
 
 def named(recipe: Recipe) -> str:
@@ -73,8 +83,8 @@ def sampled(listing: Listing, recipe: Recipe, most: int) -> Listing:
     """List a stratified sample of what a run of the recipe would train on."""
     files = training_files(listing, recipe.validation, recipe.test, recipe.seed)
     kept = sample(np.array([file.label for file in files]), most, recipe.seed)
-    files = [dataclasses.replace(files[i], split="train") for i in kept]
-    return dataclasses.replace(listing, files=tuple(files), left_out=(), findings=())
+    files = [replace(files[i], split="train") for i in kept]
+    return replace(listing, files=tuple(files), left_out=(), findings=())
 
 
 def measured(recipe: Recipe, pictures: Listing) -> dict:
@@ -111,29 +121,46 @@ def together(recipes: Sequence[Recipe], rows: Sequence[Mapping], pictures: Listi
         recipes: candidates that can be combined, the best first.
         rows: what was measured of each.
     """
-    found = [_vectors(recipe, pictures) for recipe in recipes]
-    labels, chosen, teams = found[0][1], [0], []
+    read = [_vectors(recipe, pictures) for recipe in recipes]
+    return [
+        {"members": [named(recipes[i]) for i in team.members]} | _row(team, [rows[i] for i in team.members])
+        for team in grown([vectors for vectors, _ in read], labels=read[0][1])
+    ]
 
-    def side_by_side(team: Sequence[int]) -> np.ndarray:
-        vectors = [found[i][0] for i in team]
-        return on_one_scale(np.concatenate(vectors, axis=1), [block.shape[1] for block in vectors])
 
-    sizes = range(2, 1 + min(MOST_TOGETHER, len(recipes)))
-    with Progress("together", sum(1 + len(recipes) - size for size in sizes), "probes") as progress:
+def grown(vectors: Sequence[np.ndarray], labels: np.ndarray) -> list[Team]:
+    """Grow a team from the first backbone: the best pair with it, and the best triple with these two.
+
+    Args:
+        vectors: of each backbone, `(images, features)`.
+        labels: `(images,)`, class numbers.
+    """
+    sizes = range(2, 1 + min(MOST_TOGETHER, len(vectors)))
+    members, teams = (0,), []
+    with Progress("together", sum(1 + len(vectors) - size for size in sizes), "probes") as progress:
         for _ in sizes:
             probes = {}
-            for i in set(range(len(recipes))) - set(chosen):
-                probes[i] = probe(side_by_side([*chosen, i]), labels)
+            for i in sorted(set(range(len(vectors))) - set(members)):
+                probes[i] = probe(side_by_side([vectors[j] for j in (*members, i)]), labels)
                 progress.advance()
             best = min(probes, key=lambda i: probes[i].loss)
-            chosen.append(best)
-            members, last = [rows[i] for i in chosen], probes[best]
-            rate = 1 / sum(1 / row["images/s"] for row in members)
-            values = (last.accuracy, last.low, last.high, logme(side_by_side(chosen), labels), rate)
-            sums = [sum(row[name] for row in members) for name in ("parameters", "MB")]
-            team = {"members": [named(recipes[i]) for i in chosen]}
-            teams.append(team | dict(zip(MEASURED, (*values, *sums), strict=True)))
+            members = (*members, best)
+            score = logme(side_by_side([vectors[j] for j in members]), labels)
+            teams.append(Team(members, probes[best], score))
     return teams
+
+
+def side_by_side(vectors: Sequence[np.ndarray]) -> np.ndarray:
+    """Put features `(images, features)` of several backbones beside each other, on one scale."""
+    return on_one_scale(np.concatenate(vectors, axis=1), [block.shape[1] for block in vectors])
+
+
+def _row(team: Team, rows: Sequence[Mapping]) -> dict:
+    """Give the values that MEASURED names of a team, whose members' are `rows`: a picture passes through each of them."""
+    last, sums = team.probe, {name: sum(row[name] for row in rows) for name in ("parameters", "MB")}
+    rate = 1 / sum(1 / row["images/s"] for row in rows)
+    values = (last.accuracy, last.low, last.high, team.transferability, rate, sums["parameters"], sums["MB"])
+    return dict(zip(MEASURED, values, strict=True))
 
 
 def _vectors(recipe: Recipe, pictures: Listing) -> tuple[np.ndarray, np.ndarray]:
