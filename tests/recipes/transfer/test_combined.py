@@ -90,7 +90,7 @@ def test_each_backbone_is_divided_by_its_own_deviation():
 
 
 def test_to_the_best_comes_what_knows_what_it_does_not():
-    """Four classes by two bits: the first knows one of them and a little of the other, the next the same, the last the other."""
+    """Four classes by two bits: the first and second know one and a little of the other, the third the other."""
     rng, labels = np.random.default_rng(0), np.repeat(np.arange(4), 20)
     high, low = labels // 2 * 2.0 - 1, labels % 2 * 2.0 - 1
     known = (high, 0.3 * low), (high, 0.2 * low), (low, low)
