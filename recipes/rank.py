@@ -232,7 +232,7 @@ def ranked(rows: Sequence[Mapping]) -> list[Mapping]:
     Raises:
         UserError: there are none; the message gives the reason of each.
     """
-    measured = sorted((row for row in rows if not row["note"]), key=lambda row: (-row["accuracy"], -row["logme"]))
+    measured = sorted((row for row in rows if not row["note"]), key=contenders.quality, reverse=True)
     if not measured:
         reasons = "; ".join(f"{row['candidate']}: {row['note']}" for row in rows)
         raise UserError(f"No candidate can be measured. {shown(reasons)}")

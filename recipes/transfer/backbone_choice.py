@@ -20,7 +20,7 @@ from recipes.settings.rank import Ranking
 from recipes.settings.shared import seconds
 from recipes.transfer import combined
 from recipes.transfer.candidates import NONE, at_hand
-from recipes.transfer.contenders import Pace, combinable, measured, multiply_adds, named, of_entry, sampled, together
+from recipes.transfer.contenders import Pace, combinable, measured, multiply_adds, named, of_entry, quality, sampled, together
 from recipes.transfer.trials import CLOSING_SECONDS
 
 AUTO = "auto"
@@ -45,7 +45,9 @@ def chosen(recipe: Recipe, start: float) -> Recipe:
     limit = start + seconds(recipe.budget) if recipe.budget else math.inf
     contenders = _measured(recipe, pictures, len(listing.files), limit)
     in_time = [one for one in contenders if time.monotonic() + _finish(*one, len(listing.files)) <= limit]
-    taken, values = max(in_time or [min(contenders, key=lambda one: _finish(*one, len(listing.files)))], key=_quality)
+    taken, values = max(
+        in_time or [min(contenders, key=lambda one: _finish(*one, len(listing.files)))], key=lambda one: quality(one[1])
+    )
     say(
         "--model auto: {} is the best of {}: {accuracy:.1%} ({low:.1%} to {high:.1%}), {images/s:.0f} images/s.".format(
             shown(taken.model), len(in_time) or len(contenders), **values
@@ -89,7 +91,7 @@ def _measured(recipe: Recipe, pictures: Listing, images: int, limit: float) -> l
         found.append((dataclasses.replace(candidate, strategy=recipe.strategy), values))
     if not found:
         raise UserError(f"No network on this machine can be measured. {shown('; '.join(reasons))}")
-    return found + _together(sorted(found, key=_quality, reverse=True), pictures)
+    return found + _together(sorted(found, key=lambda one: quality(one[1]), reverse=True), pictures)
 
 
 def _together(found: list[tuple[Recipe, Mapping]], pictures: Listing) -> list[tuple[Recipe, Mapping]]:
@@ -115,8 +117,3 @@ def _finish(recipe: Recipe, values: Mapping, images: int) -> float:
     """Estimate the seconds of the run itself: a head passes the pictures once, more than that needs their views."""
     is_head = SEPARATOR in recipe.model or recipe.strategy == "small"
     return CLOSING_SECONDS + (1 if is_head else 1 + len(VIEWS)) * images / values["images/s"]
-
-
-def _quality(one: tuple[Recipe, Mapping]) -> tuple[float, float]:
-    """Order contenders as `zoo rank` does."""
-    return one[1]["accuracy"], one[1]["logme"]

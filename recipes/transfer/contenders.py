@@ -104,6 +104,11 @@ def measured(recipe: Recipe, pictures: Listing) -> dict:
     return dict(zip(MEASURED, values, strict=True))
 
 
+def quality(values: Mapping) -> tuple[float, float]:
+    """Give what contenders are ordered by, of the values that MEASURED names: the accuracy, and LogME where that is the same."""
+    return values["accuracy"], values["logme"]
+
+
 def combinable(recipes: Sequence[Recipe]) -> list[Recipe]:
     """List those that can be combined with the first, itself among them: they see as many channels, and are each another."""
     found: list[Recipe] = []
@@ -121,7 +126,7 @@ def together(recipes: Sequence[Recipe], rows: Sequence[Mapping], pictures: Listi
         recipes: candidates that can be combined, the best first.
         rows: what was measured of each.
     """
-    read = [_vectors(recipe, pictures) for recipe in recipes]
+    read = [features_of(recipe, pictures) for recipe in recipes]
     return [
         {"members": [named(recipes[i]) for i in team.members]} | _row(team, [rows[i] for i in team.members])
         for team in grown([vectors for vectors, _ in read], labels=read[0][1])
@@ -163,7 +168,7 @@ def _row(team: Team, rows: Sequence[Mapping]) -> dict:
     return dict(zip(MEASURED, values, strict=True))
 
 
-def _vectors(recipe: Recipe, pictures: Listing) -> tuple[np.ndarray, np.ndarray]:
+def features_of(recipe: Recipe, pictures: Listing) -> tuple[np.ndarray, np.ndarray]:
     """Read the features of the pictures that `measured` has looked at, and their class numbers; from the cache, by now."""
     keras.backend.clear_session()
     body = backbone(recipe)
