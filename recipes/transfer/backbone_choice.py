@@ -4,10 +4,10 @@ Everything is chosen inside the training part that the recipe itself has, with i
 of the other parts nobody has looked at before. A budget is for the choice and the run together.
 """
 
-import dataclasses
 import math
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from recipes.console import say
 from recipes.data.sources.chosen import listed
@@ -28,6 +28,24 @@ AUTO = "auto"
 OF_A_NETWORK = ("weights", "alpha", "variant", "preprocessing", "image_size", "tuned", "fine_tuning")
 
 
+@dataclass(frozen=True)
+class Measured:
+    """A recipe of a backbone, or of several, and the values that MEASURED names."""
+
+    recipe: Recipe
+    values: Mapping
+
+    @property
+    def quality(self) -> tuple[float, float]:
+        """What contenders are ordered by."""
+        return quality(self.values)
+
+    def run_seconds(self, images: int) -> float:
+        """Estimate the seconds of the recipe's run: a head passes the pictures once, more than that needs their views."""
+        is_head = (SEPARATOR in self.recipe.model or self.recipe.strategy == "small") and self.recipe.augment != "crops"
+        return CLOSING_SECONDS + (1 if is_head else 1 + len(VIEWS)) * images / self.values["images/s"]
+
+
 def chosen(recipe: Recipe, start: float) -> Recipe:
     """Put what serves these pictures best, of the networks on this machine, into a recipe whose model is "auto".
 
@@ -41,19 +59,15 @@ def chosen(recipe: Recipe, start: float) -> Recipe:
     listing = listed(recipe)
     if not listing.task.one_label:
         raise UserError("--model auto compares networks on pictures with one label, and these have any number: name a model.")
+    images, limit = len(listing.files), start + seconds(recipe.budget) if recipe.budget else math.inf
     pictures = sampled(listing, recipe, Ranking.sample)
-    limit = start + seconds(recipe.budget) if recipe.budget else math.inf
-    contenders = _measured(recipe, pictures, len(listing.files), limit)
-    in_time = [one for one in contenders if time.monotonic() + _finish(*one, len(listing.files)) <= limit]
-    taken, values = max(
-        in_time or [min(contenders, key=lambda one: _finish(*one, len(listing.files)))], key=lambda one: quality(one[1])
-    )
-    say(
-        "--model auto: {} is the best of {}: {accuracy:.1%} ({low:.1%} to {high:.1%}), {images/s:.0f} images/s.".format(
-            shown(taken.model), len(in_time) or len(contenders), **values
-        )
-    )
-    return taken
+    alone = _alone(recipe, pictures, images, limit)
+    found = alone + _together(sorted(alone, key=lambda one: one.quality, reverse=True), pictures)
+    in_time = [one for one in found if time.monotonic() + one.run_seconds(images) <= limit]
+    compared = in_time or [min(found, key=lambda one: one.run_seconds(images))]  # the run says how long it would take
+    taken = max(compared, key=lambda one: one.quality)
+    say(f"--model auto takes {shown(taken.recipe.model)}: " + "{accuracy:.1%} ({low:.1%} to {high:.1%})".format(**taken.values))
+    return taken.recipe
 
 
 def _check(recipe: Recipe) -> None:
@@ -65,19 +79,18 @@ def _check(recipe: Recipe) -> None:
         raise UserError("--strategy scratch starts at random, and --model auto compares pretrained networks: name a model.")
 
 
-def _measured(recipe: Recipe, pictures: Listing, images: int, limit: float) -> list[tuple[Recipe, Mapping]]:
-    """Measure the networks on this machine, the cheapest first, and the best pair and triple where they can be had.
+def _alone(recipe: Recipe, pictures: Listing, images: int, limit: float) -> list[Measured]:
+    """Measure the networks on this machine, the cheapest first, as long as a run of the next could still end in time.
 
     Raises:
         UserError: there is none, or none can be measured.
     """
-    plain = dataclasses.replace(recipe, strategy="auto")  # not "tuned" or "scratch", which would choose other weights
+    plain = replace(recipe, strategy="auto")  # not "tuned", which would choose other weights
     found, reasons, pace = [], [], Pace(len(pictures.files))
     if not (entries := at_hand(pictures)):
         raise UserError(f"{NONE}or name one as --model.")
     for candidate in sorted((of_entry(plain, entry) for entry in entries), key=multiply_adds):
         began = time.monotonic()
-        # Its own run must end in time, too: the pictures pass once more.
         needed = pace.seconds(candidate) * (1 + images / len(pictures.files)) + CLOSING_SECONDS
         if found and began + needed > limit:
             break
@@ -87,33 +100,25 @@ def _measured(recipe: Recipe, pictures: Listing, images: int, limit: float) -> l
             reasons.append(f"{named(candidate)}: {error}")
             continue
         pace.saw(candidate, values["images/s"], time.monotonic() - began)
-        say("{}: accuracy {accuracy:.1%} ({low:.1%} to {high:.1%}), {images/s:.0f} images/s".format(named(candidate), **values))
-        found.append((dataclasses.replace(candidate, strategy=recipe.strategy), values))
+        say("{}: {accuracy:.1%} ({low:.1%} to {high:.1%}), {images/s:.0f} images/s".format(named(candidate), **values))
+        found.append(Measured(replace(candidate, strategy=recipe.strategy), values))
     if not found:
         raise UserError(f"No network on this machine can be measured. {shown('; '.join(reasons))}")
-    return found + _together(sorted(found, key=lambda one: quality(one[1]), reverse=True), pictures)
+    return found
 
 
-def _together(found: list[tuple[Recipe, Mapping]], pictures: Listing) -> list[tuple[Recipe, Mapping]]:
-    """Measure the best pair and triple of the networks that were measured, the best first; none for a recipe that trains."""
-    fitting = combinable([recipe for recipe, _ in found])
-    by_name = {named(recipe): (recipe, values) for recipe, values in reversed(found)}
+def _together(found: Sequence[Measured], pictures: Listing) -> list[Measured]:
+    """Measure the best pair and triple of networks, the best of which is the first; none for a recipe that trains."""
+    fitting = combinable([one.recipe for one in found])
+    by_name = {named(one.recipe): one for one in reversed(found)}
     try:
         combined.check(_joined(fitting))
     except UserError:  # what the recipe asks for trains the network
         return []
-    if len(fitting) < 2:
-        return []
-    teams = together(fitting, [by_name[named(recipe)][1] for recipe in fitting], pictures)
-    return [(_joined([by_name[name][0] for name in team["members"]]), team) for team in teams]
+    teams = together(fitting, [by_name[named(recipe)].values for recipe in fitting], pictures)
+    return [Measured(_joined([by_name[name].recipe for name in team["members"]]), team) for team in teams]
 
 
 def _joined(recipes: Sequence[Recipe]) -> Recipe:
     """Make a recipe of the backbones of several."""
-    return dataclasses.replace(recipes[0], alpha=None, image_size=None, **combined.join(recipes))
-
-
-def _finish(recipe: Recipe, values: Mapping, images: int) -> float:
-    """Estimate the seconds of the run itself: a head passes the pictures once, more than that needs their views."""
-    is_head = SEPARATOR in recipe.model or recipe.strategy == "small"
-    return CLOSING_SECONDS + (1 if is_head else 1 + len(VIEWS)) * images / values["images/s"]
+    return replace(recipes[0], alpha=None, image_size=None, **combined.join(recipes))

@@ -105,7 +105,7 @@ def measured(recipe: Recipe, pictures: Listing) -> dict:
 
 
 def quality(values: Mapping) -> tuple[float, float]:
-    """Give what contenders are ordered by, of the values that MEASURED names: the accuracy, and LogME where that is the same."""
+    """Give what contenders are ordered by, of the values that MEASURED names: accuracy, and LogME where that is the same."""
     return values["accuracy"], values["logme"]
 
 
