@@ -59,8 +59,8 @@ def chosen(recipe: Recipe, start: float) -> Recipe:
     listing = listed(recipe)
     if not listing.task.one_label:
         raise UserError("--model auto compares networks on pictures with one label, and these have any number: name a model.")
-    images, limit = len(listing.files), start + seconds(recipe.budget) if recipe.budget else math.inf
-    pictures = sampled(listing, recipe, Ranking.sample)
+    limit = start + seconds(recipe.budget) if recipe.budget else math.inf
+    pictures, images = sampled(listing, recipe, Ranking.sample), len(listing.files)
     alone = _alone(recipe, pictures, images, limit)
     found = alone + _together(sorted(alone, key=lambda one: one.quality, reverse=True), pictures)
     in_time = [one for one in found if time.monotonic() + one.run_seconds(images) <= limit]
@@ -111,6 +111,8 @@ def _together(found: Sequence[Measured], pictures: Listing) -> list[Measured]:
     """Measure the best pair and triple of networks, the best of which is the first; none for a recipe that trains."""
     fitting = combinable([one.recipe for one in found])
     by_name = {named(one.recipe): one for one in reversed(found)}
+    if len(fitting) < 2:
+        return []
     try:
         combined.check(_joined(fitting))
     except UserError:  # what the recipe asks for trains the network
