@@ -14,10 +14,11 @@ from helpers import array, pixels, randomize
 from PIL import Image
 
 import zoo
-from recipes import cli
+from recipes import cli, rank
 from recipes.errors import UserError
 from recipes.settings.backbones import Written, each, read
 from recipes.settings.finetune import Recipe
+from recipes.settings.rank import Ranking
 from recipes.transfer import contenders
 from recipes.transfer.combined import combine, join, members, parts_of, widths
 from recipes.transfer.logistic import standardization
@@ -146,13 +147,21 @@ def pictures(tmp_path_factory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory) -> tuple[Path, Path]:
+    """Files of random weights of the two networks of PAIR."""
+    folder = tmp_path_factory.mktemp("weights")
+    files = folder / "one.weights.h5", folder / "two.weights.h5"
+    for file, model in zip(files, (network(size=32), network(zoo.mobilenet_v2, 48, alpha=0.35)), strict=True):
+        model.save_weights(file)
+    return files
+
+
 @pytest.mark.slow
-def test_a_run_with_two_from_end_to_end(pictures, tmp_path):
+def test_a_run_with_two_from_end_to_end(pictures, weights, tmp_path):
     """The one file that is saved answers in plain Keras as was reported, and recipe.json repeats the run from anywhere."""
-    for name, model in {"one": network(size=32), "two": network(zoo.mobilenet_v2, 48, alpha=0.35)}.items():
-        model.save_weights(tmp_path / f"{name}.weights.h5")
-    weights = "one.weights.h5+two.weights.h5"
-    assert commands.zoo("finetune", pictures, *PAIR, "--weights", weights, "--output", "run", cwd=tmp_path).poll() == 0
+    flags = ("--weights", "+".join(file.name for file in weights), "--output", tmp_path / "run")
+    assert commands.zoo("finetune", pictures, *PAIR, *flags, cwd=weights[0].parent).poll() == 0
     run = tmp_path / "run"
     model = json.loads((run / "result.json").read_text())["model"]
     assert model["name"] == "mobilenet+mobilenet_v2" and model["weights"].endswith("two.weights.h5")
@@ -177,10 +186,34 @@ def test_a_run_with_two_from_end_to_end(pictures, tmp_path):
 
 
 @pytest.mark.slow
-def test_heads_are_searched_on_the_features_of_two(pictures, tmp_path):
-    for name, model in {"one": network(size=32), "two": network(zoo.mobilenet_v2, 48, alpha=0.35)}.items():
-        model.save_weights(tmp_path / f"{name}.weights.h5")
-    flags = ("--weights", f"{tmp_path / 'one.weights.h5'}+{tmp_path / 'two.weights.h5'}", "--trials", "2", "--epochs", "2")
-    assert commands.zoo("tune", pictures, *PAIR, *flags, "--output", tmp_path / "tune").poll() == 0
+def test_heads_are_searched_on_the_features_of_two(pictures, weights, tmp_path):
+    flags = ("--weights", "+".join(map(str, weights)), "--trials", "2", "--epochs", "2", "--output", tmp_path / "tune")
+    assert commands.zoo("tune", pictures, *PAIR, *flags).poll() == 0
     result = json.loads((tmp_path / "tune" / "best" / "result.json").read_text())
     assert len(result["model"]["backbones"]) == 2
+
+
+@pytest.mark.slow
+def test_rank_names_the_pair_its_cost_and_how_to_have_it(pictures, weights, tmp_path):
+    given = tuple(f"{name}={file}" for name, file in zip(PAIR[1].split("+"), weights, strict=True))
+    rank.run(Ranking(pictures, tmp_path, weights=given, models="lenet5", batch_size=8))  # which sees one channel
+    result = json.loads((tmp_path / "result.json").read_text())
+    rows = {row["candidate"]: row for row in result["table"]}
+    (pair, flags), (sentence,) = *result["flags"].items(), result["together"]
+    alone = [rows[name] for name in pair.split(" + ")]
+    assert {"mobilenet 0.25 32", "mobilenet_v2 0.35 48"} == set(pair.split(" + "))
+    assert rows[pair]["MB"] == pytest.approx(sum(row["MB"] for row in alone))
+    assert 1 / rows[pair]["images/s"] == pytest.approx(sum(1 / row["images/s"] for row in alone))
+    assert sentence.startswith(f"The best pair is {pair}: ") and "times the time of" in sentence
+    assert sentence.endswith(f"`zoo finetune` takes it as --model {flags['model']} --weights {flags['weights']}.")
+    found = members(replace(Recipe(pictures), **flags))
+    assert {(one.model, one.weights) for one in found} == {(text.split(":")[0], text.split("=")[1]) for text in given}
+
+
+@pytest.mark.slow
+def test_auto_takes_what_is_on_this_machine_and_writes_it_down(pictures, tmp_path):
+    command = commands.zoo("finetune", pictures, "--model", "auto", "--output", tmp_path / "run")
+    assert command.poll() == 0
+    model = json.loads((tmp_path / "run" / "recipe.json").read_text())["model"]
+    assert "efficientnet_lite" in model and f"--model auto takes {model}: " in command.stdout
+    assert json.loads((tmp_path / "run" / "result.json").read_text())["model"]["name"] == model
