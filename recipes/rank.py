@@ -40,10 +40,9 @@ from recipes.runs.journal import Experiment
 from recipes.settings.finetune import Recipe
 from recipes.settings.rank import Ranking
 from recipes.settings.shared import seconds
-from recipes.transfer import candidates as candidates_at_hand
 from recipes.transfer import contenders
 from recipes.transfer.backbone import builder_options
-from recipes.transfer.candidates import at_hand
+from recipes.transfer.candidates import NOTHING_AT_HAND, at_hand
 from recipes.transfer.combined import join
 from recipes.transfer.contenders import MEASURED, Pace, multiply_adds, named
 from zoo.weights import catalog
@@ -54,7 +53,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 # Settings that what is measured of a candidate does not depend on.
-DEPENDS_NOT = ("models", "weights", "variant", "preprocessing", "budget")
+INDEPENDENT_OF = ("models", "weights", "variant", "preprocessing", "budget")
 
 
 def run(settings: Ranking) -> Path:
@@ -78,7 +77,7 @@ def run(settings: Ranking) -> Path:
                 found = experiment.once(
                     named(recipe),
                     lambda recipe=recipe: work(settings, recipe, pictures),
-                    but=DEPENDS_NOT,
+                    but=INDEPENDENT_OF,
                     pictures=_identity(settings.data, pictures),
                     file=_stamp(recipe),
                 )
@@ -114,7 +113,7 @@ def candidates(settings: Ranking, pictures: Listing) -> list[Recipe]:
     entries = _matching(settings.models) if settings.models else at_hand(pictures)
     if not (given or entries):
         raise UserError(
-            f"{candidates_at_hand.NONE}--models mobilenet_v2 fetches another, and --weights MODEL=FILE takes a file of yours."
+            f"{NOTHING_AT_HAND}--models mobilenet_v2 fetches another, and --weights MODEL=FILE takes a file of yours."
         )
     return given + [contenders.of_entry(Recipe(settings.data), entry) for entry in entries]
 
@@ -184,7 +183,7 @@ def _together(
                 [_in_batches(settings, recipe) for recipe in fitting], [known[named(recipe)] for recipe in fitting], pictures
             )
         },
-        but=DEPENDS_NOT,
+        but=INDEPENDENT_OF,
         pictures=_identity(settings.data, pictures),
         files=[(named(recipe), *_stamp(recipe)) for recipe in fitting],
     )

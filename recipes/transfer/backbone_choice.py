@@ -19,7 +19,7 @@ from recipes.settings.finetune import Recipe
 from recipes.settings.rank import Ranking
 from recipes.settings.shared import seconds
 from recipes.transfer import combined
-from recipes.transfer.candidates import NONE, at_hand
+from recipes.transfer.candidates import NOTHING_AT_HAND, at_hand
 from recipes.transfer.contenders import Pace, combinable, measured, multiply_adds, named, of_entry, quality, sampled, together
 from recipes.transfer.trials import CLOSING_SECONDS
 
@@ -88,7 +88,7 @@ def _alone(recipe: Recipe, pictures: Listing, images: int, limit: float) -> list
     plain = replace(recipe, strategy="auto")  # not "tuned", which would choose other weights
     found, reasons, pace = [], [], Pace(len(pictures.files))
     if not (entries := at_hand(pictures)):
-        raise UserError(f"{NONE}or name one as --model.")
+        raise UserError(f"{NOTHING_AT_HAND}or name one as --model.")
     for candidate in sorted((of_entry(plain, entry) for entry in entries), key=multiply_adds):
         began = time.monotonic()
         needed = pace.seconds(candidate) * (1 + images / len(pictures.files)) + CLOSING_SECONDS
