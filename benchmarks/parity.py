@@ -20,7 +20,8 @@ import numpy as np
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-CLASSES = 5
+from helpers import array, pixels  # noqa: E402
+from parity import CLASSES, IMAGENET, answers, randomize_torch, torchvision  # noqa: E402
 
 
 class Row(NamedTuple):
@@ -29,11 +30,21 @@ class Row(NamedTuple):
     builder: str
     network: str
     sizes: tuple[int, int] = (64, 96)
+    file: str = "state_dict"
+    preprocessing: str = "torch"
+    theirs: dict = {}  # options of timm's
+    ours: dict = {}  # of the builder's own
 
+
+HALF = ((0.5,) * 3, (0.5,) * 3)
+STATISTICS = {"torch": IMAGENET, "tf": HALF}
+FEATURES = {"num_classes": 0}
+NO_CLASSIFIER = "state_dict without a classifier: features"
 
 ROWS = (
     Row("vit_ti_16", "vit_tiny_patch16_224"),
     Row("vit_s_16", "vit_small_patch16_224"),
+    Row("vit_s_16", "vit_small_patch16_224", file=NO_CLASSIFIER, theirs=FEATURES, ours=FEATURES),
     Row("vit_b_16", "vit_base_patch16_224"),
     Row("vit_b_32", "vit_base_patch32_224"),
     Row("vit_l_16", "vit_large_patch16_224"),
@@ -45,39 +56,74 @@ ROWS = (
     Row("dinov2_s_14_reg", "vit_small_patch14_reg4_dinov2", (70, 56)),
     Row("dinov2_b_14_reg", "vit_base_patch14_reg4_dinov2", (70, 56)),
     Row("dinov2_l_14_reg", "vit_large_patch14_reg4_dinov2", (70, 56)),
+    Row("resnet50", "resnet50", file=NO_CLASSIFIER, theirs=FEATURES, ours=FEATURES),
+    Row("convnext_atto", "convnext_atto", file="state_dict, perceptrons as 1 × 1 convolutions"),
+    Row("convnext_atto", "convnext_atto", file="state_dict, perceptrons as matrices", theirs={"conv_mlp": False}),
+    Row("convnext_femto", "convnext_femto", file="state_dict, perceptrons as 1 × 1 convolutions"),
+    Row("convnext_pico", "convnext_pico", file="state_dict, perceptrons as 1 × 1 convolutions"),
+    Row("convnext_nano", "convnext_nano", file="state_dict, perceptrons as 1 × 1 convolutions"),
+    Row("convnext_tiny", "convnext_tiny"),
+    Row("convnext_tiny", "convnext_tiny", file=NO_CLASSIFIER, theirs=FEATURES, ours=FEATURES),
+    Row("convnext_v2_atto", "convnextv2_atto"),
+    Row("convnext_v2_femto", "convnextv2_femto"),
+    Row("convnext_v2_pico", "convnextv2_pico"),
+    Row("convnext_v2_nano", "convnextv2_nano"),
+    Row("convnext_v2_tiny", "convnextv2_tiny"),
+    Row("convnext_v2_base", "convnextv2_base"),
+    Row("mobilenet", "mobilenetv1_100", preprocessing="tf"),
+    Row("mobilenet", "mobilenetv1_125", preprocessing="tf", ours={"alpha": 1.25}),
+    Row("mobilenet_v4_conv_small", "mobilenetv4_conv_small"),
+    Row("mobilenet_v4_conv_medium", "mobilenetv4_conv_medium"),
+    Row("mobilenet_v4_conv_large", "mobilenetv4_conv_large"),
+    Row("hgnetv2_b0", "hgnetv2_b0"),
+    Row("hgnetv2_b1", "hgnetv2_b1"),
+    Row("hgnetv2_b2", "hgnetv2_b2"),
+    Row("hgnetv2_b3", "hgnetv2_b3"),
+    Row("hgnetv2_b4", "hgnetv2_b4"),
+    Row("tiny_vit_5m", "tiny_vit_5m_224", (224, 75)),
+    Row("tiny_vit_11m", "tiny_vit_11m_224", (224, 75)),
+    Row("tiny_vit_21m", "tiny_vit_21m_224", (224, 75)),
+    Row("tiny_vit_21m_384", "tiny_vit_21m_384", (224, 75)),
+    Row("tiny_vit_21m_512", "tiny_vit_21m_512", (224, 75)),
+    Row("swin_tiny", "swin_tiny_patch4_window7_224", (224, 256)),
+    Row("swin_small", "swin_small_patch4_window7_224", (224, 256)),
+    Row("swin_base", "swin_base_patch4_window7_224", (224, 256)),
+    Row("swin_base_384", "swin_base_patch4_window12_384", (384, 416)),
 )
 
 
 def differences(row: Row, folder: Path) -> Iterator[float]:
     """Compute the largest difference at each size, as a share of the range of timm's logits."""
-    import timm
     import torch
-    from helpers import array, pixels
-    from parity import IMAGENET, randomize_torch
 
     import zoo
 
-    first, path = row.sizes[0], folder / "weights.pth"
-    options = {"num_classes": CLASSES} | ({"img_size": first} if _is_fixed(row) else {})
-    saved = randomize_torch(timm.create_model(row.network, **options)).state_dict()
+    path, options = folder / "weights.pth", {"num_classes": CLASSES, **row.theirs}
+    saved = randomize_torch(_timm(row, options, row.sizes[0])).state_dict()
     torch.save(saved, path)
     for size in row.sizes:
-        theirs = timm.create_model(row.network, **options | ({"img_size": size} if _is_fixed(row) else {}))
-        theirs.load_state_dict(_read(theirs, saved, first))
+        theirs = _timm(row, options, size)
+        theirs.load_state_dict(_read(theirs, saved, row.sizes[0]))
         ours = zoo.get_model(
-            row.builder, weights=path, input_shape=(size, size, 3), num_classes=CLASSES, activation=None, preprocessing="torch"
+            row.builder,
+            **{"num_classes": CLASSES, "activation": None, **row.ours},
+            weights=path,
+            variant=None if row.builder == "resnet50" else "timm",
+            preprocessing=row.preprocessing,
+            input_shape=(size, size, 3),
         )
         x = pixels(2, size, size, 3)
-        mean, std = (torch.tensor(v).reshape(1, 3, 1, 1) for v in IMAGENET)
-        with torch.no_grad():
-            expected = theirs.eval()((torch.from_numpy(x).permute(0, 3, 1, 2) / 255 - mean) / std).numpy()
+        expected = answers(theirs.eval(), x, STATISTICS[row.preprocessing])
         yield float(np.abs(array(ours(x)) - expected).max() / np.ptp(expected))
     path.unlink()
 
 
-def _is_fixed(row: Row) -> bool:
-    """Whether timm builds the network for one size."""
-    return row.network.startswith(("vit_", "deit"))
+def _timm(row: Row, options: dict, size: int):
+    """Build timm's network, which for some is of one size."""
+    import timm
+
+    is_fixed = row.network.startswith(("vit_", "deit", "swin"))
+    return timm.create_model(row.network, **options, **({"img_size": size} if is_fixed else {}))
 
 
 def _read(theirs, saved: dict, size: int) -> dict:
@@ -95,8 +141,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("pattern", nargs="?", default="*", help="of the builders' names")
     pattern = parser.parse_args().pattern
-    from parity import torchvision
-
     torchvision()  # or timm cannot be imported where torchvision's operators are missing
     print("| builder | timm | file | pixels | largest difference / range |")
     print("|---|---|---|---|---|")
@@ -105,7 +149,7 @@ def main() -> None:
             if fnmatch.fnmatch(row.builder, pattern):
                 found = ", ".join(f"{difference:.1e}" for difference in differences(row, Path(folder)))
                 sizes = ", ".join(map(str, row.sizes))
-                print(f"| {row.builder} | {row.network} | timm's state_dict | {sizes} | {found} |", flush=True)
+                print(f"| {row.builder} | {row.network} | {row.file} | {sizes} | {found} |", flush=True)
 
 
 if __name__ == "__main__":
