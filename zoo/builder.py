@@ -50,6 +50,11 @@ BUILDERS: dict[str, Builder] = {}
 MAX_DIFFERENCE = 0.5
 
 
+RAISES = """Raises:
+    ValueError: an option is out of its range.
+    WeightsError: the weights cannot be had, or do not fit."""
+
+
 class Options(TypedDict, total=False):
     """Options that every builder takes, by name.
 
@@ -155,6 +160,7 @@ def _described(builder: Builder, family: Family) -> str:
     tags = dict.fromkeys(f'"{entry.tag}"' for entry in catalog.entries(builder.__name__))
     facts = (
         f"Input {_inputs(family)}, {'grey' if family.input_shape[2] == 1 else 'RGB'} in 0..255.",
+        "Output `(batch, num_classes)`, or the features of each picture, `(batch, channels)`, where num_classes is 0.",
         f"Variants: {', '.join(family.preprocessing)}. Weights: {', '.join(tags) or 'none are public'}.",
         *([family.notes] if family.notes else []),
     )
@@ -164,6 +170,7 @@ def _described(builder: Builder, family: Family) -> str:
             f"{inspect.getdoc(builder)}\n",
             *(textwrap.fill(fact, 120) for fact in facts),
             f"\nOptions of every builder, see `zoo.builder.Options`:\n{options}",
+            f"\n{RAISES}",
         ]
     )
 
