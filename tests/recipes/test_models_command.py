@@ -241,7 +241,7 @@ def test_describe_with_options(zoo_command):
         (["lenet"], "There is no model 'lenet': choose lenet5; "),
         (
             ["lenet5", "--alpha", "0.5"],
-            "--alpha does not apply to lenet5: only MobileNet V1, V2 and V3 have a width multiplier.",
+            "--alpha does not apply to lenet5: only MobileNet V1 to V3 have a width multiplier.",
         ),
         (["lenet5", "--variant", "torch"], "lenet5 has the variants keras, found 'torch'."),
         (["lenet5", "--image-size", "8"], "lenet5: height and width must be 16 or more, found (8, 8, 1)."),
