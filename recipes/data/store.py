@@ -88,6 +88,24 @@ class Rows:
         return Rows(self._shards, self._places[indices])
 
 
+class SideBySide(Rows):
+    """Vectors of several stores, those of a row one behind the other."""
+
+    def __init__(self, columns: Sequence[Rows]):
+        self._columns = columns
+        self.shape = (len(columns[0]), sum(rows.shape[1] for rows in columns))
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, indices: np.ndarray | Sequence[int] | slice) -> np.ndarray:
+        return np.concatenate([rows[indices] for rows in self._columns], axis=1)
+
+    def take(self, indices: np.ndarray) -> "SideBySide":
+        """Choose some of the rows, in another order, without reading them."""
+        return SideBySide([rows.take(indices) for rows in self._columns])
+
+
 class Store:
     """Arrays of one `shape` and `dtype` under `folder`, by key; each may carry a short text.
 

@@ -211,5 +211,5 @@ def test_three_mobilenets_are_ordered_as_full_linear_probes_order_them(shared, t
     weights = tuple(f"{name}={shared / 'weights' / file}" for name, file in files.items())
     settings = Ranking(shared / "data" / "hymenoptera", tmp_path / "rank", models="lenet5", weights=weights, sample=100)
     rank.run(settings)
-    order = [row["candidate"] for row in table(settings)]
+    order = [row["candidate"] for row in table(settings) if "+" not in row["candidate"]]
     assert order == ["mobilenet_v2", "mobilenet 0.75 192", "mobilenet 0.25 128", "lenet5 32"]
