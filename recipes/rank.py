@@ -84,7 +84,7 @@ def run(settings: Ranking) -> Path:
                 pace.saw(recipe, found["images/s"], found["seconds"])
                 note = ""
                 say(
-                    "{}: accuracy {accuracy:.1%} ({low:.1%} to {high:.1%}), {images/s:.0f} images/s".format(
+                    "{}: accuracy {accuracy:.1%} ({low:.1%} to {high:.1%}), {images/s:.1f} images/s".format(
                         named(recipe), **found
                     )
                 )
@@ -219,7 +219,7 @@ def answer(rows: Sequence[Mapping]) -> str:
         fast = max(level, key=lambda row: row["images/s"])
         return (
             f"{len(close)} more cannot be told from it by these pictures; the fastest of them all is "
-            f"{fast['candidate']}, {fast['images/s']:.0f} images/s"
+            f"{fast['candidate']}, {fast['images/s']:.1f} images/s"
         )
 
     return verdict(compared, "accuracy", undecided, form=".1%")
@@ -242,7 +242,7 @@ def cost(teams: Sequence[Mapping], rows: Sequence[Mapping]) -> list[str]:
     """Say what the best pair and triple reach, what they cost beside the best one alone, and how to have them."""
     best = rows[0]
     return [
-        "The best {} is {candidate}: {accuracy:.1%} ({low:.1%} to {high:.1%}), at {images/s:.0f} images/s and {MB:.0f} MB, "
+        "The best {} is {candidate}: {accuracy:.1%} ({low:.1%} to {high:.1%}), at {images/s:.1f} images/s and {MB:.0f} MB, "
         "{:.1f} times the time of {} alone. `zoo finetune` takes it as {}.".format(
             what, best["images/s"] / team["images/s"], best["candidate"], _flags(team["flags"]), **team
         )

@@ -100,7 +100,7 @@ def _alone(recipe: Recipe, pictures: Listing, images: int, limit: float) -> list
             reasons.append(f"{named(candidate)}: {error}")
             continue
         pace.saw(candidate, values["images/s"], time.monotonic() - began)
-        say("{}: {accuracy:.1%} ({low:.1%} to {high:.1%}), {images/s:.0f} images/s".format(named(candidate), **values))
+        say("{}: {accuracy:.1%} ({low:.1%} to {high:.1%}), {images/s:.1f} images/s".format(named(candidate), **values))
         found.append(Measured(replace(candidate, strategy=recipe.strategy), values))
     if not found:
         raise UserError(f"No network on this machine can be measured. {shown('; '.join(reasons))}")

@@ -194,7 +194,7 @@ def test_the_answer_keeps_to_the_intervals():
         for name, a, s in (("deep", 0.95, 10), ("middle", 0.9, 40), ("flat", 0.8, 90))
     ]
     assert rank.answer(rows).endswith(
-        "but 1 more cannot be told from it by these pictures; the fastest of them all is middle, 40 images/s."
+        "but 1 more cannot be told from it by these pictures; the fastest of them all is middle, 40.0 images/s."
     )
     assert rank.answer([rows[0], rows[2]]).endswith("and no other interval reaches it.")
 
