@@ -16,8 +16,13 @@ def scan(settings: DataCommand) -> Listing:
     Raises:
         UserError: nothing can be learnt from what is there, or it cannot be read.
     """
-    labels = getattr(settings, "labels", None)  # a flag of `zoo finetune` alone
-    found = scan_labels(settings.data, labels) if labels else scan_folder(settings.data)
+    found = listed(settings)
     kind = "one for each picture" if found.task.one_label else "any number of them for a picture"
     say(f"{shown(found.root)}: {len(found.classes):,} classes, {kind}: {some(found.classes, MAX_NAMES)}.")
     return found
+
+
+def listed(settings: DataCommand) -> Listing:
+    """List the pictures that a command is about, and say nothing. Raises UserError as `scan` does."""
+    labels = getattr(settings, "labels", None)  # a flag of `zoo finetune` alone
+    return scan_labels(settings.data, labels) if labels else scan_folder(settings.data)
