@@ -24,6 +24,14 @@ def scan(settings: DataCommand) -> Listing:
     Raises:
         UserError: nothing can be learnt from what is there, or it cannot be read.
     """
+    found = listed(settings)
+    kind = "one for each picture" if found.task.one_label else "any number of them for a picture"
+    say(f"{shown(settings.data)}: {len(found.classes):,} classes, {kind}: {some(found.classes, MAX_NAMES)}.")
+    return found
+
+
+def listed(settings: DataCommand) -> Listing:
+    """List the pictures that a command is about, and say nothing. Raises UserError as `scan` does."""
     groups, columns = getattr(settings, "groups", None), getattr(settings, "columns", None)
     table = settings.data if _is_table(settings.data) else getattr(settings, "labels", None)  # a flag of `zoo finetune` alone
     if columns and not table:
@@ -35,8 +43,6 @@ def scan(settings: DataCommand) -> Listing:
         found = by_pattern(found, groups) if groups else found
     if settings.corrections:
         found = corrections.corrected(found, corrections.read(settings.corrections))
-    kind = "one for each picture" if found.task.one_label else "any number of them for a picture"
-    say(f"{shown(settings.data)}: {len(found.classes):,} classes, {kind}: {some(found.classes, MAX_NAMES)}.")
     return found
 
 
