@@ -101,7 +101,7 @@ def features_of_all(settings: Settings, folder: str) -> tuple[list[np.ndarray], 
     """What each backbone gives for the pictures of a folder, `(images, features)`, and their class numbers."""
     data = strategies.folder(folder, settings.shared, 0, False, settings.output / "data")
     found = [features_of(recipe_of(settings, data, name), listed(folder, data)) for name in BACKBONES]
-    return [rows for rows, _ in found], found[0][1]
+    return [rows for rows, *_ in found], found[0][1]
 
 
 def rows_of(folder: str, folds: Sequence[dict]) -> list[dict]:

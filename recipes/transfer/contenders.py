@@ -171,7 +171,7 @@ def _row(team: Team, rows: Sequence[Mapping]) -> dict:
 
 
 def features_of(recipe: Recipe, pictures: Listing) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-    """Read the features of the pictures that `measured` has looked at, their class numbers and groups; from the cache, by now."""
+    """Read the features of the pictures that `measured` has looked at, from the cache; their class numbers, their groups."""
     keras.backend.clear_session()
     body = backbone(recipe)
     data = prepare(pictures, framing(body), 0.0, 0.0, recipe.seed)

@@ -85,7 +85,7 @@ def test_pictures_with_several_labels_are_relabelled(photos):
 
 
 @pytest.mark.fault(
-    "Pictures and labels",
+    "Tables",
     "A correction names a picture that is not there, or a class that is not one",
     "The line, what there is, and what it may have meant",
     "a correction that does nothing is believed to have done something",
