@@ -1,6 +1,5 @@
 """One self-contained HTML page that tells a person how well a training run went, and where it failed."""
 
-import io
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import PurePath
@@ -9,8 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from recipes.evaluation.metrics import LABEL_MEASURES, MEASURES
-from recipes.report.charts import BLUE, GRAY, ORANGE, data_uri, page_plot, svg, use_log_axis
+from recipes.report.charts import BLUE, GRAY, ORANGE, page_plot, svg, use_log_axis
 from recipes.report.page import page
+from recipes.report.thumbnails import thumbnail
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,7 +21,6 @@ MAX_MATRIX_CLASSES = 30
 MAX_CONFUSIONS = 30
 MAX_MISTAKES = 24
 MAX_LEFT_OUT = 100
-THUMBNAIL_PIXELS = 160
 
 
 def render(
@@ -55,7 +54,7 @@ def render(
         ],
         charts=_curves(history, result) or _choice(result.get("head") or {}),
         measures={name: (MEASURES | LABEL_MEASURES)[name] for name in result.get("measures") or ["accuracy"]},
-        mistakes=[row | {"thumbnail": _thumbnail(picture(row["path"]))} for row in mistakes[:MAX_MISTAKES]],
+        mistakes=[row | {"thumbnail": thumbnail(picture(row["path"]))} for row in mistakes[:MAX_MISTAKES]],
         mistake_count=len(mistakes),
         augmented=[[_titled(cell) for cell in (row, *row["versions"])] for row in augmented],
         left_out=left_out[:MAX_LEFT_OUT],
@@ -119,22 +118,9 @@ def _mistakes(files: list[dict], split: str | None) -> list[dict]:
     return sorted(wrong, key=lambda row: (-row["probability"], row["path"]))
 
 
-def _thumbnail(image: np.ndarray | None) -> str | None:
-    """Make a small JPEG of a picture, as a data URI."""
-    if image is None:
-        return None
-    from PIL import Image
-
-    small = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
-    small.thumbnail((THUMBNAIL_PIXELS, THUMBNAIL_PIXELS))
-    buffer = io.BytesIO()
-    small.save(buffer, "JPEG", quality=80)
-    return data_uri("image/jpeg", buffer.getvalue())
-
-
 def _titled(cell: dict) -> dict:
     """Make a thumbnail of a picture, and keep its label."""
-    return {"thumbnail": _thumbnail(cell["picture"]), "label": cell["label"]}
+    return {"thumbnail": thumbnail(cell["picture"]), "label": cell["label"]}
 
 
 def _curves(history: list[dict], result: dict) -> list[dict]:

@@ -68,6 +68,10 @@ class Finding:
         """How bad it is."""
         return KINDS[self.kind].level
 
+    def as_dict(self) -> dict:
+        """Write the finding as values for check.json."""
+        return {"level": self.level, **vars(self), "others": list(self.others)}
+
 
 def worst(findings: Iterable[Finding]) -> str:
     """Give the worst level of some findings; FINE for none."""

@@ -8,9 +8,13 @@ from recipes.data.check.copies import Copies
 from recipes.data.check.findings import Finding
 from recipes.data.decoding import Decoded
 from recipes.data.differences import Described, differences, small_classes
+from recipes.data.images import Framing
 from recipes.data.quality import remarks
 from recipes.data.sources.listing import File, Listing
 from recipes.errors import shown
+
+# As the network that is chosen where none is named sees pictures: what is read here is read for it, too.
+FRAMING = Framing(224, 256, 3, "bicubic")
 
 
 @dataclass(frozen=True)
