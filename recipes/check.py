@@ -19,7 +19,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from recipes.compute.versions import versions
+from recipes.compute.versions import packages
 from recipes.console import say
 from recipes.data.check.findings import ERROR, KINDS, LEVELS, WARNING, Finding, grouped, worst
 from recipes.data.check.look import FRAMING, Look, look
@@ -96,7 +96,7 @@ def _as_dict(settings: Checking, listing: Listing, files: Sequence[File], findin
         "findings": [finding.as_dict() for finding in findings],
         "corrections": listing.corrections,
         "settings": {"model": settings.model, "weights": settings.weights, "strict": settings.strict},
-        "versions": versions(),
+        "versions": packages(),
     }
 
 
