@@ -16,10 +16,12 @@ from PIL import Image
 APPEARANCE_VERSION = 1
 # Of a thumbnail, which is stretched to a square.
 SIDE = 32
-# What is measured is a picture of about this short side.
-MEASURED_SIDE = 256
-# Tiles of a side; every other is measured, as the black fields of a chessboard.
+# Short side, about, of the picture whose sharpness is measured, and of the one for everything else.
+SHARP_SIDE = 256
+MEASURED_SIDE = 128
+# Tiles of a side, and which are measured: every third, on slanted lines.
 TILES = 5
+EVERY = 3
 # The sharpest fifth of them counts.
 SHARP_TILES = 0.8
 # Grey levels by which the pixels of a line may differ from a border's colour, on average.
@@ -65,8 +67,7 @@ class Appearance:
 
 def appearance_of(picture: Image.Image) -> Appearance:
     """Measure a picture of mode L or RGB, upright."""
-    factor = max(1, min(picture.size) // MEASURED_SIDE)
-    small = (picture.reduce(factor) if factor > 1 else picture).convert("L")
+    small = _reduced(picture, MEASURED_SIDE)
     grey = np.asarray(small)
     levels, counts = np.arange(256), np.array(small.histogram())
     brightness = float(counts @ levels / grey.size)
@@ -77,9 +78,15 @@ def appearance_of(picture: Image.Image) -> Appearance:
         *picture.size,
         brightness=brightness,
         contrast=float(np.sqrt(counts @ (levels - brightness) ** 2 / grey.size)),
-        sharpness=_sharpness(grey),
+        sharpness=_sharpness(np.asarray(_reduced(picture, SHARP_SIDE))),
         thumbnails=np.stack([whole, inside]),
     )
+
+
+def _reduced(picture: Image.Image, side: int) -> Image.Image:
+    """Average blocks of pixels, until the short side is not much longer than `side`; grey."""
+    factor = max(1, min(picture.size) // side)
+    return (picture.reduce(factor) if factor > 1 else picture).convert("L")
 
 
 def _thumbnail(image: Image.Image) -> np.ndarray:
@@ -97,7 +104,7 @@ def _inside(grey: np.ndarray) -> tuple[int, int, int, int]:
 
 def _borders(lines: np.ndarray) -> tuple[int, int]:
     """Count the lines `(lines, pixels)` of one and the same colour at the beginning and at the end; (0, 0) unless at both."""
-    first, last = (float(np.median(line)) for line in (lines[0], lines[-1]))
+    first, last = (float(np.sort(line)[len(line) // 2]) for line in (lines[0], lines[-1]))
     if abs(first - last) > MAX_BORDER_DIFFERENCE:
         return 0, 0
     start = _border(lines, first)
@@ -118,7 +125,7 @@ def _sharpness(grey: np.ndarray) -> float:
     if min(height, width) < 3:
         return 1.0
     tiles = grey[: height * TILES, : width * TILES].reshape(TILES, height, TILES, width)
-    tiles = tiles.transpose(0, 2, 1, 3).reshape(-1, height, width)[::2].astype(np.float32)
+    tiles = tiles.transpose(0, 2, 1, 3).reshape(-1, height, width)[::EVERY].astype(np.float32)
     near, far = _energy(tiles, 1), _energy(tiles, 2)
     seen = far > MIN_ENERGY
     return float(np.quantile(near[seen] / far[seen], SHARP_TILES)) if seen.any() else 1.0
