@@ -16,6 +16,7 @@ from recipes.console import say
 from recipes.errors import UserError
 from recipes.settings.describe import Description
 from recipes.transfer.backbone import builder_options
+from recipes.transfer.combined import require_one
 from zoo import analysis
 from zoo.tables import align
 
@@ -43,6 +44,7 @@ def build(settings: Description) -> keras.Model:
     Raises:
         UserError: no such model, or options that it does not have.
     """
+    require_one(settings.model, "zoo describe")
     options = {"variant": settings.variant, **builder_options(settings.model, settings.alpha)}
     builder = zoo.MODELS[settings.model]
     try:

@@ -24,6 +24,7 @@ from recipes.runs import model_file
 from recipes.runs.folder import check_default, writing
 from recipes.settings.finetune import Recipe
 from recipes.transfer import repeats, results, summary
+from recipes.transfer.backbone_choice import AUTO, chosen
 from recipes.transfer.run import again, evaluate, fit, prepare
 from recipes.transfer.state import Clock, Outcome
 from recipes.transfer.trials import choose
@@ -40,6 +41,7 @@ def run(recipe: Recipe) -> Path:
     check_output(recipe)
     with writing(recipe.folder) as folder:
         with clock.step("preparation"):
+            recipe = chosen(recipe, clock.start) if recipe.model == AUTO else recipe
             prepared = prepare(recipe)
         with model_file.stranger() as stranger:
             with clock.step("choice"):

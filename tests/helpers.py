@@ -11,8 +11,9 @@ import h5py
 import keras
 import numpy as np
 from safetensors.numpy import save_file
+from sklearn.datasets import load_digits
 
-from recipes.data.digits import write_digits
+from recipes.data.digits import digit_picture, divided
 
 ROOT = Path(__file__).parents[1]
 WITHOUT_TENSORFLOW = """
@@ -138,9 +139,13 @@ def unprivileged():
 
 def digits_folder(folder: Path, images: int) -> Path:
     """A folder of class folders: so many pictures of each of scikit-learn's digits."""
-    digits = write_digits(folder, images, seed=0)
-    shutil.rmtree(digits / "test")
-    return digits / "train"
+    digits = load_digits()
+    for name, index in divided(images, seed=0).items():
+        if name.startswith("train/"):  # the others are not written
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            digit_picture(digits.images[index]).save(path)
+    return folder / "train"
 
 
 def few_digits(folder: Path, images: int = 8, classes: int = 2) -> Path:

@@ -25,7 +25,7 @@ from zoo.origin import Origin
 from zoo.preprocessing import Mode, Preprocessing, preprocess
 from zoo.weights import catalog, loading
 from zoo.weights.catalog import citations
-from zoo.weights.choosing import preprocessing_of, variant_of
+from zoo.weights.choosing import Undecided, preprocessing_of, variant_of
 from zoo.weights.forms import Network
 from zoo.weights.names import TorchNames
 from zoo.weights.source import Source, of_file, resolve
@@ -45,8 +45,14 @@ Written = TypeVar("Written", bound=Builder)
 # Every builder by its name: what finds the origin of a copied model again.
 BUILDERS: dict[str, Builder] = {}
 
-# How much the parameters of two files for one network may differ, as a share: by classifiers and positions.
-MAX_DIFFERENCE = 0.3
+# How much the parameters of two files for one network may differ, as a share: by positions, and by classifiers, which are
+# four tenths of the smallest.
+MAX_DIFFERENCE = 0.5
+
+
+RAISES = """Raises:
+    ValueError: an option is out of its range.
+    WeightsError: the weights cannot be had, or do not fit."""
 
 
 class Options(TypedDict, total=False):
@@ -154,6 +160,7 @@ def _described(builder: Builder, family: Family) -> str:
     tags = dict.fromkeys(f'"{entry.tag}"' for entry in catalog.entries(builder.__name__))
     facts = (
         f"Input {_inputs(family)}, {'grey' if family.input_shape[2] == 1 else 'RGB'} in 0..255.",
+        "Output `(batch, num_classes)`, or the features of each picture, `(batch, channels)`, where num_classes is 0.",
         f"Variants: {', '.join(family.preprocessing)}. Weights: {', '.join(tags) or 'none are public'}.",
         *([family.notes] if family.notes else []),
     )
@@ -163,6 +170,7 @@ def _described(builder: Builder, family: Family) -> str:
             f"{inspect.getdoc(builder)}\n",
             *(textwrap.fill(fact, 120) for fact in facts),
             f"\nOptions of every builder, see `zoo.builder.Options`:\n{options}",
+            f"\n{RAISES}",
         ]
     )
 
@@ -211,8 +219,7 @@ def build(
     l2, dropout = penalty(l2, f"{name}: l2"), rate(dropout, f"{name}: dropout")
     check_activation(activation, name)
     source = None if weights is None else resolve(network, weights, arguments, torch_names, variant)
-    variant = variant_of(network, source, variant)
-    mode = preprocessing_of(network, source, variant, preprocessing)
+    variant, mode = _form(network, torch_names, source, variant, preprocessing)
     input_shape = input_shape or legal(_input_shape(family, variant, source))
     inputs = layers.Input(input_shape, name="image")
     x = body(preprocess(inputs, mode), variant)
@@ -229,6 +236,21 @@ def build(
     if l2:
         surgery.regularize(model, l2)
     return model
+
+
+def _form(
+    network: Network, torch_names: TorchNames, source: Source | None, variant: str | None, preprocessing: Preprocessing | None
+) -> tuple[str, Mode | None]:
+    """Choose the variant and the preprocessing; of a file that fits no form of the network, neither is asked."""
+    try:
+        chosen = variant_of(network, source, variant)
+        return chosen, preprocessing_of(network, source, chosen, preprocessing)
+    except Undecided:
+        assert source, "without a file nothing is undecided"
+        with without_values():
+            bodies = [network.make(fitting, network.size) for fitting in source.variants]
+        loading.check(bodies, source.path, torch_names, partial(_relatives, network.name))
+        raise
 
 
 def _relatives(name: str, parameters: int) -> Iterator[keras.Model]:
@@ -282,7 +304,7 @@ def _origins(
     def refilled(path: Path) -> Origin:
         """Refuse a file that says it is for another form of the network, or for other preprocessing."""
         source = of_file(network, path, arguments, torch_names)
-        preprocessing_of(network, source, variant_of(network, source, variant), mode)
+        _form(network, torch_names, source, variant, mode)
         return of_source(source)
 
     return of_source

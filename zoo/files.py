@@ -49,7 +49,7 @@ def sha256(path: str | os.PathLike) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def replace(path: str | os.PathLike, write: Callable[[Path], object], size: int = 0) -> Path:
+def replace(path: str | os.PathLike, write: Callable[[Path], object], size: int = 0, is_durable: bool = True) -> Path:
     """Put what `write` makes at the path it is given into the place of `path`, as a whole or, if it raises, not at all.
 
     A link stays, and what it leads to is replaced; what is replaced keeps its permissions. What killed writers have left beside
@@ -57,6 +57,7 @@ def replace(path: str | os.PathLike, write: Callable[[Path], object], size: int 
 
     Args:
         size: bytes that it takes, if they are known before.
+        is_durable: whether a power cut leaves the old file or the new one; without, which is faster, it may leave neither.
 
     Raises:
         WriteError: it cannot be written.
@@ -69,7 +70,7 @@ def replace(path: str | os.PathLike, write: Callable[[Path], object], size: int 
         write(new)
         with contextlib.suppress(FileNotFoundError):
             new.chmod(place.stat().st_mode & 0o777)
-        publish(new, place)
+        publish(new, place) if is_durable else os.replace(new, place)
     except BaseException as error:
         reached = 0
         with contextlib.suppress(OSError):

@@ -125,11 +125,11 @@ def shorten(model: keras.Model, at: str) -> keras.Model:
     return new
 
 
-def standardize(model: keras.Model, mean: np.ndarray, scale: float) -> None:
+def standardize(model: keras.Model, mean: np.ndarray, scale: float | np.ndarray) -> None:
     """Let the head see (features − mean) / scale, before `compile`; `linear` has no such layer and stays as it is."""
     if STANDARDIZE in [layer.name for layer in model.layers]:
         layer = model.get_layer(STANDARDIZE)
-        layer.set_weights([mean, np.full(mean.shape, scale**2), np.array(0)])
+        layer.set_weights([mean, np.broadcast_to(scale**2, mean.shape), np.array(0)])
         layer.finalize_state()  # Keras computes with a copy, which is made here
 
 

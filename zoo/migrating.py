@@ -75,7 +75,7 @@ REPLACED = {
 
 # Options of some builders, and why another has none.
 WITHOUT = {
-    "alpha": "only the MobileNets have a width multiplier",
+    "alpha": "only MobileNet V1 to V3 have a width multiplier",
     "aux": "it has no auxiliary classifiers",
     "aux_dropout": "it has no dropout before auxiliary classifiers",
     "drop_path_rate": "it has no stochastic depth",

@@ -1,13 +1,18 @@
 """scikit-learn's handwritten digits as a folder of pictures."""
 
+import functools
+import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
 from recipes.errors import UserError, shown
 from zoo.disk import WriteError
-from zoo.files import replace
+
+if TYPE_CHECKING:
+    from sklearn.utils import Bunch
 
 # MNIST's digits lie in a box of 20 pixels, and LeNet-5 sees 32.
 DIGIT_SIZE = 20
@@ -15,26 +20,49 @@ PICTURE_SIZE = 32
 
 
 def write_digits(folder: Path, images: int, seed: int) -> Path:
-    """Write scikit-learn's digits as pictures, `images` of each class in train/ and the rest in test/.
+    """Write scikit-learn's digits as pictures, `images` of each class in train/ and the rest in test/; as a whole, or not.
 
     Raises:
         UserError: the folder cannot be written.
     """
-    from sklearn.datasets import load_digits
-
-    digits = load_digits()
-    order = np.random.default_rng(seed).permutation(len(digits.target))
+    digits = _digits()
+    pictures = divided(images, seed)
+    if {path.relative_to(folder).as_posix() for path in folder.glob("*/*/*.png")} == pictures.keys():
+        return folder
+    new = folder.with_name(f".{folder.name}")
     try:
-        for label in range(10):
-            for rank, index in enumerate(order[digits.target[order] == label]):
-                path = folder / ("train" if rank < images else "test") / str(label) / f"{index:04}.png"
-                if not path.exists():
-                    path.parent.mkdir(parents=True, exist_ok=True)
-                    replace(path, digit_picture(digits.images[index]).save)
+        shutil.rmtree(new, ignore_errors=True)  # what a killed process has left
+        for name, index in pictures.items():
+            path = new / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            digit_picture(digits.images[index]).save(path)
+        shutil.rmtree(folder, ignore_errors=True)  # of other settings
+        new.replace(folder)
     except OSError as error:
         told = error if isinstance(error, WriteError) else WriteError(error, folder.parent)
         raise UserError(f"--output {shown(told)}") from error
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
     return folder
+
+
+def divided(images: int, seed: int) -> dict[str, int]:
+    """Draw which digits are in train/ and which in test/: {path: index of the digit}, `images` of each class in train/."""
+    target = _digits().target
+    order = np.random.default_rng(seed).permutation(len(target))
+    return {
+        f"{'train' if rank < images else 'test'}/{label}/{index:04}.png": int(index)
+        for label in range(10)
+        for rank, index in enumerate(order[target[order] == label])
+    }
+
+
+@functools.cache
+def _digits() -> "Bunch":
+    """Load the digits, once."""
+    from sklearn.datasets import load_digits
+
+    return load_digits()
 
 
 def digit_picture(digit: np.ndarray) -> Image.Image:

@@ -22,7 +22,7 @@ import numpy as np
 
 from recipes.errors import UserError, refuse_shortage, shown
 from zoo.disk import in_bytes, room
-from zoo.files import replace, write_text
+from zoo.files import replace
 
 # Unreadable shards that are named, of one store.
 MAX_SAID = 3
@@ -88,6 +88,24 @@ class Rows:
         return Rows(self._shards, self._places[indices])
 
 
+class SideBySide(Rows):
+    """Vectors of several stores, those of a row one behind the other."""
+
+    def __init__(self, columns: Sequence[Rows]):
+        self._columns = columns
+        self.shape = (len(columns[0]), sum(rows.shape[1] for rows in columns))
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, indices: np.ndarray | Sequence[int] | slice) -> np.ndarray:
+        return np.concatenate([rows[indices] for rows in self._columns], axis=1)
+
+    def take(self, indices: np.ndarray) -> "SideBySide":
+        """Choose some of the rows, in another order, without reading them."""
+        return SideBySide([rows.take(indices) for rows in self._columns])
+
+
 class Store:
     """Arrays of one `shape` and `dtype` under `folder`, by key; each may carry a short text.
 
@@ -138,10 +156,11 @@ class Store:
         """Write one shard: `rows` `(keys, *shape)`, and a text for each key, or none."""
         rows = np.ascontiguousarray(rows, self._dtype)
         name = hashlib.sha256("\n".join(keys).encode()).hexdigest()[:32]
-        listing = {"keys": list(keys), "texts": list(texts), "crc32": zlib.crc32(rows)}
-        try:
-            replace(self._folder / f"{name}.npy", lambda new: np.save(new, rows), rows.nbytes)
-            path = write_text(self._folder / f"{name}.json", json.dumps(listing))
+        listing = json.dumps({"keys": list(keys), "texts": list(texts), "crc32": zlib.crc32(rows)}).encode()
+        try:  # what a power cut takes, the checksum tells
+            replace(self._folder / f"{name}.npy", lambda new: np.save(new, rows), rows.nbytes, is_durable=False)
+            path = self._folder / f"{name}.json"
+            replace(path, lambda new: new.write_bytes(listing), len(listing), is_durable=False)
         except OSError as error:
             raise UserError(f"The cache: {shown(error)} Or set ZOO_CACHE to one.") from error
         self._add_listing(path)

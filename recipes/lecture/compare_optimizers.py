@@ -60,6 +60,7 @@ from recipes.runs.journal import Experiment
 from recipes.settings.finetune import Recipe
 from recipes.settings.lecture import CompareOptimizers
 from recipes.transfer.backbone import backbone, framing
+from recipes.transfer.combined import require_one
 from zoo.progress import Progress
 
 # Rates that are tried for each optimiser, at first and at most.
@@ -73,6 +74,7 @@ def run(settings: CompareOptimizers) -> Path:
     Raises:
         UserError: data, model, weights or output cannot be used.
     """
+    require_one(settings.model, "zoo compare_optimizers trains a network, and")
     recipe = Recipe(settings.data, model=settings.model, weights=settings.weights or "none")
     frame = framing(backbone(recipe))
     data = prepare_sample(settings.data, frame, settings.seed, settings.images, settings.images // 2 or 1, test=False)

@@ -72,6 +72,7 @@ from recipes.runs.journal import Experiment
 from recipes.settings.finetune import Recipe
 from recipes.settings.lecture import CompareRegularizers
 from recipes.transfer.backbone import backbone, framing
+from recipes.transfer.combined import require_one
 from zoo.progress import Progress
 
 STRENGTHS = {
@@ -94,6 +95,7 @@ def run(settings: CompareRegularizers) -> Path:
     Raises:
         UserError: data, model or output cannot be used.
     """
+    require_one(settings.model, "zoo compare_regularizers trains a network, and")
     recipe, largest = Recipe(settings.data, model=settings.model, weights="none"), max(settings.sizes)
     # Twice as many as needed, so that the training sets of two seeds differ also at the largest size.
     data = prepare_sample(settings.data, framing(backbone(recipe)), settings.seed, 2 * largest, settings.held_out, test=True)

@@ -54,10 +54,11 @@ def save(model: "keras.Model", path: Path, classes: Iterable[str], framing: Mapp
     import keras
 
     from zoo import origin as origins
+    from zoo.graph import walk
 
     origin = origins.find(model)
     terms = origin and {"model": origin.name, "license": origin.license, "citations": origin.citations}
-    size = BYTES_A_WEIGHT * model.count_params() + BYTES_A_LAYER * len(model.layers)
+    size = BYTES_A_WEIGHT * model.count_params() + BYTES_A_LAYER * sum(1 for _ in walk(model))
     require_room(path, size)  # first: a disk that fills up while Keras writes leaves files that cannot be closed
     with written(path, size):
         keras.Model(model.input, model.output, name=model.name).save(path)

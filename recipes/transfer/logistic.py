@@ -60,6 +60,7 @@ def fit(
     tick: Tick = lambda: None,
     weights: np.ndarray | None = None,
     task: Task = MULTI_CLASS,
+    widths: Sequence[int] = (),
     groups: np.ndarray | None = None,
 ) -> Head:
     """Choose penalty and views by cross-validated log-loss, then fit on everything.
@@ -71,9 +72,10 @@ def fit(
         labels: `(images,)`, 0 … classes − 1, each at least twice; or `(images, classes)`, 0 and 1.
         tick: called after each step of the optimiser.
         weights: `(images,)`, how much each picture counts, also in the cross-validation; the same if not given.
+        widths: how many features each of several backbones has, whose features lie side by side.
         groups: `(images,)`, names of what no fold divides.
     """
-    center, scale = standardization(views[0])
+    center, scale = standardization(views[0], widths)
     views, mirrored = (views - center) / scale, np.asarray(mirrored)
     weights = np.ones(len(labels)) if weights is None else weights
     folds = folds_of(task, labels, seed, groups)
@@ -86,16 +88,22 @@ def fit(
     chosen = views if best["mirrored"] else views[~mirrored]
     everything = np.ones((1, len(labels)), bool)
     kernel, bias = solve(task, chosen, labels, everything, np.array([best["penalty"]]), tick, weights)
-    kernel, bias = kernel[0] / scale, bias[0] - center @ kernel[0] / scale
-    return Head(kernel, bias, best["penalty"], best["penalty"] * float(scale) ** 2, best["mirrored"], len(folds), path)
+    kernel = (kernel[0].T / scale).T
+    bias, decay = bias[0] - center @ kernel, best["penalty"] * float(np.mean(scale**2))
+    return Head(kernel, bias, best["penalty"], decay, best["mirrored"], len(folds), path)
 
 
-def standardization(features: np.ndarray) -> tuple[np.ndarray, float]:
+def standardization(features: np.ndarray, widths: Sequence[int] = ()) -> tuple[np.ndarray, float | np.ndarray]:
     """Choose what is taken off features `(images, features)`, and what they are divided by.
 
-    So a penalty means the same everywhere.
+    So a penalty means the same everywhere. Of several backbones, whose features lie side by side, each block of `widths` is
+    divided by its own deviation, so that the penalty spares none for its scale: the divisors are `(features,)`.
     """
-    return features.mean(axis=0), float(features.std()) or 1.0
+    if not widths:
+        return features.mean(axis=0), float(features.std()) or 1.0
+    blocks = np.split(features, np.cumsum(widths)[:-1], axis=1)
+    deviations = [float(block.std()) or 1.0 for block in blocks]
+    return features.mean(axis=0), np.repeat(deviations, widths).astype("float32")
 
 
 def balanced_weights(labels: np.ndarray, classes: int, weights: np.ndarray | None = None) -> np.ndarray:

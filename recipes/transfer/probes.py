@@ -7,6 +7,7 @@ probe's penalty is the best of 13 on the same pictures, which flatters its accur
 """
 
 import time
+from collections.abc import Sequence
 
 import keras
 import numpy as np
@@ -17,8 +18,10 @@ from recipes.data.images import center
 from recipes.data.views import CENTER
 from recipes.evaluation.intervals import wilson
 from recipes.transfer import features
+from recipes.transfer.combined import parts_of, widths
 from recipes.transfer.evidence import Evidence, Probe
 from recipes.transfer.features import vector_cut
+from recipes.transfer.logistic import standardization
 from recipes.transfer.strategies import probed
 from recipes.transfer.transferability import leave_one_out, logme
 from zoo.progress import Progress
@@ -46,26 +49,37 @@ def measure(
     if budget:
         rates = forward_rates(model, data, train, batch_size)
         most = min(MAX_SAMPLE, int(BUDGET_SHARE * budget * np.median(rates)))
-    # A copy of the picture that is left out would give it away.
-    distinct = train[np.sort(np.unique(np.array(data.digests)[train], return_index=True)[1])]
-    chosen = distinct[sample(data.labels[distinct], most, seed)]
+    chosen = judged(data, train, seed, most)
     cuts = {name: vector_cut(model, name) for name in probed(zoo.stages(model))}
     rows = features.extract(model, list(cuts.values()), data, [(i, CENTER) for i in chosen], batch_size, rates)
     # The first batch, which compiles, counts for nothing; where all was in the cache there is none.
     forward = float(np.median(rates[1:] or forward_rates(model, data, train, batch_size)))
     labels = data.labels[chosen]
-    probes = {name: probe(rows[cut][:], labels, data.groups_of(chosen)) for name, cut in cuts.items()}
+    vectors = {name: on_one_scale(rows[cut][:], widths(model)) for name, cut in cuts.items()}
+    probes = {name: probe(found, labels, data.groups_of(chosen)) for name, found in vectors.items()}
     counts = np.bincount(data.labels[train], minlength=len(data.classes))
     return Evidence(
         images=len(train),
         classes=len(data.classes),
         fewest=int(counts.min()),
         probes=probes,
-        transferability=logme(rows[cuts["pre_logits"]][:], labels),
+        transferability=logme(vectors["pre_logits"], labels),
         forward=forward,
-        training=training_rate(model, data, train, batch_size) if budget else forward / 4,
+        # Several backbones at once are never trained.
+        training=training_rate(model, data, train, batch_size) if budget and not parts_of(model) else forward / 4,
         budget=budget,
     )
+
+
+def judged(data: Dataset, train: np.ndarray, seed: int, most: int = MAX_SAMPLE) -> np.ndarray:
+    """Draw which of the pictures `train` are looked at, at most; a copy of one that is left out would give it away."""
+    distinct = train[np.sort(np.unique(np.array(data.digests)[train], return_index=True)[1])]
+    return distinct[sample(data.labels[distinct], most, seed)]
+
+
+def on_one_scale(rows: np.ndarray, widths: Sequence[int]) -> np.ndarray:
+    """Scale features `(images, features)` of several backbones, side by side, as a head sees them; those of one stay."""
+    return rows / standardization(rows, widths)[1] if widths else rows
 
 
 def sample(labels: np.ndarray, most: int, seed: int) -> np.ndarray:

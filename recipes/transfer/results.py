@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
+import keras
 import numpy as np
 
 from recipes.compute.versions import versions
@@ -15,10 +16,13 @@ from recipes.evaluation.tasks import LABEL_SEPARATOR
 from recipes.report.run import render
 from recipes.runs import model_file
 from recipes.runs.folder import SCHEMA, escaped
+from recipes.settings.backbones import SEPARATOR
 from recipes.transfer.choice import unused_flags
+from recipes.transfer.combined import parts_of, pixels_of
 from recipes.transfer.state import Clock, Fitted, Outcome, Prepared
 from recipes.transfer.summary import command
 from zoo.files import sha256, write_csv, write_json, write_text
+from zoo.origin import Origin
 from zoo.weights import digests
 
 REPORTED_AUGMENTED_PICTURES = 4
@@ -113,14 +117,24 @@ def _strategy(outcome: Outcome) -> dict:
 def _model(prepared: Prepared) -> dict:
     """Describe the network, its weights and its input."""
     model, origin = prepared.model, prepared.model.origin
+    trainable = sum(int(np.prod(variable.shape)) for variable in model.trainable_variables)
+    if not (parts := parts_of(model)):
+        digest = sha256(origin.weights) if origin.weights else None
+        return _network(model, origin, digest) | {"trainable": trainable}
+    networks = [_network(part, part.origin, sha256(part.origin.weights)) | {"pixels": pixels_of(part)} for part in parts]
+    all_digests = SEPARATOR.join(network["weights_sha256"] for network in networks)
+    return _network(model, origin, all_digests) | {"trainable": trainable, "backbones": networks}
+
+
+def _network(model: keras.Model, origin: Origin, digest: str | None) -> dict:
+    """Describe a network: what it is, how large, and where its weights come from."""
     return {
         "name": origin.name,
         "variant": origin.variant,
         "preprocessing": origin.preprocessing,
         "parameters": model.count_params(),
-        "trainable": sum(int(np.prod(variable.shape)) for variable in model.trainable_variables),
         "weights": origin.weights,
-        "weights_sha256": sha256(origin.weights) if origin.weights else None,
+        "weights_sha256": digest,
         "license": origin.license,
         "citations": list(origin.citations),
     }

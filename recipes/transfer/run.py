@@ -21,7 +21,7 @@ from recipes.data.views import CENTER, TEN_CROP, View
 from recipes.errors import UserError
 from recipes.evaluation.tasks import Task
 from recipes.settings.finetune import PATH_FIELDS, Recipe
-from recipes.transfer import batch_norm, features, heads, logistic, training
+from recipes.transfer import batch_norm, combined, features, heads, logistic, training
 from recipes.transfer.backbone import backbone, framing, new_head
 from recipes.transfer.features import Cut, center_features
 from recipes.transfer.heads import FittedHead
@@ -42,6 +42,7 @@ def prepare(recipe: Recipe) -> Prepared:
         UserError: data or weights cannot be used.
     """
     keras.utils.set_random_seed(recipe.seed)  # so that a network without weights is the same, whatever was drawn before
+    combined.check(recipe)
     # First of all: no weights need be fetched for a folder that is not there.
     listing = scan(recipe)
     _check_task(recipe, listing.task)

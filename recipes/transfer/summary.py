@@ -25,7 +25,7 @@ def plan(prepared: Prepared, strategy: Strategy) -> str:
     frozen = f"frozen up to {strategy.freeze_until}" if strategy.freeze_until else "nothing frozen"
     origin = prepared.model.origin
     lines.append(f"{origin.name}: variant {origin.variant}, preprocessing {origin.preprocessing}.")
-    lines.append(f"{prepared.model.name}, strategy {strategy.name} ({frozen}), because {strategy.reason}.")
+    lines.append(f"{origin.name}, strategy {strategy.name} ({frozen}), because {strategy.reason}.")
     if unused := unused_flags(prepared.recipe, strategy, prepared.augmentation(strategy)):
         why = "sees no augmented pictures" if strategy.phases else "trains the head alone, on features computed once"
         lines.append(f"{', '.join(unused)}: not used, for the training {why}.")

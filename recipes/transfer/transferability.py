@@ -27,13 +27,13 @@ def leave_one_out(features: np.ndarray, labels: np.ndarray, groups: np.ndarray |
         groups: `(images,)`, names of what is left out together.
     """
     features, images = np.asarray(features, float), len(labels)
-    left, singular, _ = np.linalg.svd(features - features.mean(axis=0), full_matrices=False)
+    left, variances = principal(features - features.mean(axis=0))
     truth = np.eye(labels.max() + 1)[labels]
     along = left.T @ truth
     blocks = [] if groups is None else [rows for name in set(groups) if len(rows := np.flatnonzero(groups == name)) > 1]
     found = []
-    for penalty in PENALTIES * singular[0] ** 2:
-        kept = singular**2 / (singular**2 + penalty)
+    for penalty in PENALTIES * variances[0]:
+        kept = variances / (variances + penalty)
         fitted = truth.mean(axis=0) + left @ (kept[:, None] * along)
         leverage = 1 / images + left**2 @ kept  # the diagonal of the hat matrix: how much a picture's label moves its own
         error = (truth - fitted) / (1 - leverage)[:, None]  # truth minus what is predicted without the picture
@@ -57,8 +57,7 @@ def logme(features: np.ndarray, labels: np.ndarray) -> float:
     from scipy.optimize import minimize_scalar
 
     features, images = np.asarray(features, float), len(labels)
-    left, singular, _ = np.linalg.svd(features, full_matrices=False)
-    variances = singular**2
+    left, variances = principal(features)
     evidence = []
     for label in np.unique(labels):
         y = (labels == label).astype(float)
@@ -76,3 +75,12 @@ def logme(features: np.ndarray, labels: np.ndarray) -> float:
         best = minimize_scalar(cost, bounds=(start - 1, start + 1), method="bounded", options={"xatol": 1e-8}).fun
         evidence.append(-(best / images + np.log(2 * np.pi * np.e / images)) / 2)
     return float(np.mean(evidence))
+
+
+def principal(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Find the left singular vectors of features `(images, features)`, in columns, and the squared values, largest first."""
+    if len(features) > features.shape[1]:
+        left, singular, _ = np.linalg.svd(features, full_matrices=False)
+        return left, singular**2
+    variances, left = np.linalg.eigh(features @ features.T)  # a small matrix, where several networks give wide rows
+    return left[:, ::-1], np.maximum(variances[::-1], 0)

@@ -19,6 +19,7 @@ from recipes.evaluation.metrics import tempered
 from recipes.settings.finetune import Recipe
 from recipes.settings.shared import seconds
 from recipes.transfer.choice import INTERPOLATIONS, chosen_strategy, needs_images, next_to_try
+from recipes.transfer.combined import parts_of
 from recipes.transfer.evidence import Evidence, Trial
 from recipes.transfer.probes import measure
 from recipes.transfer.run import fit, probabilities
@@ -44,7 +45,7 @@ def choose(prepared: Prepared, start: float) -> Choice:
     evidence = known_evidence(recipe, model, data, start)
     deadline = math.inf if evidence.budget is None else time.monotonic() + evidence.budget
     states: tuple[Path, ...] = ()
-    if recipe.strategy == "auto" and data.task.one_label:
+    if recipe.strategy == "auto" and data.task.one_label and not parts_of(model):
         evidence, states = try_strategies(prepared, evidence, deadline)
     if evidence.budget is not None:
         evidence = replace(evidence, budget=deadline - time.monotonic())
@@ -61,7 +62,8 @@ def known_evidence(recipe: Recipe, model: keras.Model, data: Dataset, start: flo
     evidence = Evidence(len(data.part("train")), len(counts), min(counts), recipe.batch_size, pretrained=pretrained)
     if recipe.budget and not data.task.one_label:
         raise UserError("--budget cannot be kept with --labels: what it is kept by is measured on pictures with one label.")
-    if not recipe.budget and (recipe.strategy != "auto" or not pretrained or not data.task.one_label):
+    is_open = recipe.strategy == "auto" and not parts_of(model)
+    if not recipe.budget and not (is_open and pretrained and data.task.one_label):
         return evidence
     budget = seconds(recipe.budget) if recipe.budget else None
     measured = measure(model, data, data.part("train"), recipe.batch_size, recipe.seed, budget)
@@ -81,9 +83,10 @@ def known_evidence(recipe: Recipe, model: keras.Model, data: Dataset, start: flo
 
 def _passes_once(recipe: Recipe, model: keras.Model, evidence: Evidence) -> bool:
     """Say whether a strategy computes no features of several views: it has no solved head, or that alone, on one view."""
-    if recipe.strategy not in STRATEGIES:
+    name = "small" if parts_of(model) else recipe.strategy
+    if name not in STRATEGIES:
         return False
-    strategy = STRATEGIES[recipe.strategy](zoo.stages(model), evidence, "")
+    strategy = STRATEGIES[name](zoo.stages(model), evidence, "")
     return not strategy.head_first or (not strategy.phases and recipe.augment != "crops")
 
 

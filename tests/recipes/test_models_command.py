@@ -109,8 +109,25 @@ def test_a_few_are_recommended_for_each_budget(zoo_command):
 
 @pytest.mark.parametrize("one", recommended.RECOMMENDED, ids=lambda one: f"{one.model}-{one.tag}")
 def test_what_is_recommended_exists_keeps_to_its_budget_and_may_be_sold(one):
-    assert one.entry.commercial and one.entry.top1 and one.entry.dataset == "imagenet" and one.reason and one.source
+    assert one.entry.commercial and one.reason and one.source
+    assert (
+        one.entry.top1 if one.entry.num_classes else one.model.startswith("dinov2")
+    )  # of what has no classifier, a linear one's
     assert facts.of(one.entry).multiply_adds <= recommended.TIERS[one.tier]
+
+
+@pytest.mark.parametrize(
+    "tier, model", [("tiny CPU", "hgnetv2_b1"), ("small CPU", "efficientnet_b1"), ("medium", "tiny_vit_21m")]
+)
+def test_what_is_called_the_most_accurate_of_its_tier_is(tier, model):
+    budgets = list(recommended.TIERS.values())
+    most = recommended.TIERS[tier]
+    least = max([budget for budget in budgets if budget < most], default=0)
+    usable = [entry for entry in catalog.ENTRIES if entry.commercial and entry.dataset == "imagenet" and entry.top1]
+    best = max((entry for entry in usable if least < facts.of(entry).multiply_adds <= most), key=lambda entry: entry.top1)
+    assert best.model == model
+    (one,) = [one for one in recommended.RECOMMENDED if one.entry == best]
+    assert one.tier == tier and one.reason.startswith("the most accurate of its tier")
 
 
 def test_a_row_for_each_set_of_weights(zoo_command):
@@ -222,7 +239,10 @@ def test_describe_with_options(zoo_command):
     "arguments, message",
     [
         (["lenet"], "There is no model 'lenet': choose lenet5; "),
-        (["lenet5", "--alpha", "0.5"], "--alpha does not apply to lenet5: only the MobileNets have a width multiplier."),
+        (
+            ["lenet5", "--alpha", "0.5"],
+            "--alpha does not apply to lenet5: only MobileNet V1 to V3 have a width multiplier.",
+        ),
         (["lenet5", "--variant", "torch"], "lenet5 has the variants keras, found 'torch'."),
         (["lenet5", "--image-size", "8"], "lenet5: height and width must be 16 or more, found (8, 8, 1)."),
     ],

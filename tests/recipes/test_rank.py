@@ -194,7 +194,7 @@ def test_the_answer_keeps_to_the_intervals():
         for name, a, s in (("deep", 0.95, 10), ("middle", 0.9, 40), ("flat", 0.8, 90))
     ]
     assert rank.answer(rows).endswith(
-        "but 1 more cannot be told from it by these pictures; the fastest of them all is middle, 40 images/s."
+        "but 1 more cannot be told from it by these pictures; the fastest of them all is middle, 40.0 images/s."
     )
     assert rank.answer([rows[0], rows[2]]).endswith("and no other interval reaches it.")
 
@@ -211,5 +211,5 @@ def test_three_mobilenets_are_ordered_as_full_linear_probes_order_them(shared, t
     weights = tuple(f"{name}={shared / 'weights' / file}" for name, file in files.items())
     settings = Ranking(shared / "data" / "hymenoptera", tmp_path / "rank", models="lenet5", weights=weights, sample=100)
     rank.run(settings)
-    order = [row["candidate"] for row in table(settings)]
+    order = [row["candidate"] for row in table(settings) if "+" not in row["candidate"]]
     assert order == ["mobilenet_v2", "mobilenet 0.75 192", "mobilenet 0.25 128", "lenet5 32"]

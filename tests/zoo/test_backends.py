@@ -38,15 +38,17 @@ for name, options in members.items():
     model = zoo.get_model(name, num_classes=7, weights=f"{folder}/{name}.npz", **options)
     x = np.load(f"{folder}/{name}.x.npy")
     answers[name] = model.predict_on_batch(x)
-    shape = (*options["input_shape"][:2], 4 if options["input_shape"][2] == 1 else 1)
-    body = zoo.get_model(name, num_classes=0, **{**options, "input_shape": shape})
-    features = body.predict_on_batch(np.repeat(x[..., :1], shape[2], axis=-1))
-    assert features.ndim == 2 and np.isfinite(features).all(), name
     zoo.freeze(model, zoo.stages(model)[0])
     if name in ("squeezenet1_1", "vit_ti_16", "dinov2_s_14_reg", "swin_tiny", "convnext_v2_atto", "tiny_vit_5m"):
         model.save(f"{folder}/{name}.keras")
         again = keras.models.load_model(f"{folder}/{name}.keras").predict_on_batch(x)
         assert np.abs(again - answers[name]).max() < 1e-5, name
+    if name not in ("lenet5", "resnet20", "mobilenet", "vit_ti_16", "hgnetv2_b0"):  # JAX compiles every initialiser anew
+        continue
+    shape = (*options["input_shape"][:2], 4 if options["input_shape"][2] == 1 else 1)
+    body = zoo.get_model(name, num_classes=0, **{**options, "input_shape": shape})
+    features = body.predict_on_batch(np.repeat(x[..., :1], shape[2], axis=-1))
+    assert features.ndim == 2 and np.isfinite(features).all(), name
 np.savez(f"{folder}/answers.npz", **answers)
 print(keras.backend.backend(), "tensorflow" in sys.modules)
 """

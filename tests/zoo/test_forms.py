@@ -13,7 +13,9 @@ from safetensors.numpy import save_file
 
 import zoo
 from zoo.weights.files import WeightsError
+from zoo.weights.forms import difference, layers_of
 from zoo.weights.names import TORCH_VARIABLES, vit
+from zoo.weights.saved import Saved, described
 
 slow = pytest.mark.slow
 DEEP = [pytest.mark.slow, pytest.mark.deep]
@@ -51,6 +53,15 @@ def refused(sentence, build, **options):
 
 
 # ---------------------------------------------------------------------------------------------- saved models
+def test_what_a_layer_sees_is_known_of_a_file_and_in_memory():
+    """Or one that pads before a convolution would differ from itself: ResNet's files of keras.applications were refused."""
+    inputs = keras.Input((32, 32, 3))
+    model = keras.Model(inputs, layers.Conv2D(4, 7, 2, name="conv")(layers.ZeroPadding2D(3, name="pad")(inputs)))
+    in_file, ours = described(json.loads(model.to_json())["config"]), layers_of(model)
+    assert in_file["conv"].inputs == ours["conv"].inputs == ("pad",)
+    assert difference(ours, Saved(in_file, has_settings=True)) is None
+
+
 @pytest.mark.fault(
     "Weights",
     "A saved model as the next backbone",

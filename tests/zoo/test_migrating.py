@@ -46,7 +46,7 @@ KERAS_FILE, TIMM_NAME = "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224
         ({"drop_path_rate": 0.5}, "no option drop_path_rate: it has no stochastic depth"),
         ({"features_only": True}, r"no option features_only: zoo.features\(model, stages\)"),
         ({"progress": False}, "no option progress: .* leave it out"),
-        ({"alpha": 0.5}, "vgg16 has no option alpha: only the MobileNets have a width multiplier"),
+        ({"alpha": 0.5}, "vgg16 has no option alpha: only MobileNet V1 to V3 have a width multiplier"),
         ({"num_clases": 3}, r"vgg16 has no option num_clases \(did you mean num_classes\?\)"),
         ({"Dropout": 0.5}, r"no option Dropout \(did you mean dropout\?\)"),
         ({"includetop": False}, "no option includetop: num_classes=0"),

@@ -58,35 +58,35 @@ Conv = Callable[..., keras.KerasTensor]
 
 @documented(HGNET)
 def hgnetv2_b0(*, drop_path_rate: float = 0.0, **options: Unpack[Options]) -> keras.Model:
-    """Build PP-HGNetV2-B0 of PaddleClas 2023."""
+    """Build PP-HGNetV2-B0 of PaddleClas 2023 (github.com/PaddlePaddle/PaddleClas), which has no paper."""
     sizes = dict(stem=(16, 16), inner=(16, 32, 64, 128), widths=(64, 256, 512, 1024), depths=(1, 1, 2, 1), chain=3)
     return _hgnet("hgnetv2_b0", drop_path_rate, options, **sizes)
 
 
 @documented(HGNET)
 def hgnetv2_b1(*, drop_path_rate: float = 0.0, **options: Unpack[Options]) -> keras.Model:
-    """Build PP-HGNetV2-B1 of PaddleClas 2023."""
+    """Build PP-HGNetV2-B1 of PaddleClas 2023 (github.com/PaddlePaddle/PaddleClas), which has no paper."""
     sizes = dict(stem=(24, 32), inner=(32, 48, 96, 192), widths=(64, 256, 512, 1024), depths=(1, 1, 2, 1), chain=3)
     return _hgnet("hgnetv2_b1", drop_path_rate, options, **sizes)
 
 
 @documented(HGNET)
 def hgnetv2_b2(*, drop_path_rate: float = 0.0, **options: Unpack[Options]) -> keras.Model:
-    """Build PP-HGNetV2-B2 of PaddleClas 2023."""
+    """Build PP-HGNetV2-B2 of PaddleClas 2023 (github.com/PaddlePaddle/PaddleClas), which has no paper."""
     sizes = dict(stem=(24, 32), inner=(32, 64, 128, 256), widths=(96, 384, 768, 1536), depths=(1, 1, 3, 1), chain=4)
     return _hgnet("hgnetv2_b2", drop_path_rate, options, **sizes)
 
 
 @documented(HGNET)
 def hgnetv2_b3(*, drop_path_rate: float = 0.0, **options: Unpack[Options]) -> keras.Model:
-    """Build PP-HGNetV2-B3 of PaddleClas 2023."""
+    """Build PP-HGNetV2-B3 of PaddleClas 2023 (github.com/PaddlePaddle/PaddleClas), which has no paper."""
     sizes = dict(stem=(24, 32), inner=(32, 64, 128, 256), widths=(128, 512, 1024, 2048), depths=(1, 1, 3, 1), chain=5)
     return _hgnet("hgnetv2_b3", drop_path_rate, options, **sizes)
 
 
 @documented(HGNET)
 def hgnetv2_b4(*, drop_path_rate: float = 0.0, **options: Unpack[Options]) -> keras.Model:
-    """Build PP-HGNetV2-B4 of PaddleClas 2023."""
+    """Build PP-HGNetV2-B4 of PaddleClas 2023 (github.com/PaddlePaddle/PaddleClas), which has no paper."""
     sizes = dict(stem=(32, 48), inner=(48, 96, 192, 384), widths=(128, 512, 1024, 2048), depths=(1, 1, 3, 1), chain=6)
     return _hgnet("hgnetv2_b4", drop_path_rate, options, affine=False, **sizes)
 

@@ -9,12 +9,17 @@ from zoo.weights.forms import Forms, Network, known_modes
 from zoo.weights.source import Source
 
 
+class Undecided(WeightsError):
+    """The weights may be for several variants, or need one of several preprocessings, and do not say which."""
+
+
 def variant_of(network: Network, source: Source | None, asked: str | None) -> str:
     """Choose the form of the network.
 
     Raises:
         ValueError: there is no such variant.
-        WeightsError: the weights are for another, or for one of several.
+        WeightsError: the weights are for another.
+        Undecided: they are for one of several.
     """
     name = network.name
     if asked is not None and asked not in list(network.modes):
@@ -29,7 +34,7 @@ def variant_of(network: Network, source: Source | None, asked: str | None) -> st
         return source.entry.variant
     fitting = source.variants
     if asked is None and len(fitting) > 1:
-        raise WeightsError(
+        raise Undecided(
             f"Weights file {source.path} fits the variants {' and '.join(fitting)} of {name}, which compute differently or "
             f"see pixels scaled otherwise, and does not say its own: give variant= (--variant on the command line)."
         )
@@ -45,7 +50,8 @@ def preprocessing_of(network: Network, source: Source | None, variant: str, aske
 
     Raises:
         ValueError: what is asked for is none.
-        WeightsError: the weights need another, or one of several.
+        WeightsError: the weights need another.
+        Undecided: they need one of several.
     """
     wanted, own = None if asked is None else parsed(asked), None if source is None else _own(network, source, variant)
     if wanted and own and not own.does(*wanted.affine(3), wanted.bgr):
@@ -55,13 +61,13 @@ def preprocessing_of(network: Network, source: Source | None, variant: str, aske
     if source is None or source.entry:
         return _mode(network.modes[variant])
     if source.unreadable:
-        raise WeightsError(
+        raise Undecided(
             f"Weights file {source.path} {source.unreadable}: give preprocessing= (--preprocessing on the command line), "
             f"one of {', '.join(MODES)}, or mean and deviation."
         )
     choices = known_modes(network, [layout for layout in dict.fromkeys((source.layout, variant)) if layout])
     if len(choices) > 1:
-        raise WeightsError(
+        raise Undecided(
             f"Weights file {source.path} fits {network.name}, variant {variant!r}, whose files need different preprocessing, "
             "and does not say its own: give preprocessing= (--preprocessing on the command line): "
             f"{'; '.join(f'{mode}, as {_listed(tags)}' for mode, tags in choices.items())}."

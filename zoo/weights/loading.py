@@ -85,6 +85,21 @@ def load(
     return any(layer.name == CLASSIFIER for _, _, layer in plan)
 
 
+def check(bodies: Sequence[keras.Model], path: Path, torch_names: TorchNames, relatives: Relatives) -> None:
+    """Refuse a file that fills none of these forms of a network without its classifier.
+
+    Raises:
+        WeightsError: as `load` does, of the first form.
+    """
+    with open_tensors(path) as tensors:
+        variant = torch_variant(tensors, torch_names, path, bodies[0].name, lambda: bodies[0])
+        rename = torch_names[variant] if variant else None
+        found = [match(body, tensors, rename, new_classes=True)[1:] for body in bodies]
+        if all(missing or differing for missing, differing, _ in found):
+            meant = _meant(bodies[0], tensors, path, rename, relatives)
+            raise WeightsError(_complaint(bodies[0], path, *found[0], meant))
+
+
 def _values(plan: list[Pair], path: Path) -> list[np.ndarray]:
     """Read what fills the variables, all of it before anything is assigned, and refuse what no weights can be."""
     values = [np.asarray(tensor) for _, tensor, _ in plan]

@@ -267,7 +267,7 @@ def _inputs(nodes: Any) -> Iterable[str]:
         else:
             for value in nodes.values():
                 yield from _inputs(value)
-    elif isinstance(nodes, list):
+    elif isinstance(nodes, list | tuple):  # a tuple before it is written, a list in a file
         if len(nodes) >= 3 and isinstance(nodes[0], str) and isinstance(nodes[1], int) and isinstance(nodes[2], int):
             yield nodes[0]
         else:

@@ -23,18 +23,22 @@ def scan(settings: DataCommand) -> Listing:
     Raises:
         UserError: nothing can be learnt from what is there, or it cannot be read.
     """
+    found = listed(settings)
+    kind = "one for each picture" if found.task.one_label else "any number of them for a picture"
+    say(f"{shown(settings.data)}: {len(found.classes):,} classes, {kind}: {some(found.classes, MAX_NAMES)}.")
+    return found
+
+
+def listed(settings: DataCommand) -> Listing:
+    """List the pictures that a command is about, and say nothing. Raises UserError as `scan` does."""
     groups, columns = getattr(settings, "groups", None), getattr(settings, "columns", None)
     table = settings.data if _is_table(settings.data) else getattr(settings, "labels", None)  # a flag of `zoo finetune` alone
     if columns and not table:
         raise UserError(f"--columns is about a table, and {shown(settings.data)} is none: give a table, or --labels.")
     if table:
-        found = scan_labels(_folder_of_table(settings), table, named_columns(columns), groups)
-    else:
-        found = _scan_pictures(settings)
-        found = by_pattern(found, groups) if groups else found
-    kind = "one for each picture" if found.task.one_label else "any number of them for a picture"
-    say(f"{shown(settings.data)}: {len(found.classes):,} classes, {kind}: {some(found.classes, MAX_NAMES)}.")
-    return found
+        return scan_labels(_folder_of_table(settings), table, named_columns(columns), groups)
+    found = _scan_pictures(settings)
+    return by_pattern(found, groups) if groups else found
 
 
 def _scan_pictures(settings: DataCommand) -> Listing:
