@@ -100,8 +100,8 @@ def measured(settings: Settings, folder: str, fold: int) -> dict:
 def features_of_all(settings: Settings, folder: str) -> tuple[list[np.ndarray], np.ndarray]:
     """What each backbone gives for the pictures of a folder, `(images, features)`, and their class numbers."""
     data = strategies.folder(folder, settings.shared, 0, False, settings.output / "data")
-    found = [features_of(recipe_of(settings, data, name), listed(folder, data)) for name in BACKBONES]
-    return [rows for rows, *_ in found], found[0][1]
+    found = [features_of(recipe_of(settings, data, name), listed(folder, data))[:2] for name in BACKBONES]
+    return [rows for rows, _ in found], found[0][1]
 
 
 def rows_of(folder: str, folds: Sequence[dict]) -> list[dict]:

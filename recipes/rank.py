@@ -184,7 +184,7 @@ def _together(
             )
         },
         but=INDEPENDENT_OF,
-        pictures=_identity(settings.data, pictures),
+        pictures=_identity(pictures.root, pictures),
         files=[(named(recipe), *_stamp(recipe)) for recipe in fitting],
     )
     return [

@@ -41,8 +41,8 @@ def over_heads(search: Search) -> Scope:
 
     others = np.setdiff1d(np.arange(len(search.train)), search.held_out)
     labels, classes = search.data.labels[search.train], len(search.data.classes)
-    weights = search.data.weights_of(search.train)
-    trainer = HeadTrainer(search.features(), labels, others, search.held_out, classes, widths(search.model), weights)
+    of_all = search.data.weights_of(search.train)
+    trainer = HeadTrainer(search.features(), labels, others, search.held_out, classes, widths(search.model), of_all)
 
     def work(trial: Trial) -> dict:
         result = trainer.train(declare(trial.hyperparameters), trial.seed, trial.report)

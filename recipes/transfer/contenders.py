@@ -127,10 +127,9 @@ def together(recipes: Sequence[Recipe], rows: Sequence[Mapping], pictures: Listi
         rows: what was measured of each.
     """
     read = [features_of(recipe, pictures) for recipe in recipes]
-    _, labels, groups = read[0]
     return [
         {"members": [named(recipes[i]) for i in team.members]} | _row(team, [rows[i] for i in team.members])
-        for team in grown([vectors for vectors, *_ in read], labels, groups)
+        for team in grown([vectors for vectors, _, _ in read], *read[0][1:])
     ]
 
 
@@ -140,7 +139,7 @@ def grown(vectors: Sequence[np.ndarray], labels: np.ndarray, groups: np.ndarray 
     Args:
         vectors: of each backbone, `(images, features)`.
         labels: `(images,)`, class numbers.
-        groups: `(images,)`, names of what no fold divides.
+        groups: `(images,)`, names of what is judged together.
     """
     sizes = range(2, 1 + min(MOST_TOGETHER, len(vectors)))
     members, teams = (0,), []
@@ -171,7 +170,7 @@ def _row(team: Team, rows: Sequence[Mapping]) -> dict:
 
 
 def features_of(recipe: Recipe, pictures: Listing) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-    """Read the features of the pictures that `measured` has looked at, from the cache; their class numbers, their groups."""
+    """Read the features of the pictures that `measured` has looked at, class numbers and groups; from the cache, by now."""
     keras.backend.clear_session()
     body = backbone(recipe)
     data = prepare(pictures, framing(body), 0.0, 0.0, recipe.seed)

@@ -78,7 +78,7 @@ def fit(
     if kind == "cosine":
         folds = logistic.folds_of(task, labels, seed, groups)
         return _cosine(model, (views - center) / scale, mirrored, labels, folds, choose_mirror, weights, task)
-    solved = logistic.fit(views, mirrored, labels, seed, choose_mirror, tick, weights, task, groups, widths(model))
+    solved = logistic.fit(views, mirrored, labels, seed, choose_mirror, tick, weights, task, widths(model), groups)
     if kind == "linear":
         model.get_layer(CLASSIFIER).set_weights([solved.kernel, solved.bias])
         return FittedHead(kind, {"penalty": solved.penalty}, solved.mirrored, solved.folds, solved.path, solved.decay)

@@ -60,8 +60,8 @@ def fit(
     tick: Tick = lambda: None,
     weights: np.ndarray | None = None,
     task: Task = MULTI_CLASS,
-    groups: np.ndarray | None = None,
     widths: Sequence[int] = (),
+    groups: np.ndarray | None = None,
 ) -> Head:
     """Choose penalty and views by cross-validated log-loss, then fit on everything.
 
@@ -72,8 +72,8 @@ def fit(
         labels: `(images,)`, 0 … classes − 1, each at least twice; or `(images, classes)`, 0 and 1.
         tick: called after each step of the optimiser.
         weights: `(images,)`, how much each picture counts, also in the cross-validation; the same if not given.
-        groups: `(images,)`, names of what no fold divides.
         widths: how many features each of several backbones has, whose features lie side by side.
+        groups: `(images,)`, names of what no fold divides.
     """
     center, scale = standardization(views[0], widths)
     views, mirrored = (views - center) / scale, np.asarray(mirrored)
