@@ -20,7 +20,18 @@ from recipes.settings.rank import Ranking
 from recipes.settings.shared import seconds
 from recipes.transfer import combined
 from recipes.transfer.candidates import NOTHING_AT_HAND, at_hand
-from recipes.transfer.contenders import Pace, combinable, measured, multiply_adds, named, of_entry, quality, sampled, together
+from recipes.transfer.contenders import (
+    Pace,
+    combinable,
+    in_words,
+    measured,
+    multiply_adds,
+    named,
+    of_entry,
+    quality,
+    sampled,
+    together,
+)
 from recipes.transfer.trials import CLOSING_SECONDS
 
 AUTO = "auto"
@@ -117,7 +128,7 @@ def _alone(recipe: Recipe, listing: Listing, pictures: Listing, limit: float) ->
             reasons.append(f"{named(candidate)}: {error}")
             continue
         pace.saw(candidate, values["images/s"], time.monotonic() - began)
-        say("{}: {accuracy:.1%} ({low:.1%} to {high:.1%}), {images/s:.1f} images/s".format(named(candidate), **values))
+        say(in_words(candidate, values))
         found.append(Measured(replace(candidate, strategy=recipe.strategy), values))
     if not found:
         raise UserError(f"No network on this machine can be measured. {shown('; '.join(reasons))}")

@@ -72,6 +72,11 @@ def named(recipe: Recipe) -> str:
     return " ".join(str(part) for part in parts if part)
 
 
+def in_words(recipe: Recipe, values: Mapping) -> str:
+    """Say in a line what was measured of a candidate."""
+    return "{}: accuracy {accuracy:.1%} ({low:.1%} to {high:.1%}), {images/s:.1f} images/s".format(named(recipe), **values)
+
+
 def multiply_adds(recipe: Recipe) -> float:
     """Estimate the multiply-adds of a picture, which grow with the squares of width and of input size."""
     known = next(known for known in facts.read() if known.model == recipe.model)
