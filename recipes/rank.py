@@ -44,7 +44,7 @@ from recipes.transfer import contenders
 from recipes.transfer.backbone import builder_options
 from recipes.transfer.candidates import NOTHING_AT_HAND, at_hand
 from recipes.transfer.combined import join
-from recipes.transfer.contenders import MEASURED, Pace, multiply_adds, named
+from recipes.transfer.contenders import MEASURED, Pace, in_words, multiply_adds, named
 from zoo.weights import catalog
 from zoo.weights.catalog.entry import Entry
 from zoo.weights.tags import must_be_named
@@ -83,11 +83,7 @@ def run(settings: Ranking) -> Path:
                 )
                 pace.saw(recipe, found["images/s"], found["seconds"])
                 note = ""
-                say(
-                    "{}: accuracy {accuracy:.1%} ({low:.1%} to {high:.1%}), {images/s:.1f} images/s".format(
-                        named(recipe), **found
-                    )
-                )
+                say(in_words(recipe, found))
             except (UserError, ValueError) as error:  # a sentence already
                 found, note = dict.fromkeys(MEASURED), str(error)
                 say(f"{named(recipe)}: {shown(note)}")

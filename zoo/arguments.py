@@ -100,7 +100,7 @@ def read_shape(value: object, owner: str, usual: Shape, least: int, multiple: in
     if any(size < least for size in sizes):
         raise ValueError(f"{owner}: height and width must be {least} or more, {found}.")
     if any(size % multiple for size in sizes):
-        near = tuple(max(least, round(size / multiple) * multiple) for size in sizes)
+        near = tuple(max(least, (size + multiple // 2) // multiple * multiple) for size in sizes)
         raise ValueError(f"{owner}: height and width must be multiples of {multiple}, {found}: give {(*near, int(sides[2]))}.")
     height, width, channels = (None if side is None else int(side) for side in sides)
     return height, width, channels

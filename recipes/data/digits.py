@@ -10,6 +10,7 @@ from PIL import Image
 
 from recipes.errors import UserError, shown
 from zoo.disk import WriteError
+from zoo.files import this_process
 
 if TYPE_CHECKING:
     from sklearn.utils import Bunch
@@ -23,20 +24,24 @@ def write_digits(folder: Path, images: int, seed: int) -> Path:
     """Write scikit-learn's digits as pictures, `images` of each class in train/ and the rest in test/; as a whole, or not.
 
     Raises:
-        UserError: the folder cannot be written.
+        UserError: the folder cannot be written, or holds other files, which stay.
     """
-    digits = _digits()
-    pictures = divided(images, seed)
-    if {path.relative_to(folder).as_posix() for path in folder.glob("*/*/*.png")} == pictures.keys():
+    digits, pictures = _digits(), divided(images, seed)
+    there = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir()}
+    if there == pictures.keys():
         return folder
-    new = folder.with_name(f".{folder.name}")
+    if others := sorted(there - pictures.keys()):
+        raise UserError(
+            f"--output {shown(folder.parent)} holds other pictures in {shown(folder.name)}/ than this demonstration writes, "
+            f"such as {shown(others[0])}: of other settings, or yours. Give another --output, or take that folder away."
+        )
+    new = folder.with_name(f".{folder.name}.{this_process().token}")
     try:
-        shutil.rmtree(new, ignore_errors=True)  # what a killed process has left
         for name, index in pictures.items():
             path = new / name
             path.parent.mkdir(parents=True, exist_ok=True)
             digit_picture(digits.images[index]).save(path)
-        shutil.rmtree(folder, ignore_errors=True)  # of other settings
+        shutil.rmtree(folder, ignore_errors=True)  # a part of these pictures
         new.replace(folder)
     except OSError as error:
         told = error if isinstance(error, WriteError) else WriteError(error, folder.parent)

@@ -111,5 +111,5 @@ def builder_options(model: str, alpha: float | None) -> dict:
     if alpha is None:
         return {}
     if "alpha" not in inspect.signature(zoo.MODELS[model]).parameters:
-        raise UserError(f"--alpha does not apply to {model}: only the MobileNets have a width multiplier.")
+        raise UserError(f"--alpha does not apply to {model}: only MobileNet V1 to V3 have a width multiplier.")
     return {"alpha": alpha}

@@ -20,10 +20,23 @@ from recipes.settings.rank import Ranking
 from recipes.settings.shared import seconds
 from recipes.transfer import combined
 from recipes.transfer.candidates import NOTHING_AT_HAND, at_hand
-from recipes.transfer.contenders import Pace, combinable, measured, multiply_adds, named, of_entry, quality, sampled, together
+from recipes.transfer.contenders import (
+    Pace,
+    combinable,
+    in_words,
+    measured,
+    multiply_adds,
+    named,
+    of_entry,
+    quality,
+    sampled,
+    together,
+)
 from recipes.transfer.trials import CLOSING_SECONDS
 
 AUTO = "auto"
+# To trace a step of training, and time it.
+TRACING_SECONDS = 60.0
 # What belongs to a network that is named.
 OF_A_NETWORK = ("weights", "alpha", "variant", "preprocessing", "image_size", "tuned", "fine_tuning")
 
@@ -40,10 +53,24 @@ class Measured:
         """What contenders are ordered by."""
         return quality(self.values)
 
-    def run_seconds(self, images: int) -> float:
-        """Estimate the seconds of the recipe's run: a head passes the pictures once, more than that needs their views."""
-        is_head = (SEPARATOR in self.recipe.model or self.recipe.strategy == "small") and self.recipe.augment != "crops"
-        return CLOSING_SECONDS + (1 if is_head else 1 + len(VIEWS)) * images / self.values["images/s"]
+    @property
+    def is_head(self) -> bool:
+        """Whether the run fits a head alone, of which nothing can be cut."""
+        return SEPARATOR in self.recipe.model or self.recipe.strategy == "small"
+
+    def with_head_alone(self) -> "Measured":
+        """Give the same for a run that fits a head alone."""
+        return replace(self, recipe=replace(self.recipe, strategy="small"))
+
+    def run_seconds(self, listing: Listing) -> float:
+        """Estimate the seconds of the recipe's run.
+
+        For a head each picture passes once, which takes up to twice as long as here: the network is traced anew, and of several
+        most resize it. For more than a head the views of training pictures pass, and the speed of training is measured.
+        """
+        images, trained = len(listing.files), sum(file.split in ("", "train") for file in listing.files)
+        passes = 2 * images if self.is_head else images + len(VIEWS) * trained
+        return CLOSING_SECONDS + passes / self.values["images/s"] + (0 if self.is_head else TRACING_SECONDS)
 
 
 def chosen(recipe: Recipe, start: float) -> Recipe:
@@ -60,14 +87,16 @@ def chosen(recipe: Recipe, start: float) -> Recipe:
     if not listing.task.one_label:
         raise UserError("--model auto compares networks on pictures with one label, and these have any number: name a model.")
     limit = start + seconds(recipe.budget) if recipe.budget else math.inf
-    pictures, images = sampled(listing, recipe, Ranking.sample), len(listing.files)
-    alone = _alone(recipe, pictures, images, limit)
+    pictures = sampled(listing, recipe, Ranking.sample)
+    alone = _alone(recipe, listing, pictures, limit)
     found = alone + _together(sorted(alone, key=lambda one: one.quality, reverse=True), pictures)
-    in_time = [one for one in found if time.monotonic() + one.run_seconds(images) <= limit]
-    compared = in_time or [min(found, key=lambda one: one.run_seconds(images))]  # the run says how long it would take
+    if recipe.strategy == "auto":
+        found += [one.with_head_alone() for one in alone]  # where there is no time for more
+    in_time = [one for one in found if time.monotonic() + one.run_seconds(listing) <= limit]
+    compared = in_time or [min(found, key=lambda one: one.run_seconds(listing))]  # the run says how long it would take
     taken = max(compared, key=lambda one: one.quality)
     say(f"--model auto takes {shown(taken.recipe.model)}: " + "{accuracy:.1%} ({low:.1%} to {high:.1%})".format(**taken.values))
-    return taken.recipe
+    return replace(taken.recipe, budget=None) if taken.is_head else taken.recipe  # that it ends in time was just found
 
 
 def _check(recipe: Recipe) -> None:
@@ -79,8 +108,8 @@ def _check(recipe: Recipe) -> None:
         raise UserError("--strategy scratch starts at random, and --model auto compares pretrained networks: name a model.")
 
 
-def _alone(recipe: Recipe, pictures: Listing, images: int, limit: float) -> list[Measured]:
-    """Measure the networks on this machine, the cheapest first, as long as a run of the next could still end in time.
+def _alone(recipe: Recipe, listing: Listing, pictures: Listing, limit: float) -> list[Measured]:
+    """Measure the networks on this machine, the cheapest first, as long as a head on the first still ends in time.
 
     Raises:
         UserError: there is none, or none can be measured.
@@ -91,8 +120,7 @@ def _alone(recipe: Recipe, pictures: Listing, images: int, limit: float) -> list
         raise UserError(f"{NOTHING_AT_HAND}or name one as --model.")
     for candidate in sorted((of_entry(plain, entry) for entry in entries), key=multiply_adds):
         began = time.monotonic()
-        needed = pace.seconds(candidate) * (1 + images / len(pictures.files)) + CLOSING_SECONDS
-        if found and began + needed > limit:
+        if found and began + pace.seconds(candidate) + found[0].with_head_alone().run_seconds(listing) > limit:
             break
         try:
             values = measured(candidate, pictures)
@@ -100,7 +128,7 @@ def _alone(recipe: Recipe, pictures: Listing, images: int, limit: float) -> list
             reasons.append(f"{named(candidate)}: {error}")
             continue
         pace.saw(candidate, values["images/s"], time.monotonic() - began)
-        say("{}: {accuracy:.1%} ({low:.1%} to {high:.1%}), {images/s:.1f} images/s".format(named(candidate), **values))
+        say(in_words(candidate, values))
         found.append(Measured(replace(candidate, strategy=recipe.strategy), values))
     if not found:
         raise UserError(f"No network on this machine can be measured. {shown('; '.join(reasons))}")

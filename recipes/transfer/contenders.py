@@ -13,7 +13,7 @@ import keras
 import numpy as np
 
 import zoo
-from recipes.data.dataset import prepare, training_files
+from recipes.data.dataset import Dataset, prepare, training_files
 from recipes.data.sources.listing import Listing
 from recipes.data.views import CENTER
 from recipes.settings.finetune import Recipe
@@ -72,6 +72,11 @@ def named(recipe: Recipe) -> str:
     return " ".join(str(part) for part in parts if part)
 
 
+def in_words(recipe: Recipe, values: Mapping) -> str:
+    """Say in a line what was measured of a candidate."""
+    return "{}: accuracy {accuracy:.1%} ({low:.1%} to {high:.1%}), {images/s:.1f} images/s".format(named(recipe), **values)
+
+
 def multiply_adds(recipe: Recipe) -> float:
     """Estimate the multiply-adds of a picture, which grow with the squares of width and of input size."""
     known = next(known for known in facts.read() if known.model == recipe.model)
@@ -93,9 +98,7 @@ def measured(recipe: Recipe, pictures: Listing) -> dict:
     Raises:
         UserError: its weights cannot be had or do not fit.
     """
-    keras.backend.clear_session()
-    body = backbone(recipe)
-    data = prepare(pictures, framing(body), 0.0, 0.0, recipe.seed)
+    body, data = _prepared(recipe, pictures)
     model = zoo.new_head(body, len(data.classes))
     found = measure(model, data, data.part("train"), recipe.batch_size, recipe.seed)
     last = found.probes["pre_logits"]
@@ -171,9 +174,14 @@ def _row(team: Team, rows: Sequence[Mapping]) -> dict:
 
 def features_of(recipe: Recipe, pictures: Listing) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
     """Read the features of the pictures that `measured` has looked at, class numbers and groups; from the cache, by now."""
-    keras.backend.clear_session()
-    body = backbone(recipe)
-    data = prepare(pictures, framing(body), 0.0, 0.0, recipe.seed)
+    body, data = _prepared(recipe, pictures)
     chosen, cut = judged(data, data.part("train"), recipe.seed), vector_cut(body, "pre_logits")
     rows = features.extract(body, [cut], data, [(i, CENTER) for i in chosen], recipe.batch_size)[cut]
     return rows[:], data.labels[chosen], data.groups_of(chosen)
+
+
+def _prepared(recipe: Recipe, pictures: Listing) -> tuple[keras.Model, Dataset]:
+    """Build a candidate's network, in the place of those before it, and read the pictures as it sees them."""
+    keras.backend.clear_session()
+    body = backbone(recipe)
+    return body, prepare(pictures, framing(body), 0.0, 0.0, recipe.seed)

@@ -18,7 +18,7 @@ from recipes.data.images import center
 from recipes.data.views import CENTER
 from recipes.evaluation.intervals import wilson
 from recipes.transfer import features
-from recipes.transfer.combined import parts_of, widths
+from recipes.transfer.combined import widths
 from recipes.transfer.evidence import Evidence, Probe
 from recipes.transfer.features import vector_cut
 from recipes.transfer.logistic import standardization
@@ -65,8 +65,7 @@ def measure(
         probes=probes,
         transferability=logme(vectors["pre_logits"], labels),
         forward=forward,
-        # Several backbones at once are never trained.
-        training=training_rate(model, data, train, batch_size) if budget and not parts_of(model) else forward / 4,
+        training=training_rate(model, data, train, batch_size) if budget else forward / 4,
         budget=budget,
     )
 

@@ -21,7 +21,7 @@ from recipes.settings.shared import seconds
 from recipes.transfer.choice import INTERPOLATIONS, chosen_strategy, needs_images, next_to_try
 from recipes.transfer.combined import parts_of
 from recipes.transfer.evidence import Evidence, Trial
-from recipes.transfer.probes import measure
+from recipes.transfer.probes import forward_rates, measure
 from recipes.transfer.run import fit, probabilities
 from recipes.transfer.state import Choice, Prepared
 from recipes.transfer.strategies import STRATEGIES
@@ -66,8 +66,12 @@ def known_evidence(recipe: Recipe, model: keras.Model, data: Dataset, start: flo
     if not recipe.budget and not (is_open and pretrained and data.task.one_label):
         return evidence
     budget = seconds(recipe.budget) if recipe.budget else None
-    measured = measure(model, data, data.part("train"), recipe.batch_size, recipe.seed, budget)
-    evidence = replace(measured, batch_size=recipe.batch_size, pretrained=pretrained)
+    if parts_of(model):  # a head on their features is all that there can be: there is nothing to choose by probes
+        rates = forward_rates(model, data, data.part("train"), recipe.batch_size)
+        evidence = replace(evidence, forward=float(np.median(rates)))
+    else:
+        measured = measure(model, data, data.part("train"), recipe.batch_size, recipe.seed, budget)
+        evidence = replace(measured, batch_size=recipe.batch_size, pretrained=pretrained)
     if budget is None:
         return evidence
     views = 0 if _passes_once(recipe, model, evidence) else len(VIEWS) * evidence.images

@@ -188,8 +188,9 @@ def test_two_workers_share_forty_trials(search, undisturbed):
 
 
 def test_one_is_killed_in_mid_trial(search, undisturbed):
-    dying, other = search.start(hangs_in=3), search.start(sleep=0.05)
-    search.until(dying, 3)
+    dying = search.start(hangs_in=3)
+    search.until(dying, 3)  # before there is another, which on a busy machine might do all trials meanwhile
+    other = search.start(sleep=0.05)
     search.kill(dying)
     trials = search.finish(other)
     assert right(trials, undisturbed)

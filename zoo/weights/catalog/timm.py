@@ -10,10 +10,10 @@ distilled. Those that learned without labels, and DeiT-III, are in `timm_vit.py`
 (pixel − 127) / 128; timm says −1..1, and so do its entries.
 """
 
-from zoo.weights.catalog.entry import Entry
+from dataclasses import replace
 
-ADDRESS = "https://huggingface.co/timm"
-SOURCE = "github.com/huggingface/pytorch-image-models, results/results-imagenet.csv"
+from zoo.weights.catalog.entry import Entry
+from zoo.weights.catalog.hub import RESULTS, on_hub
 
 # As the files' pages on the hub state them; of the others the hub states it when they are downloaded.
 SHA256 = {
@@ -80,7 +80,7 @@ def _timm(
     mode: str = "torch",
     interpolation: str = "bicubic",
     license: str = "Apache-2.0",
-    source: str = SOURCE,
+    source: str = RESULTS,
     year: int | None = None,
 ) -> Entry:
     network, _, recipe = name.partition(".")
@@ -88,23 +88,13 @@ def _timm(
     tag = "deit" if network.startswith("deit") else recipe.replace("_in1k", "")
     if network.endswith("_384"):  # vision transformers have the size there, the others at the end of the recipe
         tag += "_384"
-    return Entry(
-        model,
-        f"imagenet_timm_{tag}",
-        f"{ADDRESS}/{name}/resolve/main/model.safetensors",
-        f"sha256:{SHA256[name]}" if name in SHA256 else "none",
-        variant,
-        parameters,
-        top1,
-        source,
-        license,
-        top5,
-        year,
-        mode,
-        (size, size, 3),
-        int(size / crop),
-        interpolation,
-        options=options,
+    return replace(
+        on_hub(name, (model, parameters, options), top1, top5, size, crop, mode, year, license),
+        tag=f"imagenet_timm_{tag}",
+        hash=f"sha256:{SHA256[name]}" if name in SHA256 else "none",
+        variant=variant,
+        source=source,
+        interpolation=interpolation,
     )
 
 

@@ -6,8 +6,8 @@ the second, tuned on ImageNet-1k.
 """
 
 from zoo.weights.catalog.entry import Entry
+from zoo.weights.catalog.hub import ADDRESS
 
-ADDRESS = "https://huggingface.co/timm"
 SOURCE = "github.com/PaddlePaddle/PaddleClas, docs/zh_CN/models/ImageNet1k/PP-HGNetV2.md"
 
 

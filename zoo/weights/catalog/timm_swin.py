@@ -5,8 +5,8 @@ All files are MIT-licensed and of Liu et al. 2021, arXiv:2103.14030. A tag is ti
 """
 
 from zoo.weights.catalog.entry import Entry
+from zoo.weights.catalog.hub import ADDRESS
 
-ADDRESS = "https://huggingface.co/timm"
 SOURCE = "github.com/huggingface/pytorch-image-models, results/results-imagenet.csv of 2023"
 
 

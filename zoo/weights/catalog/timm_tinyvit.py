@@ -5,8 +5,8 @@ All files are Apache-2.0, as timm has them, and of Wu et al. 2022, arXiv:2207.10
 """
 
 from zoo.weights.catalog.entry import Entry
+from zoo.weights.catalog.hub import ADDRESS
 
-ADDRESS = "https://huggingface.co/timm"
 SOURCE = "github.com/microsoft/Cream, TinyViT/README.md"
 
 

@@ -7,8 +7,8 @@ of 518 × 518 pixels, and it is used at 224 × 224, framed as its authors do to 
 """
 
 from zoo.weights.catalog.entry import Entry
+from zoo.weights.catalog.hub import ADDRESS
 
-ADDRESS = "https://huggingface.co/timm"
 RESULTS = "github.com/huggingface/pytorch-image-models, results/results-imagenet.csv at 0173a13"
 DINO = "github.com/facebookresearch/dino"
 DINOV2 = "github.com/facebookresearch/dinov2"
