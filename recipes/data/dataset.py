@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from recipes.data import notes, split
+from recipes.data.check.findings import grouped
 from recipes.data.check.look import look
 from recipes.data.contents import Contents
 from recipes.data.decoding import decode_all, in_threads
@@ -21,6 +22,9 @@ from recipes.evaluation.tasks import MULTI_CLASS, Task
 
 SPLITS = ("train", "validation", "test")
 HELD_OUT_SHARE = 0.25
+# Kinds of findings: what is left out is listed by itself, and notes that differ in a number alone are one.
+LEAKS = {"leak", "near leak"}
+SAID_OTHERWISE = LEAKS | {"unreadable", "content", "source"}
 
 
 @dataclass(frozen=True)
@@ -124,7 +128,8 @@ def prepare(folder: Listing, framing: Framing, validation: float, test: float, s
         _check_counts(folder, files, groups, divided, fractions, "groups")
     weights = np.array([file.weight for file in files])
     findings = [*folder.findings, *decoded.findings]
-    findings += [*split.duplicates(paths, labels, [file.split for file in files], keys), *_said(leaks, files)]
+    told = SAID_OTHERWISE - (LEAKS if keep_leaks else set())
+    findings += [*grouped(f for f in seen.findings if f.kind not in told), *_said(leaks, files)]
     findings += notes.grouped((file.path, decoded.note(file)) for file in files)
     undivided = Dataset(
         folder.root,
