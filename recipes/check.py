@@ -25,7 +25,7 @@ from recipes.data.check.findings import ERROR, KINDS, LEVELS, WARNING, Finding, 
 from recipes.data.check.look import FRAMING, Look, look
 from recipes.data.decoding import Decoded, decode_all
 from recipes.data.sources import corrections
-from recipes.data.sources.chosen import listed, scan
+from recipes.data.sources.chosen import listed, tell
 from recipes.data.sources.listing import File, Listing
 from recipes.data.sources.own import check_output, mark
 from recipes.errors import UserError, shown
@@ -50,7 +50,9 @@ def run(settings: Checking) -> Path:
     began = time.monotonic()
     check_default(settings)
     check_output(settings)
-    listing = listed(settings) if settings.json else scan(settings)
+    listing = listed(settings, needs_labels=settings.model is not None)
+    if listing.classes and not settings.json:
+        tell(settings, listing)
     kept = corrections.read(settings.corrections).kept() if settings.corrections else ()
     decoded = decode_all(listing, FRAMING, needs_pixels=False)
     seen = look(listing, decoded, kept)

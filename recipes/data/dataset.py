@@ -120,7 +120,9 @@ def prepare(folder: Listing, framing: Framing, validation: float, test: float, s
     left_out += [(file.path, _leaking(file, first, digests)) for file, first in leaks.items()]
     files = [file for file in files if file not in leaks]
     keys = [digests[file] for file in files]
-    groups = _units(files, keys, near) if any(file.group or near[file] for file in files) else None
+    groups = _units(files, keys, near)
+    if not any(file.group for file in files) and len(set(groups)) == len(set(keys)):
+        groups = None  # nothing is left but copies
     labels, paths = [file.label for file in files], [file.path for file in files]
     divided, fractions = _missing_parts([file.split for file in files], validation, test)
     _check_counts(folder, files, keys, divided, fractions)
