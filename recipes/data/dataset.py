@@ -22,6 +22,7 @@ from recipes.evaluation.tasks import MULTI_CLASS, Task
 
 SPLITS = ("train", "validation", "test")
 HELD_OUT_SHARE = 0.25
+MAX_REASONS = 20
 # Kinds of findings: what is left out is listed by itself, and notes that differ in a number alone are one.
 LEAKS = {"leak", "near leak"}
 SAID_OTHERWISE = LEAKS | {"unreadable", "content", "source"}
@@ -269,8 +270,13 @@ def _check_counts(
 
 
 def _warn(root: Path, left_out: list[tuple[str, str]]) -> None:
-    """Print the first files that are left out, and the number of the others."""
-    for path, reason in left_out[:20]:
-        print(f"warning: {shown(root / path)} {reason}: left out.", file=sys.stderr)
-    if len(left_out) > 20:
-        print(f"warning: {len(left_out) - 20} more files were left out, see files.csv.", file=sys.stderr)
+    """Print which files are left out, those for one reason in one line."""
+    by_reason: dict[str, list[tuple[str, str]]] = {}
+    for path, reason in left_out:
+        by_reason.setdefault(notes.NUMBER.sub("#", reason), []).append((path, reason))
+    for those in list(by_reason.values())[:MAX_REASONS]:
+        (path, reason), more = those[0], len(those) - 1
+        others = f", and so are {more:,} more files, see files.csv" if more else ""
+        print(f"warning: {shown(root / path)} {reason}: left out{others}.", file=sys.stderr)
+    if len(by_reason) > MAX_REASONS:
+        print("warning: and others for other reasons, see files.csv.", file=sys.stderr)
