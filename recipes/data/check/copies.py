@@ -109,8 +109,8 @@ def _alike(pairs: int) -> str:
     """Say that some pictures may be near-duplicates, and cannot be told from those that are alike by chance."""
     many = f"{pairs:,} pairs of pictures look" if pairs > 1 else "1 pair of pictures looks"
     return (
-        f"{many} nearly the same, but no more so than pictures of this folder do by chance: near-duplicates cannot be told from "
-        "others there, and none is taken for one. If there are bursts or videos, name them with --groups."
+        f"{many} nearly the same, but no more so than pictures of this folder do by chance: near-duplicates cannot be told "
+        "from others there, and none is taken for one. If there are bursts or videos, name them with --groups."
     )
 
 
