@@ -170,14 +170,17 @@ def write_csv(path: str | os.PathLike, rows: Iterable[Mapping]) -> Path:
 
     Names that are not UTF-8 are kept as the bytes they are.
     """
-    rows = [{as_cell(name): as_cell(value) for name, value in row.items()} for row in rows]
 
     def write(new: Path) -> None:
         with open(new, "w", newline="", encoding="utf-8", errors="surrogateescape") as file:
-            if rows:
-                writer = csv.DictWriter(file, list(rows[0]))
-                writer.writeheader()
-                writer.writerows(rows)
+            writer, names = csv.writer(file), None
+            for row in rows:
+                if names is None:
+                    names = list(row)
+                    writer.writerow(map(as_cell, names))
+                if list(row) != names and row.keys() != set(names):
+                    raise ValueError(f"A table's rows have one set of keys, {names}, found {list(row)}.")
+                writer.writerow([as_cell(row[name]) for name in names])
 
     return replace(path, write)
 

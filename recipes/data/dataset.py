@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from recipes.data import notes, split
+from recipes.data.check.findings import grouped
 from recipes.data.check.look import FRAMING, look, near_groups
 from recipes.data.decoding import decode_all
 from recipes.data.division import divide, leaking, missing_parts, told
@@ -17,6 +18,9 @@ from recipes.errors import shown
 from recipes.evaluation.tasks import MULTI_CLASS, Task
 
 HELD_OUT_SHARE = 0.25
+# Kinds of findings: what is left out is listed by itself, and notes that differ in a number alone are one.
+LEAKS = {"leak", "near leak"}
+SAID_OTHERWISE = LEAKS | {"unreadable", "content", "source"}
 
 
 @dataclass(frozen=True)
@@ -111,9 +115,10 @@ def prepare(folder: Listing, framing: Framing, validation: float, test: float, s
     files, keys, weights = division.files, division.digests, np.array([file.weight for file in division.files])
     left_out += [(file.path, leaking(file, first, digests)) for file, first in division.leaks.items()]
     labels, paths = [file.label for file in files], [file.path for file in files]
-    findings = [*folder.findings, *decoded.findings, *(found.reason for found in seen.findings if found.kind == "alike")]
-    findings += [*split.duplicates(paths, labels, [file.split for file in files], keys), *told(division, digests)]
-    findings += [*division.findings, *notes.grouped((file.path, decoded.note(file)) for file in files)]
+    said = SAID_OTHERWISE - (LEAKS if keep_leaks else set())
+    findings = [*folder.findings, *decoded.findings, *grouped(f for f in seen.findings if f.kind not in said)]
+    findings += [*told(division, digests), *division.findings]
+    findings += notes.grouped((file.path, decoded.note(file)) for file in files)
     undivided = Dataset(
         folder.root,
         folder.classes,

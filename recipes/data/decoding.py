@@ -118,24 +118,28 @@ def _in_shards(
     """
 
     def read(file: File) -> tuple[File, str, object]:
-        digest = contents.digest(file.path) or ""
+        digest = ""
         try:
-            if digest and is_known(digest):
-                return file, digest, None
             data, digest = contents.read(file.path)
             return file, digest, work(digest, data)
         except ImageError as error:
             return file, digest, error
 
+    def known(file: File) -> tuple[File, str, object] | None:
+        digest = contents.digest(file.path)
+        return (file, digest, None) if digest and is_known(digest) else None
+
     if not files:
         return
     with Progress(what, len(files), "images") as progress:
         for start in range(0, len(files), SHARD_IMAGES):
-            shard = []
-            for item in in_threads(read, files[start : start + SHARD_IMAGES]):
-                shard.append(item)
+            those = files[start : start + SHARD_IMAGES]
+            found = {file: known(file) for file in those}
+            progress.advance(sum(item is not None for item in found.values()))
+            for item in in_threads(read, [file for file in those if found[file] is None]):
+                found[item[0]] = item
                 progress.advance()
-            yield shard
+            yield [found[file] for file in those]
 
 
 def _add_pixels(store: Store, appearances: Appearances, examined: Mapping[str, Examined]) -> None:

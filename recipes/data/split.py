@@ -210,33 +210,3 @@ def leaks(splits: Sequence[str], units: Sequence[str]) -> dict[int, int]:
         for index, (part, unit) in enumerate(zip(splits, units, strict=True))
         if part and order.index(part) > first[unit][0]
     }
-
-
-def duplicates(paths: Sequence[str], labels: Sequence[str], splits: Sequence[str], digests: Sequence[str]) -> list[str]:
-    """Report equal pictures in sentences; `splits` are those that the folder gave, "" for none."""
-    copies: dict[str, list[int]] = {}
-    for index, digest in enumerate(digests):
-        copies.setdefault(digest, []).append(index)
-    groups = [group for group in copies.values() if len(group) > 1]
-    within = sum(len(group) - len({(labels[i], splits[i]) for i in group}) for group in groups)
-    labeled_twice = [pair for group in groups if (pair := _differing(group, labels))]
-    leaking = [pair for group in groups if (pair := _differing([i for i in group if splits[i]], splits))]
-    findings = []
-    if within:
-        findings.append(f"Exact copies of another file of their class: {within}.")
-    if labeled_twice:
-        findings.append(f"Pictures that carry two labels: {_pairs(labeled_twice, paths)}.")
-    if leaking:
-        findings.append(f"Pictures that lie in two splits, so that results on them say nothing: {_pairs(leaking, paths)}.")
-    return findings
-
-
-def _differing(group: Sequence[int], values: Sequence[str]) -> tuple[int, int] | None:
-    """Find the first file of a group and the first that differs from it; None without one."""
-    return next(((group[0], other) for other in group if values[other] != values[group[0]]), None)
-
-
-def _pairs(pairs: Sequence[tuple[int, int]], paths: Sequence[str]) -> str:
-    """Write how many pairs there are, and the first three."""
-    named = [f"{shown(paths[one])} = {shown(paths[other])}" for one, other in pairs[:3]]
-    return f"{len(pairs)} ({'; '.join(named)}{'; ...' if len(pairs) > 3 else ''})"

@@ -74,6 +74,7 @@ def test_a_mean_is_brought_back_to_where_a_constraint_wants_it():
     np.testing.assert_allclose(array(dense.kernel), [[0.5**0.5], [0.5**0.5]], rtol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.fault(
     "Callbacks",
     "WeightAveraging in a fit that validates in some epochs only, or in none",

@@ -190,6 +190,7 @@ def around(base):
     return keras.Model(inputs, keras.layers.Dense(3, name="top")(base(inputs)), name="around")
 
 
+@pytest.mark.slow
 @pytest.mark.fault(
     "Callbacks",
     "decayed_rates and GradualUnfreezing on a network inside another model, or on a Sequential one",

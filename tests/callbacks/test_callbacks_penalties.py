@@ -53,6 +53,7 @@ def test_l2_sp_is_the_heads_l2_at_the_start_and_grows_with_the_distance():
     assert penalty(model) == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_l2_sp_pulls_back():
     """Without any gradient but the penalty's: the distance shrinks by 1 - rate · α a step, the head by 1 - rate · β."""
     model = zoo.lenet5(weights=None)

@@ -37,6 +37,7 @@ def fit(model, *callbacks, epochs=5, **options):
     return model.fit(X, Y, 32, epochs=epochs, verbose=0, callbacks=list(callbacks), **options).history
 
 
+@pytest.mark.slow
 def test_l2_from_zero_changes_the_compiled_loss():
     model, _ = ones()
     history = fit(model, L2Scheduler(Linear(0.0, 1e-3, over=4)), validation_data=(X, Y))
@@ -114,6 +115,7 @@ def test_by_step():
     assert history["l2"] == pytest.approx([1e-3, 3e-3, 4e-3])
 
 
+@pytest.mark.slow
 def test_after_the_fit_all_is_as_before(tmp_path):
     model, _ = ones(0.25)
     before = repr(model.get_config())
@@ -170,6 +172,7 @@ def test_layers_by_pattern_and_on_top_of_their_own_penalty():
     assert history.history["loss"][0] == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_frozen_layers_add_nothing():
     model = zoo.lenet5(weights=None)
     zoo.freeze(model, "pre_logits")
@@ -334,6 +337,7 @@ class Dropping(keras.layers.Layer):
         return keras.random.dropout(x, self.rate) if training else x
 
 
+@pytest.mark.slow
 @pytest.mark.fault(
     "Callbacks",
     "DropoutScheduler on a recurrent layer's own dropout, or a user's own layer",

@@ -67,6 +67,7 @@ def test_small_sees_each_picture_once_unless_it_is_asked_for_more(digits, tmp_pa
         passed.clear()
 
 
+@pytest.mark.slow
 def test_the_folder_holds_the_contract(finished):
     output, result = finished
     assert {path.name for path in output.iterdir()} == FILES
@@ -305,6 +306,7 @@ def test_bad_input_is_one_sentence_and_status_2(kind, arguments, sentence, digit
     assert "Traceback" not in lines[0] and not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_weights_of_another_architecture(digits, tmp_path, capsys):
     import zoo
 

@@ -77,6 +77,7 @@ def test_a_rerun_measures_nothing_again_and_tries_what_failed_again(finished, mo
     assert sorted(tried) == ["mobilenet", "resnet20"] and table(finished) == before
 
 
+@pytest.mark.slow
 def test_a_budget_leaves_out_what_would_not_be_done_in_time(digits, tmp_path, monkeypatch):
     """60 pictures at 200 a second, 11.6 million multiply-adds each (MobileNet's 568.7 · 0.25² · (128/224)²), are 2.32 billion a
     second; at that pace 60 of V2's 300.8 million take 7.8 seconds.
@@ -90,6 +91,7 @@ def test_a_budget_leaves_out_what_would_not_be_done_in_time(digits, tmp_path, mo
     assert notes["mobilenet_v2"].startswith("left out: it would take about 8 s, and of --budget")
 
 
+@pytest.mark.slow
 def test_nothing_that_finetune_holds_out_is_looked_at(finished, digits):
     run = Recipe(digits)
     data = prepare(scan_folder(digits), Framing(32, 32, 1), run.validation, run.test, run.seed)

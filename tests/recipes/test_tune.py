@@ -194,6 +194,7 @@ def test_two_workers_share_the_trials(digits, tmp_path):
     assert f":{os.getpid()}" not in "".join(row["worker"] for row in rows) and len({row["worker"] for row in rows}) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "flags, sentence",
     [

@@ -183,6 +183,7 @@ def reach(model, size, unit):
     return np.abs(y[:-1] - y[-1]).reshape(size, size) > 1e-6 * abs(y[-1])
 
 
+@slow
 @pytest.mark.parametrize("size", [24, 25])
 @pytest.mark.parametrize("name", NETWORKS)
 def test_a_unit_sees_its_field_and_nothing_else(name, size):

@@ -172,6 +172,7 @@ def test_all_of_torchvision_is_there():
     }
 
 
+@pytest.mark.slow
 @each(TORCHVISION)
 def test_torchvision_says_the_same(entry):
     weights = metas()[entry.url]
@@ -205,6 +206,7 @@ def same_statistics(entry, mean, std):
 
 
 # ---------------------------------------------------------------------------------------------- timm
+@pytest.mark.slow
 @each(TIMM)
 def test_timm_says_the_same(entry):
     torchvision()

@@ -82,6 +82,7 @@ def test_a_runs_names_come_with_its_model(tmp_path):
     assert zoo.decode([[0.25, 0.75]] @ np.eye(2), plain, classes=["ant", "bee"])[0][0].name == "bee"
 
 
+@pytest.mark.slow
 def test_weights_that_are_loaded_later_bring_their_names(shared, tmp_path):
     model = zoo.resnet20()
     assert not model.origin.classes
@@ -93,6 +94,7 @@ def test_weights_that_are_loaded_later_bring_their_names(shared, tmp_path):
     assert zoo.decode(np.eye(10), model, classes="cifar10")[9][0].name == "truck"
 
 
+@pytest.mark.slow
 @pytest.mark.fault(
     "Models",
     "zoo.decode on logits, on NaN, on features, or for a model whose classes nobody knows",

@@ -62,6 +62,7 @@ def test_what_a_layer_sees_is_known_of_a_file_and_in_memory():
     assert difference(ours, Saved(in_file, has_settings=True)) is None
 
 
+@slow
 @pytest.mark.fault(
     "Weights",
     "A saved model as the next backbone",
@@ -129,6 +130,7 @@ def test_the_terms_of_a_run_are_kept(tmp_path):
     refused(r"run.keras has an origin.json that does not say", zoo.lenet5, weights=tmp_path / "run.keras")
 
 
+@slow
 @pytest.mark.parametrize("head", ["dropout", "hidden", "cosine"])
 def test_a_run_with_any_head_is_a_backbone(head, tmp_path):
     model = randomize(zoo.new_head(zoo.lenet5(), 3, head=head))
@@ -138,6 +140,7 @@ def test_a_run_with_any_head_is_a_backbone(head, tmp_path):
     np.testing.assert_array_equal(array(body(x)), array(zoo.split(model, "pre_logits")[0](x)))
 
 
+@slow
 @pytest.mark.fault(
     "Weights",
     "A saved model with another option than the builder's, such as LeNet-5 with ReLU for the one with tanh",

@@ -65,6 +65,7 @@ class Matrix(layers.Layer):
         return x @ self.w
 
 
+@pytest.mark.slow
 @pytest.mark.fault(
     "Models",
     "a penalty on a model with attention, recurrent layers and models inside it",
@@ -169,6 +170,7 @@ WRAPPERS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wrap", WRAPPERS.values(), ids=WRAPPERS)
 def test_a_users_own_identity_is_no_stage(wrap, tmp_path):
     model = wrap(zoo.lenet5(weights=None, num_classes=0))

@@ -169,6 +169,7 @@ def plain(model):
     return {layer.name: layer.rate for layer in found}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name, first, second", [("alexnet", "fc6", "fc7"), ("vgg11", "fc1", "fc2"), ("vgg16_bn", "fc1", "fc2")]
 )
@@ -184,6 +185,7 @@ def test_both_hidden_dense_layers_of_alexnet_and_vgg_are_dropped(name, first, se
     assert plain(body) == {f"{first}_dropout": 0.5}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["inception_v1", "googlenet"])
 def test_googlenet_has_the_papers_two_rates(name):
     assert plain(analysis.blueprint(MODELS[name], aux=True)) == {}

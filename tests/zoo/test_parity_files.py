@@ -30,6 +30,7 @@ def test_mobilenets_at_even_and_odd_sizes(name, alpha, tmp_path):
     with_keras(name, *TWINS[name], tmp_path, sizes=(64, 75, 33), alpha=alpha)  # odd at every, and at some resolutions
 
 
+@slow
 @pytest.mark.parametrize(
     "name, options, kind",
     [

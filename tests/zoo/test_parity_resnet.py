@@ -39,6 +39,7 @@ def test_keras_v2(name, function, sizes, tmp_path):
     with_keras(name, applications.resnet_v2, function, tmp_path, sizes)
 
 
+@slow
 @pytest.mark.parametrize(
     "name, sizes",
     [

@@ -35,6 +35,7 @@ def test_torchvision(name, sizes, tmp_path):
     with_torch(name, torchvision().models.get_model(name, num_classes=CLASSES, init_weights=False), tmp_path, sizes)
 
 
+@slow
 def test_adaptive_average_is_pytorchs_at_open_sizes():
     torch = pytest.importorskip("torch", reason="PyTorch is not installed: its pooling cannot be compared")
     image = keras.Input((None, None, 3))

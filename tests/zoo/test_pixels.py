@@ -18,6 +18,7 @@ UNIT = PICTURES / 255
 STANDARDISED = np.random.default_rng(0).normal(size=(2, 32, 32, 1))
 
 
+@pytest.mark.slow
 @pytest.mark.fault(
     "Models",
     "a network of the zoo is given pixels in 0..1, or those that another library has standardised",
@@ -42,6 +43,7 @@ def test_other_pixels_are_noticed_once(batch, says):
     assert caught[0].filename == __file__
 
 
+@pytest.mark.slow
 def test_arrays_for_other_methods_or_parts_are_noticed():
     for act in (
         lambda net: net.predict_on_batch(UNIT),
@@ -71,6 +73,7 @@ def test_the_network_notices_inside_another_model_and_in_parts():
             make(zoo.lenet5())(UNIT)
 
 
+@pytest.mark.slow
 def test_what_may_be_a_picture_is_no_alarm():
     sharp = np.zeros((1, 32, 32, 1)) + 255.0 * (np.arange(32)[:, None] > 15)
     sharp = array(keras.ops.image.resize(sharp, (64, 64), interpolation="bicubic"))

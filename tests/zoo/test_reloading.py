@@ -37,6 +37,7 @@ COPIES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.fault(
     "Weights",
     "zoo.load_weights on a copy by clone_model, deepcopy, pickle or load_model, which drop a model's origin",

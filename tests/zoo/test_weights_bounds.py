@@ -311,6 +311,7 @@ def test_a_header_that_is_longer_than_its_file(tmp_path):
     assert peak(lambda: refused(path, "declares 1,073,741,824 bytes in 'a.npy' and holds 100")) < 50 * MEGABYTE
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lie", ["member", "config", "array"])
 def test_a_bomb_as_a_finished_run(lie, tmp_path):
     """Keras would load it: its sizes are compared before."""

@@ -54,6 +54,7 @@ def sound(kind, model, path):
 
 
 # ---------------------------------------------------------------------------------------------- values
+@pytest.mark.slow
 @pytest.mark.fault(
     "Weights",
     "A file of weights with a value that is not a number, is infinite, or is absurd beside its tensor",
@@ -74,6 +75,7 @@ def test_one_value_that_no_weight_is(value, name, lenet, tmp_path):
         np.testing.assert_array_equal(old, new)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("garbage", ["bytes", "wide", "constant", "half", "swapped"])
 @pytest.mark.parametrize("name", ["c1/kernel", "c5/kernel", "predictions/kernel"])
@@ -168,6 +170,7 @@ def mutants(content: bytes, count: int, seed: int):
             yield bytes(damaged)
 
 
+@pytest.mark.slow
 @pytest.mark.fault(
     "Weights",
     "A file of weights with `NAME.sha256` beside it, of which a bit, a byte, a block or the end was damaged",

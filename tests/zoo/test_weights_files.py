@@ -47,6 +47,7 @@ def test_every_kind_is_read(kind, lenet, tmp_path):
     assert_equal(found, expected)
 
 
+@pytest.mark.slow
 def test_the_kind_is_in_the_content_not_in_the_name(lenet, tmp_path):
     for kind in KINDS:
         path = write(lenet, tmp_path / kind).rename(tmp_path / "no_extension")
@@ -243,6 +244,7 @@ def test_hdf5_links_inside_a_keras_archive_are_refused(lenet, tmp_path):
 
 
 # ---------------------------------------------------------------------------------------------- what fits
+@pytest.mark.slow
 def test_another_architecture_is_told_in_one_sentence(lenet, mobilenet, tmp_path):
     path = write(lenet, tmp_path / "arrays.npz")
     message = refused(path, "does not fit mobilenet", lambda path: zoo.mobilenet(**SMALL, variant="keras", weights=path))
@@ -322,6 +324,7 @@ def test_the_stem_by_hand():
     assert adapt_stem(kernel[:, :, :1], 3).ravel().tolist() == pytest.approx([1 / 3] * 3)
 
 
+@pytest.mark.slow
 def test_grey_is_what_its_three_equal_channels_were(mobilenet, tmp_path):
     path = write(mobilenet, tmp_path / "keras2.h5")
     gray = zoo.mobilenet(alpha=0.25, input_shape=(32, 32, 1), weights=path, activation=None)

@@ -96,6 +96,7 @@ def names(function):
 
 
 # ---------------------------------------------------------------------------------------------- one built model
+@slow
 @cases
 def test_seven_classes_from_bytes_or_floats(built):
     name, _, model, _ = built
@@ -175,6 +176,7 @@ def test_freezing_freezes_the_ancestors_and_nothing_else(built):
     assert all(layer.trainable for layer in model.layers)
 
 
+@slow
 @cases
 def test_every_trainable_variable_gets_a_gradient(built):
     tf = pytest.importorskip("tensorflow", reason="gradients are taken with TensorFlow's tape")
@@ -193,6 +195,7 @@ def test_every_trainable_variable_gets_a_gradient(built):
     assert [v.path for v, g in pairs if not np.any(g) and not isinstance(g, tf.IndexedSlices)] == []
 
 
+@slow
 @cases
 def test_a_training_step_moves_nothing_frozen(built):
     name, _, model, _ = built
@@ -372,6 +375,7 @@ def test_modern_lenet():
 
 # ---------------------------------------------------------------------------------------------- arguments
 # Three builds a name, which between them have 1, 2 and 4 channels, the smallest, odd and open sizes.
+@slow
 @names
 def test_the_smallest_size_in_grey(name):
     least = smallest(name)
@@ -381,6 +385,7 @@ def test_the_smallest_size_in_grey(name):
         MODELS[name](input_shape=(least - 1, least, 3))
 
 
+@slow
 @names
 def test_no_classifier_and_open_sizes_with_four_channels(name):
     height = low(name)
@@ -397,6 +402,7 @@ def test_no_classifier_and_open_sizes_with_four_channels(name):
     assert "predictions" not in [layer.name for layer in model.layers]
 
 
+@slow
 @names
 def test_mixed_precision_with_two_channels(name):
     height = low(name)
@@ -443,6 +449,7 @@ def test_every_option_is_an_argument_of_build():
     assert arguments - set(builder.Options.__annotations__) == {"name", "body", "family", "torch_names", "arguments"}
 
 
+@slow
 def test_alpha_scales_the_filters():
     narrow, wide = (zoo.mobilenet(alpha=alpha, num_classes=0, input_shape=(32, 32, 3)) for alpha in (0.25, 0.5))
     assert [m.get_layer("conv1").filters for m in (narrow, wide)] == [8, 16]
@@ -527,6 +534,7 @@ def test_one_import_gives_the_function(tmp_path):
     assert python(code, cwd=tmp_path, PYTHONPATH=str(ROOT)).split() == ["vgg16", "True"]
 
 
+@slow
 def test_a_model_knows_where_it_comes_from():
     origin = zoo.resnet50(num_classes=2, variant="torch", input_shape=(64, 64, 3)).origin
     assert origin == builder.Origin("resnet50", "torch", weights=None, size=224, resize=256)

@@ -18,6 +18,7 @@ def features(model, x):
     return array(zoo.split(model, "pre_logits")[0](x))
 
 
+@pytest.mark.slow
 def test_cosine_head_is_the_scaled_softmax_of_cosines_computed_by_hand(body):
     model = zoo.new_head(body, 3, head="cosine")
     mean = np.linspace(0, 1, 256).astype("float32")

@@ -24,11 +24,13 @@ class Look:
     Args:
         files: those that are pictures.
         groups: of near-duplicates, one a file; "" for one that has none.
+        sizes: (width, height) of each file's picture, upright.
         findings: on files, and on classes and parts.
     """
 
     files: tuple[File, ...]
     groups: tuple[str, ...]
+    sizes: tuple[tuple[int, int], ...]
     findings: tuple[Finding, ...]
 
 
@@ -46,7 +48,8 @@ def look(listing: Listing, decoded: Decoded) -> Look:
         *(Finding("source", "", sentence) for sentence in (*listing.findings, *decoded.findings)),
     ]
     chosen = [finding for finding in findings if finding.path not in listing.kept]
-    return Look(tuple(files), tuple(copies.groups()), tuple(chosen))
+    sizes = tuple((one.width, one.height) for one in appearances)
+    return Look(tuple(files), tuple(copies.groups()), sizes, tuple(chosen))
 
 
 def near_groups(listing: Listing, decoded: Decoded) -> dict[File, str]:

@@ -302,6 +302,7 @@ def test_without_mirror_nothing_mirrors(name, monkeypatch):
             read(np.arange(8), np.random.default_rng(0))
 
 
+@pytest.mark.slow
 def test_loss_and_accuracy_of_mixed_labels_by_hand(tmp_path):
     """The accuracy counts the class with the largest share."""
     x = np.random.default_rng(0).normal(size=(40, 5)).astype("float32")
@@ -314,6 +315,7 @@ def test_loss_and_accuracy_of_mixed_labels_by_hand(tmp_path):
     assert row["accuracy"] == pytest.approx((labels.argmax(axis=1) == guesses.argmax(axis=1)).mean())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mirror, views", [("yes", 10), ("no", 5)])
 def test_ten_crop_is_the_mean_over_the_crops_cut_by_hand(mirror, views):
     model = keras.Sequential(

@@ -21,6 +21,7 @@ def test_what_is_there_is_kept(tmp_path):
     assert mine.read_text() == "years of work" and [path.name for path in tmp_path.iterdir()] == ["digits"]
 
 
+@pytest.mark.slow
 def test_a_part_is_completed_and_other_settings_are_refused(tmp_path):
     folder, wanted = tmp_path / "digits", divided(10, seed=0)
     write_digits(folder, 10, seed=0)

@@ -146,6 +146,7 @@ def test_measures_match_hand_computed_numbers():
     json.dumps(scores, allow_nan=False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_measures_match_scikit_learn(seed):
     rng = np.random.default_rng(seed)

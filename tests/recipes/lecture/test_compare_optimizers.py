@@ -96,6 +96,7 @@ def test_a_rerun_trains_nothing_and_a_killed_run_ends_with_the_same_table(finish
     goes_on_to_the_same_table(compare_optimizers, finished, 3, tmp_path, monkeypatch)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments, sentence",
     [

@@ -91,6 +91,7 @@ def test_commands_that_other_tests_run(name):
     assert f'cli.main(["{name}"' in text or f'["{name}", str(digits)' in text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "command",
     [pytest.param(c, marks=pytest.mark.slow if any(word in c for word in SLOW) else ()) for c in COMMANDS],
@@ -226,6 +227,7 @@ def test_a_field_that_is_not_what_it_is_said_to_be_would_show():
     assert (found["of it in the picture"], found["measured"]) == (12, 16)
 
 
+@pytest.mark.slow
 def test_positive_kernels_average():
     model = zoo.mobilenet(alpha=0.25, num_classes=0, input_shape=(32, 32, 3))
     fields.make_positive(model)
@@ -288,6 +290,7 @@ def test_the_picture_goes_through_the_decoder(tmp_path):
     assert picture(zoo.lenet5()).shape == (32, 32, 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments, says",
     [

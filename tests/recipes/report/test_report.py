@@ -68,6 +68,7 @@ def page_of(run, picture=gray) -> Page:
     return Page(render(*run, picture))
 
 
+@pytest.mark.slow
 def test_the_page_is_reproducible_in_order_and_nothing_is_loaded_from_outside():
     run = example()
     run[0]["model"]["weights"] = "https://example.com/weights.h5"  # shown as text, never as a link
@@ -95,6 +96,7 @@ def test_headline_says_what_was_measured_and_why_it_was_trained_so():
     assert "Warning" not in text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("splits", ["train validation test", "train validation", "train"])
 def test_the_most_trustworthy_split_is_reported(splits):
     reported = splits.split()[-1]
@@ -199,6 +201,7 @@ def test_curves_give_way_to_the_penalty_path_and_that_to_a_sentence():
     assert "no curve to draw" in page_of(run).text("learning")
 
 
+@pytest.mark.slow
 def test_left_out_files_are_listed_up_to_a_hundred():
     page = page_of(example(reasons=[f"reason {i}" for i in range(1234)]))
     rows = page.table("data")[1:]
@@ -262,6 +265,7 @@ def test_characters_that_hide_or_turn_text_are_written_out(capsys):
     assert not {*map(chr, hidden)} - {"\n"} & {*out} and r"photo\u2066gpj.exe is a class" in out
 
 
+@pytest.mark.slow
 def test_result_and_page_grow_with_the_classes_not_with_their_square(tmp_path):
     sizes = []
     for classes in (500, 1000):

@@ -65,6 +65,7 @@ CHANGED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.fault(
     "Prediction",
     "a `model.keras` that was changed: members missing or twice, names that are not the outputs, framing that does not fit",

@@ -128,6 +128,7 @@ def test_what_searches_keep_loads_there_too(digits, tmp_path):
             assert [array.ndim for array in arrays.values()] in ([2, 1], [2, 1, 2, 1])
 
 
+@pytest.mark.slow
 def test_a_compiled_model_is_saved_as_the_network_alone(tmp_path):
     model = zoo.lenet5(num_classes=3)
     model.compile(LayerwiseRates(keras.optimizers.Adam(), {"c1": 0.1}), "sparse_categorical_crossentropy")

@@ -280,6 +280,7 @@ def wrong_inputs(hp):
 THREE = {"data": (ROWS, np.arange(40) % 3), "objective": "val_loss"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "more, sentence",
     [

@@ -78,6 +78,7 @@ def child(tmp_path, monkeypatch):
     return run
 
 
+@pytest.mark.slow
 def test_batches_are_halved_until_they_have_room(child, tmp_path):
     """A thousand MB hold no batch of 4,096 or 2,048 images of a MB each; what a lower limit would kill has not begun."""
     losses = []
@@ -198,6 +199,7 @@ def test_the_space_is_what_a_recipe_can_say(tuner, tmp_path, capsys):
     assert "--strategy tuned needs what a search has found: the best.json" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_what_may_be_frozen_and_done_with_batch_norm():
     lenet5 = zoo.get_model("lenet5", num_classes=0)
     assert fine_tuning.choices(lenet5, 1000, 32) == (["stage1", "stage2"], ["inference"])

@@ -53,6 +53,7 @@ def search(
     return study.records()
 
 
+@pytest.mark.slow
 def test_a_search_in_two_parts_is_the_search_in_one(file, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     whole = search(file, "whole", 7)
@@ -65,6 +66,7 @@ def test_a_search_in_two_parts_is_the_search_in_one(file, tmp_path, monkeypatch)
     assert os.listdir(tmp_path) == []  # KerasTuner's loop writes none of its files
 
 
+@pytest.mark.slow
 def test_the_same_hyper_parameters_have_the_same_seed_in_any_search(file):
     grid, blind = (search(file, f"small {name}", 6, name, small(), lambda trial: {"loss": 0.0}) for name in ("grid", "random"))
     seeds = {tuple(t.values.items()): t.seed for t in grid}
@@ -79,6 +81,7 @@ def small() -> keras_tuner.HyperParameters:
     return hp
 
 
+@pytest.mark.slow
 def test_failures_in_a_row_end_nothing_and_are_told(file):
     def work(trial):
         if trial.number == 1:
@@ -125,6 +128,7 @@ def test_ctrl_c_leaves_the_trial_to_be_run_again(file):
     assert begun[1][1] == begun[2][1] and [t.deaths for t in trials] == [0, 0, 0]
 
 
+@pytest.mark.slow
 def test_hyperband_promotes_the_best_of_each_round(file):
     """Nine for an epoch, the best three of them for three, the best of those for nine: Li et al., factor 3."""
     trials = search(file, "hyperband", 13, "hyperband")
@@ -176,6 +180,7 @@ def test_pruners_end_bad_trials_early(file, tuner):
     assert all(t.loss > min(w.loss for w in whole) for t in pruned)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changed, sentence",
     [
@@ -202,6 +207,7 @@ def test_a_study_of_others_is_left_alone(tmp_path):
         open_study(tmp_path / "theirs.db", "theirs", {})
 
 
+@pytest.mark.slow
 def test_a_server_that_is_away_for_a_moment_costs_nothing(tmp_path, monkeypatch, capsys):
     """Every ninth call fails; the search is the one that nothing disturbs."""
     whole = search(tmp_path / "whole.db", "s", 6)
@@ -229,6 +235,7 @@ def test_a_server_that_is_away_for_a_moment_costs_nothing(tmp_path, monkeypatch,
         search(tmp_path / "trials.db", "s", 7)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", ["cut", "overwritten"])
 def test_a_damaged_file_is_set_aside_and_named(tmp_path, damage, capsys):
     file = tmp_path / "trials.db"

@@ -57,6 +57,7 @@ def test_members_and_join_are_each_others_inverse():
     assert replace(recipe, **join(found)) == recipe
 
 
+@pytest.mark.slow
 def test_the_features_of_all_lie_side_by_side_each_at_its_own_size():
     """Each one's own network, given the picture as Keras resizes it, is the truth."""
     first, second = network(size=32), network(zoo.mobilenet_v2, 48, alpha=0.35)
@@ -71,12 +72,14 @@ def test_the_features_of_all_lie_side_by_side_each_at_its_own_size():
     assert np.allclose(separately, expected, atol=1e-4 * np.abs(expected).max())
 
 
+@pytest.mark.slow
 def test_terms_and_names_of_a_combination_are_those_of_all():
     both = combine([network(), network(zoo.mobilenet_v2, 32, alpha=0.35)], ["one", "two"])
     assert both.origin.name == "mobilenet+mobilenet_v2" and both.origin.weights is None
     assert [text.split(",")[0] for text in both.origin.citations] == ["Howard et al. 2017", "Sandler et al. 2018"]
 
 
+@pytest.mark.slow
 def test_networks_that_see_other_channels_cannot_be_combined():
     with pytest.raises(UserError, match="found lenet 1, mobilenet 3: leave one out"):
         combine([zoo.lenet5(num_classes=0), network()], ["lenet", "mobilenet"])

@@ -45,6 +45,7 @@ def loss_by_numpy(logits, labels):
     return (np.log(np.exp(logits).sum(axis=1)) - logits[np.arange(len(labels)), labels]).mean()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_the_rule_is_keras_optimizer_step_for_step(name):
     rng, steps, rate = np.random.default_rng(1), 12, 0.05
@@ -146,6 +147,7 @@ def test_a_whole_training_is_that_of_keras_layers(heads):
     assert result.loss == pytest.approx(-np.log(held_out[np.arange(50), labels[TRAIN:]]).mean(), rel=1e-4)
 
 
+@pytest.mark.slow
 def test_early_stopping_gives_the_best_epoch_and_its_weights(heads):
     settings = HeadSettings(kind="hidden", units=16, learning_rate=0.03, epochs=40, patience=4)
     result = heads.train(settings, seed=0)
@@ -160,6 +162,7 @@ def test_early_stopping_gives_the_best_epoch_and_its_weights(heads):
     assert heads.train(HeadSettings(kind="hidden", units=16, learning_rate=0.03, epochs=40), seed=0).epoch == 40
 
 
+@pytest.mark.slow
 def test_the_same_seed_is_the_same_head_and_numbers_compile_nothing(heads):
     settings = HeadSettings(kind="hidden", units=16, dropout=0.4, epochs=2)
     first = heads.train(settings, seed=3)

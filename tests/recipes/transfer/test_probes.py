@@ -69,6 +69,7 @@ def test_copies_give_nothing_away(facts, model, tmp_path):
     assert len(part.part("test")) == 40 and not set(digests[part.part("train")]) & set(digests[part.part("test")])
 
 
+@pytest.mark.slow
 def test_pictures_that_are_held_out_are_never_passed(facts, model, data, monkeypatch):
     """`facts` has passed the training part: with its rows in the cache, nothing but the speed is computed again."""
     seen = []

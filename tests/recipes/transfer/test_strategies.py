@@ -215,6 +215,7 @@ def test_a_head_that_keeps_its_penalty_is_where_training_would_leave_it():
     assert np.abs(slope + head.decay * head.kernel).max() < 0.05 * np.abs(slope).max()
 
 
+@pytest.mark.slow
 def test_time_that_is_over_ends_a_training(tmp_path):
     model, phase = network(), Phase("fine-tune", 50, 1e-2, "stage1", augment=True)
     batches = Batches(lambda samples, _: X[samples], np.arange(32) % 3, 8, 0)

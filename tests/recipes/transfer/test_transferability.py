@@ -31,6 +31,7 @@ def evidence(features, y):
     return -min(minimize(cost, start, method="Nelder-Mead", options={"xatol": 1e-8, "fatol": 1e-10}).fun for start in starts)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [5, 40])
 def test_logme_is_the_largest_density(width):
     """More pictures than features, and fewer."""
@@ -53,6 +54,7 @@ def test_logme_by_hand():
     assert found == pytest.approx((first + second) / 2 / n, abs=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [4, 40])
 def test_left_out_predictions_are_those_of_a_fit_without_the_picture(width):
     """scikit-learn's ridge, once for each picture and penalty."""
