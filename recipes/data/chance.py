@@ -16,9 +16,9 @@ from recipes.data.spectra import BOXES, FINE
 
 # Pictures of which a folder must have more, to tell what is usual in it.
 FEW = 8
-# Others with which each picture is compared, drawn once; and how many of these, at least, give the power.
+# Others with which each picture is compared, drawn once; and how many of these are measured, too, for the power.
 SAMPLE = 1024
-MIN_POWERS = 64
+MIN_PICTURES = 64
 # The first neighbour that counts, in number and in share, and the last one.
 MIN_RANK = 12
 RANK_SHARE = 0.02
@@ -49,7 +49,7 @@ def more_than_chance(thumbnails: np.ndarray, pairs: np.ndarray, likeness: np.nda
     if count <= FEW or not len(pairs):
         return np.ones(len(pairs), bool)
     sample = np.random.default_rng(0).permutation(count)[:SAMPLE]
-    pictures = np.union1d(pairs, sample[:MIN_POWERS])
+    pictures = np.union1d(pairs, sample[:MIN_PICTURES])
     near = max(1, min(max(MIN_RANK, int(RANK_SHARE * len(sample))), 3 * (len(sample) - 1) // 4))
     far = min(LAST_RANK * near, len(sample) - 1)
     others = np.concatenate([FINE.describe(thumbnails[sample, face]) for face in range(thumbnails.shape[1])])

@@ -51,6 +51,8 @@ def divide(
     Raises:
         UserError: a class has too few pictures or groups, or a part holds nothing but copies of an earlier one.
     """
+    if keep_leaks:
+        near, _ = _taken_apart(near, lambda file: file.split in split.HELD_OUT_PARTS, "")
     leaks = _leaks(digests, near, keep_leaks)
     alone = {file.split for file in digests} - {file.split for file in digests if file not in leaks}
     near, findings = _taken_apart(near, lambda file: file.split in alone, f"{some(alone)} holds nothing else")
@@ -81,8 +83,8 @@ def _leaks(digests: Mapping[File, str], near: Mapping[File, str], keep_leaks: bo
     """Find {leaking file: one in an earlier part that it is a copy of, nearly, or of the same group}."""
     files = list(digests)
     keys = [file.path if keep_leaks else digests[file] for file in files]
-    units = _units(files, keys, dict.fromkeys(files, "") if keep_leaks else near)
-    return {files[i]: files[first] for i, first in split.leaks([file.split for file in files], units).items()}
+    found = split.leaks([file.split for file in files], _units(files, keys, near))
+    return {files[i]: files[first] for i, first in found.items()}
 
 
 def _taken_apart(near: Mapping[File, str], is_apart: Callable[[File], bool], why: str) -> tuple[dict[File, str], list[str]]:
