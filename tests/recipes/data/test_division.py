@@ -4,7 +4,6 @@ import pytest
 from PIL import Image, ImageOps
 from scenes import jpeg, scene
 
-from recipes.data.check.look import FRAMING
 from recipes.data.dataset import prepare, training_files
 from recipes.data.images import Framing
 from recipes.data.sources import corrections
