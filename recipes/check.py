@@ -16,7 +16,7 @@ import json
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from recipes.compute.versions import packages
@@ -69,14 +69,13 @@ def run(settings: Checking) -> Path:
     return settings.folder
 
 
-def _labels(settings: Checking, listing: Listing, kept: Iterable[str]) -> list[Finding]:
+def _labels(settings: Checking, listing: Listing, kept: Collection[str]) -> list[Finding]:
     """Find labels that are probably wrong. Raises UserError for weights that cannot be had."""
     if not listing.task.one_label:
         raise UserError("--model judges the labels of pictures that have one each, and these have any number: leave it out.")
     from recipes.transfer.judged_labels import label_findings  # not at the top: it brings Keras
 
-    found = label_findings(settings, listing)
-    return [finding for finding in found if finding.path not in set(kept)]
+    return label_findings(settings, listing, kept)
 
 
 def _as_dict(settings: Checking, listing: Listing, files: Sequence[File], findings: Sequence[Finding]) -> dict:

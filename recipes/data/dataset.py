@@ -5,6 +5,7 @@ import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from recipes.data.check.findings import grouped
 from recipes.data.check.look import look
 from recipes.data.contents import Contents
 from recipes.data.decoding import decode_all, in_threads
-from recipes.data.images import Framing
+from recipes.data.images import Framing, center
 from recipes.data.sources.listing import File, Listing
 from recipes.data.store import Rows
 from recipes.errors import ImageError, UserError, shown
@@ -48,6 +49,16 @@ class Dataset:
     corrections: dict | None = None  # as `Listing` has it
     groups: list[str] | None = None  # names of what is never divided, copies as well; None: nothing but copies
     weights: np.ndarray | None = None  # `(images,)`, how much each counts; None: all the same
+
+    @cached_property
+    def places(self) -> dict[str, int]:
+        """The place of each picture, by its path."""
+        return {path: i for i, path in enumerate(self.paths)}
+
+    def picture(self, path: str) -> np.ndarray | None:
+        """Cut a picture as evaluation sees it, `(height, width, channels)`, uint8; None for a path that is none of these."""
+        place = self.places.get(path)
+        return None if place is None else center(self.pixels[[place]], self.framing)[0]
 
     def part(self, name: str) -> np.ndarray:
         """Find the indices of a split's pictures, `(pictures,)`."""
