@@ -93,7 +93,7 @@ def found(settings: Settings, name: str) -> dict:
     made = [(i, way, data) for i in chosen for way, data in copies(whole(files[i], FRAMING)[0], generator).items()]
     everything = [*files, *(data for _, _, data in made)]
     owner = [*range(len(files)), *(i for i, _, _ in made)]
-    pairs = near_duplicates(thumbnails(everything))
+    pairs = near_duplicates(thumbnails(everything)).pairs
     right = [pair for pair in pairs if owner[pair.first] == owner[pair.second]]
     false = [pair for pair in pairs if owner[pair.first] != owner[pair.second]]
     tied = {pair.second for pair in right if pair.first < len(files)}
@@ -151,7 +151,7 @@ def many(count: int) -> dict[str, float]:
     stored[: count // 100] = stored[count // 2 : count // 2 + count // 100]
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     start, processor = time.monotonic(), time.process_time()
-    pairs = near_duplicates(stored)
+    pairs = near_duplicates(stored).pairs
     return {
         "pictures": count,
         "pairs": len(pairs),

@@ -16,7 +16,7 @@ import json
 import sys
 import time
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from recipes.compute.versions import packages
@@ -53,10 +53,9 @@ def run(settings: Checking) -> Path:
     listing = listed(settings, needs_labels=settings.model is not None)
     if listing.classes and not settings.json:
         tell(settings, listing)
-    kept = corrections.read(settings.corrections).kept() if settings.corrections else ()
     decoded = decode_all(listing, FRAMING, needs_pixels=False)
-    seen = look(listing, decoded, kept)
-    findings = [*seen.findings, *(_labels(settings, listing, kept) if settings.model else ())]
+    seen = look(listing, decoded)
+    findings = [*seen.findings, *(_labels(settings, listing) if settings.model else ())]
     found = _as_dict(settings, listing, seen.files, findings) | {"seconds": time.monotonic() - began}
     mark(settings.folder)
     try:
@@ -69,13 +68,13 @@ def run(settings: Checking) -> Path:
     return settings.folder
 
 
-def _labels(settings: Checking, listing: Listing, kept: Collection[str]) -> list[Finding]:
+def _labels(settings: Checking, listing: Listing) -> list[Finding]:
     """Find labels that are probably wrong. Raises UserError for weights that cannot be had."""
     if not listing.task.one_label:
         raise UserError("--model judges the labels of pictures that have one each, and these have any number: leave it out.")
     from recipes.transfer.judged_labels import label_findings  # not at the top: it brings Keras
 
-    return label_findings(settings, listing, kept)
+    return label_findings(settings, listing)
 
 
 def _as_dict(settings: Checking, listing: Listing, files: Sequence[File], findings: Sequence[Finding]) -> dict:

@@ -1,9 +1,6 @@
 """From a listing to a `Dataset`, ready to train on: decoded once, divided, with all that was found on the way."""
 
-import contextlib
 import sys
-from collections import Counter
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -12,17 +9,17 @@ import numpy as np
 
 from recipes.data import notes, split
 from recipes.data.check.findings import grouped
-from recipes.data.check.look import look
-from recipes.data.contents import Contents
-from recipes.data.decoding import decode_all, in_threads
+from recipes.data.check.look import FRAMING, look, near_groups
+from recipes.data.decoding import decode_all
+from recipes.data.division import divide, leaking, missing_parts, told
 from recipes.data.images import Framing, center
 from recipes.data.sources.listing import File, Listing
 from recipes.data.store import Rows
-from recipes.errors import ImageError, UserError, shown
+from recipes.errors import shown
 from recipes.evaluation.tasks import MULTI_CLASS, Task
 
-SPLITS = ("train", "validation", "test")
 HELD_OUT_SHARE = 0.25
+MAX_REASONS = 20
 # Kinds of findings: what is left out is listed by itself, and notes that differ in a number alone are one.
 LEAKS = {"leak", "near leak"}
 SAID_OTHERWISE = LEAKS | {"unreadable", "content", "source"}
@@ -49,6 +46,7 @@ class Dataset:
     corrections: dict | None = None  # as `Listing` has it
     groups: list[str] | None = None  # names of what is never divided, copies as well; None: nothing but copies
     weights: np.ndarray | None = None  # `(images,)`, how much each counts; None: all the same
+    kept: frozenset[str] = frozenset()  # as `Listing` has it
 
     @cached_property
     def places(self) -> dict[str, int]:
@@ -126,162 +124,61 @@ def prepare(folder: Listing, framing: Framing, validation: float, test: float, s
     _warn(folder.root, left_out)
     seen = look(folder, decoded)
     near = dict(zip(seen.files, seen.groups, strict=True))
-    files = list(seen.files)
-    leaks = _leaks(folder.root, files, [file.path if keep_leaks else digests[file] for file in files], near)
-    left_out += [(file.path, _leaking(file, first, digests)) for file, first in leaks.items()]
-    files = [file for file in files if file not in leaks]
-    keys = [digests[file] for file in files]
-    groups = _units(files, keys, near)
-    if not any(file.group for file in files) and len(set(groups)) == len(set(keys)):
-        groups = None  # nothing is left but copies
+    division = divide(folder, digests, near, validation, test, keep_leaks)
+    files, keys, weights = division.files, division.digests, np.array([file.weight for file in division.files])
+    left_out += [(file.path, leaking(file, first, digests)) for file, first in division.leaks.items()]
     labels, paths = [file.label for file in files], [file.path for file in files]
-    divided, fractions = _missing_parts([file.split for file in files], validation, test)
-    _check_counts(folder, files, keys, divided, fractions)
-    if groups:
-        _check_counts(folder, files, groups, divided, fractions, "groups")
-    weights = np.array([file.weight for file in files])
-    findings = [*folder.findings, *decoded.findings]
-    told = SAID_OTHERWISE - (LEAKS if keep_leaks else set())
-    findings += [*grouped(f for f in seen.findings if f.kind not in told), *_said(leaks, files)]
+    said = SAID_OTHERWISE - (LEAKS if keep_leaks else set())
+    findings = [*folder.findings, *decoded.findings, *grouped(f for f in seen.findings if f.kind not in said)]
+    findings += [*told(division, digests), *division.findings]
     findings += notes.grouped((file.path, decoded.note(file)) for file in files)
     undivided = Dataset(
         folder.root,
         folder.classes,
         paths,
         folder.task.encode(labels, folder.classes),
-        np.array(divided),
+        np.array(division.given),
         keys,
         decoded.rows(files),
         decoded.framing,
         left_out,
         findings,
-        divided,
-        fractions,
+        division.given,
+        division.shares,
         folder.task,
         {digests[file]: note for file in files if (note := decoded.note(file))},
         folder.corrections,
-        groups,
+        division.groups,
         weights if np.ptp(weights) else None,
+        folder.kept,
     )
     return undivided.divided(seed)
 
 
-def _units(files: Sequence[File], keys: Sequence[str], near: Mapping[File, str]) -> list[str]:
-    """Name what is never divided, one a file: what the source groups, copies, and near-duplicates."""
-    return split.united(split.united(keys, [file.group for file in files]), [near[file] for file in files])
-
-
-def _leaks(root: Path, files: Sequence[File], keys: Sequence[str], near: Mapping[File, str]) -> dict[File, File]:
-    """Find {leaking file: one in an earlier part that it is a copy of, nearly, or of the same group}.
+def training_files(folder: Listing, validation: float, test: float, seed: int, keep_leaks: bool = False) -> list[File]:
+    """List the files that `prepare` would train on; none is read at another size than `zoo check` reads them.
 
     Raises:
-        UserError: a part holds nothing else.
+        UserError: as `prepare` does.
     """
-    given = [file.split for file in files]
-    units = _units(files, keys, near)
-    found = {files[i]: files[first] for i, first in split.leaks(given, units).items()}
-    for part in set(given) - {file.split for file in files if file not in found}:
-        grouped = any(file.group for file in files)
-        kind = "a copy of one in an earlier part, or of its group" if grouped else "a copy of one in an earlier part"
-        keep = "correct the groups" if grouped else "give --keep-leaks"
-        raise UserError(
-            f"Each of the {given.count(part)} pictures that {shown(root)} gives for {part} is {kind}, so that nothing would be "
-            f"measured: give other pictures, take the part away, or {keep}."
-        )
-    return found
-
-
-def _leaking(file: File, first: File, digests: Mapping[File, str]) -> str:
-    """Say why a picture of a part is left out."""
-    if digests[file] == digests[first]:
-        return f"is a copy of {shown(first.path)}, of another part"
-    if not file.group or file.group != first.group:
-        return f"is nearly {shown(first.path)}, of another part"
-    return f"is of the group {shown(file.group)}, as is {shown(first.path)}, of another part"
-
-
-def _said(leaks: Mapping[File, File], kept: Sequence[File]) -> list[str]:
-    """Say which pictures are left out because an earlier part holds them, and which classes a part has lost by that."""
-    if not leaks:
-        return []
-    left = {(file.split, file.label) for file in kept}
-    lost = sorted(
-        {f"{shown(f.label)} in {f.split}" for f in leaks if isinstance(f.label, str) and (f.split, f.label) not in left}
-    )
-    counts = Counter(file.split for file in leaks)
-    parts = ", ".join(f"{counts[part]} of {part}" for part in SPLITS if counts[part])
-    pairs = [f"{shown(file.path)} = {shown(first.path)}" for file, first in list(leaks.items())[:3]]
-    kind = "a copy, left out of what is measured (--keep-leaks keeps them)"
-    if any(file.group for file in leaks):
-        kind = "a copy, or others of their group, left out of what is measured"
-    return [
-        f"Pictures of which an earlier part holds {kind}: {parts} "
-        f"({'; '.join(pairs)}{'; ...' if len(leaks) > 3 else ''})."
-        + (f" No other picture is there of: {', '.join(lost)}." if lost else "")
-    ]
-
-
-def training_files(folder: Listing, validation: float, test: float, seed: int) -> list[File]:
-    """List the files that `prepare` would train on, if all are whole; none is decoded."""
-    divided, fractions = _missing_parts([file.split for file in folder.files], validation, test)
-    if not fractions:
+    divided, shares = missing_parts([file.split for file in folder.files], validation, test)
+    if not shares:  # what can be read among them is left to who reads them
         return [file for file, part in zip(folder.files, divided, strict=True) if part == "train"]
-
-    contents = Contents(folder.root)
-
-    def digest(file: File) -> str:
-        with contextlib.suppress(ImageError):
-            return contents.digest(file.path) or contents.read(file.path)[1]
-        return ""
-
-    digests = list(in_threads(digest, folder.files))
-    contents.save()
-    names = [digest or file.path for file, digest in zip(folder.files, digests, strict=True)]
-    units = split.united(names, [file.group for file in folder.files])
-    leaks = split.leaks([file.split if digest else "" for file, digest in zip(folder.files, digests, strict=True)], units)
-    known = [row for i, row in enumerate(zip(folder.files, digests, divided, units, strict=True)) if row[1] and i not in leaks]
-    files, digests, divided, units = map(list, zip(*known, strict=True))
-    splits = split.assign([file.label for file in files], digests, divided, fractions, seed, units)
-    return [file for file, part in zip(files, splits, strict=True) if part == "train"]
-
-
-def _missing_parts(given: list[str], validation: float, test: float) -> tuple[list[str], dict[str, float]]:
-    """Say which files are still to be divided, "" in the list, and which share goes into which part.
-
-    A folder with val/ and no test/ keeps all of train/ to train on: val/ is then what the run reports.
-    """
-    there = set(given)
-    fractions = {}
-    if "validation" not in there:
-        fractions["validation"] = validation
-        if "test" not in there:
-            fractions["test"] = test
-    fractions = {name: share for name, share in fractions.items() if share}
-    return ["" if part in ("", "train") and fractions else part or "train" for part in given], fractions
-
-
-def _check_counts(
-    folder: Listing,
-    files: list[File],
-    keys: list[str],
-    divided: list[str],
-    fractions: dict[str, float],
-    what: str = "pictures",
-) -> None:
-    """Refuse a class with too few different pictures, or groups, and a folder without any, with a UserError."""
-    pictures: dict[str, set[str]] = {label: set() for label in folder.classes}
-    for file, key, part in zip(files, keys, divided, strict=True):
-        if part in ("", "train"):
-            for label in [file.label] if isinstance(file.label, str) else file.label:
-                pictures[label].add(key)
-    split.check_counts({label: len(keys) for label, keys in pictures.items()}, split.minimum(fractions), folder.root, what)
-    if not files:
-        raise UserError(f"{shown(folder.root)} holds no readable picture.")
+    decoded = decode_all(folder, FRAMING, needs_pixels=False)
+    division = divide(folder, decoded.digests, near_groups(folder, decoded), validation, test, keep_leaks)
+    strata = folder.task.strata(folder.task.encode([file.label for file in division.files], folder.classes))
+    splits = split.assign(strata, division.digests, division.given, division.shares, seed, division.groups)
+    return [file for file, part in zip(division.files, splits, strict=True) if part == "train"]
 
 
 def _warn(root: Path, left_out: list[tuple[str, str]]) -> None:
-    """Print the first files that are left out, and the number of the others."""
-    for path, reason in left_out[:20]:
-        print(f"warning: {shown(root / path)} {reason}: left out.", file=sys.stderr)
-    if len(left_out) > 20:
-        print(f"warning: {len(left_out) - 20} more files were left out, see files.csv.", file=sys.stderr)
+    """Print which files are left out, those for one reason in one line."""
+    by_reason: dict[str, list[tuple[str, str]]] = {}
+    for path, reason in left_out:
+        by_reason.setdefault(notes.NUMBER.sub("#", reason), []).append((path, reason))
+    for those in list(by_reason.values())[:MAX_REASONS]:
+        (path, reason), more = those[0], len(those) - 1
+        others = f", and so are {more:,} more files, see files.csv" if more else ""
+        print(f"warning: {shown(root / path)} {reason}: left out{others}.", file=sys.stderr)
+    if len(by_reason) > MAX_REASONS:
+        print("warning: and others for other reasons, see files.csv.", file=sys.stderr)

@@ -1,45 +1,33 @@
 """Near-duplicates: the same picture resized, compressed again, slightly cropped, mirrored, brightened or with a border.
 
-Two pictures are compared by their thumbnails' lowest frequencies. The coefficients of a cosine transform are multiplied by
-their frequency, since those of photographs fall with it: so each says as much, and pictures that show different things are
-nearly perpendicular. Mean and length are taken off: brightness and contrast do not matter. To mirror a picture is to change
-the sign of the odd horizontal frequencies, so that both products come of two sums: even + |odd|.
-
-Either picture of a pair may be the cropped one: each is looked for as it is, by what lies inside its border, and by BOXES of
-these, which are crops of a twentieth at nine places and of a tenth in the middle. Every picture is first compared with every
-other by COARSE coefficients and two of the boxes alone, in blocks; what passes is compared by FINE ones and all boxes. So the
-memory is a fixed one for each picture and for a block (docs/results.md), and never grows with the square of their number.
+Two pictures are compared by their thumbnails' lowest frequencies (`spectra`). Either picture of a pair may be the cropped one:
+each is looked for as it is, by what lies inside its border, and by BOXES of these, which are crops of a twentieth at nine
+places and of a tenth in the middle. Every picture is first compared with every other by COARSE coefficients and two of the
+boxes alone, in blocks; what passes is compared by FINE ones and all boxes. So the memory is a fixed one for each picture and
+for a block (docs/results.md), and never grows with the square of their number. What passes that, too, must be more alike than
+pictures of this folder are by chance (`chance`).
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 
-from recipes.data.appearance import SIDE
+from recipes.data.chance import more_than_chance
+from recipes.data.spectra import BOXES, COARSE, FINE, MIDDLE, WHOLE, Spectrum
 
 # Raised with what is found: pairs are kept by it.
-DUPLICATES_VERSION = 1
+DUPLICATES_VERSION = 2
 # Pictures with a likeness above are the same one: chosen on other pictures than it was tested on (docs/results.md).
 MIN_LIKENESS = 0.93
 MIN_COARSE_LIKENESS = 0.88
-# A thumbnail with less contrast, in grey levels, shows nothing that could be recognised.
-MIN_CONTRAST = 2.0
-# Of one picture, the likeliest in a block, and of all: of thousands of copies not every pair need be found.
+# Of one picture, the likeliest by coarse and by fine coefficients: of thousands of copies not every pair need be found.
 MAX_CANDIDATES = 64
 MAX_PARTNERS = 20
+# Of pictures, whose border is one.
+MAX_BORDERED = 0.5
 ROWS = 512
 COLUMNS = 4096
-# Left, upper, right and lower edge, in shares.
-WHOLE = (0.0, 0.0, 1.0, 1.0)
-MIDDLE = (0.025, 0.025, 0.975, 0.975)
-BOXES = (
-    WHOLE,
-    MIDDLE,
-    (0.05, 0.05, 0.95, 0.95),
-    *((x, y, x + 0.95, y + 0.95) for x in (0.0, 0.025, 0.05) for y in (0.0, 0.025, 0.05) if x != 0.025 or y != 0.025),
-)
 
 
 @dataclass(frozen=True)
@@ -53,86 +41,34 @@ class Pair:
 
 
 @dataclass(frozen=True)
-class Spectrum:
-    """Which frequencies count, and how much.
+class Found:
+    """Near-duplicates, the likeliest first.
 
     Args:
-        highest: frequency, in half waves across the picture.
-        power: of the frequency, by which its coefficients are multiplied.
+        pairs: of pictures that are one.
+        usual: how many others are as alike, and no more so than pictures of this folder are by chance.
     """
 
-    highest: int
-    power: float
-
-    @property
-    def frequencies(self) -> np.ndarray:
-        """The frequency of each pair of vertical and horizontal half waves, `(highest + 1, highest + 1)`."""
-        waves = np.arange(self.highest + 1)
-        return np.hypot(waves[:, None], waves)
-
-    @property
-    def used(self) -> np.ndarray:
-        """Which coefficients count: all but the mean, in a circle."""
-        return (self.frequencies > 0) & (self.frequencies <= self.highest)
-
-    @property
-    def order(self) -> np.ndarray:
-        """The used coefficients, those of even horizontal frequencies first."""
-        return np.argsort(np.nonzero(self.used)[1] % 2, kind="stable")
-
-    @property
-    def even(self) -> int:
-        """How many used coefficients have even horizontal frequencies."""
-        return int((np.nonzero(self.used)[1] % 2 == 0).sum())
-
-    def describe(self, thumbnails: np.ndarray, box: tuple[float, float, float, float] = WHOLE) -> np.ndarray:
-        """Compute the coefficients of a part of thumbnails `(pictures, SIDE, SIDE)`.
-
-        Returns:
-            `(pictures, coefficients)`, float32, of length 1; 0 for a picture that shows nothing.
-        """
-        left, upper, right, lower = box
-        (rows, down), (columns, across) = _waves(upper, lower, self.highest), _waves(left, right, self.highest)
-        grey = thumbnails.astype(np.float32)
-        grey -= (rows @ grey @ columns)[:, None, None]
-        contrast = np.sqrt(rows @ np.square(grey) @ columns)
-        waves = down @ grey @ across.T * self.frequencies.astype(np.float32) ** self.power
-        found = waves[:, self.used][:, self.order]
-        lengths = np.linalg.norm(found, axis=1)
-        return found * ((contrast > MIN_CONTRAST) / np.maximum(lengths, 1e-6))[:, None].astype(np.float32)
+    pairs: list[Pair]
+    usual: int
 
 
-COARSE = Spectrum(5, 0.5)
-FINE = Spectrum(9, 1.0)
-
-
-@cache
-def _waves(start: float, stop: float, highest: int) -> tuple[np.ndarray, np.ndarray]:
-    """Compute the share of each pixel in a part of a side, and the half waves across that part, `(highest + 1, SIDE)`."""
-    middles = (np.arange(SIDE) + 0.5) / SIDE
-    edges = np.clip([middles - 0.5 / SIDE, middles + 0.5 / SIDE], start, stop)
-    shares = ((edges[1] - edges[0]) / (stop - start)).astype(np.float32)
-    place = (edges.mean(axis=0) - start) / (stop - start)
-    return shares, np.cos(np.pi * np.arange(highest + 1)[:, None] * place).astype(np.float32) * shares
-
-
-def near_duplicates(thumbnails: np.ndarray, min_likeness: float = MIN_LIKENESS) -> list[Pair]:
-    """Find the pairs of pictures that are one, the likeliest first.
+def near_duplicates(thumbnails: np.ndarray, min_likeness: float = MIN_LIKENESS) -> Found:
+    """Find the pairs of pictures that are one.
 
     Args:
         thumbnails: `(pictures, 2, SIDE, SIDE)`, uint8, those of `Appearance`.
     """
     if not len(thumbnails):
-        return []
+        return Found([], 0)
     forms = _forms(thumbnails)
-    coarse, fine = (np.concatenate(list(forms.described(spectrum))) for spectrum in (COARSE, FINE))
-    found: dict[tuple[int, int], Pair] = {}
-    for start in range(0, len(forms.picture), ROWS):
-        for pair in _partners(forms, slice(start, start + ROWS), coarse, fine, min_likeness):
-            key = pair.first, pair.second
-            if key not in found or found[key].likeness < pair.likeness:
-                found[key] = pair
-    return sorted(found.values(), key=lambda pair: (-pair.likeness, pair.first, pair.second))
+    pairs, likeness, mirrored = _alike(forms, min_likeness)
+    faces = thumbnails[:, 1:] if forms.outer.any() else thumbnails
+    chosen = more_than_chance(faces, pairs, likeness)
+    rows = zip(pairs[chosen].tolist(), likeness[chosen].tolist(), mirrored[chosen].tolist(), strict=True)
+    return Found(
+        [Pair(first, second, value, is_mirrored) for (first, second), value, is_mirrored in rows], int((~chosen).sum())
+    )
 
 
 @dataclass(frozen=True)
@@ -157,46 +93,60 @@ class Forms:
 
 def _forms(thumbnails: np.ndarray) -> Forms:
     """Choose what is compared of pictures `(pictures, 2, SIDE, SIDE)`."""
-    outer = (thumbnails[:, 0] != thumbnails[:, 1]).any(axis=(1, 2))
-    picture = np.concatenate([np.arange(len(thumbnails)), np.flatnonzero(outer)])
-    grey = np.concatenate([thumbnails[:, 0], thumbnails[outer, 1]])
-    return Forms(grey, picture, np.concatenate([outer, np.zeros(outer.sum(), bool)]))
+    bordered = (thumbnails[:, 0] != thumbnails[:, 1]).any(axis=(1, 2))
+    picture = np.concatenate([np.arange(len(thumbnails)), np.flatnonzero(bordered)])
+    grey = np.concatenate([thumbnails[:, 0], thumbnails[bordered, 1]])
+    # The border of most pictures is a background, as that of digits or of products, and belongs to them.
+    outer = bordered & (bordered.mean() <= MAX_BORDERED)
+    return Forms(grey, picture, np.concatenate([outer, np.zeros(bordered.sum(), bool)]))
 
 
-def _partners(forms: Forms, queries: slice, coarse: np.ndarray, fine: np.ndarray, min_likeness: float) -> Iterator[Pair]:
-    """Find the pairs of some forms with any of all; of each form the likeliest."""
-    rough = [COARSE.describe(forms.grey[queries], box) for box in (WHOLE, MIDDLE)]
+def _alike(forms: Forms, min_likeness: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Find the pairs `(pairs, 2)` that are so alike, whatever the others are, the likeliest first; likeness, mirrored."""
+    coarse, fine = (np.concatenate(list(forms.described(spectrum))) for spectrum in (COARSE, FINE))
+    starts = range(0, len(forms.picture), ROWS)
+    found = [_partners(forms, slice(start, start + ROWS), coarse, fine, min_likeness) for start in starts]
+    pairs, likeness, mirrored = map(np.concatenate, zip(*found, strict=True))
+    order = np.lexsort((pairs[:, 1], pairs[:, 0], -likeness))
+    _, first = np.unique(pairs[order], axis=0, return_index=True)  # the likeliest of the forms of two pictures
+    order = order[np.sort(first)]
+    return pairs[order], likeness[order], mirrored[order]
+
+
+def _partners(
+    forms: Forms, queries: slice, coarse: np.ndarray, fine: np.ndarray, min_likeness: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Find the pairs of some forms with any of all, of each form the likeliest; with their likeness, and whether mirrored."""
+    rows, columns = _candidates(forms, queries, coarse)
     exact = np.stack([FINE.describe(forms.grey[queries], box) for box in BOXES], axis=1)
+    likeness, mirrored = _compared(exact, rows, fine, columns)
+    passed = np.flatnonzero(likeness >= min_likeness)
+    chosen = passed[_likeliest(rows[passed], likeness[passed], MAX_PARTNERS)]
+    pairs = np.stack([forms.picture[queries][rows[chosen]], forms.picture[columns[chosen]]], axis=1)
+    return np.sort(pairs, axis=1), likeness[chosen], mirrored[chosen]
+
+
+def _candidates(forms: Forms, queries: slice, coarse: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Find what is worth a closer look, (rows, columns); of each row the likeliest, if there are many."""
+    rough = [COARSE.describe(forms.grey[queries], box) for box in (WHOLE, MIDDLE)]
     picture, outer = forms.picture[queries], forms.outer[queries]
-    found = []
+    least = np.full(len(picture), MIN_COARSE_LIKENESS, np.float32)
+    rows, columns, values = np.empty(0, int), np.empty(0, int), np.empty(0, np.float32)
     for start in range(0, len(coarse), COLUMNS):
         others = slice(start, start + COLUMNS)
-        likeness = np.maximum(*(_likeness(part, coarse[others]) for part in rough))
+        likeness = np.maximum(*(COARSE.likeness(part, coarse[others]) for part in rough))
         likeness[picture[:, None] == forms.picture[others]] = 0
         likeness[outer[:, None] & forms.outer[others]] = 0
-        rows, columns = _candidates(likeness)
-        values, mirrored = _compared(exact, rows, fine, columns + start)
-        passed = values >= min_likeness
-        found.append((rows[passed], forms.picture[columns + start][passed], values[passed], mirrored[passed]))
-    rows, other, values, mirrored = map(np.concatenate, zip(*found, strict=True))
-    for i in _likeliest(rows, values, MAX_PARTNERS):
-        first, second = sorted((int(picture[rows[i]]), int(other[i])))
-        yield Pair(first, second, float(values[i]), bool(mirrored[i]))
-
-
-def _likeness(queries: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Compare each with each by coarse coefficients, mirrored or not, `(queries, others)`."""
-    even = queries[:, : COARSE.even] @ others[:, : COARSE.even].T
-    odd = queries[:, COARSE.even :] @ others[:, COARSE.even :].T
-    return np.add(even, np.abs(odd, out=odd), out=even)
-
-
-def _candidates(likeness: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Find what is worth a closer look, (rows, columns); of each row the likeliest, if there are many."""
-    places = np.flatnonzero(likeness >= MIN_COARSE_LIKENESS)
-    rows, columns = np.divmod(places, likeness.shape[1])
-    kept = _likeliest(rows, likeness.ravel()[places], MAX_CANDIDATES)
-    return rows[kept], columns[kept]
+        if likeness.shape[1] > MAX_CANDIDATES and np.count_nonzero(likeness >= least[:, None]) > MAX_CANDIDATES * len(least):
+            least = np.maximum(least, np.partition(likeness, -MAX_CANDIDATES, axis=1)[:, -MAX_CANDIDATES])
+        more, places = np.nonzero(likeness >= least[:, None])
+        rows, columns = np.concatenate([rows, more]), np.concatenate([columns, places + start])
+        values = np.concatenate([values, likeness[more, places]])
+        kept = _likeliest(rows, values, MAX_CANDIDATES)
+        rows, columns, values = rows[kept], columns[kept], values[kept]
+        last = np.flatnonzero(np.bincount(rows, minlength=len(least)) == MAX_CANDIDATES)
+        least[last] = values[np.searchsorted(rows, last, side="right") - 1]
+    return rows, columns
 
 
 def _likeliest(rows: np.ndarray, values: np.ndarray, most: int) -> np.ndarray:

@@ -86,7 +86,7 @@ def multiply_adds(recipe: Recipe) -> float:
 
 def sampled(listing: Listing, recipe: Recipe, most: int) -> Listing:
     """List a stratified sample of what a run of the recipe would train on."""
-    files = training_files(listing, recipe.validation, recipe.test, recipe.seed)
+    files = training_files(listing, recipe.validation, recipe.test, recipe.seed, recipe.keep_leaks)
     kept = sample(np.array([file.label for file in files]), most, recipe.seed)
     files = [replace(files[i], split="train") for i in kept]
     return replace(listing, files=tuple(files), left_out=(), findings=())

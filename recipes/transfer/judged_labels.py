@@ -1,13 +1,10 @@
 """Labels that are probably wrong, for `zoo check` and every report: features, computed once, judged by `suspects`."""
 
-from collections.abc import Collection
-
 import numpy as np
 
 from recipes.compute import runtime
 from recipes.data.check.findings import Finding
 from recipes.data.dataset import Dataset, prepare
-from recipes.data.sources import corrections
 from recipes.data.sources.listing import Listing
 from recipes.errors import shown
 from recipes.settings.check import Checking
@@ -23,19 +20,17 @@ from recipes.transfer.suspects import Suspect, suspects
 MAX_JUDGED = 20_000
 
 
-def judge(features: np.ndarray, data: Dataset, kept: Collection[str] = ()) -> list[Suspect]:
-    """Judge the label of every picture by all others, the most suspect first; copies and groups do not judge themselves.
+def judge(features: np.ndarray, data: Dataset) -> list[Suspect]:
+    """Judge the label of every picture by all others, from features `(images, features)`, the most suspect first.
 
-    Args:
-        features: `(images, features)`.
-        kept: paths of pictures whose labels a person has seen and wants as they are.
+    Copies of a picture, and those of its group, do not judge it. One that a person wants as it is, is no suspect.
     """
     groups = np.unique(data.groups or data.digests, return_inverse=True)[1]
     found = suspects(features, data.labels, groups)
-    return [one for one in found if one.is_confident and data.paths[one.picture] not in kept]
+    return [one for one in found if one.is_confident and data.paths[one.picture] not in data.kept]
 
 
-def label_findings(settings: Checking, listing: Listing, kept: Collection[str] = ()) -> list[Finding]:
+def label_findings(settings: Checking, listing: Listing) -> list[Finding]:
     """Judge the labels of a listing as findings of `zoo check`.
 
     Raises:
@@ -58,7 +53,7 @@ def label_findings(settings: Checking, listing: Listing, kept: Collection[str] =
             likelier,
         )
 
-    return [finding(one) for one in judge(rows, data, kept)]
+    return [finding(one) for one in judge(rows, data)]
 
 
 def judged(prepared: Prepared, strategy: Strategy) -> Judged:
@@ -66,12 +61,11 @@ def judged(prepared: Prepared, strategy: Strategy) -> Judged:
 
     Nothing is chosen by it: pictures of the test part are judged as well.
     """
-    recipe, data = prepared.recipe, prepared.data
+    data = prepared.data
     if not data.task.one_label:
         return Judged(reason="labels are judged where each picture has one, and these have any number")
     if prepared.model.origin.weights is None:
         return Judged(reason="the network has no pretrained weights, and features of a random one say little about labels")
     if len(data.paths) > MAX_JUDGED:
         return Judged(reason=f"there are more than {MAX_JUDGED:,} pictures; zoo check DATA --model NAME judges any number")
-    kept = corrections.read(recipe.corrections).kept() if recipe.corrections else ()
-    return Judged(tuple(judge(frozen_features(prepared, strategy)[:], data, kept)))
+    return Judged(tuple(judge(frozen_features(prepared, strategy)[:], data)))

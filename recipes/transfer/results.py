@@ -9,7 +9,8 @@ import keras
 import numpy as np
 
 from recipes.compute.versions import versions
-from recipes.data.dataset import SPLITS, Dataset
+from recipes.data.dataset import Dataset
+from recipes.data.division import SPLITS
 from recipes.data.images import center, read_bytes
 from recipes.errors import ImageError
 from recipes.evaluation.tasks import LABEL_SEPARATOR

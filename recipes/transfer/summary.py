@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 
-from recipes.data.dataset import SPLITS
+from recipes.data.division import SPLITS
 from recipes.errors import shown
 from recipes.evaluation.metrics import LABEL_MEASURES, MEASURES
 from recipes.settings.finetune import PATH_FIELDS, Recipe

@@ -9,27 +9,30 @@ import numpy as np
 
 from recipes.data.appearances import Appearances
 from recipes.data.check.findings import Finding
-from recipes.data.duplicates import DUPLICATES_VERSION, Pair, grouped, near_duplicates
+from recipes.data.duplicates import DUPLICATES_VERSION, Found, Pair, grouped, near_duplicates
 from recipes.data.sources.listing import PARTS, File
 from recipes.errors import shown
 from zoo.disk import WriteError
 from zoo.files import cache_folder, replace
 
 
-def near_pairs(keys: Sequence[str], appearances: Appearances) -> list[Pair]:
+def near_pairs(keys: Sequence[str], appearances: Appearances) -> Found:
     """Find the pairs of near-duplicates among pictures with these keys, each another; kept by their content."""
     order = np.argsort(keys)
     content = hashlib.sha256("\n".join([f"v{DUPLICATES_VERSION}", *(keys[i] for i in order)]).encode()).hexdigest()[:24]
     file = cache_folder("duplicates") / f"{content}.npy"
-    with contextlib.suppress(OSError, ValueError):  # not there, or damaged
-        rows = np.load(file)
-        return [Pair(*sorted((int(order[int(i)]), int(order[int(j)]))), float(x), bool(m)) for i, j, x, m in rows]
-    pairs = near_duplicates(appearances.thumbnails([keys[i] for i in order]))
-    rows = np.array([(pair.first, pair.second, pair.likeness, pair.mirrored) for pair in pairs], "float64").reshape(-1, 4)
-    with contextlib.suppress(OSError, WriteError):  # then it is computed again
-        file.parent.mkdir(parents=True, exist_ok=True)
-        replace(file, lambda new: np.save(new, rows), rows.nbytes, is_durable=False)
-    return [Pair(*sorted((int(order[p.first]), int(order[p.second]))), p.likeness, p.mirrored) for p in pairs]
+    try:
+        usual, *rows = np.load(file)
+        found = Found([Pair(int(i), int(j), float(x), bool(m)) for i, j, x, m in rows], int(usual[0]))
+    except (OSError, ValueError):  # not there, or damaged
+        found = near_duplicates(appearances.thumbnails([keys[i] for i in order]))
+        rows = [(found.usual, 0, 0, 0), *((pair.first, pair.second, pair.likeness, pair.mirrored) for pair in found.pairs)]
+        table = np.array(rows, "float64")
+        with contextlib.suppress(OSError, WriteError):  # then it is computed again
+            file.parent.mkdir(parents=True, exist_ok=True)
+            replace(file, lambda new: np.save(new, table), table.nbytes, is_durable=False)
+    pairs = [Pair(*sorted((int(order[p.first]), int(order[p.second]))), p.likeness, p.mirrored) for p in found.pairs]
+    return Found(pairs, found.usual)
 
 
 class Copies:
@@ -50,8 +53,9 @@ class Copies:
         for those in self._by_key.values():
             those.sort(key=_order)
         kept_keys = {key for file, key in zip(files, keys, strict=True) if file.path in kept}
-        pairs = near_pairs(self._keys, appearances)
-        self._pairs = [pair for pair in pairs if kept_keys.isdisjoint((self._keys[pair.first], self._keys[pair.second]))]
+        found = near_pairs(self._keys, appearances)
+        self._usual = found.usual
+        self._pairs = [pair for pair in found.pairs if kept_keys.isdisjoint((self._keys[pair.first], self._keys[pair.second]))]
         self._of = dict(zip(files, keys, strict=True))
 
     def groups(self) -> list[str]:
@@ -74,6 +78,8 @@ class Copies:
         for (kind, file), found in partners.items():
             others = [other for _, other in sorted(found, key=lambda one: (-one[0], one[1].path))]
             yield from _found(file, others, "near ", "is nearly", only=kind)
+        if self._usual:
+            yield Finding("alike", "", _alike(self._usual))
 
 
 def _order(file: File) -> tuple[int, str]:
@@ -97,6 +103,15 @@ def _found(file: File, others: Sequence[File], near: str, words: str, only: str 
         action, to = ("group", first.path) if near and kind == "copy" else ("leave out", "")
         reason = f"{words} {shown(first.path)}{more}{where}"
         yield Finding(f"{near}{kind}", file.path, reason, tuple(other.path for other in others), action, to)
+
+
+def _alike(pairs: int) -> str:
+    """Say that some pictures may be near-duplicates, and cannot be told from those that are alike by chance."""
+    many = f"{pairs:,} pairs of pictures look" if pairs > 1 else "1 pair of pictures looks"
+    return (
+        f"{many} nearly the same, but no more so than pictures of this folder do by chance: near-duplicates cannot be told "
+        "from others there, and none is taken for one. If there are bursts or videos, name them with --groups."
+    )
 
 
 def _label(file: File) -> str:

@@ -41,6 +41,7 @@ KINDS = {
     "near copy": Kind(
         NOTE, "Near-duplicates of a picture of the same class", "nothing: they are one group, never divided between parts"
     ),
+    "alike": Kind(NOTE, "Pictures too much alike to find near-duplicates", "nothing, if each is a picture of its own"),
     "dark": Kind(NOTE, "Dark pictures", LOOK),
     "bright": Kind(NOTE, "Bright pictures", LOOK),
     "blurred": Kind(NOTE, "Blurred pictures", LOOK),

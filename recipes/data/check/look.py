@@ -1,6 +1,6 @@
 """All that can be found about the pictures of a source without a network."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from recipes.data.appearance import Appearance
@@ -34,15 +34,9 @@ class Look:
     findings: tuple[Finding, ...]
 
 
-def look(listing: Listing, decoded: Decoded, kept: Collection[str] = ()) -> Look:
-    """Look at all that was read of a listing.
-
-    Args:
-        kept: paths of pictures that a person wants as they are.
-    """
-    files = [file for file in listing.files if file in decoded.digests]
-    keys = [decoded.keys[file] for file in files]
-    copies = Copies(files, keys, decoded.appearances, kept)
+def look(listing: Listing, decoded: Decoded) -> Look:
+    """Look at all that was read of a listing; what a person wants to keep as it is, is not remarked on."""
+    files, keys, copies = _copies(listing, decoded)
     appearances = decoded.appearances.read(keys)
     findings = [
         *(Finding("unreadable", path, reason, action="leave out") for path, reason in listing.left_out),
@@ -53,9 +47,22 @@ def look(listing: Listing, decoded: Decoded, kept: Collection[str] = ()) -> Look
         *_of_classes(files, appearances, [decoded.appearances.camera(key) for key in keys]),
         *(Finding("source", "", sentence) for sentence in (*listing.findings, *decoded.findings)),
     ]
-    chosen = [finding for finding in findings if finding.path not in kept or not finding.path]
+    chosen = [finding for finding in findings if finding.path not in listing.kept]
     sizes = tuple((one.width, one.height) for one in appearances)
     return Look(tuple(files), tuple(copies.groups()), sizes, tuple(chosen))
+
+
+def near_groups(listing: Listing, decoded: Decoded) -> dict[File, str]:
+    """Name the group of near-duplicates of each picture; "" for one that has none."""
+    files, _, copies = _copies(listing, decoded)
+    return dict(zip(files, copies.groups(), strict=True))
+
+
+def _copies(listing: Listing, decoded: Decoded) -> tuple[list[File], list[str], Copies]:
+    """List the pictures of a listing, with the keys of what was read, and look for copies among them."""
+    files = [file for file in listing.files if file in decoded.digests]
+    keys = [decoded.keys[file] for file in files]
+    return files, keys, Copies(files, keys, decoded.appearances, listing.kept)
 
 
 def _odd(files: Sequence[File], appearances: Sequence[Appearance]) -> Iterator[Finding]:

@@ -134,6 +134,7 @@ def corrected(listing: Listing, corrections: Corrections) -> Listing:
         left_out=(*listing.left_out, *left_out),
         findings=(*listing.findings, f"Corrections of {shown(corrections.file.name)}: {said}."),
         corrections=corrections.as_dict(),
+        kept=frozenset(corrections.kept()),
     )
 
 

@@ -40,6 +40,7 @@ class Listing:
     findings: tuple[str, ...]
     task: Task = MULTI_CLASS
     corrections: dict | None = None  # what was corrected, as values for result.json
+    kept: frozenset[str] = frozenset()  # paths of pictures that a person wants as they are, and no near-duplicates of others
 
 
 def plain(name: str) -> str:

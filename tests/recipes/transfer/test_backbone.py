@@ -12,13 +12,16 @@ from helpers import array, named, pixels, randomize
 from PIL import Image
 
 import zoo
+from recipes.data.check.look import FRAMING
+from recipes.data.images import Framing
 from recipes.errors import UserError
 from recipes.search.preparation import base_recipe
 from recipes.settings.finetune import Recipe
 from recipes.settings.rank import Ranking
 from recipes.settings.tune import Tuning
 from recipes.transfer import features
-from recipes.transfer.backbone import backbone
+from recipes.transfer.backbone import backbone, framing
+from zoo.weights.catalog import ENTRIES
 
 MODEL = ("--model", "mobilenet_v2", "--alpha", "0.35")
 X = pixels(8, 32, 32, 3)
@@ -129,3 +132,11 @@ def test_a_value_for_all_files_of_a_ranking_or_one_for_each():
         Ranking(Path("data"), weights=("a=x", "b=y"), variant=("torch", "keras", "timm"))
     with pytest.raises(UserError, match="--preprocessing takes one value"):
         Ranking(Path("data"), preprocessing=("tf",))
+
+
+@pytest.mark.slow
+def test_pictures_are_looked_at_as_the_default_network_reads_them():
+    """What is read for that is what a recipe then takes from the cache."""
+    assert framing(zoo.MODELS[Recipe.model](num_classes=0)) == FRAMING
+    first = next(entry for entry in ENTRIES if entry.model == Recipe.model)
+    assert Framing(first.input_shape[0], first.resize, first.input_shape[2], first.interpolation) == FRAMING

@@ -54,7 +54,7 @@ def test_check_finds_the_same_and_suggests_to_relabel_them(mislabelled, tmp_path
     assert len(first) >= len(planted) - 1
     rows = {row["path"]: row for row in csv.DictReader(open(tmp_path / "corrections.csv", newline=""))}
     for path in first:
-        assert (rows[path]["action"], rows[path]["to"], rows[path]["suggested"]) == ("", planted[path], "relabel")
+        assert (rows[path]["action"], rows[path]["to"], rows[path]["suggestion"]) == ("", planted[path], "relabel")
 
 
 @pytest.mark.slow
