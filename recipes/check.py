@@ -74,7 +74,7 @@ def _labels(settings: Checking, listing: Listing) -> list[Finding]:
         raise UserError("--model judges the labels of pictures that have one each, and these have any number: leave it out.")
     from recipes.transfer.judged_labels import label_findings  # not at the top: it brings Keras
 
-    return [finding for finding in label_findings(settings, listing) if finding.path not in listing.kept]
+    return label_findings(settings, listing)
 
 
 def _as_dict(settings: Checking, listing: Listing, files: Sequence[File], findings: Sequence[Finding]) -> dict:

@@ -2,6 +2,7 @@
 
 import sys
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from recipes.data.check.findings import grouped
 from recipes.data.check.look import FRAMING, look, near_groups
 from recipes.data.decoding import decode_all
 from recipes.data.division import divide, leaking, missing_parts, told
-from recipes.data.images import Framing
+from recipes.data.images import Framing, center
 from recipes.data.sources.listing import File, Listing
 from recipes.data.store import Rows
 from recipes.errors import shown
@@ -45,6 +46,17 @@ class Dataset:
     corrections: dict | None = None  # as `Listing` has it
     groups: list[str] | None = None  # names of what is never divided, copies as well; None: nothing but copies
     weights: np.ndarray | None = None  # `(images,)`, how much each counts; None: all the same
+    kept: frozenset[str] = frozenset()  # as `Listing` has it
+
+    @cached_property
+    def places(self) -> dict[str, int]:
+        """The place of each picture, by its path."""
+        return {path: i for i, path in enumerate(self.paths)}
+
+    def picture(self, path: str) -> np.ndarray | None:
+        """Cut a picture as evaluation sees it, `(height, width, channels)`, uint8; None for a path that is none of these."""
+        place = self.places.get(path)
+        return None if place is None else center(self.pixels[[place]], self.framing)[0]
 
     def part(self, name: str) -> np.ndarray:
         """Find the indices of a split's pictures, `(pictures,)`."""
@@ -138,6 +150,7 @@ def prepare(folder: Listing, framing: Framing, validation: float, test: float, s
         folder.corrections,
         division.groups,
         weights if np.ptp(weights) else None,
+        folder.kept,
     )
     return undivided.divided(seed)
 
