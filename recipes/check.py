@@ -21,9 +21,9 @@ from pathlib import Path
 
 from recipes.compute.versions import packages
 from recipes.console import say
-from recipes.data.check.findings import ERROR, KINDS, LEVELS, WARNING, Finding, grouped, worst
-from recipes.data.check.look import FRAMING, Look, look
 from recipes.data.decoding import Decoded, decode_all
+from recipes.data.findings import ERROR, KINDS, LEVELS, WARNING, Finding, grouped, worst
+from recipes.data.look import FRAMING, Look, look
 from recipes.data.sources import corrections
 from recipes.data.sources.chosen import listed, tell
 from recipes.data.sources.listing import File, Listing

@@ -17,6 +17,7 @@ KINDS = (
     "Folders",
     "Tables",
     "Archives",
+    "Data",  # what zoo check finds
     "Data sets",
     "Divisions",
     "Pictures",

@@ -8,8 +8,8 @@ from collections.abc import Collection, Iterator, Sequence
 import numpy as np
 
 from recipes.data.appearances import Appearances
-from recipes.data.check.findings import Finding
 from recipes.data.duplicates import DUPLICATES_VERSION, Found, Pair, grouped, near_duplicates
+from recipes.data.findings import Finding
 from recipes.data.sources.listing import PARTS, File
 from recipes.errors import shown
 from zoo.disk import WriteError

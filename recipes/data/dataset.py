@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from recipes.data import notes, split
-from recipes.data.check.findings import grouped
-from recipes.data.check.look import FRAMING, look, near_groups
 from recipes.data.decoding import decode_all
 from recipes.data.division import divide, leaking, missing_parts, told
+from recipes.data.findings import grouped
 from recipes.data.images import Framing, center
+from recipes.data.look import FRAMING, look, near_groups
 from recipes.data.sources.listing import File, Listing
 from recipes.data.store import Rows
 from recipes.errors import shown

@@ -4,10 +4,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from recipes.data.appearance import Appearance
-from recipes.data.check.copies import Copies
-from recipes.data.check.findings import Finding
+from recipes.data.copies import Copies
 from recipes.data.decoding import Decoded
 from recipes.data.differences import Described, differences, small_classes
+from recipes.data.findings import Finding
 from recipes.data.images import Framing
 from recipes.data.quality import remarks
 from recipes.data.sources.listing import File, Listing

@@ -5,8 +5,8 @@ from pathlib import PurePath
 
 import numpy as np
 
-from recipes.data.check.findings import KINDS, Finding
 from recipes.data.decoding import Decoded
+from recipes.data.findings import KINDS, Finding
 from recipes.data.images import read_bytes, whole
 from recipes.data.sources.listing import File, Listing
 from recipes.errors import ImageError

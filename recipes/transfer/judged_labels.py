@@ -3,8 +3,8 @@
 import numpy as np
 
 from recipes.compute import runtime
-from recipes.data.check.findings import Finding
 from recipes.data.dataset import Dataset, prepare
+from recipes.data.findings import Finding
 from recipes.data.sources.listing import Listing
 from recipes.errors import shown
 from recipes.settings.check import Checking

@@ -15,7 +15,7 @@ from scenes import scene, scenes_folder
 
 from recipes import check
 from recipes.data import decoding
-from recipes.data.check.findings import KINDS, LEVELS, Finding, grouped
+from recipes.data.findings import KINDS, LEVELS, Finding, grouped
 from recipes.settings.check import Checking
 
 

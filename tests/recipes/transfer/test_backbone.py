@@ -12,8 +12,8 @@ from helpers import array, named, pixels, randomize
 from PIL import Image
 
 import zoo
-from recipes.data.check.look import FRAMING
 from recipes.data.images import Framing
+from recipes.data.look import FRAMING
 from recipes.errors import UserError
 from recipes.search.preparation import base_recipe
 from recipes.settings.finetune import Recipe
