@@ -129,7 +129,7 @@ def draw(path: Path, pairs: list[tuple[bytes, bytes]]) -> None:
 
 
 def cost(files: list[bytes]) -> dict[str, float]:
-    """Processor milliseconds a picture, of decoding alone and of what looking at it adds, in turns; the least of nine rounds."""
+    """Processor milliseconds a picture, of decoding alone and of what a look at it adds, in turns; the least of nine rounds."""
     rounds = np.empty((9, len(files), 2))
     for one in rounds:
         for place, data in enumerate(files):
