@@ -188,7 +188,7 @@ def test_real_photographs(shared):
     assert len(with_original) >= 0.97 * len(copies)
 
 
-@pytest.mark.slow
+@pytest.mark.deep
 def test_real_digits(shared):
     """Of 1,000 pictures of MNIST no two are taken for one, and copies of 50 of them are found."""
     with tarfile.open(shared / "data" / "mnist.tar.xz") as tar:
