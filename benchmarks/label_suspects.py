@@ -12,7 +12,7 @@ which the rank was chosen. The same command goes on where it was cut off.
 import argparse
 import os
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -76,6 +76,7 @@ def divided(data: Dataset, seed: int) -> tuple[np.ndarray, np.ndarray]:
     return train, test
 
 
+@cache
 def vectors(settings: Settings, name: str) -> tuple[np.ndarray, Dataset]:
     """The features of a folder, those before the classifier, of the pictures that are used; 0 for others."""
     model = zoo.new_head(zoo.get_model(settings.model, num_classes=0, weights="imagenet"), 2)

@@ -25,7 +25,7 @@ from recipes.data.check.findings import ERROR, KINDS, LEVELS, WARNING, Finding, 
 from recipes.data.check.look import FRAMING, Look, look
 from recipes.data.decoding import Decoded, decode_all
 from recipes.data.sources import corrections
-from recipes.data.sources.chosen import listed, scan
+from recipes.data.sources.chosen import listed, tell
 from recipes.data.sources.listing import File, Listing
 from recipes.data.sources.own import check_output, mark
 from recipes.errors import UserError, shown
@@ -50,7 +50,9 @@ def run(settings: Checking) -> Path:
     began = time.monotonic()
     check_default(settings)
     check_output(settings)
-    listing = listed(settings) if settings.json else scan(settings)
+    listing = listed(settings, needs_labels=settings.model is not None)
+    if listing.classes and not settings.json:
+        tell(settings, listing)
     decoded = decode_all(listing, FRAMING, needs_pixels=False)
     seen = look(listing, decoded)
     findings = [*seen.findings, *(_labels(settings, listing) if settings.model else ())]
@@ -72,7 +74,7 @@ def _labels(settings: Checking, listing: Listing) -> list[Finding]:
         raise UserError("--model judges the labels of pictures that have one each, and these have any number: leave it out.")
     from recipes.transfer.judged_labels import label_findings  # not at the top: it brings Keras
 
-    return [finding for finding in label_findings(settings, listing) if finding.path not in listing.kept]
+    return label_findings(settings, listing)
 
 
 def _as_dict(settings: Checking, listing: Listing, files: Sequence[File], findings: Sequence[Finding]) -> dict:

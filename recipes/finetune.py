@@ -25,6 +25,7 @@ from recipes.runs.folder import check_default, writing
 from recipes.settings.finetune import Recipe
 from recipes.transfer import repeats, results, summary
 from recipes.transfer.backbone_choice import AUTO, chosen
+from recipes.transfer.judged_labels import judged
 from recipes.transfer.run import again, evaluate, fit, prepare
 from recipes.transfer.state import Clock, Outcome
 from recipes.transfer.trials import choose
@@ -47,14 +48,16 @@ def run(recipe: Recipe) -> Path:
             with clock.step("choice"):
                 choice = choose(prepared, clock.start)
             say(summary.plan(prepared, choice.strategy))
+            with clock.step("labels"):
+                found = judged(prepared, choice.strategy)
             fitted = fit(prepared, choice.strategy, choice.deadline)
-            clock.seconds.update(fitted.seconds)
+            clock.add(fitted.seconds)
             with clock.step("evaluation"):
                 evaluated = evaluate(prepared, fitted)
             with clock.step("repeats"):
                 other = partial(again, prepared, fitted.strategy)
-                found = repeats.measure(recipe, prepared.data, fitted.strategy, evaluated.probabilities, other)
-            outcome = Outcome(prepared, choice, fitted, evaluated, found)
+                repeated = repeats.measure(recipe, prepared.data, fitted.strategy, evaluated.probabilities, other)
+            outcome = Outcome(prepared, choice, found, fitted, evaluated, repeated)
             results.write(outcome, folder, stranger, clock)
     for state in outcome.states:
         shutil.rmtree(state, ignore_errors=True)

@@ -2,6 +2,7 @@
 
 import sys
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +12,14 @@ from recipes.data.check.findings import grouped
 from recipes.data.check.look import FRAMING, look, near_groups
 from recipes.data.decoding import decode_all
 from recipes.data.division import divide, leaking, missing_parts, told
-from recipes.data.images import Framing
+from recipes.data.images import Framing, center
 from recipes.data.sources.listing import File, Listing
 from recipes.data.store import Rows
 from recipes.errors import shown
 from recipes.evaluation.tasks import MULTI_CLASS, Task
 
 HELD_OUT_SHARE = 0.25
+MAX_REASONS = 20
 # Kinds of findings: what is left out is listed by itself, and notes that differ in a number alone are one.
 LEAKS = {"leak", "near leak"}
 SAID_OTHERWISE = LEAKS | {"unreadable", "content", "source"}
@@ -44,6 +46,17 @@ class Dataset:
     corrections: dict | None = None  # as `Listing` has it
     groups: list[str] | None = None  # names of what is never divided, copies as well; None: nothing but copies
     weights: np.ndarray | None = None  # `(images,)`, how much each counts; None: all the same
+    kept: frozenset[str] = frozenset()  # as `Listing` has it
+
+    @cached_property
+    def places(self) -> dict[str, int]:
+        """The place of each picture, by its path."""
+        return {path: i for i, path in enumerate(self.paths)}
+
+    def picture(self, path: str) -> np.ndarray | None:
+        """Cut a picture as evaluation sees it, `(height, width, channels)`, uint8; None for a path that is none of these."""
+        place = self.places.get(path)
+        return None if place is None else center(self.pixels[[place]], self.framing)[0]
 
     def part(self, name: str) -> np.ndarray:
         """Find the indices of a split's pictures, `(pictures,)`."""
@@ -137,6 +150,7 @@ def prepare(folder: Listing, framing: Framing, validation: float, test: float, s
         folder.corrections,
         division.groups,
         weights if np.ptp(weights) else None,
+        folder.kept,
     )
     return undivided.divided(seed)
 
@@ -158,8 +172,13 @@ def training_files(folder: Listing, validation: float, test: float, seed: int, k
 
 
 def _warn(root: Path, left_out: list[tuple[str, str]]) -> None:
-    """Print the first files that are left out, and the number of the others."""
-    for path, reason in left_out[:20]:
-        print(f"warning: {shown(root / path)} {reason}: left out.", file=sys.stderr)
-    if len(left_out) > 20:
-        print(f"warning: {len(left_out) - 20} more files were left out, see files.csv.", file=sys.stderr)
+    """Print which files are left out, those for one reason in one line."""
+    by_reason: dict[str, list[tuple[str, str]]] = {}
+    for path, reason in left_out:
+        by_reason.setdefault(notes.NUMBER.sub("#", reason), []).append((path, reason))
+    for those in list(by_reason.values())[:MAX_REASONS]:
+        (path, reason), more = those[0], len(those) - 1
+        others = f", and so are {more:,} more files, see files.csv" if more else ""
+        print(f"warning: {shown(root / path)} {reason}: left out{others}.", file=sys.stderr)
+    if len(by_reason) > MAX_REASONS:
+        print("warning: and others for other reasons, see files.csv.", file=sys.stderr)

@@ -68,7 +68,9 @@ def divide(
     counts = _counts(listing, files, _units(files, keys, near), given)
     few = {label for label, count in counts.items() if count < needed}
     near, more = _taken_apart(near, lambda file: bool(few & _labels(file)), f"{some(few)} would have too few to divide")
-    groups = _units(files, keys, near) if any(file.group or near[file] for file in files) else None
+    groups = _units(files, keys, near)
+    if not any(file.group for file in files) and len(set(groups)) == len(set(keys)):
+        groups = None  # what a near-duplicate was found of may have leaked
     if groups:
         split.check_counts(_counts(listing, files, groups, given), needed, listing.root, "groups")
     return Division(files, keys, groups, given, shares, leaks, findings + more)

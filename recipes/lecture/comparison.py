@@ -43,8 +43,6 @@ def prepare_sample(data: Path, framing: Framing, seed: int, images: int, held_ou
         UserError: the pictures are too few, or see `scan_folder` and `prepare`.
     """
     folder = scan_folder(data)
-    for finding in folder.findings:
-        say(shown(finding))
     given = {file.split for file in folder.files}
     files = folder.files
     if test and "validation" in given and "test" not in given:
@@ -56,7 +54,10 @@ def prepare_sample(data: Path, framing: Framing, seed: int, images: int, held_ou
     if images < 2 * len(folder.classes):
         raise UserError(f"{images} training images are too few for {len(folder.classes)} classes: two of each are the least.")
     share = dict.fromkeys(("validation", "test"), 0.0) | dict.fromkeys(missing, held_out / most["train"])
-    return prepare(_few(dataclasses.replace(folder, files=tuple(files)), most, seed), framing, seed=seed, **share)
+    data = prepare(_few(dataclasses.replace(folder, files=tuple(files)), most, seed), framing, seed=seed, **share)
+    for finding in data.findings:
+        say(shown(finding))
+    return data
 
 
 def _few(folder: Listing, most: Mapping[str, int], seed: int) -> Listing:

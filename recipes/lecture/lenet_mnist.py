@@ -40,7 +40,7 @@ from recipes.data.batches import Batches
 from recipes.data.dataset import Dataset, prepare
 from recipes.data.images import Framing
 from recipes.data.sources.chosen import scan
-from recipes.errors import UserError
+from recipes.errors import UserError, shown
 from recipes.evaluation.intervals import wilson
 from recipes.lecture.distortions import Distortion, distort
 from recipes.report.charts import BLUE, ORANGE, panels
@@ -97,6 +97,8 @@ def run(settings: LenetMnist) -> Path:
         data = prepare(scan(settings), Framing(28, 28, 1), settings.validation, test=0, seed=0)
         if len(data.classes) != 10 or not len(data.part("test")):
             raise UserError(f"{settings.data} must hold train/ and test/ with ten classes each, as MNIST does.")
+        for finding in data.findings:
+            say(shown(finding))
         # The paper's frame: a border of 2 lets the strokes at the edge lie in the centre of a 5 × 5 kernel.
         pixels = np.pad(data.pixels[:], ((0, 0), (2, 2), (2, 2), (0, 0)))
         results = {

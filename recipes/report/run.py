@@ -10,6 +10,7 @@ import numpy as np
 from recipes.evaluation.metrics import LABEL_MEASURES, MEASURES
 from recipes.report.charts import BLUE, GRAY, ORANGE, page_plot, svg, use_log_axis
 from recipes.report.page import page
+from recipes.report.suspects import suspects
 from recipes.report.thumbnails import thumbnail
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ def render(
         measures={name: (MEASURES | LABEL_MEASURES)[name] for name in result.get("measures") or ["accuracy"]},
         mistakes=[row | {"thumbnail": thumbnail(picture(row["path"]))} for row in mistakes[:MAX_MISTAKES]],
         mistake_count=len(mistakes),
+        suspects=suspects(result, picture),
         augmented=[[_titled(cell) for cell in (row, *row["versions"])] for row in augmented],
         left_out=left_out[:MAX_LEFT_OUT],
         left_out_count=len(left_out),

@@ -1,11 +1,14 @@
 """One self-contained HTML page about a search: the best trials, what mattered, what failed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from recipes.report.charts import svg
 from recipes.report.page import page
+from recipes.report.suspects import suspects
 from recipes.search.board import described
 from recipes.search.plots import varied
 from recipes.search.records import TrialRecord, counted, ranked
@@ -17,13 +20,19 @@ MAX_TRIALS = 20
 MAX_FAILURES = 100
 
 
-def render(result: dict, records: Sequence[TrialRecord], figures: Mapping[str, "Figure"]) -> str:
+def render(
+    result: dict,
+    records: Sequence[TrialRecord],
+    figures: Mapping[str, "Figure"],
+    picture: Callable[[str], np.ndarray | None],
+) -> str:
     """Write the report, as HTML text that any UTF-8 file can hold.
 
     Args:
         result: what is written to result.json.
         records: the trials.
         figures: charts, by title.
+        picture: gives the pixels `(height, width, channels)` of a path, None if there are none; asked for suspects.
     """
     trials, names = ranked(records), varied(records)
     same = {name: value for trial in trials[:1] for name, value in trial.values.items() if name not in names}
@@ -37,6 +46,7 @@ def render(result: dict, records: Sequence[TrialRecord], figures: Mapping[str, "
         names=names,
         same=same,
         counted=counted(records),
+        suspects=suspects(result, picture),
         charts=[{"title": title, "uri": svg(figure)} for title, figure in figures.items()],
         failures=[trial.as_dict() | {"described": described(trial.values)} for trial in failures[:MAX_FAILURES]],
     )

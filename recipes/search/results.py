@@ -91,7 +91,7 @@ class Results:
         """
         folder, result = self.search.settings.folder, self._result(winner, seconds)
         write_json(folder / "result.json", result)
-        write_text(folder / "report.html", render(result, self.trials, self.figures))
+        write_text(folder / "report.html", render(result, self.trials, self.figures, self.search.data.picture))
 
     def _result(self, winner: Mapping | None, seconds: Mapping[str, float]) -> dict:
         """Make the values of result.json."""
@@ -120,6 +120,7 @@ class Results:
             "importance": self.importance,
             "explained": self.explained,
             "winner": winner and {"folder": "best", "metrics": winner["metrics"]},
+            **{name: winner[name] for name in ("suspects", "suspects_reason") if winner},
             "workers": dict(Counter(trial.worker for trial in self.trials if trial.state != "waiting")),
             "disk": str(search.disk),
             "model": {

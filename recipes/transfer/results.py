@@ -22,6 +22,7 @@ from recipes.transfer.choice import unused_flags
 from recipes.transfer.combined import parts_of, pixels_of
 from recipes.transfer.state import Clock, Fitted, Outcome, Prepared
 from recipes.transfer.summary import command
+from recipes.transfer.suspects import Suspect
 from zoo.files import sha256, write_csv, write_json, write_text
 from zoo.origin import Origin
 from zoo.weights import digests
@@ -50,9 +51,7 @@ def write(outcome: Outcome, folder: Path, stranger: model_file.Stranger, clock: 
         write_csv(folder / "history.csv", history or [_head_row(outcome, clock)])
         recipe.save(folder / "recipe.json")
         result = as_dict(outcome, clock)
-        numbers = {path: i for i, path in enumerate(data.paths)}
-        augmented = _augmented(outcome.prepared, outcome.fitted)
-        page = render(result, history, rows, lambda path: _picture(data, numbers.get(path)), augmented)
+        page = render(result, history, rows, data.picture, _augmented(outcome.prepared, outcome.fitted))
         write_text(folder / "report.html", page)
     write_json(folder / "result.json", result | {"seconds": {"total": clock.total} | clock.seconds})  # the report's too
 
@@ -86,6 +85,8 @@ def as_dict(outcome: Outcome, clock: Clock) -> dict:
         "input": asdict(data.framing),
         "findings": data.findings,
         "corrections": data.corrections,
+        "suspects": None if outcome.judged.reason else [_suspect(data, one) for one in outcome.judged.suspects],
+        "suspects_reason": outcome.judged.reason,
         "versions": versions(),
         "seed": recipe.seed,
     }
@@ -97,6 +98,19 @@ def _metrics(data: Dataset, probabilities: np.ndarray, parts: dict[str, np.ndarr
     return {
         name: measure(data.labels[part], probabilities[part], data.classes, data.weights_of(part))
         for name, part in parts.items()
+    }
+
+
+def _suspect(data: Dataset, one: Suspect) -> dict:
+    """Describe a label that is probably wrong."""
+    return {
+        "path": data.paths[one.picture],
+        "split": str(data.splits[one.picture]),
+        "label": data.classes[one.label],
+        "likelier": data.classes[one.likelier],
+        "probability": one.probability,
+        "likelier_probability": one.likelier_probability,
+        "neighbors": [{"path": data.paths[i], "label": data.classes[data.labels[i]]} for i in one.neighbors],
     }
 
 
@@ -198,11 +212,6 @@ def _digest(path: Path) -> str:
         return ""
 
 
-def _picture(data: Dataset, index: int | None) -> np.ndarray | None:
-    """Cut a picture as evaluation sees it; None for None."""
-    return None if index is None else center(data.pixels[[index]], data.framing)[0]
-
-
 def _augmented(prepared: Prepared, fitted: Fitted) -> list[dict]:
     """Show some training pictures as evaluation sees them, and, with their labels, as the training saw them."""
     if fitted.augmented is None:
@@ -213,7 +222,7 @@ def _augmented(prepared: Prepared, fitted: Fitted) -> list[dict]:
     drawn = [fitted.augmented.draw(chosen, np.random.default_rng((seed, i))) for i in range(REPORTED_VERSIONS)]
     return [
         {
-            "picture": _picture(data, train[sample]),
+            "picture": data.picture(data.paths[train[sample]]),
             "label": data.task.names(data.labels[train[sample]], data.classes),
             "versions": [
                 {

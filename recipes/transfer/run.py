@@ -75,10 +75,7 @@ def fit(
     Raises:
         UserError: training has diverged, or a cache or state cannot be written.
     """
-    recipe, data, clock = prepared.recipe, prepared.data, Clock()
-    shown = [CENTER]
-    if prepared.augmentation(strategy) != "none":
-        shown = views.visible(data.framing, recipe.mirror != "no")
+    clock, shown = Clock(), _shown_views(prepared, strategy)
     rows: dict[Cut, Rows] = {}
     fitted = Fitted(strategy, None, seconds=clock.seconds)
     if strategy.head_first:
@@ -95,6 +92,20 @@ def fit(
             trainer = _PhaseTrainer(prepared, fitted, phase, shown)
             fitted = trainer.train(None if phase.augment else rows.get(Cut(phase.freeze_until)), deadline, report)
     return fitted
+
+
+def frozen_features(prepared: Prepared, strategy: Strategy) -> Rows:
+    """Compute what the untrained network says of every picture, `(images, features)`, in the one pass that `fit` needs."""
+    if strategy.head_first:
+        _features(prepared, strategy, _shown_views(prepared, strategy))
+    return center_features(prepared.model, prepared.head_cut, prepared.data, prepared.recipe.batch_size)
+
+
+def _shown_views(prepared: Prepared, strategy: Strategy) -> list[View]:
+    """List the views of a picture that the head is fitted to."""
+    if prepared.augmentation(strategy) == "none":
+        return [CENTER]
+    return views.visible(prepared.data.framing, prepared.recipe.mirror != "no")
 
 
 def _features(prepared: Prepared, strategy: Strategy, shown: list[View]) -> dict[Cut, Rows]:

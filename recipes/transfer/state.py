@@ -20,6 +20,7 @@ from recipes.transfer.evidence import Evidence
 from recipes.transfer.features import Cut, vector_cut
 from recipes.transfer.heads import FittedHead
 from recipes.transfer.strategies import Strategy
+from recipes.transfer.suspects import Suspect
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,11 @@ class Clock:
         began = time.monotonic()
         yield
         self.seconds[name] = self.seconds.get(name, 0.0) + time.monotonic() - began
+
+    def add(self, seconds: dict[str, float]) -> None:
+        """Count seconds of steps that another clock has counted."""
+        for name, more in seconds.items():
+            self.seconds[name] = self.seconds.get(name, 0.0) + more
 
     @property
     def total(self) -> float:
@@ -107,6 +113,14 @@ class Evaluated:
 
 
 @dataclass(frozen=True)
+class Judged:
+    """The labels that are probably wrong, the most suspect first; or the reason why none was judged."""
+
+    suspects: tuple[Suspect, ...] = ()
+    reason: str = ""
+
+
+@dataclass(frozen=True)
 class Repeats:
     """Scores of the same recipe with other seeds, or on folds; their means, with 95 % intervals."""
 
@@ -134,6 +148,7 @@ class Outcome:
 
     prepared: Prepared
     choice: Choice
+    judged: Judged
     fitted: Fitted
     evaluated: Evaluated
     repeats: Repeats | None

@@ -5,25 +5,29 @@ the probabilities of a classifier that was not fitted to it are compared with ea
 of that class over the pictures that carry its label (section 3.1, equation 2). A picture that passes the threshold of another
 class is counted as one whose label is wrong. Suspects are ranked by the probability of their own label.
 
-Two classifiers judge, and their probabilities are multiplied, for their mistakes differ. One is the linear probe of
-`recipes.transfer.transferability`: all its left-out predictions, of groups, too, follow from one decomposition, where a head
-solved for each fold takes a hundred times as long and, having more freedom, fits wrong labels as well. Its penalty is one
-step above the one with the least error, for the same reason. The other is the share of each class among the nearest pictures.
-Features are brought to length 1 around their mean.
+Two classifiers judge. One is the linear probe of `recipes.transfer.transferability`: all its left-out predictions, of groups,
+too, follow from one decomposition, where a head solved for each fold takes a hundred times as long and, having more freedom,
+fits wrong labels as well. Its penalty is one step above the one with the least error, for the same reason. The other is the
+share of each class among the nearest pictures. How much each counts is chosen by the left-out log-loss: where classes have
+several kinds of pictures, the neighbours are right more often, and the probe where pictures are few.
+
+Features are brought to their square roots and to length 1 around their mean, so that a few large ones do not decide
+(Perronnin, Sánchez, Mensink 2010, "Improving the Fisher Kernel for Large-Scale Image Classification", sections 3.1 and 3.2).
+What each of this is worth: docs/results.md.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-NEIGHBORS = 10
+NEIGHBORS = 20
 # Of the nearest pictures, those that are named beside a suspect.
 SHOWN_NEIGHBORS = 5
 # Of the ridge regression, relative to the features' largest variance.
-PENALTIES = (0.3, 0.1, 0.03, 0.01, 0.003, 0.001)
-# By which scores are multiplied to be logits.
-TEMPERATURES = np.geomspace(0.5, 50, 25)
+PENALTIES = (1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001)
+# Votes that every class has before there are any.
+PRIOR_VOTES = 0.5
 # Rows that are compared with all others at once, which bounds the memory.
 BLOCK = 512
 
@@ -82,8 +86,10 @@ def suspects(features: np.ndarray, labels: np.ndarray, groups: np.ndarray | None
 
 
 def normalized(features: np.ndarray) -> np.ndarray:
-    """Bring features `(images, features)` to length 1 around their mean."""
-    centered = np.asarray(features, "float32") - features.mean(axis=0, dtype="float64").astype("float32")
+    """Bring features `(images, features)` to their square roots, with their signs, and these to length 1 around their mean."""
+    rooted = np.asarray(features, "float32")
+    rooted = np.sign(rooted) * np.sqrt(np.abs(rooted))
+    centered = rooted - rooted.mean(axis=0, dtype="float64").astype("float32")
     return centered / np.maximum(np.linalg.norm(centered, axis=1, keepdims=True), 1e-12)
 
 
@@ -102,9 +108,10 @@ def left_out(units: np.ndarray, labels: np.ndarray, groups: np.ndarray, near: np
         near: the nearest pictures, as `nearest` gives them.
     """
     truth = np.eye(labels.max() + 1)[labels]
-    votes = np.where(near[..., None] >= 0, truth[near], 0).sum(axis=1) + 0.5
-    joint = calibrated(regressed(units, truth, groups), labels) * votes
-    return joint / joint.sum(axis=1, keepdims=True)
+    votes = np.full(truth.shape, PRIOR_VOTES)
+    for others in near.T:  # one neighbour of every picture at a time, which bounds the memory
+        votes += np.where(others[:, None] >= 0, truth[others], 0)
+    return combined([regressed(units, truth, groups), np.log(votes)], labels)
 
 
 def regressed(units: np.ndarray, truth: np.ndarray, groups: np.ndarray) -> np.ndarray:
@@ -113,15 +120,13 @@ def regressed(units: np.ndarray, truth: np.ndarray, groups: np.ndarray) -> np.nd
     With the hat matrix H, the errors of a group that is left out are (I − H)⁻¹ times those of the fit, H and these being the
     group's own.
     """
-    images, centered = len(units), units.astype("float64") - units.mean(axis=0, dtype="float64")
-    variances, axes = np.linalg.eigh(centered.T @ centered)
-    kept = variances > 1e-9 * variances[-1]
-    left, variances = centered @ axes[:, kept] / np.sqrt(variances[kept]), variances[kept]
+    images, left, variances = len(units), *_principal(units.astype("float64") - units.mean(axis=0, dtype="float64"))
+    largest = variances.max(initial=0)
     along, members = left.T @ truth, _members(groups)
 
     def predicted(penalty: float) -> np.ndarray:
         """Predict with a penalty."""
-        shares = variances / (variances + penalty * variances[-1])
+        shares = variances / (variances + penalty * largest)
         errors = truth - truth.mean(axis=0) - left @ (shares[:, None] * along)
         errors /= np.maximum(1 - 1 / images - np.square(left) @ shares, 1e-6)[:, None]
         for group in members:
@@ -131,6 +136,17 @@ def regressed(units: np.ndarray, truth: np.ndarray, groups: np.ndarray) -> np.nd
         return truth - errors
 
     return _one_step_stronger(predicted, truth)
+
+
+def _principal(centered: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Find the left singular vectors of features `(images, features)`, in columns, and their squared values, but for zeros."""
+    if len(centered) < centered.shape[1]:
+        variances, left = np.linalg.eigh(centered @ centered.T)
+        kept = variances > 1e-9 * variances[-1]
+        return left[:, kept], variances[kept]
+    variances, axes = np.linalg.eigh(centered.T @ centered)
+    kept = variances > 1e-9 * variances[-1]
+    return centered @ axes[:, kept] / np.sqrt(variances[kept]), variances[kept]
 
 
 def _one_step_stronger(predicted: Callable[[float], np.ndarray], truth: np.ndarray) -> np.ndarray:
@@ -147,16 +163,29 @@ def _members(groups: np.ndarray) -> list[np.ndarray]:
     return [group for group in np.split(order, edges) if len(group) > 1]
 
 
-def calibrated(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Make probabilities of scores `(images, classes)`: softmax, times the factor with the least log-loss."""
-    every, best, least = np.arange(len(labels)), scores, np.inf
-    for factor in TEMPERATURES:
-        powers = np.exp(factor * (scores - scores.max(axis=1, keepdims=True)))
-        guess = powers / powers.sum(axis=1, keepdims=True)
-        loss = -np.log(np.maximum(guess[every, labels], 1e-12)).mean()
-        if loss < least:
-            best, least = guess, loss
-    return best
+def combined(judges: Sequence[np.ndarray], labels: np.ndarray) -> np.ndarray:
+    """Make probabilities `(images, classes)` of the scores of several: the softmax of their sum, weighted.
+
+    The weights, none below 0, are those with the least log-loss of the labels, a convex problem: stacking (Wolpert 1992).
+    """
+    from scipy.optimize import minimize
+
+    every = np.arange(len(labels))
+    beyond = np.stack([scores - scores[every, labels][:, None] for scores in judges]).astype("float32")
+
+    def guessed(weights: np.ndarray) -> np.ndarray:
+        """Compute the probabilities."""
+        logits = np.tensordot(weights.astype("float32"), beyond, 1)
+        powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+        return powers / powers.sum(axis=1, keepdims=True)
+
+    def loss(weights: np.ndarray) -> tuple[float, np.ndarray]:
+        """Compute the mean log-loss, and its gradient."""
+        guess = guessed(weights)
+        slope = [float((guess * scores).sum(axis=1).mean(dtype="float64")) for scores in beyond]
+        return -float(np.log(np.maximum(guess[every, labels], 1e-30)).mean(dtype="float64")), np.array(slope)
+
+    return guessed(minimize(loss, np.ones(len(judges)), jac=True, method="L-BFGS-B", bounds=[(0, None)] * len(judges)).x)
 
 
 def nearest(units: np.ndarray, groups: np.ndarray, count: int) -> np.ndarray:

@@ -5,7 +5,7 @@ from pathlib import Path
 from recipes.console import say
 from recipes.data.sources import corrections
 from recipes.data.sources.archive import ENDINGS, is_archive, unpacked, without_wrappers
-from recipes.data.sources.folder import scan_folder
+from recipes.data.sources.folder import scan_folder, scan_unlabelled
 from recipes.data.sources.groups import by_pattern
 from recipes.data.sources.labels import scan_labels
 from recipes.data.sources.listing import Listing
@@ -25,13 +25,22 @@ def scan(settings: DataCommand) -> Listing:
         UserError: nothing can be learnt from what is there, or it cannot be read.
     """
     found = listed(settings)
-    kind = "one for each picture" if found.task.one_label else "any number of them for a picture"
-    say(f"{shown(settings.data)}: {len(found.classes):,} classes, {kind}: {some(found.classes, MAX_NAMES)}.")
+    tell(settings, found)
     return found
 
 
-def listed(settings: DataCommand) -> Listing:
-    """List the pictures that a command is about, and say nothing. Raises UserError as `scan` does."""
+def tell(settings: DataCommand, found: Listing) -> None:
+    """Say what pictures are taken for."""
+    kind = "one for each picture" if found.task.one_label else "any number of them for a picture"
+    say(f"{shown(settings.data)}: {len(found.classes):,} classes, {kind}: {some(found.classes, MAX_NAMES)}.")
+
+
+def listed(settings: DataCommand, needs_labels: bool = True) -> Listing:
+    """List the pictures that a command is about, and say nothing. Raises UserError as `scan` does.
+
+    Args:
+        needs_labels: whether a folder without class folders is refused; if not, its pictures have no labels.
+    """
     groups, columns = getattr(settings, "groups", None), getattr(settings, "columns", None)
     table = settings.data if _is_table(settings.data) else getattr(settings, "labels", None)  # a flag of `zoo finetune` alone
     if columns and not table:
@@ -39,14 +48,14 @@ def listed(settings: DataCommand) -> Listing:
     if table:
         found = scan_labels(_folder_of_table(settings), table, named_columns(columns), groups)
     else:
-        found = _scan_pictures(settings)
+        found = _scan_pictures(settings, needs_labels)
         found = by_pattern(found, groups) if groups else found
     if settings.corrections:
         found = corrections.corrected(found, corrections.read(settings.corrections))
     return found
 
 
-def _scan_pictures(settings: DataCommand) -> Listing:
+def _scan_pictures(settings: DataCommand, needs_labels: bool) -> Listing:
     """List the pictures of what is no table. Raises UserError."""
     data, data_dir = settings.data, getattr(settings, "data_dir", None)
     if is_tfds(data):
@@ -56,7 +65,9 @@ def _scan_pictures(settings: DataCommand) -> Listing:
     if is_archive(data):
         data = without_wrappers(unpacked(data))
     _check_kind(data)
-    return scan_tfds(data) if is_prepared(data) else scan_folder(data)
+    if is_prepared(data):
+        return scan_tfds(data)
+    return (None if needs_labels else scan_unlabelled(data)) or scan_folder(data)
 
 
 def _folder_of_table(settings: DataCommand) -> Path:

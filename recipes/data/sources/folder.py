@@ -17,6 +17,7 @@ from recipes.data.sources.levels import CERTAIN, LAYOUT_HINT, base, check_level,
 from recipes.data.sources.listing import File, Listing, plain
 from recipes.data.sources.walk import Walk
 from recipes.errors import UserError, shown, some
+from recipes.evaluation.tasks import MULTI_LABEL
 
 
 def scan_folder(root: str | os.PathLike) -> Listing:
@@ -40,6 +41,20 @@ def scan_folder(root: str | os.PathLike) -> Listing:
     ]
     findings += _merged(files, labels)
     return Listing(Path(root), tuple(sorted(labels[first])), tuple(files), tuple(walk.left_out), (*findings, *walk.summary()))
+
+
+def scan_unlabelled(root: str | os.PathLike) -> Listing | None:
+    """List the pictures of a folder that holds no other folders: nobody says what they show. None if it holds some, or nothing.
+
+    Raises:
+        UserError: the folder cannot be read.
+    """
+    walk = Walk(os.fspath(root))
+    if walk.foreign_folders("") or not (paths := walk.files_below("")):
+        return None
+    finding = f"{shown(root)} holds no class folders: its pictures are looked at without labels."
+    files = tuple(File(path, (), "") for path in paths)
+    return Listing(Path(root), (), files, tuple(walk.left_out), (finding, *walk.summary()), MULTI_LABEL)
 
 
 def _class_parents(walk: Walk, named: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:

@@ -243,6 +243,18 @@ def test_what_is_no_data_set_of_classes_is_refused(tmp_path):
         )
 
 
+def test_the_layout_of_its_image_folders_is_that_of_parts(digits):
+    import tensorflow_datasets as tfds
+
+    parts = digits / "parts"
+    builder = tfds.folder_dataset.ImageFolder(str(parts))
+    found = scan_folder(parts)
+    counts = Counter(file.split for file in found.files)
+    named = {"train": "train", "val": "validation"}
+    assert {named[name]: split.num_examples for name, split in builder.info.splits.items()} == counts
+    assert tuple(builder.info.features["label"].names) == found.classes
+
+
 def test_a_known_data_set_is_read_by_its_own_info(tmp_path):
     import tensorflow_datasets as tfds
 

@@ -6,6 +6,7 @@ import pytest
 from recipes.transfer.suspects import (
     PENALTIES,
     SHOWN_NEIGHBORS,
+    combined,
     left_out,
     nearest,
     normalized,
@@ -43,9 +44,9 @@ def test_clean_labels_have_no_suspects():
     assert suspects(features, truth) == []
 
 
-def test_scale_and_offset_of_the_features_do_not_matter():
+def test_the_scale_of_the_features_does_not_matter():
     features, labels, _, _ = clusters()
-    one, other = (suspects(x, labels) for x in (features, 1000 * features + 50))
+    one, other = (suspects(x, labels) for x in (features, 1000 * features))
     assert [suspect.picture for suspect in one] == [suspect.picture for suspect in other]
 
 
@@ -88,7 +89,7 @@ def test_probabilities_of_pictures_with_a_class_of_one():
     units, groups = normalized(features), np.arange(len(labels))
     found = left_out(units, labels, groups, nearest(units, groups, 5))
     assert found.shape == (151, 4) and np.isfinite(found).all()
-    np.testing.assert_allclose(found.sum(axis=1), 1)
+    np.testing.assert_allclose(found.sum(axis=1), 1, rtol=1e-6)
 
 
 def test_nearest_over_blocks_are_those_of_the_whole_table(monkeypatch):
@@ -104,3 +105,26 @@ def test_nearest_over_blocks_are_those_of_the_whole_table(monkeypatch):
 def test_thresholds_are_the_mean_probabilities_of_those_that_carry_the_label():
     probabilities = np.array([[0.9, 0.1, 0.0], [0.7, 0.3, 0.0], [0.2, 0.8, 0.0]])
     np.testing.assert_allclose(thresholds(probabilities, np.array([0, 0, 1])), [0.8, 0.8, 1.0])
+
+
+def test_the_weights_of_the_judges_are_those_of_a_logistic_regression():
+    """Of two classes, against scikit-learn's without a penalty; a judge that knows nothing counts nothing."""
+    from sklearn.linear_model import LogisticRegression
+
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 2, 400)
+    good, fair, none = (gain * (2 * labels - 1) + rng.normal(size=400) for gain in (1.0, 0.5, 0.0))
+    scores = [np.stack([0 * one, one], axis=1) for one in (good, fair)]
+    told = LogisticRegression(C=np.inf, fit_intercept=False).fit(np.stack([good, fair], axis=1), labels)
+    found = combined(scores, labels)
+    np.testing.assert_allclose(found, told.predict_proba(np.stack([good, fair], axis=1)), atol=1e-3)
+    against = combined([scores[0], np.stack([0 * good, none - (2 * labels - 1)], axis=1)], labels)
+    np.testing.assert_allclose(against, combined(scores[:1], labels), atol=1e-3)
+
+
+def test_features_that_are_all_the_same_and_one_group_of_all_are_judged_without_fault():
+    labels = np.arange(12) % 3
+    same = suspects(np.ones((12, 4)), labels)
+    together = suspects(clusters(images=12)[0], labels, groups=np.zeros(12, int))
+    assert not any(one.is_confident for one in [*same, *together])
+    assert all(one.neighbors == () for one in together)
