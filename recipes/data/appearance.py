@@ -67,27 +67,30 @@ class Appearance:
 
 def appearance_of(picture: Image.Image) -> Appearance:
     """Measure a picture of mode L or RGB, upright."""
-    large = _reduced(picture, SHARP_SIDE).convert("L")
-    small = _reduced(large, MEASURED_SIDE)
+    large = reduced(picture, SHARP_SIDE).convert("L")
+    small = reduced(large, MEASURED_SIDE)
     grey = np.asarray(small)
     levels, counts = np.arange(256), np.array(small.histogram())
     brightness = float(counts @ levels / grey.size)
-    whole = _thumbnail(small)
-    box = _inside(grey)
-    inside = whole if box == (0, 0, *small.size) else _thumbnail(small.crop(box))
     return Appearance(
         *picture.size,
         brightness=brightness,
         contrast=float(np.sqrt(counts @ (levels - brightness) ** 2 / grey.size)),
         sharpness=_sharpness(np.asarray(large)),
-        thumbnails=np.stack([whole, inside]),
+        thumbnails=thumbnails_of(small),
     )
 
 
-def _reduced(picture: Image.Image, side: int) -> Image.Image:
+def reduced(picture: Image.Image, side: int) -> Image.Image:
     """Average blocks of pixels, until the short side is not much longer than `side`."""
     factor = max(1, min(picture.size) // side)
     return picture.reduce(factor) if factor > 1 else picture
+
+
+def thumbnails_of(grey: Image.Image) -> np.ndarray:
+    """Shrink a grey image, and what lies inside a border of it, to `(2, SIDE, SIDE)`."""
+    whole, box = _thumbnail(grey), _inside(np.asarray(grey))
+    return np.stack([whole, whole if box == (0, 0, *grey.size) else _thumbnail(grey.crop(box))])
 
 
 def _thumbnail(image: Image.Image) -> np.ndarray:
