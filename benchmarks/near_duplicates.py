@@ -26,7 +26,7 @@ import numpy as np
 from PIL import Image, ImageEnhance, ImageOps
 
 from recipes.console import say
-from recipes.data.appearance import SIDE, appearance_of
+from recipes.data.appearance import MEASURED_SIDE, SHARP_SIDE, SIDE, appearance_of, reduced, thumbnails_of
 from recipes.data.duplicates import near_duplicates
 from recipes.data.images import Framing, decode, examine, whole
 from recipes.runs.journal import Experiment
@@ -129,17 +129,19 @@ def draw(path: Path, pairs: list[tuple[bytes, bytes]]) -> None:
 
 
 def cost(files: list[bytes]) -> dict[str, float]:
-    """Processor milliseconds a picture, of decoding alone and of what looking at it adds, in turns; least of nine rounds."""
-    rounds = np.empty((9, len(files), 2))
+    """Processor milliseconds a picture of decoding, of thumbnails and of all that a look adds, in turns; the least of nine."""
+    rounds = np.empty((9, len(files), 3))
     for one in rounds:
         for place, data in enumerate(files):
-            start = time.process_time()
+            image, clock = whole(data, FRAMING)[0], [time.process_time()]
             decode(data, FRAMING)
-            middle = time.process_time()
+            clock.append(time.process_time())
+            thumbnails_of(reduced(reduced(image, SHARP_SIDE).convert("L"), MEASURED_SIDE))
+            clock.append(time.process_time())
             examine(data, FRAMING)
-            one[place] = middle - start, time.process_time() - middle
-    decoding, both = 1000 * rounds.min(axis=0).mean(axis=0)
-    return {"decode": float(decoding), "appearance": float(both - decoding)}
+            one[place] = np.diff([*clock, time.process_time()])
+    decoding, looks, everything = (float(value) for value in 1000 * rounds.min(axis=0).mean(axis=0))
+    return {"decode": decoding, "thumbnails": looks, "everything": everything - decoding}
 
 
 def compared(looks: np.ndarray) -> dict[str, float]:
@@ -191,7 +193,7 @@ def main() -> None:
         result = experiment.once(f"{name}, {settings.first}", partial(found, settings, name))
         say(f"{name}: {result}")
         precision = 1 - result["false"] / result["pairs"]
-        share = (result["cost"]["appearance"] + result["cost"]["comparison"]) / result["cost"]["decode"]
+        share = (result["cost"]["thumbnails"] + result["cost"]["comparison"]) / result["cost"]["decode"]
         rows.append({"pictures": name} | result["recall"] | {"precision": precision, "cost": share})
     with ProcessPoolExecutor(1, get_context("spawn")) as alone:  # a process's largest memory is that of its whole life
         large = experiment.once(f"{MANY}", lambda: alone.submit(many, MANY).result())

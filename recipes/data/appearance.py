@@ -67,27 +67,30 @@ class Appearance:
 
 def appearance_of(picture: Image.Image) -> Appearance:
     """Measure a picture of mode L or RGB, upright."""
-    large = _reduced(picture, SHARP_SIDE).convert("L")
-    small = _reduced(large, MEASURED_SIDE)
+    large = reduced(picture, SHARP_SIDE).convert("L")
+    small = reduced(large, MEASURED_SIDE)
     grey = np.asarray(small)
     levels, counts = np.arange(256), np.array(small.histogram())
     brightness = float(counts @ levels / grey.size)
-    whole = _thumbnail(small)
-    box = _inside(grey)
-    inside = whole if box == (0, 0, *small.size) else _thumbnail(small.crop(box))
     return Appearance(
         *picture.size,
         brightness=brightness,
         contrast=float(np.sqrt(counts @ (levels - brightness) ** 2 / grey.size)),
         sharpness=_sharpness(np.asarray(large)),
-        thumbnails=np.stack([whole, inside]),
+        thumbnails=thumbnails_of(small),
     )
 
 
-def _reduced(picture: Image.Image, side: int) -> Image.Image:
+def reduced(picture: Image.Image, side: int) -> Image.Image:
     """Average blocks of pixels, until the short side is not much longer than `side`."""
     factor = max(1, min(picture.size) // side)
     return picture.reduce(factor) if factor > 1 else picture
+
+
+def thumbnails_of(grey: Image.Image) -> np.ndarray:
+    """Shrink a grey image, and what lies inside a border of it, to `(2, SIDE, SIDE)`."""
+    whole, box = _thumbnail(grey), _inside(np.asarray(grey))
+    return np.stack([whole, whole if box == (0, 0, *grey.size) else _thumbnail(grey.crop(box))])
 
 
 def _thumbnail(image: Image.Image) -> np.ndarray:
@@ -121,21 +124,20 @@ def _border(lines: np.ndarray, color: float) -> int:
 
 
 def _sharpness(grey: np.ndarray) -> float:
-    """Compare neighbours with pixels two apart, tile by tile, in every second line; gives the ratio of the sharpest tiles."""
+    """Compare neighbours with pixels two apart, tile by tile; gives the ratio of the sharpest where there is something."""
     height, width = (side // TILES for side in grey.shape)
     if min(height, width) < 3:
         return 1.0
     corners = [(place // TILES * height, place % TILES * width) for place in range(0, TILES * TILES, EVERY)]
     tiles = np.stack([grey[y : y + height, x : x + width] for y, x in corners]).astype(np.float32)
-    even, odd = tiles[:, ::2], tiles[:, 1::2]
-    near = _energy(odd - even[:, : odd.shape[1]]) + _energy(even[:, :, 1:] - even[:, :, :-1])
-    far = _energy(even[:, 1:] - even[:, :-1]) + _energy(even[:, :, 2:] - even[:, :, :-2])
+    near, far = _energy(tiles, 1), _energy(tiles, 2)
     ratios = np.sort(near[far > MIN_ENERGY] / far[far > MIN_ENERGY])
     # The quantile, which NumPy's own function takes longer for than all else here.
     return float(np.interp(SHARP_TILES * (len(ratios) - 1), np.arange(len(ratios)), ratios)) if len(ratios) else 1.0
 
 
-def _energy(differences: np.ndarray) -> np.ndarray:
-    """Average the squares of each tile `(tiles, ...)`."""
-    flat = differences.reshape(len(differences), -1)
-    return np.einsum("ni,ni->n", flat, flat) / flat.shape[1]
+def _energy(tiles: np.ndarray, step: int) -> np.ndarray:
+    """Average the squared differences of pixels so far apart, in rows and in columns, of each tile `(tiles, ...)`."""
+    parts = (tiles[:, step:] - tiles[:, :-step], tiles[:, :, step:] - tiles[:, :, :-step])
+    flat = (part.reshape(len(part), -1) for part in parts)
+    return sum(np.einsum("ni,ni->n", part, part) / part.shape[1] for part in flat)
