@@ -29,7 +29,7 @@ class Contents:
         self._root, self._file = root, cache_folder("contents") / f"{name}.json"
         self._known: dict[str, list] = {}  # path: [size, inode, mtime, ctime, digest]
         self._lock, self._changed = threading.Lock(), False
-        with contextlib.suppress(OSError, ValueError):  # damaged, it is made anew
+        with contextlib.suppress(OSError, ValueError, AttributeError, TypeError):  # damaged, it is made anew
             known = json.loads(self._file.read_bytes())
             self._known = {path: row for path, row in known.items() if len(row) == 5}
 

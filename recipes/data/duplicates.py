@@ -118,8 +118,9 @@ def _partners(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Find the pairs of some forms with any of all, of each form the likeliest; with their likeness, and whether mirrored."""
     rows, columns = _candidates(forms, queries, coarse)
-    exact = np.stack([FINE.describe(forms.grey[queries], box) for box in BOXES], axis=1)
-    likeness, mirrored = _compared(exact, rows, fine, columns)
+    used, places = np.unique(rows, return_inverse=True)
+    exact = np.stack([FINE.describe(forms.grey[queries][used], box) for box in BOXES], axis=1)
+    likeness, mirrored = _compared(exact, places, fine, columns)
     passed = np.flatnonzero(likeness >= min_likeness)
     chosen = passed[_likeliest(rows[passed], likeness[passed], MAX_PARTNERS)]
     pairs = np.stack([forms.picture[queries][rows[chosen]], forms.picture[columns[chosen]]], axis=1)

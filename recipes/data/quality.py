@@ -18,7 +18,7 @@ MIN_BRIGHT = 240
 # Of the folder's median.
 DARK_SHARE = 1 / 3
 BLURRED_SHARE = 0.75
-# Blurred by a pixel and a half, half the photographs lie below 0.28, and none as they are below 0.38 (docs/results.md).
+# Of 699 photographs (short side 256) none lies below 0.30 as it is; blurred by a Gaussian of 1.5 pixels, 95 % do.
 MAX_BLURRED_SHARPNESS = 0.3
 # Long side by short side.
 MIN_ODD_ASPECT = 3.0

@@ -15,7 +15,7 @@ from scenes import scene, scenes_folder
 
 from recipes import check
 from recipes.data import decoding
-from recipes.data.check.findings import KINDS, LEVELS
+from recipes.data.check.findings import KINDS, LEVELS, Finding, grouped
 from recipes.settings.check import Checking
 
 
@@ -162,6 +162,11 @@ def test_what_was_read_is_not_read_again(clean, tmp_path, monkeypatch):
     for count in (80, 80):
         check.run(Checking(clean, output=tmp_path / "out"))
         assert len(examined) == count
+
+
+def test_names_in_findings_can_be_printed():
+    (line,) = grouped([Finding("copy", "a/\udce9", "is a copy of b/\nc")])
+    assert "a/\\udce9 is a copy of b/\\nc" in line and line.isprintable()
 
 
 def test_small_classes_and_missing_ones(tmp_path):

@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from recipes.data.split import assign, check_counts, duplicates, leaks, minimum
+from recipes.data.split import assign, check_counts, leaks, minimum
 from recipes.errors import UserError
 
 BOTH = {"validation": 0.2, "test": 0.1}
@@ -131,35 +131,9 @@ def test_small_classes_are_refused_by_name():
         check_counts({"a": 4, "b": 1, "c": 0}, 4, "photos")
 
 
-def test_no_copies_no_findings():
-    assert duplicates(["a/1", "b/1"], ["a", "b"], ["", ""], ["x", "y"]) == []
-
-
-def test_copies_within_a_class_are_counted():
-    (finding,) = duplicates(["a/1", "a/2", "a/3", "b/1"], ["a", "a", "a", "b"], [""] * 4, ["x", "x", "x", "y"])
-    assert finding == "Exact copies of another file of their class: 2."
-
-
-def test_two_labels_of_one_picture_are_named():
-    paths = [f"{label}/{number}" for label in "ab" for number in range(5)]
-    (finding,) = duplicates(paths, ["a"] * 5 + ["b"] * 5, [""] * 10, list("vwxyz") * 2)
-    assert finding == "Pictures that carry two labels: 5 (a/0 = b/0; a/1 = b/1; a/2 = b/2; ...)."
-
-
-def test_leaks_between_given_splits_are_named():
-    paths, labels = ["train/a/1", "val/a/2", "test/a/3", "a/4"], ["a"] * 4
-    (finding,) = duplicates(paths, labels, ["train", "validation", "test", ""], ["x", "x", "y", "y"])
-    assert finding == "Pictures that lie in two splits, so that results on them say nothing: 1 (train/a/1 = val/a/2)."
-
-
 def test_a_leak_is_a_copy_of_what_an_earlier_part_has():
     splits = ["test", "train", "validation", "test", "", "train", "validation"]
     digests = ["x", "x", "x", "y", "x", "y", "z"]
     assert leaks(splits, digests) == {0: 1, 2: 1, 3: 5}
     assert leaks(["test", "validation", "validation"], ["x", "x", "x"]) == {0: 1}
     assert leaks(["", "train", "train"], ["x", "x", "x"]) == {} and leaks([], []) == {}
-
-
-def test_names_in_findings_can_be_printed():
-    (finding,) = duplicates(["a/\udce9", "b/\n"], ["a", "b"], ["", ""], ["x", "x"])
-    assert "a/\\udce9 = b/\\n" in finding
