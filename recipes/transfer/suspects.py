@@ -122,13 +122,13 @@ def regressed(units: np.ndarray, truth: np.ndarray, groups: np.ndarray) -> np.nd
     """
     images, left, variances = len(units), *_principal(units.astype("float64") - units.mean(axis=0, dtype="float64"))
     largest = variances.max(initial=0)
-    along, members = left.T @ truth, _members(groups)
+    along, squares, members = left.T @ truth, np.square(left), _members(groups)
 
     def predicted(penalty: float) -> np.ndarray:
         """Predict with a penalty."""
         shares = variances / (variances + penalty * largest)
         errors = truth - truth.mean(axis=0) - left @ (shares[:, None] * along)
-        errors /= np.maximum(1 - 1 / images - np.square(left) @ shares, 1e-6)[:, None]
+        errors /= np.maximum(1 - 1 / images - squares @ shares, 1e-6)[:, None]
         for group in members:
             hat = 1 / images + (left[group] * shares) @ left[group].T
             fitted = errors[group] * np.maximum(1 - np.diag(hat), 1e-6)[:, None]

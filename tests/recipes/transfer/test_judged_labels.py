@@ -31,7 +31,7 @@ def test_a_run_finds_them_and_its_report_shows_them(mislabelled, tmp_path):
     found = {row["path"]: row for row in result["suspects"]}
     first = [path for path in [*found][: len(planted)] if path in planted]
     assert len(first) >= len(planted) - 1 and len(found) <= 2 * len(planted)  # one of so few may look like its folder
-    splits = {row["path"]: row["split"] for row in csv.DictReader(open(tmp_path / "run" / "files.csv", newline=""))}
+    splits = {row["path"]: row["split"] for row in csv.DictReader((tmp_path / "run" / "files.csv").read_text().splitlines())}
     for path in first:
         row, digit = found[path], planted[path]
         assert (row["label"], row["likelier"], row["split"]) == (path.split("/")[0], digit, splits[path])
@@ -52,7 +52,7 @@ def test_check_finds_the_same_and_suggests_to_relabel_them(mislabelled, tmp_path
     findings = [one for one in json.loads((tmp_path / "check.json").read_text())["findings"] if one["kind"] == "label"]
     first = [one["path"] for one in findings[: len(planted)] if one["path"] in planted]
     assert len(first) >= len(planted) - 1
-    rows = {row["path"]: row for row in csv.DictReader(open(tmp_path / "corrections.csv", newline=""))}
+    rows = {row["path"]: row for row in csv.DictReader((tmp_path / "corrections.csv").read_text().splitlines())}
     for path in first:
         assert (rows[path]["action"], rows[path]["to"], rows[path]["suggestion"]) == ("", planted[path], "relabel")
 
