@@ -86,6 +86,6 @@ def grouped(findings: Iterable[Finding]) -> list[str]:
     lines = []
     for name, kind in KINDS.items():
         if counts[name]:
-            first = some((f"{f.path} {f.reason}".strip() for f in findings if f.kind == name), 2)
+            first = some((f"{f.path} {f.reason}".strip().removesuffix(".") for f in findings if f.kind == name), 2)
             lines.append(f"{kind.title}: {counts[name]:,} ({first}). What to do: {kind.remedy}.")
     return lines

@@ -59,7 +59,8 @@ def summary(folder: Path) -> str:
     if "accuracy" != result["measures"][0]:
         lines.append(f"These are reported, because {result['measures_reason']}.")
     if count := len(result["suspects"] or ()):
-        lines.append(f"{count:,} label{'s are' if count > 1 else ' is'} probably wrong: look at them in the report.")
+        said = f"{count:,} labels are probably wrong: look at them" if count > 1 else "1 label is probably wrong: look at it"
+        lines.append(f"{said} in the report.")
     if repeats := result["repeats"]:
         means = [
             f"{(MEASURES | LABEL_MEASURES)[name]} {repeats['mean'][name]:.1%} (95 % interval {low:.1%} to {high:.1%})"
