@@ -123,7 +123,7 @@ def test_a_run_says_what_was_corrected_and_records_the_table(tmp_path):
     table.write_text(f"path,action,to\n{wrong},leave out,\n")
     flags = ("--model", "lenet5", "--strategy", "small", "--corrections", table, "--output", tmp_path / "run")
     done = commands.zoo("finetune", folder, *flags)
-    assert done.status == 0, done.stderr
+    assert done.poll() == 0, done.stderr
     result = json.loads((tmp_path / "run/result.json").read_text())
     assert result["counts"]["left_out"] == 1 and result["corrections"]["actions"]["leave out"] == 1
     assert result["corrections"]["sha256"] == corrections.read(table).sha256
