@@ -27,7 +27,7 @@ MAX_PARTNERS = 20
 # Of pictures, whose border is one.
 MAX_BORDERED = 0.5
 ROWS = 512
-COLUMNS = 4096
+COLUMNS = 1024
 
 
 @dataclass(frozen=True)
@@ -135,14 +135,18 @@ def _candidates(forms: Forms, queries: slice, coarse: np.ndarray) -> tuple[np.nd
     rows, columns, values = np.empty(0, int), np.empty(0, int), np.empty(0, np.float32)
     for start in range(0, len(coarse), COLUMNS):
         others = slice(start, start + COLUMNS)
-        likeness = np.maximum(*(COARSE.likeness(part, coarse[others]) for part in rough))
-        likeness[picture[:, None] == forms.picture[others]] = 0
-        likeness[outer[:, None] & forms.outer[others]] = 0
-        if likeness.shape[1] > MAX_CANDIDATES and np.count_nonzero(likeness >= least[:, None]) > MAX_CANDIDATES * len(least):
+        likeness = [COARSE.likeness(part, coarse[others]) for part in rough]
+        likeness = np.maximum(*likeness, out=likeness[0])
+        passed = np.flatnonzero(likeness >= least[:, None])
+        if not len(passed):
+            continue
+        if len(passed) > MAX_CANDIDATES * len(least) and likeness.shape[1] > MAX_CANDIDATES:
             least = np.maximum(least, np.partition(likeness, -MAX_CANDIDATES, axis=1)[:, -MAX_CANDIDATES])
-        more, places = np.nonzero(likeness >= least[:, None])
-        rows, columns = np.concatenate([rows, more]), np.concatenate([columns, places + start])
-        values = np.concatenate([values, likeness[more, places]])
+            passed = np.flatnonzero(likeness >= least[:, None])
+        more, places = np.divmod(passed, likeness.shape[1])
+        different = (picture[more] != forms.picture[others][places]) & ~(outer[more] & forms.outer[others][places])
+        rows, columns = np.concatenate([rows, more[different]]), np.concatenate([columns, places[different] + start])
+        values = np.concatenate([values, likeness.ravel()[passed[different]]])
         kept = _likeliest(rows, values, MAX_CANDIDATES)
         rows, columns, values = rows[kept], columns[kept], values[kept]
         last = np.flatnonzero(np.bincount(rows, minlength=len(least)) == MAX_CANDIDATES)
