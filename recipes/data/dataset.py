@@ -15,7 +15,7 @@ from recipes.data.images import Framing, center
 from recipes.data.look import FRAMING, look, near_groups
 from recipes.data.sources.listing import File, Listing
 from recipes.data.store import Rows
-from recipes.errors import shown
+from recipes.errors import shown, some
 from recipes.evaluation.tasks import MULTI_CLASS, Task
 
 HELD_OUT_SHARE = 0.25
@@ -128,8 +128,9 @@ def prepare(folder: Listing, framing: Framing, validation: float, test: float, s
     files, keys, weights = division.files, division.digests, np.array([file.weight for file in division.files])
     left_out += [(file.path, leaking(file, first, digests)) for file, first in division.leaks.items()]
     labels, paths = [file.label for file in files], [file.path for file in files]
-    said = SAID_OTHERWISE - (LEAKS if keep_leaks else set())
-    findings = [*folder.findings, *decoded.findings, *grouped(f for f in seen.findings if f.kind not in said)]
+    findings = [*folder.findings, *decoded.findings, *grouped(f for f in seen.findings if f.kind not in SAID_OTHERWISE)]
+    if keep_leaks and (kept := [f"{f.path} {f.reason}" for f in seen.findings if f.kind in LEAKS]):
+        findings.append(f"Measured although they lie in two parts, so that results on them say nothing: {some(kept, 2)}.")
     findings += [*told(division, digests), *division.findings]
     findings += notes.grouped((file.path, decoded.note(file)) for file in files)
     undivided = Dataset(
