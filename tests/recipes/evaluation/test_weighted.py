@@ -139,10 +139,10 @@ def test_a_tuned_head_weighs_what_it_is_trained_on_and_what_judges_it():
     settings = HeadSettings(epochs=12, learning_rate=0.05, optimizer="adam")
     train, held_out = np.arange(90), np.arange(90, 120)
     alone = HeadTrainer({settings.cut: views}, labels, train, held_out, 3).train(settings, 0)
-    same = HeadTrainer({settings.cut: views}, labels, train, held_out, 3, np.full(120, 5.0)).train(settings, 0)
+    same = HeadTrainer({settings.cut: views}, labels, train, held_out, 3, weights=np.full(120, 5.0)).train(settings, 0)
     assert (same.loss, same.accuracy) == (alone.loss, alone.accuracy)
     heavy = np.where(labels == 0, 50.0, 1.0)
-    trained = HeadTrainer({settings.cut: views}, labels, train, held_out, 3, heavy).train(settings, 0)
+    trained = HeadTrainer({settings.cut: views}, labels, train, held_out, 3, weights=heavy).train(settings, 0)
     kernel, bias = trained.weights[-2:]
     guess = ((views[0] - views[0][train].mean(axis=0)) / views[0][train].std() @ kernel + bias).argmax(axis=1)
     assert trained.accuracy == pytest.approx(np.average(guess[held_out] == labels[held_out], weights=heavy[held_out]))
