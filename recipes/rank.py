@@ -31,6 +31,9 @@ from typing import TYPE_CHECKING
 
 import zoo
 from recipes.console import say
+from recipes.data.decoding import decode_all
+from recipes.data.findings import grouped
+from recipes.data.look import FRAMING, look
 from recipes.data.sources.chosen import scan_for_one_label
 from recipes.data.sources.listing import Listing
 from recipes.errors import UserError, shown
@@ -147,9 +150,11 @@ def _candidate_from_file(settings: Ranking, text: str, variant: str | None, prep
 def sampled(settings: Ranking) -> Listing:
     """List a stratified sample of what `zoo finetune` would train on."""
     listing = scan_for_one_label(settings)
-    for finding in listing.findings:
+    found = contenders.sampled(listing, Recipe(settings.data, seed=settings.seed), settings.sample)
+    seen = look(found, decode_all(found, FRAMING, needs_pixels=False))
+    for finding in (*listing.findings, *grouped(one for one in seen.findings if one.kind != "source")):
         say(shown(finding))
-    return contenders.sampled(listing, Recipe(settings.data, seed=settings.seed), settings.sample)
+    return found
 
 
 def work(settings: Ranking, recipe: Recipe, pictures: Listing) -> dict:

@@ -89,7 +89,7 @@ def sizes_of(pictures: Sequence[Described]) -> list[str]:
         if len(np.unique(values)) > MAX_SIZES:
             edges = np.unique(np.quantile(values, np.linspace(0, 1, MAX_SIZES + 1)[1:-1], method="nearest"))
             bins = np.searchsorted(edges, values, side="right")
-            ranges = [(values[bins == number].min(), values[bins == number].max()) for number in range(len(edges) + 1)]
+            ranges = {number: (values[bins == number].min(), values[bins == number].max()) for number in np.unique(bins)}
             columns.append([f"{low}" if low == high else f"{low} to {high}" for low, high in (ranges[i] for i in bins)])
         else:
             columns.append([str(value) for value in values])

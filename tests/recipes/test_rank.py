@@ -134,12 +134,11 @@ def test_candidates_are_at_hand_or_match_the_pattern(digits, monkeypatch):
     [((28, 28), "L", True), ((28, 28), "RGB", False), ((200, 200), "L", False), ((32, 32), "grey RGB", True)],
 )
 def test_lenet_is_a_candidate_for_small_grey_pictures_alone(size, mode, digit, tmp_path):
-    pixels = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
-    image = Image.fromarray(pixels) if mode == "RGB" else Image.fromarray(pixels[..., 0]).convert(mode.removeprefix("grey "))
-    for label in "ab":
-        (tmp_path / label).mkdir()
-        for i in range(6):
-            image.save(tmp_path / label / f"{i}.png")
+    for seed in range(12):
+        pixels = np.random.default_rng(seed).integers(0, 256, (*size, 3), np.uint8)
+        grey = Image.fromarray(pixels[..., 0]).convert(mode.removeprefix("grey "))
+        (tmp_path / "ab"[seed % 2]).mkdir(exist_ok=True)
+        (Image.fromarray(pixels) if mode == "RGB" else grey).save(tmp_path / "ab"[seed % 2] / f"{seed}.png")
     pictures = rank.sampled(Ranking(tmp_path))
     assert ("lenet5" in {entry.model for entry in candidates.at_hand(pictures)}) == digit
 

@@ -509,7 +509,7 @@ def test_the_report_escapes_what_comes_from_elsewhere():
         "disk": "",
         "seed": 0,
     }
-    text = report.render(result, rows, {})
+    text = report.render(result, rows, {}, lambda path: None)
     assert "<script>" not in text and "<b>" not in text.split("Failures</h2>")[1] and "<i>" not in text
     assert "has not been trained anew yet" in text and "1 of 2 trials failed" in text
 

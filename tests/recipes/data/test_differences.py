@@ -76,3 +76,8 @@ def test_many_sizes_are_ranges():
 def test_small_classes_count_what_is_trained_on():
     few = pictures(label=["a"] * 150 + ["b"] * 30 + ["c"] * 20, part=["train"] * 155 + ["test"] * 35 + ["train"] * 10)
     assert small_classes(few) == {"b": 5, "c": 10}
+
+
+def test_many_pictures_of_the_smallest_size_are_a_range_of_their_own():
+    sizes = sizes_of(pictures(20, width=[60] * 11 + list(range(61, 70)), height=[80] * 20))
+    assert sizes[:11] == ["60 x 80 px"] * 11 and "60" not in sizes[-1]

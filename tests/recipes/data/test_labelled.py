@@ -79,12 +79,12 @@ def test_both_forms_of_the_file_say_the_same(digits, tmp_path):
     lines = ["path,split," + ",".join(LABELS)]
     for path in sorted(digits.glob("*/*.png")):
         flags = ",".join(str(int(has(int(path.parent.name)))) for has in LABELS.values())
-        lines.append(f"{path.relative_to(digits).as_posix()},VAL,{flags}")
+        lines.append(f"{path.relative_to(digits).as_posix()},Training,{flags}")
     (tmp_path / "columns.csv").write_text("\n".join(lines))
     other = scan_labels(digits, tmp_path / "columns.csv")
     assert one.classes == other.classes == ("even", "large", "round")
     assert [(file.path, file.label) for file in one.files] == [(file.path, file.label) for file in other.files]
-    assert {file.split for file in one.files} == {""} and {file.split for file in other.files} == {"validation"}
+    assert {file.split for file in one.files} == {""} and {file.split for file in other.files} == {"train"}
 
 
 @pytest.mark.parametrize(
