@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 help:
 	@echo "make demo   install into $(VENV), then fine-tune LeNet-5 on handwritten digits and write a report"
 	@echo "make test   install into $(VENV), then run the tests, but those of make deep"
-	@echo "make fast   the tests that take less than two minutes together"
+	@echo "make fast   the tests that take a second or less each: two to four minutes"
 	@echo "make deep   what make test leaves out, such as the deepest networks: an hour or two"
 	@echo "make installed PYTHON=python3.13"
 	@echo "            the demo and the tests of make fast on what pip install leaves, under any Python"

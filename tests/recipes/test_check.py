@@ -18,6 +18,8 @@ from recipes.data import decoding
 from recipes.data.findings import KINDS, LEVELS, Finding, grouped
 from recipes.settings.check import Checking
 
+pytestmark = pytest.mark.slow
+
 
 def digests(root: Path) -> dict[str, tuple]:
     """What the files of a folder hold, and when they were written."""

@@ -19,6 +19,8 @@ from recipes.data.sources.folder import scan_folder
 from recipes.errors import UserError
 from recipes.settings.finetune import Recipe
 
+pytestmark = pytest.mark.slow
+
 BUILDERS = {}
 
 

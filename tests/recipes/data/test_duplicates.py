@@ -14,6 +14,8 @@ from recipes.data.chance import more_than_chance
 from recipes.data.digits import digit_picture
 from recipes.data.duplicates import MAX_PARTNERS, Pair, grouped, near_duplicates
 
+pytestmark = pytest.mark.slow
+
 
 def cut(image, left, upper, right, lower):
     """What lies between shares of the sides."""
