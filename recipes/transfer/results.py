@@ -20,6 +20,7 @@ from recipes.runs.folder import SCHEMA, escaped
 from recipes.settings.backbones import SEPARATOR
 from recipes.transfer.choice import unused_flags
 from recipes.transfer.combined import parts_of, pixels_of
+from recipes.transfer.confidence import measured
 from recipes.transfer.state import Clock, Fitted, Outcome, Prepared
 from recipes.transfer.summary import command
 from recipes.transfer.suspects import Suspect
@@ -40,7 +41,7 @@ def write(outcome: Outcome, folder: Path, stranger: model_file.Stranger, clock: 
     """
     recipe, data, model = outcome.prepared.recipe, outcome.prepared.data, outcome.prepared.model
     with clock.step("saving"):
-        model_file.save(model, folder / "model.keras", data.classes, asdict(data.framing))
+        model_file.save(model, folder / "model.keras", data.classes, asdict(data.framing), outcome.confidence)
         chosen = np.linspace(0, len(data.paths) - 1, min(MAX_CHECKED_PICTURES, len(data.paths))).astype(int)
         pixels, reported = center(data.pixels[chosen], data.framing), outcome.evaluated.probabilities[chosen]
         model_file.check_saved(model, folder / "model.keras", pixels, reported, stranger)
@@ -59,10 +60,19 @@ def write(outcome: Outcome, folder: Path, stranger: model_file.Stranger, clock: 
 
 def _reference(outcome: Outcome) -> reference.Reference:
     """Gather what the network says of the training pictures that stand for all, and what these are."""
-    data, kept = outcome.prepared.data, outcome.evaluated.referred
+    data, evaluated = outcome.prepared.data, outcome.evaluated
+    is_train = data.splits[evaluated.referred] == "train"
+    kept = evaluated.referred[is_train]
     groups = np.arange(len(kept)) if data.groups is None else np.unique(data.groups_of(kept), return_inverse=True)[1]
-    paths, keys = ([names[i] for i in kept] for names in (data.paths, data.digests))
-    return reference.Reference(outcome.evaluated.features, data.labels[kept], tuple(paths), tuple(keys), groups)
+    return reference.Reference(
+        evaluated.features[is_train],
+        data.labels[kept],
+        tuple(data.paths[i] for i in kept),
+        tuple(data.digests[i] for i in kept),
+        groups,
+        evaluated.features[~is_train],
+        bool(outcome.fitted.strategy.phases),
+    )
 
 
 def as_dict(outcome: Outcome, clock: Clock) -> dict:
@@ -88,6 +98,7 @@ def as_dict(outcome: Outcome, clock: Clock) -> dict:
         "measures_reason": reason,
         "metrics": _metrics(data, evaluated.probabilities, parts),
         "metrics_ten_crop": None if evaluated.ten_crop is None else _metrics(data, evaluated.ten_crop, held_out),
+        "confidence": outcome.confidence and measured(outcome.prepared, outcome.confidence, evaluated),
         "repeats": outcome.repeats and outcome.repeats.as_dict(),
         "seconds": {"total": clock.total} | clock.seconds,
         "model": _model(outcome.prepared),
