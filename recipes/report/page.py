@@ -5,20 +5,24 @@ from collections.abc import Callable
 from importlib import resources
 
 from recipes.errors import shown
+from recipes.report.sharing import shortener
 
 
 def page(name: str, **content: object) -> str:
     """Fill in a template beside this file; names of files and classes come from anywhere, so everything is escaped.
 
-    That is HTML's own characters, and those that cannot be seen or turn text round, which `shown` writes out.
+    That is HTML's own characters, and those that cannot be seen or turn text round, which `shown` writes out. Paths of this
+    machine lose their folders, for a page is meant to be shared.
     """
     import jinja2
     from markupsafe import Markup
 
+    shortened = shortener()
     environment = jinja2.Environment(
         loader=jinja2.FunctionLoader(lambda file: resources.files("recipes.report").joinpath(file).read_text("utf-8")),
         autoescape=True,
-        finalize=lambda value: value if isinstance(value, Markup) else shown(value),  # what is HTML already is escaped
+        # What is HTML already has gone through this.
+        finalize=lambda value: value if isinstance(value, Markup) else shortened(shown(value)),
         undefined=jinja2.ChainableUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
