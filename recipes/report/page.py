@@ -1,22 +1,28 @@
 """A self-contained HTML page from a template beside this file."""
 
+import re
 from collections.abc import Callable
 from importlib import resources
 
 from recipes.errors import shown
+from recipes.report.sharing import shortener
 
 
 def page(name: str, **content: object) -> str:
     """Fill in a template beside this file; names of files and classes come from anywhere, so everything is escaped.
 
-    That is HTML's own characters, and those that cannot be seen or turn text round, which `shown` writes out.
+    That is HTML's own characters, and those that cannot be seen or turn text round, which `shown` writes out. Paths of this
+    machine lose their folders, for a page is meant to be shared.
     """
     import jinja2
+    from markupsafe import Markup
 
+    shortened = shortener()
     environment = jinja2.Environment(
         loader=jinja2.FunctionLoader(lambda file: resources.files("recipes.report").joinpath(file).read_text("utf-8")),
         autoescape=True,
-        finalize=shown,
+        # What is HTML already has gone through this.
+        finalize=lambda value: value if isinstance(value, Markup) else shortened(shown(value)),
         undefined=jinja2.ChainableUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -26,10 +32,32 @@ def page(name: str, **content: object) -> str:
         "decimal": lambda value: _shown(value, lambda number: f"{number:.3f}"),
         "count": lambda value: _shown(value, lambda number: f"{number:,}"),
         "interval": lambda pair: f"{100 * pair[0]:.1f} – {100 * pair[1]:.1f}%" if pair else "–",
+        "headings": headings,
+        "milliseconds": lambda seconds: _shown(seconds, lambda number: f"{1000 * number:.3g} ms"),
+        "duration": lambda seconds: _shown(seconds, duration),
+        "watt_hours": lambda hours: _shown(
+            hours, lambda number: f"{number:.2g} Wh" if number < 100 else f"{number / 1000:.2g} kWh"
+        ),
         "short": lambda value: _shown(value, lambda number: f"{number:g}"),
         "setting": lambda value: "–" if value in (None, "") else f"{value:.3g}" if isinstance(value, float) else value,
     }
     return environment.get_template(name).render(**content)
+
+
+def duration(seconds: float) -> str:
+    """Write a time in its two largest units."""
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s" if minutes else f"{seconds:.1f} s"
+    return f"{minutes // 60} h {minutes % 60} min"
+
+
+def headings(sections: str) -> list[tuple[str, str]]:
+    """List the sections of a page: the anchor of each, and its heading, as HTML; what they hold is escaped already."""
+    from markupsafe import Markup
+
+    found = re.findall(r'<section id="([^"]+)">\s*<h2>(.*?)</h2>', sections, flags=re.DOTALL)
+    return [(Markup(anchor), Markup(heading)) for anchor, heading in found]
 
 
 def _shown(value: object, write: Callable[[float], str]) -> str:
