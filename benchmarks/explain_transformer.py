@@ -57,7 +57,7 @@ def trained(seconds: float) -> keras.Model:
     """Train ViT-Ti/16 from a random start for so many seconds."""
     keras.utils.set_random_seed(0)
     model = zoo.vit_ti_16(num_classes=3, input_shape=(SIZE, SIZE, 3), preprocessing="tf", weights=None)
-    model.compile(keras.optimizers.AdamW(3e-4, weight_decay=0.01, clipnorm=1.0), "sparse_categorical_crossentropy", ["accuracy"])
+    model.compile(keras.optimizers.AdamW(3e-4, weight_decay=0.01, clipnorm=1.0), "sparse_categorical_crossentropy", metrics=["accuracy"])
     end, seed, seen = time.monotonic() + seconds, 1, []
     while time.monotonic() < end:
         x, y, _ = pictures(BATCH, seed)
