@@ -15,7 +15,7 @@ from recipes.data.images import center, read_bytes
 from recipes.errors import ImageError
 from recipes.evaluation.tasks import LABEL_SEPARATOR
 from recipes.report.run import render
-from recipes.runs import model_file
+from recipes.runs import model_file, reference
 from recipes.runs.folder import SCHEMA, escaped
 from recipes.settings.backbones import SEPARATOR
 from recipes.transfer.choice import unused_flags
@@ -45,6 +45,7 @@ def write(outcome: Outcome, folder: Path, stranger: model_file.Stranger, clock: 
         pixels, reported = center(data.pixels[chosen], data.framing), outcome.evaluated.probabilities[chosen]
         model_file.check_saved(model, folder / "model.keras", pixels, reported, stranger)
         digests.write(folder / "model.keras")
+        reference.write(_reference(outcome), folder / "model.keras")
     rows, history = list(_file_rows(outcome)), list(outcome.fitted.history)
     with clock.step("report"):
         write_csv(folder / "files.csv", rows)
@@ -54,6 +55,14 @@ def write(outcome: Outcome, folder: Path, stranger: model_file.Stranger, clock: 
         page = render(result, history, rows, data.picture, _augmented(outcome.prepared, outcome.fitted))
         write_text(folder / "report.html", page)
     write_json(folder / "result.json", result | {"seconds": {"total": clock.total} | clock.seconds})  # the report's too
+
+
+def _reference(outcome: Outcome) -> reference.Reference:
+    """Gather what the network says of the training pictures that stand for all, and what these are."""
+    data, kept = outcome.prepared.data, outcome.evaluated.referred
+    groups = np.arange(len(kept)) if data.groups is None else np.unique(data.groups_of(kept), return_inverse=True)[1]
+    paths, keys = ([names[i] for i in kept] for names in (data.paths, data.digests))
+    return reference.Reference(outcome.evaluated.features, data.labels[kept], tuple(paths), tuple(keys), groups)
 
 
 def as_dict(outcome: Outcome, clock: Clock) -> dict:

@@ -105,11 +105,14 @@ class Fitted:
 class Evaluated:
     """What the model says of every picture: probabilities `(images, classes)`.
 
-    `ten_crop` are those of what was held out as means over several crops, NaN for the other pictures.
+    `ten_crop` are those of what was held out as means over several crops, NaN for the other pictures. Of the pictures
+    `referred` to, indices, `features` are what the trained network ends with before its head, `(referred, features)`.
     """
 
     probabilities: np.ndarray
-    ten_crop: np.ndarray | None = None
+    ten_crop: np.ndarray | None
+    referred: np.ndarray
+    features: np.ndarray
 
 
 @dataclass(frozen=True)
