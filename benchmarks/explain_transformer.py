@@ -57,7 +57,9 @@ def trained(seconds: float) -> keras.Model:
     """Train ViT-Ti/16 from a random start for so many seconds."""
     keras.utils.set_random_seed(0)
     model = zoo.vit_ti_16(num_classes=3, input_shape=(SIZE, SIZE, 3), preprocessing="tf", weights=None)
-    model.compile(keras.optimizers.AdamW(3e-4, weight_decay=0.01, clipnorm=1.0), "sparse_categorical_crossentropy", metrics=["accuracy"])
+    model.compile(
+        keras.optimizers.AdamW(3e-4, weight_decay=0.01, clipnorm=1.0), "sparse_categorical_crossentropy", metrics=["accuracy"]
+    )
     end, seed, seen = time.monotonic() + seconds, 1, []
     while time.monotonic() < end:
         x, y, _ = pictures(BATCH, seed)
@@ -106,7 +108,9 @@ def main() -> None:
     print(f"\n{'map':<22}{'hottest fifth':>15}{'random fifth':>15}{'in the shape':>15}{'empty':>8}")
     for name, heat in drawn.items():
         checks = occlusion.check(x, heat, y, lambda some: model.predict(some, batch_size=100, verbose=0), moves=3)
-        hot, by_chance = (np.mean([one.whole - getattr(one, f"without_{what}") for one in checks]) for what in ("hottest", "random"))
+        hot, by_chance = (
+            np.mean([one.whole - getattr(one, f"without_{what}") for one in checks]) for what in ("hottest", "random")
+        )
         flat = heat.reshape(TESTED, -1)
         pointed = masks.reshape(TESTED, -1)[np.arange(TESTED), flat.argmax(axis=1)].mean()
         print(f"{name:<22}{hot:>15.3f}{by_chance:>15.3f}{pointed:>15.3f}{(flat.max(axis=1) == 0).mean():>8.2f}")

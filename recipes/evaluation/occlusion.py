@@ -20,7 +20,7 @@ MOVES = 8
 
 @dataclass(frozen=True)
 class Check:
-    """A class's probability for one picture: as it is, without its hottest fifth, and without a random one, the mean of some."""
+    """A class's probability for a picture: as it is, without its hottest fifth, and without a random one, the mean of some."""
 
     whole: float
     without_hottest: float

@@ -2,9 +2,7 @@
 
 from collections.abc import Sequence
 
-import numpy as np
-
-from recipes.evaluation.occlusion import Check
+from recipes.evaluation.occlusion import MOVES
 from recipes.report.explained import Explained, figure
 from recipes.report.page import page
 
@@ -12,7 +10,9 @@ from recipes.report.page import page
 MAX_SHOWN = 100
 
 
-def render(run: str, stages: Sequence[str], explained: Sequence[Explained], count: int, note: str) -> str:
+def render(
+    run: str, stages: Sequence[str], explained: Sequence[Explained], count: int, checked: str, notes: Sequence[str]
+) -> str:
     """Write the page as HTML text that any UTF-8 file can hold.
 
     Args:
@@ -20,7 +20,8 @@ def render(run: str, stages: Sequence[str], explained: Sequence[Explained], coun
         stages: those whose maps are shown, of each backbone.
         explained: the answers to show.
         count: of all answers.
-        note: why there are no nearest training pictures, or not of all; "" if there are.
+        checked: what the check says of all of them; "" without any.
+        notes: sentences on what is missing.
     """
     return page(
         "explain.html",
@@ -28,17 +29,7 @@ def render(run: str, stages: Sequence[str], explained: Sequence[Explained], coun
         stages=stages,
         figures=[figure(one) for one in explained[:MAX_SHOWN]],
         count=count,
-        checked=means([one.check for one in explained if one.check]),
-        note=note,
+        checked=checked,
+        moves=MOVES,
+        notes=notes,
     )
-
-
-def means(checks: Sequence[Check]) -> dict | None:
-    """Average what hiding a fifth costs a class, over several pictures; None without any."""
-    if not checks:
-        return None
-    return {
-        "count": len(checks),
-        "hottest": float(np.mean([one.whole - one.without_hottest for one in checks])),
-        "random": float(np.mean([one.whole - one.without_random for one in checks])),
-    }

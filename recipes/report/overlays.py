@@ -1,7 +1,7 @@
 """Heat maps over pictures, as a page and a file show them, and the same in words.
 
-The picture is grey below the map, so that all colour is the map's. The colours, viridis, grow lighter evenly from little to much,
-and do so for readers who tell red from green badly, and in print; a line around the hottest fifth says the same without colour.
+The picture is grey below the map, so that all colour is the map's. The colours, viridis, grow evenly lighter from little to
+much, and do so for readers who tell red from green badly, and in print; a line around the hottest fifth says the same without colour.
 """
 
 import numpy as np

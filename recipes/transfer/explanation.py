@@ -2,8 +2,8 @@
 
 Selvaraju et al. 2016, "Grad-CAM: Visual Explanations from Deep Networks via Gradient-based Localization" (arXiv:1610.02391),
 section 3: a stage's channels are added up, each weighed by the mean derivative of the class's logit by it; what is below zero
-speaks against the class and is left out. Where the stage is averaged over the pixels and a dense layer follows, the derivative is
-that layer's column: class activation maps (Zhou et al. 2015, arXiv:1512.04150), for which nothing is differentiated.
+speaks against the class and is left out. Where the stage is averaged over the pixels and a dense layer follows, the derivative
+is that layer's column: class activation maps (Zhou et al. 2015, arXiv:1512.04150), for which nothing is differentiated.
 
 A map is in units of the class's logit by its share of the picture, so that the maps of several backbones, whose features stand
 side by side before one head, are added.
