@@ -19,7 +19,7 @@ TELLING = 0.05
 
 @dataclass(frozen=True)
 class HeatMap:
-    """Where the network sees a class: its name, and the map `(height, width)`, from 0 up."""
+    """Where the network sees a class: its name, and the map `(height, width)`, what is below 0 against it."""
 
     name: str
     heat: np.ndarray

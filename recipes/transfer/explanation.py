@@ -1,9 +1,10 @@
 """Where in a picture a network sees a class: Grad-CAM over the stages of any network of the zoo.
 
 Selvaraju et al. 2016, "Grad-CAM: Visual Explanations from Deep Networks via Gradient-based Localization" (arXiv:1610.02391),
-section 3: a stage's channels are added up, each weighed by the mean derivative of the class's logit by it; what is below zero
-speaks against the class and is left out. Where the stage is averaged over the pixels and a dense layer follows, the derivative
-is that layer's column: class activation maps (Zhou et al. 2015, arXiv:1512.04150), for which nothing is differentiated.
+section 3: a stage's channels are added up, each weighed by the mean derivative of the class's logit by it. What is below zero
+speaks against the class: it is not drawn, but tells which place is hotter where there is little above. Where the stage is
+averaged over the pixels and a dense layer follows, the derivative is that layer's column: class activation maps (Zhou et al.
+2015, arXiv:1512.04150), for which nothing is differentiated.
 
 A map is in units of the class's logit by its share of the picture, so that the maps of several backbones, whose features stand
 side by side before one head, are added.
@@ -68,7 +69,7 @@ class Explainer:
             self._step_back()
 
     def heat(self, pixels: np.ndarray, classes: np.ndarray) -> np.ndarray:
-        """Draw maps of some classes on each picture: `(batch, classes, size, size)`, float32, from 0 up; all 0: none speaks.
+        """Draw maps of some classes on each picture: `(batch, classes, size, size)`, float32; below 0 it speaks against one.
 
         Args:
             pixels: `(batch, size, size, channels)`.
@@ -84,7 +85,7 @@ class Explainer:
         for part, value, weights in zip(self._parts, values, self._weights(values, classes), strict=True):
             summed = np.einsum("nhwc,nc->nhw", part.as_maps(value), weights)
             total += np.stack([resized(one, size) for one in summed])
-        return np.maximum(total, 0)
+        return total
 
     def _weights(self, values: Sequence[np.ndarray], classes: np.ndarray) -> list[np.ndarray]:
         """Weigh the channels of each backbone's stage for a class of each picture, `(batch, channels)`."""
