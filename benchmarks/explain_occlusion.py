@@ -3,8 +3,8 @@
     python benchmarks/explain_occlusion.py ../shared                      # docs/explain.md
     python benchmarks/explain_occlusion.py ../shared --only mobilenet_v2
 
-Of each network with real weights: 200 pictures (seed 0), and what is lost of the true class's probability when the hottest fifth
-of its map is hidden, when the same shape is at random places (the mean of three), and when the middle fifth is, which needs no
+Of each network with real weights: 200 pictures (seed 0), and what is lost of the true class's probability when the hottest
+fifth of its map is hidden, when the same shape is at random places (the mean of three), and when the middle fifth is, which needs no
 map at all, for photographers put things there. In what share of the pictures the first costs more than the second, and a 95 %
 interval of the difference (bootstrap over the pictures).
 
