@@ -76,20 +76,24 @@ def run(settings: Prediction) -> str:
                 say(lines[-1])
     for note in notes.grouped(noted):
         print(f"note: {note}", file=sys.stderr)
-    _say_rest(found, len(lines))
+    say_rest(found, len(lines), "predicted")
     return "\n".join(lines)
 
 
-def _say_rest(found: Found, predicted: int) -> None:
-    """Say what was left out. Raises UserError for what was named and could not be predicted, or if nothing was."""
+def say_rest(found: Found, count: int, done: str) -> None:
+    """Say what was left out of what was to be `done`, such as "predicted".
+
+    Raises:
+        UserError: something that was named could not be, or nothing was.
+    """
     for note in found.notes:
         print(f"warning: {note}", file=sys.stderr)
     if found.problems:
         raise UserError(
-            f"{len(found.problems)} of what was given could not be predicted, {predicted} pictures were: "
+            f"{len(found.problems)} of what was given could not be {done}, {count} pictures were: "
             f"{'; '.join(found.problems[:20])}."
         )
-    if not predicted:
+    if not count:
         raise UserError("Nothing that was given is a picture that can be read: give other files or folders.")
 
 

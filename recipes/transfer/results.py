@@ -16,10 +16,12 @@ from recipes.data.division import SPLITS
 from recipes.data.images import center, read_bytes
 from recipes.errors import ImageError
 from recipes.evaluation.tasks import LABEL_SEPARATOR
+from recipes.report.mistakes import worst
 from recipes.report.run import render
 from recipes.runs import model_file, reference
 from recipes.runs.folder import SCHEMA, escaped
 from recipes.settings.backbones import SEPARATOR
+from recipes.transfer import mistakes
 from recipes.transfer.choice import unused_flags
 from recipes.transfer.combined import parts_of, pixels_of
 from recipes.transfer.confidence import measured
@@ -49,14 +51,16 @@ def write(outcome: Outcome, folder: Path, stranger: model_file.Stranger, clock: 
         model_file.check_saved(model, folder / "model.keras", pixels, reported, stranger)
         made = {"file_size": (folder / "model.keras").stat().st_size, "speed": speed(model, pixels), "machine": machine()}
         digests.write(folder / "model.keras")
-        reference.write(_reference(outcome), folder / "model.keras")
+        learnt_from = _reference(outcome)
+        reference.write(learnt_from, folder / "model.keras")
     rows, history = list(_file_rows(outcome)), list(outcome.fitted.history)
     with clock.step("report"):
         write_csv(folder / "files.csv", rows)
         write_csv(folder / "history.csv", history or [_head_row(outcome, clock)])
         recipe.save(folder / "recipe.json")
         result = as_dict(outcome, clock) | made | {"energy": meter.stop()}
-        page = render(result, history, rows, data.picture, _augmented(outcome.prepared, outcome.fitted))
+        explained = mistakes.explain(outcome, learnt_from, worst(rows, result))
+        page = render(result, history, rows, data.picture, _augmented(outcome.prepared, outcome.fitted), explained)
         write_text(folder / "report.html", page)
     write_json(folder / "result.json", result | {"seconds": {"total": clock.total} | clock.seconds})  # the report's too
 
