@@ -6,6 +6,7 @@ from pathlib import PurePath
 import numpy as np
 
 from recipes.evaluation.metrics import LABEL_MEASURES, MEASURES
+from recipes.report.confidence import confidence
 from recipes.report.counts import counts, samples
 from recipes.report.explained import Explained
 from recipes.report.learning import learning
@@ -59,6 +60,7 @@ def render(
         **counts(result["class_counts"], result["classes"]),
         sampled=samples(files, _weakest_first(result, split), picture),
         **mistakes(files, result, picture, explained or {}),
+        **confidence(result),
         **(measured(scores[split], result["classes"]) if split else {}),
     )
 

@@ -52,7 +52,7 @@ def learn(prepared: Prepared, choice: Choice, fitted: Fitted, evaluated: Evaluat
     Without pictures that nothing has learnt from, the network stays as it is.
     """
     data = prepared.data
-    known = _known(data, choice, fitted, evaluated)
+    known = known_pictures(data, choice, fitted, evaluated)
     if known is None:
         return None, evaluated
     labels, weights = data.labels[known.images], data.weights_of(known.images)
@@ -68,7 +68,7 @@ def learn(prepared: Prepared, choice: Choice, fitted: Fitted, evaluated: Evaluat
     return found, replace(evaluated, probabilities=at(evaluated.probabilities), ten_crop=None if crops is None else at(crops))
 
 
-def _known(data: Dataset, choice: Choice, fitted: Fitted, evaluated: Evaluated) -> Known | None:
+def known_pictures(data: Dataset, choice: Choice, fitted: Fitted, evaluated: Evaluated) -> Known | None:
     """Find pictures with known labels that what answers has not learnt from; None if there are too few."""
     train, validation, test = (data.part(name) for name in ("train", "validation", "test"))
     if not fitted.strategy.phases and fitted.head:
