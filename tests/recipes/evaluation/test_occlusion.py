@@ -45,8 +45,8 @@ def test_a_map_of_what_the_answer_hangs_on_is_borne_out_and_another_is_not(pictu
     pictures, classes = np.stack([picture] * 2), np.zeros(2, int)
     true, false = check(pictures, np.stack([right, right[::-1, ::-1]]), classes, at_the_corner)
     assert true.whole == pytest.approx(float(at_the_corner(picture[None])[0, 0]))
-    assert true.whole > 0.9 and true.without_hottest < 0.6 < true.without_random
+    assert true.whole > 0.99 and true.without_hottest < 0.75 and true.without_random > 0.9
     # The other corner: nothing of the answer is there.
-    assert false.without_hottest >= false.whole - 0.01 > false.without_random
+    assert false.whole == true.whole and false.without_hottest > 0.99
     again = check(pictures, np.stack([right, right[::-1, ::-1]]), classes, at_the_corner)
     assert again == [true, false]
