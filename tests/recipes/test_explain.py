@@ -1,4 +1,4 @@
-"""`zoo explain` as its users run it, on a run of grey digits; and the mistakes in a run's report, which are explained the same way."""
+"""`zoo explain` as its users run it, on a run of grey digits; and the mistakes in that run's report, explained the same way."""
 
 import json
 import shutil
