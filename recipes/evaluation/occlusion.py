@@ -5,8 +5,8 @@ each place of a picture and watch the probability of its class. Here it is the h
 same shape at random places: if the map is right, the first costs the class far more than the second. Nothing of how the map was
 made enters, so that a map which says nothing is found out.
 
-What is hidden gets the mean colour of the picture, for black or grey may be a mark of a class, with a soft edge, for a sharp one
-is a shape of its own, which costs a class something wherever it is (docs/explain.md).
+What is hidden gets the mean colour of the picture, for black or grey may be a mark of a class, with a soft edge, for a sharp
+one is a shape of its own, which costs a class something wherever it is (docs/explain.md).
 """
 
 from collections.abc import Callable

@@ -146,7 +146,7 @@ np.savez(f"{sys.argv[1]}/{keras.backend.backend()}.npz", **answers)
 @pytest.mark.parametrize("backend", ["jax", "torch"])
 def test_maps_are_the_same_on_every_backend(backend, tmp_path):
     pytest.importorskip(backend, reason=f"{backend} is not installed")
-    names = ("lenet5", "mobilenet", "squeezenet1_1")
+    names = ("lenet5", "mobilenet")  # one that is differentiated, and one that is not
     models = {name: member(name) for name in names}
     for name, model in models.items():
         model.save(tmp_path / f"{name}.keras")
