@@ -18,12 +18,13 @@ import shutil
 from functools import partial
 from pathlib import Path
 
+from recipes.compute.energy import Meter
 from recipes.console import say
 from recipes.data.sources.own import check_output
 from recipes.runs import model_file
 from recipes.runs.folder import check_default, writing
 from recipes.settings.finetune import Recipe
-from recipes.transfer import repeats, results, summary
+from recipes.transfer import confidence, repeats, results, summary
 from recipes.transfer.backbone_choice import AUTO, chosen
 from recipes.transfer.judged_labels import judged
 from recipes.transfer.run import again, evaluate, fit, prepare
@@ -37,7 +38,7 @@ def run(recipe: Recipe) -> Path:
     Raises:
         UserError: data, weights or output cannot be used; the output folder is as it was.
     """
-    clock = Clock()
+    clock, meter = Clock(), Meter()
     check_default(recipe)
     check_output(recipe)
     with writing(recipe.folder) as folder:
@@ -54,11 +55,13 @@ def run(recipe: Recipe) -> Path:
             clock.add(fitted.seconds)
             with clock.step("evaluation"):
                 evaluated = evaluate(prepared, fitted)
+            with clock.step("confidence"):
+                sure, evaluated = confidence.learn(prepared, choice, fitted, evaluated)
             with clock.step("repeats"):
                 other = partial(again, prepared, fitted.strategy)
                 repeated = repeats.measure(recipe, prepared.data, fitted.strategy, evaluated.probabilities, other)
-            outcome = Outcome(prepared, choice, found, fitted, evaluated, repeated)
-            results.write(outcome, folder, stranger, clock)
+            outcome = Outcome(prepared, choice, found, fitted, evaluated, sure, repeated)
+            results.write(outcome, folder, stranger, clock, meter)
     for state in outcome.states:
         shutil.rmtree(state, ignore_errors=True)
     say(summary.summary(folder=recipe.folder))

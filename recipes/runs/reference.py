@@ -19,7 +19,8 @@ from zoo.weights.formats import archives
 from zoo.weights.formats.tensors import WeightsError
 
 NAME = "reference.npz"
-MAX_PICTURES = 10_000
+# Of the training part, and of each part that was held out.
+MAX_PICTURES, MAX_UNSEEN = 10_000, 1_000
 LARGEST = float(np.finfo("float16").max)
 
 
@@ -28,7 +29,8 @@ class Reference:
     """Training pictures, one entry each: features `(pictures, features)`, labels, paths and the digests of the files.
 
     Labels are class numbers `(pictures,)` or rows of 0 and 1 `(pictures, classes)`; paths are relative to the data, as in
-    files.csv; `groups` are numbers, the same for pictures of one origin.
+    files.csv; `groups` are numbers, the same for pictures of one origin. `unseen` are features of held-out pictures;
+    `is_trained` says whether the network itself has learnt from the training pictures, and not its head alone.
     """
 
     features: np.ndarray
@@ -36,6 +38,13 @@ class Reference:
     paths: tuple[str, ...]
     digests: tuple[str, ...]
     groups: np.ndarray
+    unseen: np.ndarray
+    is_trained: bool
+
+    @property
+    def comparable(self) -> np.ndarray:
+        """Features to compare those of new pictures with, as a whole: a trained network knows its own pictures too well."""
+        return self.unseen if self.is_trained else self.features
 
 
 def write(reference: Reference, model: Path) -> Path:
@@ -45,15 +54,22 @@ def write(reference: Reference, model: Path) -> Path:
         WriteError: it cannot be written.
     """
     arrays = {
-        "features": np.clip(reference.features, -LARGEST, LARGEST).astype("float16"),
+        "features": _half(reference.features),
         "labels": reference.labels.astype("uint8" if reference.labels.ndim == 2 else "int32"),
         "paths": np.frombuffer("\0".join(reference.paths).encode("utf-8", "surrogateescape"), "uint8"),
         "digests": np.array(reference.digests, "U64"),
         "groups": reference.groups.astype("int32"),
+        "unseen": _half(reference.unseen),
+        "is_trained": np.array(reference.is_trained),
         "model": np.array(sha256(model), "U64"),
     }
     size = sum(array.nbytes for array in arrays.values())
     return replace(model.with_name(NAME), lambda new: _save(new, arrays), size)
+
+
+def _half(features: np.ndarray) -> np.ndarray:
+    """Round features to half precision, without infinities."""
+    return np.clip(features, -LARGEST, LARGEST).astype("float16")
 
 
 def _save(path: Path, arrays: dict[str, np.ndarray]) -> None:
@@ -103,13 +119,17 @@ def required(folder: Path, what: str) -> Reference:
 
 def _checked(arrays: dict[str, np.ndarray]) -> tuple[Reference, str]:
     """Put arrays together, and the digest of their model. Raises ValueError or KeyError for what does not fit."""
-    features, labels = arrays["features"].astype("float32"), arrays["labels"]
+    features, unseen = (arrays[name].astype("float32") for name in ("features", "unseen"))
+    labels = arrays["labels"]
     paths = tuple(arrays["paths"].tobytes().decode("utf-8", "surrogateescape").split("\0"))
-    found = Reference(features, labels, paths, tuple(arrays["digests"].tolist()), arrays["groups"])
-    if features.ndim != 2 or not len(features) or not np.isfinite(features).all():
+    keys, is_trained = tuple(arrays["digests"].tolist()), bool(arrays["is_trained"])
+    found = Reference(features, labels, paths, keys, arrays["groups"], unseen, is_trained)
+    if features.ndim != 2 or not len(features) or not (np.isfinite(features).all() and np.isfinite(unseen).all()):
         raise ValueError("its features are no finite vectors")
     if {len(labels), len(paths), len(found.digests), len(found.groups)} != {len(features)}:
         raise ValueError("its arrays differ in length")
+    if unseen.ndim != 2 or unseen.shape[1] != features.shape[1]:
+        raise ValueError("its features differ in length")
     return found, str(arrays["model"])
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import zoo
 from recipes.data.dataset import Dataset
 from recipes.data.views import CENTER
-from recipes.runs.reference import MAX_PICTURES, balanced
+from recipes.runs.reference import MAX_PICTURES, MAX_UNSEEN, balanced
 from recipes.transfer import features
 from recipes.transfer.features import Cut, center_features, vector_cut
 from recipes.transfer.state import Prepared
@@ -93,11 +93,14 @@ def _from_rows(prepared: Prepared, strategy: Strategy) -> Answerer:
     return answer
 
 
-def reference_pictures(data: Dataset) -> np.ndarray:
-    """Choose training pictures that stand for all of them, their indices in order: of copies one, and not too many.
+def referred(data: Dataset) -> np.ndarray:
+    """Choose pictures whose features are kept, their indices in order: of each part so many, of copies one.
 
-    Of a class that has more than its share of `MAX_PICTURES`, as many are drawn as of any other such class.
+    Of a class that has more than its share of the training pictures as many are drawn as of any other such class.
     """
     train = data.part("train")
     train = train[np.sort(np.unique([data.digests[i] for i in train], return_index=True)[1])]
-    return np.sort(train[balanced(np.array(data.task.strata(data.labels[train])), MAX_PICTURES)])
+    chosen = [train[balanced(np.array(data.task.strata(data.labels[train])), MAX_PICTURES)]]
+    for part in (data.part(name) for name in ("validation", "test")):
+        chosen.append(np.random.default_rng(0).permutation(part)[:MAX_UNSEEN])
+    return np.sort(np.concatenate(chosen))

@@ -8,6 +8,8 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from recipes.compute.energy import Meter
+from recipes.compute.machine import machine, speed
 from recipes.compute.versions import versions
 from recipes.data.dataset import Dataset
 from recipes.data.division import SPLITS
@@ -22,6 +24,7 @@ from recipes.settings.backbones import SEPARATOR
 from recipes.transfer import mistakes
 from recipes.transfer.choice import unused_flags
 from recipes.transfer.combined import parts_of, pixels_of
+from recipes.transfer.confidence import measured
 from recipes.transfer.state import Clock, Fitted, Outcome, Prepared
 from recipes.transfer.summary import command
 from recipes.transfer.suspects import Suspect
@@ -34,7 +37,7 @@ REPORTED_VERSIONS = 6
 MAX_CHECKED_PICTURES = 16
 
 
-def write(outcome: Outcome, folder: Path, stranger: model_file.Stranger, clock: Clock) -> None:
+def write(outcome: Outcome, folder: Path, stranger: model_file.Stranger, clock: Clock, meter: Meter) -> None:
     """Fill a new run's folder.
 
     Raises:
@@ -42,10 +45,11 @@ def write(outcome: Outcome, folder: Path, stranger: model_file.Stranger, clock: 
     """
     recipe, data, model = outcome.prepared.recipe, outcome.prepared.data, outcome.prepared.model
     with clock.step("saving"):
-        model_file.save(model, folder / "model.keras", data.classes, asdict(data.framing))
+        model_file.save(model, folder / "model.keras", data.classes, asdict(data.framing), outcome.confidence)
         chosen = np.linspace(0, len(data.paths) - 1, min(MAX_CHECKED_PICTURES, len(data.paths))).astype(int)
         pixels, reported = center(data.pixels[chosen], data.framing), outcome.evaluated.probabilities[chosen]
         model_file.check_saved(model, folder / "model.keras", pixels, reported, stranger)
+        made = {"file_size": (folder / "model.keras").stat().st_size, "speed": speed(model, pixels), "machine": machine()}
         digests.write(folder / "model.keras")
         learnt_from = _reference(outcome)
         reference.write(learnt_from, folder / "model.keras")
@@ -54,7 +58,7 @@ def write(outcome: Outcome, folder: Path, stranger: model_file.Stranger, clock: 
         write_csv(folder / "files.csv", rows)
         write_csv(folder / "history.csv", history or [_head_row(outcome, clock)])
         recipe.save(folder / "recipe.json")
-        result = as_dict(outcome, clock)
+        result = as_dict(outcome, clock) | made | {"energy": meter.stop()}
         explained = mistakes.explain(outcome, learnt_from, worst(rows, result))
         page = render(result, history, rows, data.picture, _augmented(outcome.prepared, outcome.fitted), explained)
         write_text(folder / "report.html", page)
@@ -63,10 +67,19 @@ def write(outcome: Outcome, folder: Path, stranger: model_file.Stranger, clock: 
 
 def _reference(outcome: Outcome) -> reference.Reference:
     """Gather what the network says of the training pictures that stand for all, and what these are."""
-    data, kept = outcome.prepared.data, outcome.evaluated.referred
+    data, evaluated = outcome.prepared.data, outcome.evaluated
+    is_train = data.splits[evaluated.referred] == "train"
+    kept = evaluated.referred[is_train]
     groups = np.arange(len(kept)) if data.groups is None else np.unique(data.groups_of(kept), return_inverse=True)[1]
-    paths, keys = ([names[i] for i in kept] for names in (data.paths, data.digests))
-    return reference.Reference(outcome.evaluated.features, data.labels[kept], tuple(paths), tuple(keys), groups)
+    return reference.Reference(
+        evaluated.features[is_train],
+        data.labels[kept],
+        tuple(data.paths[i] for i in kept),
+        tuple(data.digests[i] for i in kept),
+        groups,
+        evaluated.features[~is_train],
+        bool(outcome.fitted.strategy.phases),
+    )
 
 
 def as_dict(outcome: Outcome, clock: Clock) -> dict:
@@ -92,6 +105,7 @@ def as_dict(outcome: Outcome, clock: Clock) -> dict:
         "measures_reason": reason,
         "metrics": _metrics(data, evaluated.probabilities, parts),
         "metrics_ten_crop": None if evaluated.ten_crop is None else _metrics(data, evaluated.ten_crop, held_out),
+        "confidence": outcome.confidence and measured(outcome.prepared, outcome.confidence, evaluated),
         "repeats": outcome.repeats and outcome.repeats.as_dict(),
         "seconds": {"total": clock.total} | clock.seconds,
         "model": _model(outcome.prepared),

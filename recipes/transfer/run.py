@@ -22,7 +22,7 @@ from recipes.errors import UserError
 from recipes.evaluation.tasks import Task
 from recipes.settings.finetune import PATH_FIELDS, Recipe
 from recipes.transfer import batch_norm, combined, features, heads, logistic, training
-from recipes.transfer.answers import answers, reference_pictures
+from recipes.transfer.answers import answers, referred
 from recipes.transfer.backbone import backbone, framing, new_head
 from recipes.transfer.features import Cut, center_features
 from recipes.transfer.heads import FittedHead
@@ -241,9 +241,9 @@ def probabilities(prepared: Prepared, strategy: Strategy, images: np.ndarray | N
 
 
 def evaluate(prepared: Prepared, fitted: Fitted) -> Evaluated:
-    """Predict every picture, and with AlexNet's augmentation its ten crops; keep features of some training pictures."""
+    """Predict every picture, and with AlexNet's augmentation its ten crops; keep features of some."""
     data, crops = prepared.data, prepared.augmentation(fitted.strategy) == "alexnet"
-    kept = reference_pictures(data)
+    kept = referred(data)
     found = answers(prepared, fitted.strategy, np.arange(len(data.paths)), kept)
     return Evaluated(found.probabilities, ten_crop(prepared, fitted) if crops else None, kept, found.features)
 

@@ -19,7 +19,7 @@ def some(count=5, labels=None):
     features = np.random.default_rng(0).normal(size=(count, 3)).astype("float32")
     labels = np.arange(count) % 2 if labels is None else labels
     paths = tuple(f"train/\udcff name {i}.jpg" for i in range(count))
-    return Reference(features, labels, paths, tuple(f"{i:064x}" for i in range(count)), np.arange(count))
+    return Reference(features, labels, paths, tuple(f"{i:064x}" for i in range(count)), np.arange(count), features[:2], True)
 
 
 def test_what_was_written_is_read(model):
