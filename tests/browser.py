@@ -11,6 +11,7 @@ import os
 import select
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -32,8 +33,9 @@ def started(path: str) -> Iterator["Browser"]:
         (read_orders, orders), (answers, write_answers) = os.pipe(), os.pipe()
         words = [path, "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars"]
         words += ["--disable-extensions", "--no-first-run", f"--user-data-dir={profile}", "--remote-debugging-pipe"]
+        ends = f"dup2({read_orders}, 13), dup2({write_answers}, 14), dup2(13, 3), dup2(14, 4)"  # neither may be in the way
         process = subprocess.Popen(
-            ["sh", "-c", f'exec "$@" 3<&{read_orders} 4>&{write_answers}', "sh", *words],
+            [sys.executable, "-c", f"import sys; from os import *; {ends}; set_inheritable(3, True); set_inheritable(4, True); execvp(sys.argv[1], sys.argv[1:])", *words],
             pass_fds=(read_orders, write_answers),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
