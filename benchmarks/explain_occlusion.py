@@ -4,9 +4,9 @@
     python benchmarks/explain_occlusion.py ../shared --only mobilenet_v2
 
 Of each network with real weights: 200 pictures (seed 0), and what is lost of the true class's probability when the hottest
-fifth of its map is hidden, when the same shape is at random places (the mean of three), and when the middle fifth is, which needs no
-map at all, for photographers put things there. In what share of the pictures the first costs more than the second, and a 95 %
-interval of the difference (bootstrap over the pictures).
+fifth of its map is hidden, when the same shape is at random places (the mean of three), and when the middle fifth is, which
+needs no map at all, for photographers put things there. In what share of the pictures the first costs more than the second, and
+a 95 % interval of the difference (bootstrap over the pictures).
 
 Whole networks see ImageNet's samples, those of CIFAR its test pictures. Of two Inceptions the files end early: on what they end
 with a linear head learns ants and bees (logistic regression on the 244 training pictures), and the 153 of val/ are asked about.

@@ -96,8 +96,7 @@ class Explainer:
 
     def _values(self, pixels: np.ndarray) -> list[np.ndarray]:
         """Compute what the stages give for pictures."""
-        outputs = self._body(pixels, training=False)
-        return [np.asarray(keras.ops.convert_to_numpy(one), "float32") for one in keras.tree.flatten(outputs)]
+        return [one.astype("float32") for one in gradients.outputs(self._body, pixels)]
 
     def _chosen(self, stage: str | None) -> tuple[str, ...]:
         """Choose the stage of each backbone. Raises UserError."""
