@@ -49,6 +49,11 @@ def page_plot(x: str, y: str) -> "tuple[Figure, Axes]":
     return figure, plot
 
 
+def column(rows: list[dict], key: str) -> np.ndarray:
+    """Collect the values of a key, NaN for None."""
+    return np.array([np.nan if row.get(key) is None else row[key] for row in rows], dtype=float)
+
+
 def use_log_axis(plot: "Axes", across: np.ndarray) -> None:
     """Space the values across a plot by powers of ten, and label them in plain numbers.
 

@@ -1,5 +1,6 @@
 """A self-contained HTML page from a template beside this file."""
 
+import re
 from collections.abc import Callable
 from importlib import resources
 
@@ -12,11 +13,12 @@ def page(name: str, **content: object) -> str:
     That is HTML's own characters, and those that cannot be seen or turn text round, which `shown` writes out.
     """
     import jinja2
+    from markupsafe import Markup
 
     environment = jinja2.Environment(
         loader=jinja2.FunctionLoader(lambda file: resources.files("recipes.report").joinpath(file).read_text("utf-8")),
         autoescape=True,
-        finalize=shown,
+        finalize=lambda value: value if isinstance(value, Markup) else shown(value),  # what is HTML already is escaped
         undefined=jinja2.ChainableUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -26,10 +28,19 @@ def page(name: str, **content: object) -> str:
         "decimal": lambda value: _shown(value, lambda number: f"{number:.3f}"),
         "count": lambda value: _shown(value, lambda number: f"{number:,}"),
         "interval": lambda pair: f"{100 * pair[0]:.1f} – {100 * pair[1]:.1f}%" if pair else "–",
+        "headings": headings,
         "short": lambda value: _shown(value, lambda number: f"{number:g}"),
         "setting": lambda value: "–" if value in (None, "") else f"{value:.3g}" if isinstance(value, float) else value,
     }
     return environment.get_template(name).render(**content)
+
+
+def headings(sections: str) -> list[tuple[str, str]]:
+    """List the sections of a page: the anchor of each, and its heading, as HTML; what they hold is escaped already."""
+    from markupsafe import Markup
+
+    found = re.findall(r'<section id="([^"]+)">\s*<h2>(.*?)</h2>', sections, flags=re.DOTALL)
+    return [(Markup(anchor), Markup(heading)) for anchor, heading in found]
 
 
 def _shown(value: object, write: Callable[[float], str]) -> str:
