@@ -1,5 +1,6 @@
 """All pictures of a listing decoded once, into the cache: those of more than 8 bits in one range for the whole folder."""
 
+import contextlib
 import itertools
 import os
 import sys
@@ -51,10 +52,17 @@ class Decoded:
         return self.store.texts.get(self.keys[file], "")
 
 
-def in_threads(function: Callable, items: Sequence) -> Iterator:
-    """Map in two threads a core, with Pillow's warnings about odd metadata, which become findings, off the screen."""
+@contextlib.contextmanager
+def quiet_threads() -> Iterator[ThreadPoolExecutor]:
+    """Give two threads a core, with Pillow's warnings about odd metadata, which become findings, off the screen."""
     with warnings.catch_warnings(), ThreadPoolExecutor(2 * (os.cpu_count() or 1)) as pool:
         warnings.simplefilter("ignore")
+        yield pool
+
+
+def in_threads(function: Callable, items: Sequence) -> Iterator:
+    """Map in `quiet_threads`."""
+    with quiet_threads() as pool:
         yield from pool.map(function, items)
 
 
