@@ -4,6 +4,7 @@ Every measure here is made of sums over pictures, class by class; so a draw of p
 matrices. What is drawn are whole groups, for pictures of a group do not vary independently of each other.
 """
 
+import contextlib
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -11,10 +12,14 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse import csr_array, hstack
 
+from zoo.progress import Progress
+
 DRAWS = 2_000
 SWAPS = 9_999
 # Numbers in memory at once.
 BATCH = 4_000_000
+# Batches from which on it takes seconds.
+MANY = 10
 
 
 @dataclass(frozen=True)
@@ -161,21 +166,28 @@ def _columns(truth: csr_array, guess: csr_array) -> csr_array:
 
 def _draws(groups: int) -> Iterator[np.ndarray]:
     """Draw groups with replacement, DRAWS times: how often each was drawn, `(draws, groups)`."""
-    generator, left = np.random.default_rng(0), DRAWS
-    while left:
-        draws = min(left, max(1, BATCH // groups))
+    generator = np.random.default_rng(0)
+    for draws in _batches("intervals", DRAWS, groups):
         drawn = generator.integers(0, groups, (draws, groups)) + groups * np.arange(draws)[:, None]
         yield np.bincount(drawn.ravel(), minlength=draws * groups).reshape(draws, groups).astype(float)
-        left -= draws
 
 
 def _swaps(groups: int, columns: int) -> Iterator[np.ndarray]:
     """Draw which groups' answers are swapped, SWAPS times: 0 and 1, `(draws, groups)`."""
-    generator, left = np.random.default_rng(0), SWAPS
-    while left:
-        draws = min(left, max(1, BATCH // max(groups, columns)))
+    generator = np.random.default_rng(0)
+    for draws in _batches("p-value", SWAPS, max(groups, columns)):
         yield generator.integers(0, 2, (draws, groups)).astype(float)
-        left -= draws
+
+
+def _batches(what: str, total: int, numbers: int) -> Iterator[int]:
+    """Divide draws of so many numbers each into batches that fit the memory; show the progress where there are many."""
+    size, left = max(1, BATCH // numbers), total
+    with Progress(what, total, "draws") if total > MANY * size else contextlib.nullcontext() as progress:
+        while left:
+            yield min(left, size)
+            if progress:
+                progress.advance(min(left, size))
+            left -= min(left, size)
 
 
 def _expanded_tail(groups: int) -> float:

@@ -1,5 +1,6 @@
 """Sentences on how two classifiers differ on the same pictures, which claim no more than these pictures show."""
 
+from recipes.errors import some
 from recipes.evaluation.metrics import LABEL_MEASURES, MEASURES
 
 NAMES = MEASURES | LABEL_MEASURES
@@ -14,28 +15,29 @@ def paired_verdict(row: dict, lead: str, images: int, which: str) -> str:
         images: how many pictures there are.
         which: which these are, such as "of the test part".
     """
-    found = row["measures"][lead]
-    values, sign = found["values"], 1 if found["difference"] >= 0 else -1
-    higher, lower = (row["run"], row["baseline"]) if sign > 0 else (row["baseline"], row["run"])
-    high, low = max(values), min(values)
-    where = f"the same {images:,} pictures {which}"
-    reach = sorted(sign * edge for edge in found["interval"]) if found["interval"] else None
-    chance = f"{row['test']} {p_text(row['p_adjusted'])}" + (
-        f", corrected for {row['runs_adjusted']} comparisons" if row["runs_adjusted"] > 1 else ""
-    )
-    size = f"{100 * abs(found['difference']):.1f} points"
-    interval = f"95 % interval {100 * reach[0]:.1f} to {100 * reach[1]:.1f}; " if reach else ""
-    if row["outcome"] == "not shown":
-        text = (
-            f"No difference shown between {row['baseline']} and {row['run']}: {NAMES[lead]} {values[0]:.1%} and {values[1]:.1%} on "
-            f"{where}, difference {size} ({interval}{chance})."
-        )
-        if row["same_answer"] == images:
-            return f"{text} They answer alike on every one."
-        if reach:
-            text += f" One of up to {100 * max(map(abs, reach)):.1f} points is not ruled out."
-        return text
-    return f"{higher} is better than {lower}: {NAMES[lead]} {high:.1%} against {low:.1%} on {where}, by {size} ({interval}{chance})."
+    found, first, second = row["measures"][lead], row["baseline"], row["run"]
+    what, where, chance = NAMES[lead], f"the same {images:,} pictures {which}", _chance(row)
+    values, interval = found["values"], found["interval"]
+    if found["difference"] < 0:
+        interval = interval and [-interval[1], -interval[0]]
+    said = f"95 % interval {100 * interval[0]:.1f} to {100 * interval[1]:.1f}; {chance}" if interval else chance
+    size = f"{100 * abs(found['difference']):.1f} points ({said})"
+    if row["outcome"] == "better":
+        return f"{second} is better than {first}: {what} {values[1]:.1%} against {values[0]:.1%} on {where}, by {size}."
+    if row["outcome"] == "worse":
+        return f"{first} is better than {second}: {what} {values[0]:.1%} against {values[1]:.1%} on {where}, by {size}."
+    text = f"{what} {values[0]:.1%} and {values[1]:.1%} on {where}, difference {size}."
+    if row["same_answer"] == images:
+        text += " They answer alike on every one."
+    elif interval:
+        text += f" One of up to {100 * max(map(abs, interval)):.1f} points is not ruled out."
+    return f"No difference shown between {first} and {second}: {text}"
+
+
+def _chance(row: dict) -> str:
+    """Say by which test chance alone gives such a difference, and how often."""
+    corrected = f", corrected for {row['runs_adjusted']} comparisons" if row["runs_adjusted"] > 1 else ""
+    return f"{row['test']} {p_text(row['p_adjusted'])}{corrected}"
 
 
 def p_text(p: float) -> str:
@@ -52,8 +54,9 @@ def class_sentence(row: dict) -> str:
         return f"No difference is shown on any of the {count:,} classes by itself, {tried}."
     sides = {"better": row["run"], "worse": row["baseline"]}
     parts = [
-        f"{name} is better on {', '.join(found['name'] for found in those)}"
+        f"{name} is better on {some([found['name'] for found in shown if found['outcome'] == outcome])}"
         for outcome, name in sides.items()
-        if (those := [found for found in shown if found["outcome"] == outcome])
+        if any(found["outcome"] == outcome for found in shown)
     ]
-    return f"By class, {tried}, {'; '.join(parts)}; on the other {count - len(shown):,} no difference is shown."
+    rest = f"; on the other {count - len(shown):,} no difference is shown" if len(shown) < count else ""
+    return f"By class, {tried}, {'; '.join(parts)}{rest}."

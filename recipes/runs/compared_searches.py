@@ -36,9 +36,7 @@ def _row(one: Searched, name: str) -> dict:
 def _finding(searches: Sequence[Searched]) -> str:
     """Say whether the scores of the trials may be compared with each other."""
     pictures = {(one.result.get("identity") or {}).get("pictures") for one in searches}
-    chosen = (
-        "A best trial is the best of many by its own score, which is therefore too good: the runs of the winners are compared."
-    )
+    chosen = "The best of many trials owes some of its score to chance: compare the winners' runs."
     if len(pictures) > 1 or None in pictures:
         return f"Their trials were judged on different pictures: scores of one search say nothing of another. {chosen}"
     return f"Their trials were judged on the same pictures. {chosen}"

@@ -33,10 +33,8 @@ def compare(runs: Sequence[Finished], names: Sequence[str]) -> tuple[dict, Share
     pictures = shared_pictures(runs, names)
     known = MEASURES if runs[0].one_label else LABEL_MEASURES
     lead = next((name for name in runs[0].result.get("measures") or () if name in known), next(iter(known)))
-    pairs = [
-        Pair(pictures.truth, pictures.guesses[0], guess, pictures.groups, pictures.weights) for guess in pictures.guesses[1:]
-    ]
-    differences = [_difference(pictures, pair, i, known, lead) for i, pair in enumerate(pairs, 1)]
+    known = {lead: known[lead]} | known
+    differences = [_difference(pictures, i, known, lead) for i in range(1, len(runs))]
     for row, adjusted in zip(differences, holm([row["p"] for row in differences]), strict=True):
         row |= {"run": names[row["index"]], "baseline": names[0], "p_adjusted": adjusted, "runs_adjusted": len(differences)}
         row |= {"outcome": _outcome(row, lead)}
@@ -61,8 +59,9 @@ def compare(runs: Sequence[Finished], names: Sequence[str]) -> tuple[dict, Share
     }, pictures
 
 
-def _difference(pictures: SharedPictures, pair: Pair, index: int, known: Mapping, lead: str) -> dict:
+def _difference(pictures: SharedPictures, index: int, known: Mapping, lead: str) -> dict:
     """Measure how a run differs from the first, in each measure, and test the leading one."""
+    pair = Pair(pictures.truth, pictures.guesses[0], pictures.guesses[index], pictures.groups, pictures.weights)
     right = [_right(pictures, i) for i in (0, index)]
     both, first, second = (int(those.sum()) for those in (right[0] & right[1], right[0] & ~right[1], right[1] & ~right[0]))
     neither = len(pictures) - both - first - second
@@ -197,13 +196,20 @@ def _own_measures(run: Finished, pictures: SharedPictures, index: int, known: Ma
 
 def _settings(runs: Sequence[Finished], names: Sequence[str]) -> dict[str, dict]:
     """List the settings in which the runs differ, and each one's value; nothing where one has no recipe."""
-    recipes = [run.recipe for run in runs]
-    common = [key for key in recipes[0] if key not in PLACES and all(key in recipe for recipe in recipes)]
-    return {
-        key: dict(zip(names, (recipe[key] for recipe in recipes), strict=True))
-        for key in common
-        if any(one[key] != other[key] for one, other in pairwise(recipes))
-    }
+    recipes = [_flat(run.recipe) for run in runs]
+    if not all(recipes):
+        return {}
+    keys = [key for key in dict.fromkeys(key for recipe in recipes for key in recipe) if key not in PLACES]
+    values = {key: [recipe.get(key) for recipe in recipes] for key in keys}
+    return {key: dict(zip(names, each, strict=True)) for key, each in values.items() if any(a != b for a, b in pairwise(each))}
+
+
+def _flat(recipe: Mapping) -> dict:
+    """Write settings that have settings of their own, such as a tuned head, as "tuned.units"."""
+    found: dict = {}
+    for key, value in recipe.items():
+        found |= {f"{key}.{name}": one for name, one in value.items()} if isinstance(value, dict) else {key: value}
+    return found
 
 
 def _repeats(runs: Sequence[Finished], names: Sequence[str]) -> list[dict]:

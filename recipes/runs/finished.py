@@ -127,8 +127,8 @@ def read(folder: Path) -> Finished | Searched:
         return Searched(folder, _with(folder, result, "best", "counts"), read_run(best) if best.is_dir() else None)
     if what not in PREDICTED:
         raise UserError(
-            f"{shown(folder)} holds the results of `zoo {shown(what)}`, which say nothing of single pictures: give folders that "
-            "`zoo finetune`, `zoo evaluate` or `zoo tune` wrote."
+            f"{shown(folder)} holds the results of `zoo {shown(what)}`, which say nothing of single pictures: give folders "
+            "that `zoo finetune`, `zoo evaluate` or `zoo tune` wrote."
         )
     return _finished(folder, place, result)
 

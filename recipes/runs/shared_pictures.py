@@ -101,8 +101,8 @@ def _check_tasks(runs: Sequence[Finished], names: Sequence[str]) -> None:
     kinds = {run.one_label: name for run, name in zip(runs, names, strict=True)}
     if len(kinds) > 1:
         raise UserError(
-            f"{shown(kinds[True])} gives each picture one label, {shown(kinds[False])} any number of them: they answer different "
-            "questions, and cannot be compared."
+            f"{shown(kinds[True])} gives each picture one label, {shown(kinds[False])} any number of them: they answer "
+            "different questions, and cannot be compared."
         )
     if not runs[0].one_label:
         for run, name in zip(runs, names, strict=True):
@@ -148,9 +148,10 @@ def _check_same(first: Sequence[Answer], other: Sequence[Answer], name: str, oth
             f"({shown(labels[example.digest]) or 'nothing'} and {shown(example.label) or 'nothing'})"
         )
     if alone or other_alone:
+        a, b = shown(name), shown(other_name)
         raise UserError(
-            f"{shown(name)} and {shown(other_name)} were measured on different pictures: of those {SAID[part]}, {alone:,} are in "
-            f"{shown(name)} alone, {other_alone:,} in {shown(other_name)} alone, {both:,} in both{f'; {said}' if said else ''}. "
+            f"{a} and {b} were measured on different pictures: of those {SAID[part]}, {alone:,} are in {a} alone, "
+            f"{other_alone:,} in {b} alone, {both:,} in both{f'; {said}' if said else ''}. "
             "Divide alike (a folder with a test part of its own, or the same --seed), or measure each on one folder by "
             "`zoo evaluate`, and compare what that writes."
         )
@@ -162,7 +163,7 @@ def _check_same(first: Sequence[Answer], other: Sequence[Answer], name: str, oth
 
 
 def _groups(answers: Sequence[Sequence[Answer]], names: Sequence[str]) -> tuple[np.ndarray, list[str]]:
-    """Number the groups of the pictures, as the first run that has any says; copies are one group."""
+    """Find the numbers of the groups of the pictures, as the first run that has any says; copies are one group."""
     given = [[answer.group for answer in those] for those in answers]
     known = [groups for groups in given if any(groups)]
     digests = [answer.digest for answer in answers[0]]
@@ -181,7 +182,7 @@ def _groups(answers: Sequence[Sequence[Answer]], names: Sequence[str]) -> tuple[
 
 
 def _partition(groups: Sequence[str]) -> list[int]:
-    """Number groups by their first pictures, so that two ways to name the same groups are equal."""
+    """Find numbers of groups by their first pictures, so that two ways to name the same groups are equal."""
     first: dict[str, int] = {}
     return [first.setdefault(group, i) if group else i for i, group in enumerate(groups)]
 
