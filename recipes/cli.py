@@ -48,6 +48,7 @@ COMMANDS = {
     "check": Command("recipes.check", "check.Checking", "what is wrong with the pictures, before they are used", keras=False),
     "rank": Command("recipes.rank", "rank.Ranking", "which backbone for a folder of images, from one pass each"),
     "predict": Command("recipes.predict", "predict.Prediction", "class names and probabilities of images"),
+    "compare": Command("recipes.compare", "compare.Comparison", "which run is better on the same pictures", keras=False),
     "models": Command("recipes.models", "models.Models", "all architectures and their weights", keras=False),
     "describe": Command(
         "recipes.describe", "describe.Description", "an architecture layer by layer: shapes, costs, receptive fields"
