@@ -66,11 +66,12 @@ def in_threads(function: Callable, items: Sequence) -> Iterator:
         yield from pool.map(function, items)
 
 
-def decode_all(folder: Listing, framing: Framing, needs_pixels: bool = True) -> Decoded:
+def decode_all(folder: Listing, framing: Framing, needs_pixels: bool = True, has_ranges: bool = False) -> Decoded:
     """Decode what no earlier run has decoded.
 
     Args:
         needs_pixels: whether pixels will be read; if not, those that are kept are not looked at, which takes longest.
+        has_ranges: whether the framing is a finished run's, whose ranges hold for these pictures, too.
 
     Raises:
         UserError: the values of deep pictures are on no scale, or the cache cannot be written or has too little room.
@@ -97,7 +98,7 @@ def decode_all(folder: Listing, framing: Framing, needs_pixels: bool = True) -> 
         _add_pixels(pixels, appearances, {digest: found for _, digest, found in shard if isinstance(found, Examined)})
         _add_depths(depths, {digest: found for _, digest, found in shard if isinstance(found, Depth)})
     deep = _depths(depths, {file: digest for file, digest in digests.items() if digest not in appearances})
-    ranges, findings = _ranges(folder, deep)
+    ranges, findings = ({}, []) if has_ranges else _ranges(folder, deep)
     framing = replace(framing, **ranges)
     keys = digests | {file: f"{digests[file]} 0 to {framing.ranges[found.kind]}" for file, found in deep.items()}
     new = [file for file in deep if not is_known(keys[file])]

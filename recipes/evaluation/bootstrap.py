@@ -98,7 +98,7 @@ class Pair:
         images = len(groups)
         member = csr_array((weights, (groups, np.arange(images))), shape=(int(groups.max()) + 1, images))
         self._classes = truth.shape[1]
-        self._first, self._second = (csr_array(member @ _columns(truth, guess)) for guess in (first, second))
+        self._first, self._second = (csr_array(member @ summands(truth, guess)) for guess in (first, second))
         self.groups = member.shape[0]
 
     def values(self, measure: Measure) -> tuple[float, float]:
@@ -119,11 +119,11 @@ class Pair:
         if self.groups < 2:
             return dict.fromkeys(measures)
         found: dict[str, list[np.ndarray]] = {name: [] for name in measures}
-        for counts in _draws(self.groups):
+        for counts in drawn_counts(self.groups):
             first, second = self._sums(counts, self._first), self._sums(counts, self._second)
             for name, measure in measures.items():
                 found[name].append(measure(second) - measure(first))
-        tail = _expanded_tail(self.groups)
+        tail = expanded_tail(self.groups)
         intervals = {}
         for name, parts in found.items():
             low, high = (float(edge) for edge in np.quantile(np.concatenate(parts), (tail, 1 - tail)))
@@ -142,21 +142,21 @@ class Pair:
         observed = abs(second - first)
         for swaps in _swaps(len(differing), self._first.shape[1]):
             moved = np.asarray((change.T @ swaps.T).T)
-            drawn = measure(self._split(base[1] - moved)) - measure(self._split(base[0] + moved))
+            drawn = measure(split(base[1] - moved, self._classes)) - measure(split(base[0] + moved, self._classes))
             reached += int((np.abs(drawn) >= observed - 1e-12).sum())
         return (1 + reached) / (1 + SWAPS)
 
     def _sums(self, counts: np.ndarray, part: csr_array) -> Sums:
         """Add up drawn groups: `counts` says how often each was drawn, `(draws, groups)`."""
-        return self._split(np.asarray((part.T @ counts.T).T))
-
-    def _split(self, rows: np.ndarray) -> Sums:
-        """Take rows of sums `(draws, columns)` apart."""
-        edges = 2 + self._classes * np.arange(1, 3)
-        return Sums(rows[:, 0], rows[:, 1], *np.split(rows[:, 2:], edges - 2, axis=1))
+        return split(np.asarray((part.T @ counts.T).T), self._classes)
 
 
-def _columns(truth: csr_array, guess: csr_array) -> csr_array:
+def split(rows: np.ndarray, classes: int) -> Sums:
+    """Take rows of sums `(draws, columns)` apart, whose columns are those of `summands`."""
+    return Sums(rows[:, 0], rows[:, 1], *np.split(rows[:, 2:], (classes, 2 * classes), axis=1))
+
+
+def summands(truth: csr_array, guess: csr_array) -> csr_array:
     """Put side by side what is added up of each picture, in the order of the fields of `Sums`."""
     correct = abs(truth - guess).sum(axis=1) == 0
     return hstack(
@@ -164,7 +164,7 @@ def _columns(truth: csr_array, guess: csr_array) -> csr_array:
     )
 
 
-def _draws(groups: int) -> Iterator[np.ndarray]:
+def drawn_counts(groups: int) -> Iterator[np.ndarray]:
     """Draw groups with replacement, DRAWS times: how often each was drawn, `(draws, groups)`."""
     generator = np.random.default_rng(0)
     for draws in _batches("intervals", DRAWS, groups):
@@ -190,7 +190,7 @@ def _batches(what: str, total: int, numbers: int) -> Iterator[int]:
             left -= min(left, size)
 
 
-def _expanded_tail(groups: int) -> float:
+def expanded_tail(groups: int) -> float:
     """Compute the quantile in place of 0.025 for so many groups."""
     from scipy.stats import norm, t
 
