@@ -190,9 +190,8 @@ def _measure(one: dict, name: str) -> dict:
 
 def _points(name: str, one: dict) -> dict:
     """Make the cell of a change on the same pictures, in points."""
-    value, low, high = (
-        round(100 * edge, 1) + 0.0 for edge in (one[name], *one[f"{name}_interval"])
-    )  # + 0.0: no minus before 0
+    edges = (one[name], *one[f"{name}_interval"])
+    value, low, high = (round(100 * edge, 1) + 0.0 for edge in edges)  # + 0.0: no minus before 0
     return {f"{name} in points": f"{value:+.1f} ({low:+.1f} to {high:+.1f})"}
 
 
