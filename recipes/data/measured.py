@@ -9,6 +9,7 @@ from difflib import get_close_matches
 import numpy as np
 
 from recipes.data import notes
+from recipes.data.copies import near_pairs
 from recipes.data.dataset import Dataset, warn_of_left_out
 from recipes.data.decoding import Decoded, decode_all
 from recipes.data.findings import grouped
@@ -62,7 +63,11 @@ def prepare(
     kept = [file for file in digests if file not in seen]
     if not kept:
         raise UserError(_nothing_left(listing, len(seen)))
-    findings = [*_said(listing, decoded), *_known_pictures(kept, len(seen), digests, trained, keep_trained)]
+    findings = [
+        *_said(listing, decoded),
+        *_known_pictures(kept, len(seen), digests, trained, keep_trained),
+        *_nearly_known(kept, decoded, trained or {}),
+    ]
     return _dataset(listing, decoded, kept, part, left_out, findings)
 
 
@@ -172,3 +177,26 @@ def _known_pictures(
         held = ", ".join(f"{parts[name]:,} of {name}" for name in (VALIDATION, TEST) if parts[name])
         sentences.append(f"Pictures that the run itself has held out, and measured: {held}.")
     return sentences
+
+
+def _nearly_known(files: Sequence[File], decoded: Decoded, trained: Mapping[str, str]) -> list[str]:
+    """Say which pictures are nearly ones that the run was trained on, as far as it is still known what those look like.
+
+    They are measured: what the cache holds must not change a number.
+    """
+    learnt = [digest for digest, part in trained.items() if part == TRAIN]
+    ours = dict.fromkeys(decoded.keys[file] for file in files)
+    known = [digest for digest in learnt if digest in decoded.appearances and digest not in ours]
+    if not known:
+        return []
+    keys = [*ours, *known]
+    pairs = ((pair.first, pair.second) for pair in near_pairs(keys, decoded.appearances).pairs)
+    near = {keys[min(pair)] for pair in pairs if min(pair) < len(ours) <= max(pair)}
+    named = [file.path for file in files if decoded.keys[file] in near]
+    if not named:
+        return []
+    among = "" if len(known) == len(learnt) else f", of which {len(known):,} of {len(learnt):,} could be compared"
+    return [
+        f"Pictures that are nearly ones that the run was trained on{among}: {len(named):,}, measured all the same "
+        f"({some(named, 2)}): the accuracy on new ones may be lower."
+    ]
