@@ -18,6 +18,7 @@ import shutil
 from functools import partial
 from pathlib import Path
 
+from recipes.compute.energy import Meter
 from recipes.console import say
 from recipes.data.sources.own import check_output
 from recipes.runs import model_file
@@ -37,7 +38,7 @@ def run(recipe: Recipe) -> Path:
     Raises:
         UserError: data, weights or output cannot be used; the output folder is as it was.
     """
-    clock = Clock()
+    clock, meter = Clock(), Meter()
     check_default(recipe)
     check_output(recipe)
     with writing(recipe.folder) as folder:
@@ -58,7 +59,7 @@ def run(recipe: Recipe) -> Path:
                 other = partial(again, prepared, fitted.strategy)
                 repeated = repeats.measure(recipe, prepared.data, fitted.strategy, evaluated.probabilities, other)
             outcome = Outcome(prepared, choice, found, fitted, evaluated, repeated)
-            results.write(outcome, folder, stranger, clock)
+            results.write(outcome, folder, stranger, clock, meter)
     for state in outcome.states:
         shutil.rmtree(state, ignore_errors=True)
     say(summary.summary(folder=recipe.folder))

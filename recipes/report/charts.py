@@ -13,10 +13,14 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Colours that are readable on a white and on a nearly black page: the charts have no background of their own.
+# Colours of lines and dots that can be told from a white and from a nearly black page: charts have no background of their own.
 BLUE = "#3b82f6"
-ORANGE = "#e07b39"
+ORANGE = "#d5702b"
+# Of frames and letters, which no single gray makes readable (a contrast of 4.5) on both pages: `svg` has it follow the page.
 GRAY = "#7d8590"
+INK = "<style>:root{--ink:#59636e}@media screen and (prefers-color-scheme:dark){:root{--ink:#9da7b3}}</style>"
+# The least part of the scale from 0 to 1 that an axis of shares shows.
+MIN_SHARES = 0.2
 
 
 def panels(count: int = 1, width: float = 6.4, height: float = 4.2) -> "tuple[Figure, list[Axes]]":
@@ -44,6 +48,8 @@ def page_plot(x: str, y: str) -> "tuple[Figure, Axes]":
     """Make a figure with an empty chart for a page, its axes labelled."""
     figure, (plot,) = panels(1, 4.8, 3.2)
     plot.set(xlabel=x, ylabel=y)
+    for axis in (plot.xaxis, plot.yaxis):
+        axis.set_major_formatter(lambda value, place: plain(value))
     plot.grid(color=GRAY, alpha=0.25, linewidth=0.6)
     use_page_colors(plot)
     return figure, plot
@@ -52,6 +58,24 @@ def page_plot(x: str, y: str) -> "tuple[Figure, Axes]":
 def column(rows: list[dict], key: str) -> np.ndarray:
     """Collect the values of a key, NaN for None."""
     return np.array([np.nan if row.get(key) is None else row[key] for row in rows], dtype=float)
+
+
+def plain(value: float) -> str:
+    """Write a number of an axis in full, such as 0.001, with six digits at most: no power, no offset to add."""
+    return np.format_float_positional(float(f"{value:.6g}"), trim="-")
+
+
+def use_share_axis(plot: "Axes", values: np.ndarray) -> None:
+    """Let the upright axis of shares show a fifth of the scale from 0 to 1 at least, so that a small step looks small."""
+    found = values[np.isfinite(values)]
+    if not len(found):
+        return
+    margin = max(MIN_SHARES - float(np.ptp(found)), 0.1 * float(np.ptp(found))) / 2
+    low, high = float(found.min()) - margin, float(found.max()) + margin
+    low, high = (max(0.0, low - max(0.0, high - 1)), min(1.0, high - min(0.0, low)))
+    edge = 0.01 * (high - low)  # a dot at the end of the scale is not cut in half
+    plot.set_ylim(low - edge, high + edge)
+    plot.yaxis.set_major_formatter(lambda value, place: f"{plain(100 * value)}%")
 
 
 def use_log_axis(plot: "Axes", across: np.ndarray) -> None:
@@ -65,7 +89,7 @@ def use_log_axis(plot: "Axes", across: np.ndarray) -> None:
     plot.set_xscale("log")
     plot.xaxis.set_major_locator(LogLocator(subs=steps))
     plot.xaxis.set_minor_locator(NullLocator())
-    plot.xaxis.set_major_formatter("{x:g}")
+    plot.xaxis.set_major_formatter(lambda value, place: plain(value))
 
 
 def svg(figure: "Figure") -> str:
@@ -78,7 +102,8 @@ def svg(figure: "Figure") -> str:
     buffer = io.BytesIO()
     with matplotlib.rc_context({"svg.hashsalt": "zoo"}):  # `savefig` would draw it twice
         FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None})
-    return data_uri("image/svg+xml", buffer.getvalue())
+    text = buffer.getvalue().replace(GRAY.encode(), b"var(--ink)").replace(b"<defs>", INK.encode() + b"<defs>", 1)
+    return data_uri("image/svg+xml", text)
 
 
 def write_png(path: Path, figure: "Figure") -> None:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from recipes.report.charts import BLUE, GRAY, ORANGE, column, page_plot, svg, use_log_axis
+from recipes.report.charts import BLUE, GRAY, ORANGE, column, page_plot, plain, svg, use_log_axis, use_share_axis
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -39,7 +39,7 @@ def _curves(history: list[dict], result: dict) -> list[dict]:
         axes.xaxis.get_major_locator().set_params(integer=True)
         if axes.get_legend_handles_labels()[1]:
             axes.legend(frameon=False, labelcolor=GRAY)
-        return {"title": f"{key} by epoch", "uri": svg(figure)}
+        return {"title": f"{key} by epoch", "uri": svg(figure), "alt": _alt(key, "epoch", epochs, lines)}
 
     return [chart("loss"), chart("accuracy")]
 
@@ -55,8 +55,10 @@ def _choice(head: dict) -> list[dict]:
     def chart(key: str) -> dict:
         figure, axes = page_plot(what, f"cross-validated {key}")
         use_log_axis(axes, choices)
-        _draw(axes, choices, {key: column(rows, key)}, [head[what]])
-        return {"title": f"{key} by {what}", "uri": svg(figure)}
+        lines = {f"cross-validated {key}": column(rows, key)}
+        _draw(axes, choices, lines, [head[what]])
+        alt = f"{_alt(key, what, choices, lines)} Used: {plain(head[what])}."
+        return {"title": f"{key} by {what}", "uri": svg(figure), "alt": alt}
 
     return [chart("loss"), chart("accuracy")]
 
@@ -68,3 +70,19 @@ def _draw(axes: "Axes", across: np.ndarray, lines: dict[str, np.ndarray], marks:
     for (label, up), color in zip(lines.items(), (BLUE, ORANGE), strict=False):
         if np.isfinite(up).any():  # without a validation split its columns are empty
             axes.plot(across, up, color=color, label=label, linewidth=1.8, marker="o", markersize=3.5)
+    up = np.concatenate([*lines.values()])
+    if axes.get_ylabel().endswith("accuracy"):
+        use_share_axis(axes, up)
+    elif np.isfinite(up).any():  # a loss of 0 is the least there is
+        axes.set_ylim(0, 1.05 * float(up[np.isfinite(up)].max()) or 1)
+
+
+def _alt(key: str, what: str, across: np.ndarray, lines: dict[str, np.ndarray]) -> str:
+    """Say in words what a chart of lines shows: where each begins and ends, and its best."""
+    best, said = (np.nanargmin if key == "loss" else np.nanargmax), []
+    for label, up in lines.items():
+        if np.isfinite(up).any():
+            first, last = up[np.isfinite(up)][[0, -1]]
+            at = int(best(up))
+            said.append(f"{label} from {first:.3f} to {last:.3f}, best {up[at]:.3f} at {what} {plain(across[at])}")
+    return f"Chart of {key} by {what}: {'; '.join(said) or 'nothing was measured'}."

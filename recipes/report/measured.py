@@ -2,10 +2,13 @@
 
 import numpy as np
 
+from recipes.evaluation.intervals import wilson
 from recipes.report.charts import BLUE, GRAY, ORANGE, column, page_plot, svg
 
 MAX_MATRIX_CLASSES = 30
 MAX_CONFUSIONS = 30
+# Area of the largest dot, in square points.
+MAX_DOT = 120
 
 
 def measured(scores: dict, classes: list[str]) -> dict:
@@ -30,7 +33,7 @@ def measured(scores: dict, classes: list[str]) -> dict:
     return found | {
         "matrix": _matrix(scores["confusion"], classes) if small else None,
         "confusions": None if small else _confusions(scores, classes),
-        "calibration": _calibration(scores["calibration"]),
+        "calibration": _calibration(scores["calibration"], scores["calibration_error"]),
     }
 
 
@@ -62,12 +65,22 @@ def _confusions(scores: dict, classes: list[str]) -> list[dict]:
     ]
 
 
-def _calibration(bins: list[dict]) -> str:
-    """Draw accuracy by confidence: a perfectly calibrated model's dots lie on the dashed diagonal."""
+def _calibration(bins: list[dict], error: float) -> dict:
+    """Draw accuracy by confidence: a perfectly calibrated model's dots lie on the dashed diagonal.
+
+    A dot is as large as the share of the images that it stands for, and has their interval: one image says next to nothing.
+    """
     figure, axes = page_plot("confidence", "accuracy")
-    low, high, accuracy = (column(bins, key) for key in ("low", "high", "accuracy"))
-    axes.bar(low, accuracy, width=high - low, align="edge", color=BLUE + "66", edgecolor=BLUE)
-    axes.plot(column(bins, "confidence"), accuracy, "o", color=ORANGE, markersize=5)
+    confidence, accuracy, images = (column(bins, key) for key in ("confidence", "accuracy", "images"))
+    low, high = np.transpose([wilson(share * count, count) for share, count in zip(accuracy, images, strict=True)])
     axes.plot([0, 1], [0, 1], color=GRAY, linewidth=1, linestyle="--")
-    axes.set(xlim=(0, 1), ylim=(0, 1.05))
-    return svg(figure)
+    axes.vlines(confidence, low, high, color=BLUE, alpha=0.6, linewidth=1.4)
+    axes.scatter(confidence, accuracy, MAX_DOT * images / images.max(), color=ORANGE, zorder=3)
+    axes.set(xlim=(0, 1.02), ylim=(-0.02, 1.05))
+    largest = bins[int(images.argmax())]
+    alt = (
+        f"Chart of accuracy by confidence: of {int(images.sum()):,} images, {largest['images']:,} lie in the fullest bin, with "
+        f"a mean confidence of {largest['confidence']:.1%} and an accuracy of {largest['accuracy']:.1%}; on average the two "
+        f"differ by {error:.1%}."
+    )
+    return {"title": "accuracy by confidence", "uri": svg(figure), "alt": alt}

@@ -5,20 +5,24 @@ from collections.abc import Callable
 from importlib import resources
 
 from recipes.errors import shown
+from recipes.report.sharing import shortener
 
 
 def page(name: str, **content: object) -> str:
     """Fill in a template beside this file; names of files and classes come from anywhere, so everything is escaped.
 
-    That is HTML's own characters, and those that cannot be seen or turn text round, which `shown` writes out.
+    That is HTML's own characters, and those that cannot be seen or turn text round, which `shown` writes out. Paths of this
+    machine lose their folders, for a page is meant to be shared.
     """
     import jinja2
     from markupsafe import Markup
 
+    shortened = shortener()
     environment = jinja2.Environment(
         loader=jinja2.FunctionLoader(lambda file: resources.files("recipes.report").joinpath(file).read_text("utf-8")),
         autoescape=True,
-        finalize=lambda value: value if isinstance(value, Markup) else shown(value),  # what is HTML already is escaped
+        # What is HTML already has gone through this.
+        finalize=lambda value: value if isinstance(value, Markup) else shortened(shown(value)),
         undefined=jinja2.ChainableUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -30,10 +34,23 @@ def page(name: str, **content: object) -> str:
         "count": lambda value: _shown(value, lambda number: f"{number:,}"),
         "interval": lambda pair: f"{100 * pair[0]:.1f} – {100 * pair[1]:.1f}%" if pair else "–",
         "headings": headings,
+        "milliseconds": lambda seconds: _shown(seconds, lambda number: f"{1000 * number:.3g} ms"),
+        "duration": lambda seconds: _shown(seconds, duration),
+        "watt_hours": lambda hours: _shown(
+            hours, lambda number: f"{number:.2g} Wh" if number < 100 else f"{number / 1000:.2g} kWh"
+        ),
         "short": lambda value: _shown(value, lambda number: f"{number:g}"),
         "setting": lambda value: "–" if value in (None, "") else f"{value:.3g}" if isinstance(value, float) else value,
     }
     return environment.get_template(name).render(**content)
+
+
+def duration(seconds: float) -> str:
+    """Write a time in its two largest units."""
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s" if minutes else f"{seconds:.1f} s"
+    return f"{minutes // 60} h {minutes % 60} min"
 
 
 def headings(sections: str) -> list[tuple[str, str]]:

@@ -6,8 +6,10 @@ from pathlib import PurePath
 import numpy as np
 
 from recipes.evaluation.metrics import LABEL_MEASURES, MEASURES
+from recipes.report.counts import counts, samples
 from recipes.report.learning import learning
 from recipes.report.measured import measured
+from recipes.report.opening import opening
 from recipes.report.page import page
 from recipes.report.suspects import suspects
 from recipes.report.thumbnails import thumbnail
@@ -38,6 +40,7 @@ def render(
     split = next((name for name in SPLITS if name in scores), None)
     mistakes = _mistakes(files, split)
     left_out = [row for row in files if row.get("reason")]
+    measures = {name: (MEASURES | LABEL_MEASURES)[name] for name in result.get("measures") or ["accuracy"]}
     return page(
         "run.html",
         result=result,
@@ -48,15 +51,25 @@ def render(
             *((f"{name}, mean over crops", row) for name, row in (result.get("metrics_ten_crop") or {}).items()),
         ],
         charts=learning(history, result),
-        measures={name: (MEASURES | LABEL_MEASURES)[name] for name in result.get("measures") or ["accuracy"]},
+        measures=measures,
         mistakes=[row | {"thumbnail": thumbnail(picture(row["path"]))} for row in mistakes[:MAX_MISTAKES]],
         mistake_count=len(mistakes),
         suspects=suspects(result, picture),
         augmented=[[_titled(cell) for cell in (row, *row["versions"])] for row in augmented],
         left_out=left_out[:MAX_LEFT_OUT],
         left_out_count=len(left_out),
+        opening=opening(result, split, next(iter(measures))) if split else None,
+        **counts(result["class_counts"], result["classes"]),
+        sampled=samples(files, _weakest_first(result, split), picture),
         **(measured(scores[split], result["classes"]) if split else {}),
     )
+
+
+def _weakest_first(result: dict, split: str | None) -> list[str]:
+    """Order the classes by how often they are found in a part; by name where nothing was measured."""
+    rows = result["metrics"][split]["classes"] if split else []
+    recalls = {row["name"]: row["recall"] for row in rows}
+    return sorted(result["classes"], key=lambda name: (recalls.get(name) is None, recalls.get(name) or 0, name))
 
 
 def _mistakes(files: list[dict], split: str | None) -> list[dict]:

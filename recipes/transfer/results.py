@@ -6,6 +6,8 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from recipes.compute.energy import Meter
+from recipes.compute.machine import machine, speed
 from recipes.compute.versions import versions
 from recipes.data.dataset import Dataset
 from recipes.data.division import SPLITS
@@ -29,7 +31,7 @@ REPORTED_VERSIONS = 6
 MAX_CHECKED_PICTURES = 16
 
 
-def write(outcome: Outcome, folder: Path, stranger: model_file.Stranger, clock: Clock) -> None:
+def write(outcome: Outcome, folder: Path, stranger: model_file.Stranger, clock: Clock, meter: Meter) -> None:
     """Fill a new run's folder.
 
     Raises:
@@ -41,13 +43,14 @@ def write(outcome: Outcome, folder: Path, stranger: model_file.Stranger, clock: 
         chosen = np.linspace(0, len(data.paths) - 1, min(MAX_CHECKED_PICTURES, len(data.paths))).astype(int)
         pixels, reported = center(data.pixels[chosen], data.framing), outcome.evaluated.probabilities[chosen]
         model_file.check_saved(model, folder / "model.keras", pixels, reported, stranger)
+        made = {"file_size": (folder / "model.keras").stat().st_size, "speed": speed(model, pixels), "machine": machine()}
         digests.write(folder / "model.keras")
     rows, history = list(file_rows(outcome.prepared.data, outcome.evaluated.probabilities)), list(outcome.fitted.history)
     with clock.step("report"):
         write_csv(folder / "files.csv", rows)
         write_csv(folder / "history.csv", history or [_head_row(outcome, clock)])
         recipe.save(folder / "recipe.json")
-        result = as_dict(outcome, clock)
+        result = as_dict(outcome, clock) | made | {"energy": meter.stop()}
         page = render(result, history, rows, data.picture, _augmented(outcome.prepared, outcome.fitted))
         write_text(folder / "report.html", page)
     write_json(folder / "result.json", result | {"seconds": {"total": clock.total} | clock.seconds})  # the report's too

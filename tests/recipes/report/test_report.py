@@ -13,7 +13,7 @@ from recipes.evaluation.metrics import metrics
 from recipes.report.run import render
 from zoo.files import write_json
 
-SECTIONS = "headline splits learning confusion classes mistakes calibration data reproduce".split()
+SECTIONS = "headline splits learning confusion classes mistakes calibration counts samples data about reproduce".split()
 RESULT = """{
   "schema": 2, "recipe": "finetune", "data": "/pictures/hymenoptera", "seed": 7,
   "command": "zoo finetune ../data/hymenoptera --model mobilenet_v2",
