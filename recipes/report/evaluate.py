@@ -7,7 +7,9 @@ from pathlib import PurePath
 import numpy as np
 
 from recipes.evaluation.metrics import LABEL_MEASURES, MEASURES
+from recipes.report.counts import counts
 from recipes.report.measured import measured
+from recipes.report.opening import opening
 from recipes.report.page import page
 from recipes.report.run import MAX_LEFT_OUT, MAX_MISTAKES
 from recipes.report.thumbnails import thumbnail
@@ -31,16 +33,18 @@ def render(result: dict, files: Iterable[dict], picture: Callable[[str], np.ndar
             left_out.append(row)
         elif row["prediction"] != row["label"]:
             wrong.append((-row["probability"], row["path"], row))
+    measures = {name: (MEASURES | LABEL_MEASURES)[name] for name in result["measures"]}
     mistakes = [row for *_, row in heapq.nsmallest(MAX_MISTAKES, wrong, key=lambda one: one[:2])]
     return page(
         "evaluate.html",
         result=result,
         data=PurePath(result["data"]).name,
         run=PurePath(result["run"]).name,
-        command=_without_places(result),
+        opening=opening(result, part, next(iter(measures))),
+        **counts(result["class_counts"], result["classes"]),
         split=part,
         splits=[(part, scores)],
-        measures={name: (MEASURES | LABEL_MEASURES)[name] for name in result["measures"]},
+        measures=measures,
         mistakes=[row | {"thumbnail": thumbnail(picture(row["path"]))} for row in mistakes],
         mistake_count=len(wrong),
         left_out=left_out[:MAX_LEFT_OUT],
@@ -48,11 +52,3 @@ def render(result: dict, files: Iterable[dict], picture: Callable[[str], np.ndar
         groups=(result["by_group"] or [])[:MAX_GROUPS],
         **measured(scores, result["classes"]),
     )
-
-
-def _without_places(result: dict) -> str:
-    """Give the command without the folders of this machine, which a page that is shared need not tell."""
-    command = result["command"]
-    for place in (result["run"], result["data"]):
-        command = command.replace(place, PurePath(place).name)
-    return command
