@@ -1,10 +1,10 @@
 """Settings of `zoo evaluate`."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from tyro.conf import FlagCreatePairsOff, Positional
+from tyro.conf import FlagCreatePairsOff, Fixed, Positional, Suppress
 
 from recipes.errors import UserError, shown, some
 from recipes.settings.shared import SourceCommand
@@ -33,6 +33,7 @@ class Evaluation(SourceCommand, OfRun):
 
     COMMAND = "evaluate"
 
+    batch_size: Annotated[int, Fixed, Suppress] = field(default=32, kw_only=True)  # as the saved model predicts, everywhere
     labels: Path | None = None
     """Table of the pictures in DATA, as for `zoo finetune`."""
     split: Literal["train", "val", "test", "all"] | None = None

@@ -75,7 +75,7 @@ def test_the_test_part_of_a_run_gives_the_numbers_of_its_report(digits, finished
 
 @pytest.mark.slow
 @pytest.mark.fault(
-    "Evaluation",
+    "Runs",
     "a folder to measure a run on holds pictures that it was trained on, under other names",
     "they are found by their content, left out and counted; `--keep-trained` measures them, and says so",
     "what was learnt by heart says nothing about new pictures",
@@ -168,7 +168,7 @@ def test_any_part_and_any_of_the_classes_will_do(finished, digits, tmp_path, cap
 
 
 @pytest.mark.fault(
-    "Evaluation",
+    "Runs",
     "the data to measure a run on have classes that it does not know, or none, or the flags name what there is not",
     "refused in a sentence that names them, and what to do; nothing is written",
     "a wrong number looks like any other",
