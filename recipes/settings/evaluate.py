@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
-from tyro.conf import FlagCreatePairsOff, Fixed, Positional, Suppress
+from tyro.conf import Fixed, FlagCreatePairsOff, Positional, Suppress
 
 from recipes.errors import UserError, shown, some
 from recipes.settings.shared import SourceCommand
@@ -33,6 +33,15 @@ class Evaluation(SourceCommand, OfRun):
 
     COMMAND = "evaluate"
 
+    data: Positional[Path]
+    """Pictures with labels: a folder per class, or parts that hold these; a table (.csv, .tsv, .parquet), an archive (.zip,
+    .tar) or a data set, tfds:NAME or tfds:NAME:SPLITS. docs/data.md."""
+    output: Path | None = None
+    """Folder for everything that the command writes; runs/evaluate/RUN-DATA if not given."""
+    groups: str | None = field(default=None, kw_only=True)
+    """What belongs together, such as a patient's pictures: a column of the table, or a regular expression with a part in
+    brackets, which names the group in a picture's path, such as '(p\\d+)_'. Each is measured by itself, and intervals are
+    those of drawing whole groups."""
     batch_size: Annotated[int, Fixed, Suppress] = field(default=32, kw_only=True)  # as the saved model predicts, everywhere
     labels: Path | None = None
     """Table of the pictures in DATA, as for `zoo finetune`."""

@@ -7,6 +7,7 @@ import commands
 import pytest
 from helpers import few_digits, python
 
+from recipes import cli
 from recipes.console import Columns
 from recipes.runs import answers as module
 from recipes.runs.answer_files import Layout, csv_file, json_file, parquet_file
@@ -77,7 +78,7 @@ def test_every_format_says_what_the_screen_does(finished, digits, tmp_path):
     "a table that ends early looks like one that is whole",
 )
 @pytest.mark.slow
-def test_a_kill_leaves_the_file_that_was_there(finished, digits, tmp_path):
+def test_a_kill_leaves_the_file_that_was_there(finished, digits, tmp_path, capsys):
     (tmp_path / "a.csv").write_text("earlier")
     slow = "import time, recipes.runs.answers as a; read = a._read; a._read = lambda *x: (time.sleep(0.2), read(*x))[1]"
     command = commands.start("predict", finished, digits, "--csv", tmp_path / "a.csv", setup=slow)
@@ -85,16 +86,18 @@ def test_a_kill_leaves_the_file_that_was_there(finished, digits, tmp_path):
     command.signal(signal.SIGKILL)
     command.wait()
     assert (tmp_path / "a.csv").read_text() == "earlier"
-    assert commands.zoo("predict", finished, digits / "0", "--csv", tmp_path / "a.csv").poll() == 0
+    base = ["predict", str(finished), str(digits / "0")]
+    assert cli.main([*base, "--csv", str(tmp_path / "a.csv")]) == 0
     assert [path.name for path in tmp_path.iterdir()] == ["a.csv"]  # what the killed one left is removed
-    said = commands.refused("predict", finished, digits / "0", "--csv", tmp_path / "none" / "a.csv")
-    assert "none/a.csv cannot be written" in said
-    assert "is a folder: give a file in it" in commands.refused("predict", finished, digits, "--csv", tmp_path)
-    same = commands.refused("predict", finished, digits, "--csv", tmp_path / "b", "--json", tmp_path / "b")
-    assert "--csv and --json both name" in same
+    for flags, words in (
+        (["--csv", str(tmp_path / "none" / "a.csv")], "none/a.csv cannot be written"),
+        (["--csv", str(tmp_path)], "is a folder: give a file in it"),
+        (["--csv", str(tmp_path / "b"), "--json", str(tmp_path / "b")], "--csv and --json both name"),
+    ):
+        assert cli.main([*base, *flags]) == 2 and words in capsys.readouterr().err
 
 
-def test_answers_are_taken_as_they_come_and_none_is_kept(monkeypatch):
+def test_answers_are_taken_as_they_come_and_none_is_kept():
     """No more pictures are decoded ahead than a few batches, however many there are."""
     asked, read = [], []
 
@@ -104,7 +107,7 @@ def test_answers_are_taken_as_they_come_and_none_is_kept(monkeypatch):
             return type("Future", (), {"result": lambda self: function(item), "cancel": lambda self: None})()
 
     numbers = module._ahead(Pool(), lambda item: item, (asked.append(i) or i for i in range(10_000)), 128)
-    assert [next(numbers) for _ in range(1_000)] == list(range(1_000)) and len(asked) == len(read) == 1_129
+    assert [next(numbers) for _ in range(1_000)] == list(range(1_000)) and len(asked) == len(read) == 1_128
 
 
 @pytest.mark.parametrize("count", [0, 1, 3])
