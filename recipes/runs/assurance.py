@@ -53,7 +53,11 @@ class Assurance:
         """Say which pictures are of no known class, booleans `(pictures,)`, from features `(pictures, features)`."""
         if not self.refuse or self.known is None or not math.isfinite(self._threshold):
             return None
-        return foreign.foreignness(features, self._units) > self._threshold
+        return self.foreignness(features) > self._threshold
+
+    def foreignness(self, features: np.ndarray) -> np.ndarray:
+        """Score pictures by how foreign they are, `(pictures,)`; nothing of a run without a reference."""
+        return np.zeros(0) if self.known is None else foreign.foreignness(features, self._units)
 
     def drift(self, features: np.ndarray) -> Drift | None:
         """Compare pictures, as a whole, with the known ones; None where there are too few of either."""
@@ -112,7 +116,7 @@ def assurance(
     return Assurance(classifier, known, coverage, REFUSED if refuse is None else refuse), notes
 
 
-class Sample:
+class FeatureSample:
     """Keeps features of a stream of pictures, `MAX_COMPARED` of any number, each as likely as any other (Vitter 1985)."""
 
     def __init__(self):
