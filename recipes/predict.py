@@ -92,7 +92,7 @@ def run(settings: Prediction) -> int:
             f"`zoo predict {shown(settings.run)} IMAGE...`."
         )
     classifier = model_file.read(settings.run)
-    sure, unable = assurance(settings.run, classifier, settings.coverage, settings.refuse)
+    sure, unable = assurance(settings.run, classifier, settings.coverage, settings.refuse, settings.score)
     found, tally, predicted, sample = expand(settings.images), Tally(), 0, FeatureSample()
     layout = Layout(classifier.classes, settings.top, settings.all_classes, settings.coverage is not None)
     with contextlib.ExitStack() as stack:
