@@ -107,7 +107,7 @@ def _explain(settings: Explaining, made: Explanations, found: Found) -> int:
     shown_ones: list[Explained] = []
     values, checks, names = [], [], set()
     for pictures in _batches(found, made.classifier.framing):
-        mark(settings.folder)
+        mark(settings.folder)  # not before: where nothing can be explained, no folder is made
         for one in made.of(pictures):
             name = _name(one.path, names)
             write_bytes(settings.folder / name, png(overlay(one.pixels, one.maps[0].heat)))
