@@ -30,7 +30,7 @@ import zoo
 from recipes.console import say
 from recipes.data.images import Framing, center, read
 from recipes.evaluation import occlusion
-from recipes.transfer.explanation import Explainer
+from recipes.transfer.grad_cam import GradCam
 from zoo.layers import stage
 
 PICTURES, MOVES, DRAWS = 200, 3, 2000
@@ -133,7 +133,7 @@ def middle(size: int) -> np.ndarray:
 
 def measured(asked: Asked) -> str:
     """Draw the maps of a network, hide, and write a row of the table."""
-    explainer, pixels, labels = Explainer(asked.model), asked.pixels, asked.labels
+    explainer, pixels, labels = GradCam(asked.model), asked.pixels, asked.labels
     steps = [slice(start, start + 20) for start in range(0, len(pixels), 20)]
     heat = np.concatenate([explainer.heat(pixels[step], labels[step, None])[:, 0] for step in steps])
 

@@ -34,7 +34,7 @@ from recipes.runs.folder import recover
 from recipes.runs.model_file import Classifier
 from recipes.settings.explain import Explaining
 from recipes.transfer import explanations
-from recipes.transfer.explanation import Explainer
+from recipes.transfer.grad_cam import GradCam
 from recipes.transfer.explanations import Explanations, Picture
 from zoo.disk import WriteError
 from zoo.files import write_bytes, write_json, write_text
@@ -79,9 +79,9 @@ def _check_output(settings: Explaining) -> None:
 def _prepared(settings: Explaining) -> Explanations:
     """Read the run, and what its training pictures are. Raises UserError."""
     classifier = model_file.read(settings.run)
-    explainer = Explainer(classifier.model, settings.stage)
+    grad_cam = GradCam(classifier.model, settings.stage)
     known = reference.read(settings.run)
-    return Explanations(classifier, explainer, _asked(settings.class_name, classifier), known, _root(settings.run))
+    return Explanations(classifier, grad_cam, _asked(settings.class_name, classifier), known, _root(settings.run))
 
 
 def _asked(name: str | None, classifier: Classifier) -> int | None:
@@ -120,7 +120,7 @@ def _explain(settings: Explaining, made: Explanations, found: Found) -> int:
     checked, missing = summary(checks), _missing(settings, made)
     for line in filter(None, [checked, *missing]):
         say(line)
-    stages, run = made.explainer.stages, settings.subject
+    stages, run = made.grad_cam.stages, settings.subject
     what = {"schema": SCHEMA, "recipe": "explain", "run": run, "stages": list(stages), "summary": checked, "pictures": values}
     write_json(settings.folder / VALUES, what)
     write_text(settings.folder / PAGE, render(run, stages, shown_ones, len(values), checked, missing))

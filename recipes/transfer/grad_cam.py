@@ -51,7 +51,7 @@ class Part:
         return values[:, -self.patches :].reshape(len(values), side, side, -1)
 
 
-class Explainer:
+class GradCam:
     """Draws heat maps of a network with stages, whose last layer gives the probabilities of its classes.
 
     `stages` has the name of the stage that is looked at, of each backbone.
