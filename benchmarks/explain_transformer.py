@@ -84,9 +84,9 @@ def rollout(model: keras.Model, pixels: np.ndarray) -> np.ndarray:
 
 def by_token(model: keras.Model, stage: str, pixels: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Draw the product of each patch with its own derivative, not the mean one: HiResCAM (arXiv:2011.08891)."""
-    explainer = GradCam(model, stage)
-    values = explainer._values(pixels)
-    slopes = gradients.by_inputs(explainer._tail, values, np.eye(3)[labels])
+    grad_cam = GradCam(model, stage)
+    values = grad_cam.values(pixels)
+    slopes = gradients.by_inputs(grad_cam.tail, values, np.eye(3)[labels])
     side = SIZE // 16
     maps = (values[0] * slopes[0]).sum(axis=-1)[:, 1:].reshape(-1, side, side)
     return np.stack([resized(one, SIZE) for one in maps])

@@ -34,8 +34,8 @@ from recipes.runs.folder import recover
 from recipes.runs.model_file import Classifier
 from recipes.settings.explain import Explaining
 from recipes.transfer import explanations
-from recipes.transfer.grad_cam import GradCam
 from recipes.transfer.explanations import Explanations, Picture
+from recipes.transfer.grad_cam import GradCam
 from zoo.disk import WriteError
 from zoo.files import write_bytes, write_json, write_text
 

@@ -96,7 +96,7 @@ def test_any_head_has_a_map_and_a_linear_ones_say_what_it_adds_up(head):
     body = zoo.mobilenet(num_classes=0, weights=None, alpha=0.25, input_shape=(64, 64, 3))
     model, x = randomize(zoo.new_head(body, 3, head=head)), pixels(2, 64, 64, 3)
     explainer = GradCam(model)
-    assert (explainer._kernel is not None) == (head == "linear")
+    assert (explainer.kernel is not None) == (head == "linear")
     assert explainer.heat(x, np.array([[0], [1]])).any()
 
 
