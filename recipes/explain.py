@@ -14,22 +14,21 @@ run_as_module(__name__)
 
 import json
 import re
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 from recipes.console import say
-from recipes.data import notes
 from recipes.data.decoding import in_threads
 from recipes.data.images import Framing
 from recipes.data.sources.own import mark
 from recipes.errors import ImageError, UserError, shown, some
-from recipes.predict import Found, expand, say_rest
+from recipes.predict import Found, Tally, expand, say_rest
 from recipes.report.explain import MAX_SHOWN, render
 from recipes.report.explained import Explained, summary, verdict
 from recipes.report.overlays import overlay
 from recipes.report.thumbnails import png
 from recipes.runs import model_file, reference
+from recipes.runs.answers import Answer
 from recipes.runs.folder import recover
 from recipes.runs.model_file import Classifier
 from recipes.settings.explain import Explaining
@@ -57,14 +56,16 @@ def run(settings: Explaining) -> Path:
         )
     _check_output(settings)
     made = _prepared(settings)
-    found = expand(settings.images)
+    found, tally = expand(settings.images), Tally()
     try:
-        count = _explain(settings, made, found)
+        count = _explain(settings, made, found, tally)
     except WriteError as error:
         raise UserError(f"--output {shown(error)}") from error
     if count:
         say(f"Open {(settings.folder / PAGE).resolve()}")
-    say_rest(found, count, "explained")
+    for path, reason in found.problems:
+        tally.add(Answer(path, error=reason), is_named=True)
+    say_rest(found, tally, count, "explained")
     return settings.folder
 
 
@@ -102,11 +103,11 @@ def _root(run: Path) -> Path | None:
         return None
 
 
-def _explain(settings: Explaining, made: Explanations, found: Found) -> int:
+def _explain(settings: Explaining, made: Explanations, found: Found, tally: Tally) -> int:
     """Explain the pictures batch by batch, and write; gives how many there were."""
     shown_ones: list[Explained] = []
     values, checks, names = [], [], set()
-    for pictures in _batches(found, made.classifier.framing):
+    for pictures in _batches(found, tally, made.classifier.framing):
         mark(settings.folder)  # not before: where nothing can be explained, no folder is made
         for one in made.of(pictures):
             name = _name(one.path, names)
@@ -127,23 +128,19 @@ def _explain(settings: Explaining, made: Explanations, found: Found) -> int:
     return len(values)
 
 
-def _batches(found: Found, framing: Framing) -> Iterator[list[Picture]]:
+def _batches(found: Found, tally: Tally, framing: Framing) -> Iterator[list[Picture]]:
     """Read pictures, so many at once; what cannot be read is noted, as for `zoo predict`."""
-    paths, noted = list(found.paths), []
-    for start in range(0, len(paths), BATCH_SIZE):
+    for start in range(0, len(found.paths), BATCH_SIZE):
         pictures = []
-        for path, result in in_threads(lambda path: (path, _read(path, framing)), paths[start : start + BATCH_SIZE]):
+        batch = found.paths[start : start + BATCH_SIZE]
+        for path, result in in_threads(lambda path: (path, _read(Path(path), framing)), batch):
             if isinstance(result, Picture):
                 pictures.append(result)
-                noted.append((str(path), "; ".join(result.notes)))
-            elif found.paths[path]:
-                found.problems.append(f"{shown(path)} {result}")
+                tally.notes.add(path, "; ".join(result.notes))
             else:
-                found.notes.append(f"{shown(path)} {result}: left out.")
+                tally.add(Answer(path, error=str(result)), path in found.named)
         if pictures:
             yield pictures
-    for note in notes.grouped(noted):
-        print(f"note: {note}", file=sys.stderr)
 
 
 def _read(path: Path, framing: Framing) -> Picture | ImageError:

@@ -29,6 +29,7 @@ def page(name: str, **content: object) -> str:
     )
     environment.filters |= {
         "percent": lambda value: _shown(value, lambda number: f"{100 * number:.1f}%"),
+        "points": lambda value: _shown(value, lambda number: f"{round(100 * number, 1) + 0.0:+.1f}"),
         "decimal": lambda value: _shown(value, lambda number: f"{number:.3f}"),
         "count": lambda value: _shown(value, lambda number: f"{number:,}"),
         "interval": lambda pair: f"{100 * pair[0]:.1f} – {100 * pair[1]:.1f}%" if pair else "–",

@@ -21,6 +21,8 @@ from recipes.runs.reference import Reference
 
 # Of more pictures so many, drawn by lot, are compared with the known ones.
 MAX_COMPARED = drift.MAX_PICTURES
+# The share of known pictures that may be refused, if nobody says another.
+REFUSED = 0.05
 
 
 @dataclass(frozen=True)
@@ -74,12 +76,14 @@ class Assurance:
         return foreign.unit(self.known.features)
 
 
-def assurance(folder: Path, classifier: Classifier, coverage: float | None, refuse: float) -> tuple[Assurance, list[str]]:
-    """Read what a run can tell, and say in sentences what of the usual it cannot.
+def assurance(
+    folder: Path, classifier: Classifier, coverage: float | None, refuse: float | None
+) -> tuple[Assurance, list[str]]:
+    """Read what a run can tell, and say in sentences what it cannot.
 
     Args:
         coverage: how often a set shall hold the right class, between 0 and 1; None for no sets.
-        refuse: the share of known pictures that may be refused; 0 for none.
+        refuse: the share of known pictures that may be refused; 0 for none, None for the usual one, where that can be told.
 
     Raises:
         UserError: sets are asked for, and the run does not know how sure it is; or its reference.npz is damaged.
@@ -100,12 +104,12 @@ def assurance(folder: Path, classifier: Classifier, coverage: float | None, refu
             f"{shown(folder)} has no {reference.NAME}, for it is older: pictures of no known class, and drift, are not told. "
             "Make the run again to have both."
         )
-    elif refuse and not math.isfinite(Assurance(classifier, known, coverage, refuse)._threshold):
+    elif refuse and not (sure and math.isfinite(sure.foreign_threshold(refuse))):
         notes.append(
             f"--refuse {refuse:g} needs {needed(1 - refuse):,} known pictures that say how foreign such are, and this run has "
             f"{len(sure.foreign) if sure else 0:,}: none is told to be unknown."
         )
-    return Assurance(classifier, known, coverage, refuse), notes
+    return Assurance(classifier, known, coverage, REFUSED if refuse is None else refuse), notes
 
 
 class Sample:
