@@ -1,7 +1,7 @@
 """Do heat maps show what a network looks at? What hiding their hottest fifth takes from the true class, family by family.
 
     python benchmarks/explain_occlusion.py ../shared                      # docs/explain.md
-    python benchmarks/explain_occlusion.py ../shared --only mobilenet_v2
+    python benchmarks/explain_occlusion.py ../shared --only mobilenet_v2 --edge 0
 
 Of each network with real weights: 200 pictures (seed 0), and what is lost of the true class's probability when the hottest
 fifth of its map is hidden, when the same shape is at random places (the mean of three), and when the middle fifth is, which
@@ -161,7 +161,11 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("shared", type=Path)
     parser.add_argument("--only", nargs="*", help="names of networks")
+    parser.add_argument(
+        "--edge", type=float, default=occlusion.SOFT_SHARE, help="softness of the edge of what is hidden; 0: none"
+    )
     settings = parser.parse_args()
+    occlusion.SOFT_SHARE = settings.edge
     say("| network | probability | hottest fifth | random fifth | middle fifth | difference, 95 % | more | empty | stage |")
     say("|---|---|---|---|---|---|---|---|---|")
     for name, ask in networks(settings.shared).items():
