@@ -94,10 +94,10 @@ def _asked(name: str | None, classifier: Classifier) -> int | None:
     return classifier.classes.index(name)
 
 
-def _root(run: Path) -> Path | None:
+def _root(folder: Path) -> Path | None:
     """Find the folder of a run's training pictures; None if there is none."""
     try:
-        place = Path(json.loads((recover(run) / "result.json").read_text("utf-8"))["data"])
+        place = Path(json.loads((recover(folder) / "result.json").read_text("utf-8"))["data"])
         return place if place.is_dir() else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
@@ -121,10 +121,17 @@ def _explain(settings: Explaining, made: Explanations, found: Found, tally: Tall
     checked, missing = summary(checks), _missing(settings, made)
     for line in filter(None, [checked, *missing]):
         say(line)
-    stages, run = made.grad_cam.stages, settings.subject
-    what = {"schema": SCHEMA, "recipe": "explain", "run": run, "stages": list(stages), "summary": checked, "pictures": values}
+    stages, subject = made.grad_cam.stages, settings.subject
+    what = {
+        "schema": SCHEMA,
+        "recipe": "explain",
+        "run": subject,
+        "stages": list(stages),
+        "summary": checked,
+        "pictures": values,
+    }
     write_json(settings.folder / VALUES, what)
-    write_text(settings.folder / PAGE, render(run, stages, shown_ones, len(values), checked, missing))
+    write_text(settings.folder / PAGE, render(subject, stages, shown_ones, len(values), checked, missing))
     return len(values)
 
 
