@@ -122,15 +122,8 @@ def _explain(settings: Explaining, made: Explanations, found: Found, tally: Tall
     for line in filter(None, [checked, *missing]):
         say(line)
     stages, subject = made.grad_cam.stages, settings.subject
-    what = {
-        "schema": SCHEMA,
-        "recipe": "explain",
-        "run": subject,
-        "stages": list(stages),
-        "summary": checked,
-        "pictures": values,
-    }
-    write_json(settings.folder / VALUES, what)
+    what = {"schema": SCHEMA, "recipe": "explain", "run": subject, "stages": list(stages), "summary": checked}
+    write_json(settings.folder / VALUES, what | {"pictures": values})
     write_text(settings.folder / PAGE, render(subject, stages, shown_ones, len(values), checked, missing))
     return len(values)
 

@@ -45,5 +45,6 @@ def test_a_verdict_says_no_more_than_the_check():
     text = summary([Check(0.9, 0.3, 0.8), None, Check(0.8, 0.4, 0.8)])
     assert "of 2 pictures changes the probability of the class by -50.0 points" in text
     assert "a random fifth by -5.0. The maps show what" in text
-    assert "by +5.0 points" in (text := summary([Check(0.9, 0.95, 0.9)])) and text.endswith("does not bear the maps out.")
+    assert "by +7.0 points" in (text := summary([Check(0.9, 0.97, 0.9)])) and text.endswith("does not bear the maps out.")
+    assert summary([Check(0.9, 0.88, 0.9)]).endswith("neither for nor against the maps.")
     assert summary([None]) == ""
