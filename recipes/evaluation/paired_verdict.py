@@ -20,8 +20,8 @@ def paired_verdict(row: dict, lead: str, images: int, which: str) -> str:
     values, interval = found["values"], found["interval"]
     if found["difference"] < 0:
         interval = interval and [-interval[1], -interval[0]]
-    said = f"95 % interval {100 * interval[0]:.1f} to {100 * interval[1]:.1f}; {chance}" if interval else chance
-    size = f"{100 * abs(found['difference']):.1f} points ({said})"
+    said = f"95 % interval {points(interval[0])} to {points(interval[1])}; {chance}" if interval else chance
+    size = f"{points(abs(found['difference']))} points ({said})"
     if row["outcome"] == "better":
         return f"{second} is better than {first}: {what} {values[1]:.1%} against {values[0]:.1%} on {where}, by {size}."
     if row["outcome"] == "worse":
@@ -30,7 +30,7 @@ def paired_verdict(row: dict, lead: str, images: int, which: str) -> str:
     if row["same_answer"] == images:
         text += " They answer alike on every one."
     elif interval:
-        text += f" One of up to {100 * max(map(abs, interval)):.1f} points is not ruled out."
+        text += f" One of up to {points(max(map(abs, interval)))} points is not ruled out."
     return f"No difference shown between {first} and {second}: {text}"
 
 
@@ -38,6 +38,11 @@ def _chance(row: dict) -> str:
     """Say by which test chance alone gives such a difference, and how often."""
     corrected = f", corrected for {row['runs_adjusted']} comparisons" if row["runs_adjusted"] > 1 else ""
     return f"{row['test']} {p_text(row['p_adjusted'])}{corrected}"
+
+
+def points(difference: float, sign: str = "") -> str:
+    """Write a difference of shares in percentage points, with a plus if `sign` is "+"; what rounds to 0 has no minus."""
+    return f"{round(100 * difference, 1) + 0.0:{sign}.1f}"
 
 
 def p_text(p: float) -> str:
