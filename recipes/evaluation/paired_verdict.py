@@ -29,6 +29,8 @@ def paired_verdict(row: dict, lead: str, images: int, which: str) -> str:
     text = f"{what} {values[0]:.1%} and {values[1]:.1%} on {where}, difference {size}."
     if row["same_answer"] == images:
         text += " They answer alike on every one."
+    elif interval and not interval[0] <= 0 <= interval[1]:  # it is for one comparison alone, and by another method
+        text += " Nearly: the interval leaves 0 out, the test does not."
     elif interval:
         text += f" One of up to {points(max(map(abs, interval)))} points is not ruled out."
     return f"No difference shown between {first} and {second}: {text}"

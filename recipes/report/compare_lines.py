@@ -67,11 +67,11 @@ def remarks(found: Mapping) -> list[str]:
     lines = list(found["findings"])
     for row in found["repeats"]:
         key, one = next(iter(row["measures"].items()))
-        interval = _interval(one["interval"])
+        values = f"{one['values'][0]:.1%} ({row['baseline']}) and {one['values'][1]:.1%} ({row['run']})"
+        difference = f"{points(one['difference'], '+')} points{_interval(one['interval'])}"
         lines.append(
-            f"Means over {row['what']}: {NAMES[key]} {one['values'][0]:.1%} ({row['baseline']}) and {one['values'][1]:.1%} "
-            f"({row['run']}), difference {points(one['difference'], '+')} points{interval}. Repeats share pictures, so this is "
-            "about seeds and divisions of these alone."
+            f"Means over repeats ({row['what']}): {NAMES[key]} {values}, difference {difference}. Repeats share pictures, so this "
+            "is about seeds and divisions of these alone."
         )
     if not found["repeats"]:
         lines.append("This is about these trained models: trained with another seed, each would be another one.")

@@ -174,6 +174,9 @@ def _finished(folder: Path, place: Path, result: dict) -> Finished:
     _with(folder, result, "metrics")
     if not isinstance(result.get("data"), str):
         raise _damaged(folder, "result.json", "it does not say of which data it is")
+    classes = result.get("classes")
+    if not (isinstance(classes, list) and all(isinstance(name, str) for name in classes)):
+        raise _damaged(folder, "result.json", "it has no list of its classes")
     try:
         recipe = read_object(place / "recipe.json")
     except (ValueError, OSError):  # it is for what the runs differ in alone
