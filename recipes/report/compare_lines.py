@@ -68,9 +68,9 @@ def remarks(found: Mapping) -> list[str]:
     for row in found["repeats"]:
         key, one = next(iter(row["measures"].items()))
         values = f"{one['values'][0]:.1%} ({row['baseline']}) and {one['values'][1]:.1%} ({row['run']})"
-        difference = f"{points(one['difference'], '+')} points{_interval(one['interval'])}"
+        gap = f"{points(one['difference'], '+')} points{_interval(one['interval'])}"
         lines.append(
-            f"Means over repeats ({row['what']}): {NAMES[key]} {values}, difference {difference}. Repeats share pictures, so this "
+            f"Means over repeats ({row['what']}): {NAMES[key]} {values}, difference {gap}. Repeats share pictures, so this "
             "is about seeds and divisions of these alone."
         )
     if not found["repeats"]:
