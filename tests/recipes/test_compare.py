@@ -145,7 +145,10 @@ def test_any_number_of_labels(tmp_path):
 
 
 @pytest.mark.fault(
-    "input", "runs that were tested on different pictures", "refused: how many are in one alone, in the other, in both", ""
+    "Runs",
+    "Two runs are compared that were tested on different pictures, or by different labels",
+    "`zoo compare` refuses: how many pictures are in one alone, in the other alone and in both, and how many labels differ",
+    "one run has an easier test, or was trained on what judges the other, and wins",
 )
 def test_other_pictures_are_refused(tmp_path):
     names = [digest(str(i)) for i in range(130)]
