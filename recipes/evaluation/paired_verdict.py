@@ -16,7 +16,7 @@ def paired_verdict(row: dict, lead: str, images: int, which: str) -> str:
         which: which these are, such as "of the test part".
     """
     found, first, second = row["measures"][lead], row["baseline"], row["run"]
-    what, where, chance = NAMES[lead], f"the same {images:,} pictures {which}", _chance(row)
+    what, where, chance = NAMES[lead], f"the same {counted(images, 'picture')} {which}", _chance(row)
     values, interval = found["values"], found["interval"]
     if found["difference"] < 0:
         interval = interval and [-interval[1], -interval[0]]
@@ -47,6 +47,11 @@ def points(difference: float, sign: str = "") -> str:
     return f"{round(100 * difference, 1) + 0.0:{sign}.1f}"
 
 
+def counted(number: int, word: str) -> str:
+    """Write a number of things, one or many."""
+    return f"{number:,} {word}" if number == 1 else f"{number:,} {word}{'es' if word.endswith('s') else 's'}"
+
+
 def p_text(p: float) -> str:
     """Write a p-value in two digits, and none below 0.0001."""
     return "p < 0.0001" if p < 1e-4 else f"p = {p:.2g}"
@@ -56,9 +61,9 @@ def class_sentence(row: dict) -> str:
     """Say on which classes a difference is shown, from a difference, a value of comparison.json."""
     shown = [found for found in row["classes"] if found["outcome"] != "not shown"]
     count = len(row["classes"])
-    tried = f"after correction for {count * row['runs_adjusted']:,} tests"
+    tried = f"after correction for {counted(count * row['runs_adjusted'], 'test')}"
     if not shown:
-        return f"No difference is shown on any of the {count:,} classes by itself, {tried}."
+        return f"No difference is shown on any of the {counted(count, 'class')} by itself, {tried}."
     sides = {"better": row["run"], "worse": row["baseline"]}
     parts = [
         f"{name} is better on {some([found['name'] for found in shown if found['outcome'] == outcome])}"

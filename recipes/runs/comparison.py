@@ -68,8 +68,9 @@ def _difference(pictures: SharedPictures, index: int, known: Mapping, lead: str)
     intervals = pair.intervals(known)
     if pictures.is_plain:
         intervals["accuracy"] = newcombe(both, first, second, neither)
-    elif intervals["accuracy"] is None:  # as of so many pictures as there are groups, all answered alike
-        intervals["accuracy"] = newcombe(pictures.group_count, 0, 0, 0)
+    elif intervals["accuracy"] is None:  # all groups are alike: as of so many pictures as there are groups
+        share = pictures.group_count / len(pictures)
+        intervals["accuracy"] = newcombe(both * share, first * share, second * share, neither * share)
     measured = {}
     for name, measure in known.items():
         values = pair.values(measure)
@@ -182,7 +183,7 @@ def _described(run: Finished, name: str, pictures: SharedPictures, index: int, k
 def _own_measures(run: Finished, pictures: SharedPictures, index: int, known: Mapping) -> dict:
     """Give a run's measures on the pictures, with the intervals of its own result where that has the same numbers."""
     pair = Pair(pictures.truth, pictures.guesses[index], pictures.guesses[index], pictures.groups, pictures.weights)
-    scores = run.result["metrics"].get(pictures.part) or {}
+    scores = run.result["metrics"].get(pictures.part if run.kind == "run" else run.result.get("part")) or {}
     found = {}
     for name, measure in known.items():
         value, interval = pair.values(measure)[0], None

@@ -109,6 +109,15 @@ def test_a_group_counts_as_one(tmp_path, capsys):
     assert "those of a count" in capsys.readouterr().out
 
 
+def test_all_in_one_group_show_nothing(tmp_path):
+    """Pictures of one patient: however many, they are one."""
+    a = write_run(tmp_path / "a", LABELS, flipped(LABELS, *range(30)), group=["p1"] * 100)
+    b = write_run(tmp_path / "b", LABELS, LABELS, group=["p1"] * 100)
+    (row,) = compared(a, b)["differences"]
+    low, high = row["measures"]["accuracy"]["interval"]
+    assert row["p"] == 1 and row["outcome"] == "not shown" and low < 0 < 0.3 < high
+
+
 def test_copies_are_a_group(tmp_path):
     digests = [digest(str(i // 2)) for i in range(100)]
     a = write_run(tmp_path / "a", LABELS, flipped(LABELS, *range(6)), digests=digests)
@@ -166,6 +175,12 @@ def test_other_pictures_are_refused(tmp_path):
         "different labels: 2 of the 100 that both have are labelled otherwise, such as test/" in said
         and "ants and bees" in said
     )
+    evaluated = [
+        write_run(tmp_path / name, LABELS, LABELS, digests=names[i : i + 100], part="holidays", recipe="evaluate")
+        for i, name in enumerate("de")
+    ]
+    assert "1 are in d alone, 1 in e alone, 99 in both" in refused(*evaluated)
+    assert "leaves out what its run was trained on" in refused(*evaluated)
     assert not list(tmp_path.glob("*/comparison*"))
 
 
@@ -184,8 +199,11 @@ def test_an_evaluation_of_the_same_pictures(tmp_path):
     a = write_run(tmp_path / "a", LABELS, LABELS, paths=paths)
     b = write_run(tmp_path / "b", LABELS, flipped(LABELS, 3), paths=paths, part="", recipe="evaluate")
     assert compared(a, b)["part"] == "test" and compared(b, a)["differences"][0]["only_run_right"] == 1
-    c = write_run(tmp_path / "c", LABELS, LABELS, paths=paths, part="", recipe="evaluate")
-    assert compared(b, c)["part"] == "evaluated"
+    scores = {"images": 100, "accuracy": 1.0, "accuracy_interval": [0.95, 1.0]}
+    more = {"part": "holidays", "metrics": {"holidays": scores}, "seed": None}
+    c = write_run(tmp_path / "c", LABELS, LABELS, paths=paths, part="holidays", recipe="evaluate", more=more)
+    found = compared(b, c)
+    assert found["part"] == "evaluated" and found["runs"][1]["measures"]["accuracy"]["interval"] == [0.95, 1.0]
 
 
 def test_the_page(tmp_path, capsys):
