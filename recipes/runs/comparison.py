@@ -216,7 +216,9 @@ def _flat(recipe: Mapping) -> dict:
 def _repeats(runs: Sequence[Finished], names: Sequence[str]) -> list[dict]:
     """Compare the means over repeats of the runs, where all have repeats of one kind with the same seeds."""
     found = [run.result.get("repeats") for run in runs]
-    if not all(found) or len({(one["what"], one["part"], str([row["seed"] for row in one["scores"]])) for one in found}) > 1:
+    if not all(isinstance(one, dict) and {"what", "part", "scores", "mean"} <= one.keys() for one in found):
+        return []
+    if len({(one["what"], one["part"], *(row["seed"] for row in one["scores"])) for one in found}) > 1:
         return []
     rows = []
     for name, one in zip(names[1:], found[1:], strict=True):

@@ -62,6 +62,8 @@ def test_what_is_no_run(folder, tmp_path):
     ("values", "said"),
     [
         ({"metrics": None}, "has no 'metrics'"),
+        ({"metrics": {"test": 0.9}}, "not as they are written today"),
+        ({"metrics": {"test": {"images": 10, "accuracy": None}}}, "its test part gives other numbers than result.json"),
         ({"metrics": {"test": {"images": 10, "accuracy": 0.8}}}, "its test part gives other numbers than result.json"),
         ({"metrics": {"test": {"images": 11, "accuracy": 1.0}}}, "its test part gives other numbers than result.json"),
         ({"data": None}, "of which data"),
