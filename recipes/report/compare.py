@@ -8,7 +8,7 @@ from recipes.report.compare_lines import setting
 from recipes.report.page import page
 from recipes.report.thumbnails import thumbnail
 
-# Of each difference and side; the others stand in differences.csv.
+# Of each difference and side; the others stand in answers.csv.
 MAX_SHOWN = 12
 MAX_CLASSES = 60
 

@@ -225,9 +225,11 @@ def test_the_page(tmp_path, capsys):
     shown = [source for source in page.images("src") if source.startswith("data:image/jpeg")]
     assert len(shown) == 2 and "2 of the pictures below are not shown" in page.text("pictures")
     assert str(tmp_path) not in text and "/home/me" not in text and "script" not in text
-    with open(tmp_path / "out" / "differences.csv", newline="") as file:
+    with open(tmp_path / "out" / "answers.csv", newline="") as file:
         rows = list(csv.DictReader(file))
-    assert {row["path"] for row in rows} == {paths[i] for i in (0, 1, 2, 15)}
+    assert {row["path"] for row in rows if row["same"] == "no"} == {paths[i] for i in (0, 1, 2, 15)} and len(rows) == 20
+    assert [row["same"] for row in rows] == 4 * ["no"] + 16 * ["yes"]
+    assert [rows[0][f"prediction of {name}"] for name in ("i>/run", "b/run")] == [BEES, ANTS]
     compared(a, b, output=tmp_path / "out")  # over its own
     (tmp_path / "out" / "mine.txt").touch()
     assert "holds files that no comparison wrote (mine.txt)" in refused(a, b, output=tmp_path / "out")
