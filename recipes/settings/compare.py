@@ -13,4 +13,5 @@ class Comparison:
     runs: Positional[tuple[Path, ...]]
     """Two or more folders that `zoo finetune`, `zoo evaluate` or `zoo tune` wrote; all others are compared with the first."""
     output: Path | None = None
-    """Folder for the page, with the pictures on which they differ, and comparison.json; nothing is written if not given."""
+    """Folder for the page with the pictures on which they differ, comparison.json and answers.csv; nothing is written if not
+    given."""
