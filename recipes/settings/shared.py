@@ -22,7 +22,7 @@ BACKBONES = (
     "joined by +."
 )
 Backbones = Annotated[str, arg(help=BACKBONES)]
-Alpha = Annotated[float | None, arg(help="Width multiplier, for the MobileNets.")]
+Alpha = Annotated[float | None, arg(help="Width multiplier, for the MobileNets; 1 if not given.")]
 Variant = Annotated[
     str | None, arg(help="Whose form of the network, such as keras or torch; that of the weights if not given.")
 ]
@@ -65,7 +65,8 @@ class DataCommand(FolderCommand):
     output: Path | None = None
     """Folder for everything that the command writes; runs/COMMAND/NAME-OF-DATA if not given."""
     corrections: Path | None = field(default=None, kw_only=True)
-    """Table of corrections, as `zoo check` begins one: pictures to leave out, to relabel and to group. No file is touched."""
+    """Table of corrections, as `zoo check` begins one: pictures to leave out, to relabel and to group; nothing is
+    corrected if not given. No file is touched."""
 
     @property
     def subject(self) -> str:
@@ -95,10 +96,10 @@ class SourceCommand(BatchCommand):
 
     columns: str | None = field(default=None, kw_only=True)
     """What the columns of a table are, where their names do not say it: path=file,label=species, and, if wanted, split,
-    group, weight, annotator. With a label, all other columns are ignored."""
+    group, weight, annotator. With a label, all other columns are ignored. Their names say it if not given."""
     groups: str | None = field(default=None, kw_only=True)
     """What is never divided, such as a patient or a video: a column of the table, or a regular expression with a part in
-    brackets, which names the group in a picture's path, such as '(p\\d+)_'."""
+    brackets, which names the group in a picture's path, such as '(p\\d+)_'. Each picture stands alone if not given."""
     data_dir: Path | None = field(default=None, kw_only=True)
     """Folder of prepared data sets of TensorFlow Datasets; its own if not given."""
 

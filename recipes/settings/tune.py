@@ -20,6 +20,11 @@ class Tuning(TransferCommand):
     """
 
     COMMAND = "tune"
+    EVERYDAY = ("scope", "trials", "tuner", "epochs", "workers", "model", "output")
+    EXAMPLES = (
+        "zoo tune photos --trials 100 --workers 2",
+        "zoo tune photos --scope finetune --trials 30 --tuner asha",
+    )
 
     scope: Literal["heads", "finetune"] = "heads"
     """What to search: heads, the classifier, on features of the frozen network; finetune, how much of the network to train,
