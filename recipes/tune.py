@@ -47,6 +47,7 @@ from recipes.search.scopes import Scope, over_fine_tunings, over_heads
 from recipes.search.storage import locate, used
 from recipes.search.study import Study, open_study
 from recipes.settings.tune import Tuning
+from recipes.transfer.backbone import other_sizes
 from recipes.transfer.combined import require_one
 
 
@@ -101,6 +102,7 @@ def _plan(search: Search, study: Study) -> str:
         f"{len(search.held_out):,} are held out to judge trials; no trial sees the others ({unseen or 'there are none'}).",
         *map(shown, data.findings),
         f"{settings.model}: {what}.",
+        *other_sizes(search.model),
         f"search {study.name!r}: {settings.trials} trials by {settings.tuner}, of at most {settings.epochs} epochs; "
         f"{counted(study.records())} so far.",
     ]

@@ -11,6 +11,7 @@ from recipes.errors import shown
 from recipes.evaluation.metrics import LABEL_MEASURES, MEASURES
 from recipes.settings.finetune import PATH_FIELDS, Recipe
 from recipes.settings.sources import resolved
+from recipes.transfer.backbone import other_sizes
 from recipes.transfer.choice import unused_flags
 from recipes.transfer.state import Prepared
 from recipes.transfer.strategies import Strategy
@@ -25,6 +26,7 @@ def plan(prepared: Prepared, strategy: Strategy) -> str:
     frozen = f"frozen up to {strategy.freeze_until}" if strategy.freeze_until else "nothing frozen"
     origin = prepared.model.origin
     lines.append(f"{origin.name}: variant {origin.variant}, preprocessing {origin.preprocessing}.")
+    lines += other_sizes(prepared.model)
     lines.append(f"{origin.name}, strategy {strategy.name} ({frozen}), because {strategy.reason}.")
     if unused := unused_flags(prepared.recipe, strategy, prepared.augmentation(strategy)):
         why = "sees no augmented pictures" if strategy.phases else "trains the head alone, on features computed once"
