@@ -34,7 +34,7 @@ def show(rows: Sequence[Mapping]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    drawn = Table(box=box.ROUNDED)
+    drawn = Table(box=box.SIMPLE_HEAD)
     for name in rows[0]:
         is_number = isinstance(rows[0][name], int | float)
         drawn.add_column(Text(shown(name)), justify="right" if is_number else "left")

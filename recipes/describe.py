@@ -24,7 +24,7 @@ from zoo.tables import align
 
 
 def run(settings: Description) -> str:
-    """Print what it costs, what comes out of the stages, the weights there are, and if asked all layers; return what was printed.
+    """Print costs, stages and weights, and if asked all layers; return what was printed.
 
     Raises:
         UserError: no such model, or options that it does not have.

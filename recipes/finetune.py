@@ -14,11 +14,12 @@ from recipes.cli import run_as_module
 
 run_as_module(__name__)
 
+import json
 import shutil
 from functools import partial
 from pathlib import Path
 
-from recipes.console import say
+from recipes.console import say, show, suggest
 from recipes.data.sources.own import check_output
 from recipes.runs import model_file
 from recipes.runs.folder import check_default, writing
@@ -32,7 +33,18 @@ from recipes.transfer.trials import choose
 
 
 def run(recipe: Recipe) -> Path:
-    """Prepare, choose, fit, evaluate, and write; return the run's folder.
+    """Make a run, and say what to type next; return its folder.
+
+    Raises:
+        UserError: data, weights or output cannot be used; the output folder is as it was.
+    """
+    data = train(recipe).prepared.data
+    suggest(summary.next_steps(recipe, data))
+    return recipe.folder
+
+
+def train(recipe: Recipe) -> Outcome:
+    """Prepare, choose, fit, evaluate, write, and say what was reached.
 
     Raises:
         UserError: data, weights or output cannot be used; the output folder is as it was.
@@ -61,5 +73,7 @@ def run(recipe: Recipe) -> Path:
             results.write(outcome, folder, stranger, clock)
     for state in outcome.states:
         shutil.rmtree(state, ignore_errors=True)
-    say(summary.summary(folder=recipe.folder))
-    return recipe.folder
+    result = json.loads((recipe.folder / "result.json").read_text("utf-8"))
+    show(summary.scores(result))
+    say(summary.remarks(result, recipe.folder))
+    return outcome

@@ -24,13 +24,12 @@ run_as_module(__name__)
 
 import dataclasses
 import json
-import shlex
 import time
 from pathlib import Path
 
 from recipes import finetune
 from recipes.compute.devices import gpus
-from recipes.console import say
+from recipes.console import say, suggest
 from recipes.data.sources.chosen import scan_for_one_label
 from recipes.data.sources.own import check_output
 from recipes.errors import shown
@@ -49,6 +48,7 @@ from recipes.search.study import Study, open_study
 from recipes.settings.tune import Tuning
 from recipes.transfer.backbone import other_sizes
 from recipes.transfer.combined import require_one
+from recipes.transfer.summary import predict
 
 
 def run(settings: Tuning) -> Path:
@@ -139,9 +139,14 @@ def _finish(search: Search, study: Study, scope: Scope, seconds: dict[str, float
     done = folder / "best" / "recipe.json"
     if not (done.exists() and done.read_bytes() == file.read_bytes()):
         say(f"\nThe winner, trial {results.best.number}, trained anew on all training images:")
-        finetune.run(recipe)
+        finetune.train(recipe)
     seconds["winner"] = time.monotonic() - start
     results.write(json.loads((folder / "best" / "result.json").read_text("utf-8")), seconds)
     mark_finished(study)
     say(f"\ntrials, best models and winner: {shown(folder)}; report: {shown(folder / 'report.html')}")
-    say(f"again: zoo finetune --recipe {shlex.quote(shown(file))}")
+    suggest(
+        {
+            "classify pictures by the winner": predict(folder / "best", search.data),
+            "train the winner again": ["zoo", "finetune", "--recipe", file],
+        }
+    )

@@ -108,6 +108,12 @@ class SourceCommand(BatchCommand):
         named_columns(self.columns)
         check_pattern(self.groups)
 
+    def source_words(self) -> list[str]:
+        """Write the arguments that say what the pictures are, but for corrections, as every command takes them."""
+        flags = {name: getattr(self, name, None) for name in ("labels", "columns", "groups", "data_dir")}
+        given = {name: value for name, value in flags.items() if value is not None}
+        return [str(self.data), *(w for name, value in given.items() for w in (f"--{name.replace('_', '-')}", str(value)))]
+
 
 @dataclass(frozen=True)
 class TransferCommand(SourceCommand):
