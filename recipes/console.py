@@ -2,6 +2,7 @@
 
 import os
 import shlex
+import shutil
 import sys
 from collections.abc import Mapping, Sequence
 
@@ -39,8 +40,8 @@ def show(rows: Sequence[Mapping]) -> None:
         is_number = isinstance(rows[0][name], int | float)
         drawn.add_column(Text(shown(name)), justify="right" if is_number else "left")
     for row in rows:
-        drawn.add_row(*(Text(shown(_cell(value))) for value in row.values()))
-    console = Console(file=sys.stdout)
+        drawn.add_row(*(Text(_cell(value)) for value in row.values()))
+    console = Console(file=sys.stdout, width=shutil.get_terminal_size().columns)
     with console.capture() as captured:  # so that a letter that the terminal does not have ends no run
         console.print(drawn)
     _write(captured.get(), "")
@@ -88,5 +89,5 @@ def table(rows: Sequence[Mapping]) -> str:
 
 
 def _cell(value: object) -> str:
-    """Write a value in four digits; a dash for None."""
-    return "–" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
+    """Write a value so that it can be seen, in four digits; a dash for None."""
+    return "–" if value is None else f"{value:.4g}" if isinstance(value, float) else shown(value)

@@ -30,7 +30,7 @@ class Terminal(io.TextIOWrapper):
         import termios
 
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
-        super().__init__(open(slave, "wb", buffering=0), encoding=encoding, write_through=True)
+        super().__init__(io.BufferedWriter(io.FileIO(slave, "w")), encoding=encoding, write_through=True)
 
     def shown(self):
         """What has been written to it."""
@@ -45,12 +45,18 @@ def terminal(monkeypatch):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("TERM", "xterm")
 
-    def of(name, **how):
-        stream = Terminal(**how)
-        monkeypatch.setattr(sys, name, stream)
-        return stream
+    streams = []
 
-    return of
+    def of(name, **how):
+        streams.append(Terminal(**how))
+        monkeypatch.setattr(sys, name, streams[-1])
+        return streams[-1]
+
+    yield of
+    monkeypatch.undo()
+    for stream in streams:
+        stream.close()
+        os.close(stream.master)
 
 
 def test_a_table_in_a_file_is_aligned_text_alone(capsys):
