@@ -62,8 +62,8 @@ def terminal(monkeypatch):
 def test_a_table_in_a_file_is_aligned_text_alone(capsys):
     console.show(ROWS)
     assert capsys.readouterr().out == (
-        "part            images  accuracy (95 % interval)\n"
-        "train              244  100.0% (98.4% to 100.0%)\n"
+        "part           images  accuracy (95 % interval)\n"
+        "train             244  100.0% (98.4% to 100.0%)\n"
         "test \\x1b[31m       9  [b]66.7%[/b] (35.4% to 87.9%)\n"
     )
 
