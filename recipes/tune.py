@@ -34,7 +34,7 @@ from recipes.data.sources.chosen import scan_for_one_label
 from recipes.data.sources.own import check_output
 from recipes.errors import shown
 from recipes.runs.folder import check_default
-from recipes.search import tensorboard, workers
+from recipes.search import workers
 from recipes.search.board import Board
 from recipes.search.folder import check_table, entered, gets_results, mark_finished, study_name, study_storage
 from recipes.search.loop import run_trials
@@ -46,6 +46,7 @@ from recipes.search.scopes import Scope, over_fine_tunings, over_heads
 from recipes.search.storage import locate, used
 from recipes.search.study import Study, open_study
 from recipes.settings.tune import Tuning
+from recipes.tracking.trackers import FOLDER, require, tracked
 from recipes.transfer.backbone import other_sizes
 from recipes.transfer.combined import require_one
 from recipes.transfer.summary import predict
@@ -60,6 +61,7 @@ def run(settings: Tuning) -> Path:
     start = time.monotonic()
     check_default(settings)
     check_output(settings)
+    require(settings)
     if settings.scope == "finetune":
         require_one(settings.model, "--scope finetune trains the network, and")
     found = scan_for_one_label(settings)
@@ -114,10 +116,12 @@ def _try_all(search: Search, study: Study, oracle: SharedOracle, scope: Scope) -
     settings = search.settings
 
     def ended(record: TrialRecord) -> None:
-        if settings.tensorboard and search.disk.left > 0:
-            rows = [{"epoch": epoch, "loss": loss} for epoch, loss in record.history]
-            scores = {f"best {name}": value for name, value in record.result.items()}
-            tensorboard.write(settings.folder / "tensorboard" / f"trial {record.number}", record.values, rows, scores)
+        name = f"trial {record.number}"
+        folder = settings.folder / FOLDER / name if search.disk.left > 0 else None
+        with tracked(settings, f"{study.name} {name}", record.values, folder) as trackers:
+            for epoch, loss in record.history:
+                trackers.epoch({"epoch": epoch, "loss": loss})
+            trackers.scores({f"best {name}": value for name, value in record.result.items()})
 
     devices = gpus()
     count = settings.workers or max(1, len(devices))

@@ -23,6 +23,7 @@ from zoo.disk import WriteError
 from zoo.files import flush, is_left_over, is_token, occupied, this_process
 
 FILES = {"model.keras", "model.keras.sha256", "result.json", "report.html", "recipe.json", "files.csv", "history.csv"}
+FOLDERS = {"tensorboard"}
 # In a folder that is being written this file says that it is one of ours.
 MARK = ".zoo-run"
 SCHEMA = 2
@@ -179,7 +180,7 @@ def _is_run(folder: Path) -> bool:
 
 def _foreign(folder: Path) -> list[str]:
     """List what a folder holds beside a run's files."""
-    return sorted(path.name for path in folder.iterdir() if path.name not in FILES or path.is_dir())
+    return sorted(path.name for path in folder.iterdir() if path.name not in (FOLDERS if path.is_dir() else FILES))
 
 
 def _refuse_foreign(folder: Path, place: Path) -> None:

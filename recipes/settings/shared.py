@@ -34,6 +34,8 @@ Preprocessing = Annotated[
     ),
 ]
 ImageSize = Annotated[int | None, arg(help="Height and width in pixels that the model sees; its own if not given.")]
+# Flags of those who watch a run, on whom it does not depend.
+TRACKERS = ("tensorboard", "mlflow", "wandb")
 # Where everything is written if no place is given.
 RUNS = Path("runs")
 
@@ -135,6 +137,12 @@ class TransferCommand(SourceCommand):
     keep_leaks: FlagCreatePairsOff[bool] = field(default=False, kw_only=True)
     """Measure pictures of DATA's val/ and test/ that are exact copies of training pictures, too; they are left out if not
     given."""
+    tensorboard: FlagCreatePairsOff[bool] = field(default=False, kw_only=True)
+    """Write epochs, settings and scores for TensorBoard, in tensorboard/ of the output folder; of a search, each trial's."""
+    mlflow: FlagCreatePairsOff[bool] = field(default=False, kw_only=True)
+    """Log the same to MLflow: to MLFLOW_TRACKING_URI, or in the working folder. Needs mlflow, an extra."""
+    wandb: FlagCreatePairsOff[bool] = field(default=False, kw_only=True)
+    """Log the same to Weights & Biases; WANDB_MODE=offline keeps it on this machine. Needs wandb, an extra."""
 
     def __post_init__(self):
         super().__post_init__()

@@ -100,6 +100,8 @@ def next_steps(recipe: Recipe, data: Dataset) -> dict[str, list]:
     if recipe.seeds == 1 and not recipe.folds and np.any(data.splits != "train"):
         again = ["zoo", "finetune", "--recipe", recipe.folder / "recipe.json", "--seeds", "5"]
         steps["see how much of it is chance, by five seeds"] = [*again, "--output", f"{recipe.folder}-5-seeds"]
+    if recipe.tensorboard:
+        steps["look at the curves"] = ["tensorboard", "--logdir", recipe.folder / "tensorboard"]
     return steps
 
 
