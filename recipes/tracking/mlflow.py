@@ -6,6 +6,7 @@ from collections.abc import Mapping
 EXPERIMENT = "zoo"
 # A server that is away is given up after seconds, not after MLflow's minutes.
 PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
+QUIET = {"MLFLOW_LOGGING_LEVEL": "WARNING"}  # else it tells of the tables of its database
 MAX_LETTERS = 500  # of a setting, as servers of any age take it
 
 
@@ -13,7 +14,7 @@ class Tracker:
     """Logs a run by MLflow's client, which leaves alone whatever run the program has open."""
 
     def __init__(self, name: str, settings: Mapping):
-        for variable, value in PATIENCE.items():
+        for variable, value in (PATIENCE | QUIET).items():
             os.environ.setdefault(variable, value)
         from mlflow import MlflowClient
         from mlflow.entities import Param
