@@ -27,7 +27,6 @@ from recipes.data.decoding import in_threads
 from recipes.data.images import Framing, center, read
 from recipes.data.sources.walk import SYSTEM_NAMES, Walk
 from recipes.errors import ImageError, UserError, shown
-from recipes.evaluation.tasks import of_activation
 from recipes.runs import model_file
 from recipes.settings.predict import Prediction
 
@@ -54,10 +53,10 @@ def run(settings: Prediction) -> str:
             "There is nothing to predict: give files, folders or patterns of pictures behind the run, as in "
             f"`zoo predict {shown(settings.run)} IMAGE...`."
         )
-    model, classes, framing = model_file.read(settings.run)
+    classifier = model_file.read(settings.run)
     found = expand(settings.images)
-    task = of_activation(model.layers[-1].activation.__name__)
-    paths, framing, lines, noted = list(found.paths), Framing.saved(framing), [], []
+    task, classes, framing = classifier.task, classifier.classes, classifier.framing
+    paths, lines, noted = list(found.paths), [], []
     for start in range(0, len(paths), BATCH_SIZE):
         pixels, good = [], []
         for path, result in in_threads(lambda path: (path, _read(path, framing)), paths[start : start + BATCH_SIZE]):
@@ -70,7 +69,7 @@ def run(settings: Prediction) -> str:
             else:
                 found.notes.append(f"{shown(path)} {result}: left out.")
         if good:
-            guesses = model.predict(np.stack(pixels), batch_size=32, verbose=0)
+            guesses = classifier.probabilities(np.stack(pixels))
             for path, guess in zip(good, guesses, strict=True):
                 named = _likeliest(guess, classes, settings.top) if task.one_label else _over_half(guess, classes)
                 lines.append(f"{shown(path)}  {named}")
@@ -135,13 +134,13 @@ def _read(path: Path, framing: Framing) -> tuple[np.ndarray, list[str]] | ImageE
         return error
 
 
-def _over_half(guess: np.ndarray, classes: list[str]) -> str:
+def _over_half(guess: np.ndarray, classes: Sequence[str]) -> str:
     """Name the classes over one half, the likeliest first."""
     chosen = [i for i in np.argsort(-guess, kind="stable") if guess[i] > 0.5]
     return "  ".join(f"{shown(classes[i])} {guess[i]:.4f}" for i in chosen) or "(no class over 0.5)"
 
 
-def _likeliest(guess: np.ndarray, classes: list[str], top: int) -> str:
+def _likeliest(guess: np.ndarray, classes: Sequence[str], top: int) -> str:
     """Name the likeliest classes."""
     order = np.argsort(-guess, kind="stable")[:top]
     return "  ".join(f"{shown(classes[i])} {guess[i]:.4f}" for i in order)

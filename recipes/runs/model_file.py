@@ -13,6 +13,7 @@ import sys
 import tempfile
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,7 @@ import numpy as np
 
 from recipes.data.images import Framing
 from recipes.errors import UserError, shown
-from recipes.evaluation.tasks import MULTI_CLASS, MULTI_LABEL
+from recipes.evaluation.tasks import MULTI_CLASS, MULTI_LABEL, Task, of_activation
 from recipes.runs.folder import recover
 from recipes.settings.values import from_values
 from zoo.disk import require_room, written
@@ -35,11 +36,33 @@ if TYPE_CHECKING:
 MAX_RELOAD_DIFFERENCE = 1e-3
 # In another batch: a GPU takes other kernels for it, which were seen to differ by 0.007 (TF32).
 MAX_BATCH_DIFFERENCE = 0.05
+BATCH_SIZE = 32
 BYTES_A_WEIGHT = 4
 BYTES_A_LAYER = 4000  # its settings, and what HDF5 writes around its arrays
 # Members of the zip that are read: Keras' own, and this project's.
 MEMBERS = ("config.json", "model.weights.h5", "classes.json", "framing.json")
 ACTIVATIONS = (MULTI_CLASS.activation, MULTI_LABEL.activation)
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """A saved network, with what a program must know to feed it and to name what it says.
+
+    `classes` are in the order of the outputs; `framing` says how a picture becomes the model's input.
+    """
+
+    model: "keras.Model"
+    classes: tuple[str, ...]
+    framing: Framing
+
+    @property
+    def task(self) -> Task:
+        """What the network's outputs mean: one class a picture, or any number of labels."""
+        return of_activation(self.model.layers[-1].activation.__name__)
+
+    def probabilities(self, pixels: np.ndarray) -> np.ndarray:
+        """Predict pictures `(batch, height, width, channels)`, 0 to 255: `(batch, classes)`."""
+        return self.model.predict(pixels, batch_size=BATCH_SIZE, verbose=0)
 
 
 def save(model: "keras.Model", path: Path, classes: Iterable[str], framing: Mapping) -> None:
@@ -69,8 +92,8 @@ def save(model: "keras.Model", path: Path, classes: Iterable[str], framing: Mapp
                 archive.writestr("origin.json", json.dumps(terms))
 
 
-def read(folder: Path) -> "tuple[keras.Model, list[str], dict]":
-    """Read (model, classes, fields of the framing) of a finished run.
+def read(folder: Path) -> Classifier:
+    """Read the classifier of a finished run.
 
     Raises:
         UserError: there is no run, or its model is damaged, or has been changed into one that cannot predict.
@@ -88,14 +111,14 @@ def read(folder: Path) -> "tuple[keras.Model, list[str], dict]":
             classes, framing = (json.loads(archives.content(archive, name)) for name in ("classes.json", "framing.json"))
             hdf5.require_bounded(archive)
         model = keras.models.load_model(path, compile=False)
-        _check_parts(model, classes, framing)
+        classifier = _fitted_together(model, classes, framing)
         digests.check(path)  # last: what is wrong inside is better known than that something is
     except WeightsError as error:
         raise UserError(f"{shown(path)} {error}") from None
     except Exception as error:  # changed bytes make Keras, and zlib, raise almost anything
         reason = shown(str(error) or type(error).__name__)
         raise UserError(f"{shown(path)} is damaged or was not written by `zoo finetune` ({reason}).") from error
-    return model, classes, framing
+    return classifier
 
 
 def _check_members(archive: zipfile.ZipFile) -> None:
@@ -106,8 +129,8 @@ def _check_members(archive: zipfile.ZipFile) -> None:
             raise ValueError(f"it holds {name} {count} times" if count else f"it has no {name}")
 
 
-def _check_parts(model: "keras.Model", classes: object, framing: object) -> None:
-    """See that classes and framing fit the model. Raises ValueError with what does not."""
+def _fitted_together(model: "keras.Model", classes: object, framing: object) -> Classifier:
+    """Put a model, its classes and the fields of its framing together. Raises ValueError with what does not fit."""
     if not (isinstance(classes, list) and classes and all(isinstance(name, str) for name in classes)):
         raise ValueError("classes.json is no list of names")
     if len(set(classes)) < len(classes):
@@ -124,6 +147,7 @@ def _check_parts(model: "keras.Model", classes: object, framing: object) -> None
     activation = getattr(getattr(model.layers[-1], "activation", None), "__name__", None)
     if activation not in ACTIVATIONS:
         raise ValueError(f"the model ends with {activation or 'no activation'}, not with {' or '.join(ACTIVATIONS)}")
+    return Classifier(model, tuple(classes), Framing.saved(framing))
 
 
 class Stranger:
