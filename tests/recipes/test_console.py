@@ -108,23 +108,17 @@ def test_progress_is_one_line_of_the_terminal(terminal):
     assert max(map(len, lines)) == 23
 
 
-def pasted(text):
-    """The commands that a text says come next, as a shell would read them, without `zoo`."""
-    lines = re.findall(r"^    (zoo .*)$", text.partition("\nnext:\n")[2], re.M)
-    return [shlex.split(line)[1:] for line in lines]
-
-
 @pytest.mark.slow
 def test_what_a_run_says_comes_next_works_when_pasted(tmp_path):
     digits_folder(tmp_path / "my 'digits'", 6)
     common = ("--model", "lenet5", "--strategy", "small", "--mirror", "no", "--output", "a run")
     done = commands.zoo("finetune", "my 'digits'", *common, cwd=tmp_path)
-    classify, seeds = pasted(done.stdout)
+    classify, seeds = commands.said_next(done.stdout)
     guess = commands.zoo(*classify, cwd=tmp_path)
     assert guess.poll() == 0 and re.fullmatch(r".*/(\d)/.*\.png  (\d [\d.]+  ){2}\d [\d.]+\n", guess.stdout)
     again = commands.zoo(*seeds, cwd=tmp_path)
     assert again.poll() == 0 and "test, mean over 5 seeds" in again.stdout
-    assert [words[0] for words in pasted(again.stdout)] == ["predict"]  # five seeds are there already
+    assert [words[0] for words in commands.said_next(again.stdout)] == ["predict"]  # five seeds are there already
     assert (tmp_path / "a run-5-seeds" / "report.html").exists()
 
 
@@ -132,7 +126,7 @@ def test_what_a_run_says_comes_next_works_when_pasted(tmp_path):
 def test_what_check_says_comes_next_works_when_pasted(tmp_path):
     digits_folder(tmp_path / "my digits", 6)
     done = commands.zoo("check", "my digits", "--output", "seen", cwd=tmp_path)
-    (train,) = pasted(done.stdout)
+    (train,) = commands.said_next(done.stdout)
     trained = commands.zoo(*train, "--model", "lenet5", "--strategy", "small", cwd=tmp_path)
     assert trained.poll() == 0, trained.stderr
     assert "Corrections of corrections.csv: none is active." in trained.stdout

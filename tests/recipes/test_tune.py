@@ -161,10 +161,13 @@ def test_the_recipe_reproduces_the_winner(finished, tmp_path):
 @pytest.mark.slow
 def test_a_rerun_tries_nothing_and_computes_nothing_again(finished, monkeypatch, capsys):
     monkeypatch.setattr(preparation.features, "forward", None)
-    monkeypatch.setattr(finetune, "run", None)
+    monkeypatch.setattr(finetune, "train", None)
     rows = table(finished)
     tune.run(finished)
-    assert table(finished) == rows and f"{TRIALS} done so far" in capsys.readouterr().out
+    assert table(finished) == rows and f"{TRIALS} done so far" in (out := capsys.readouterr().out)
+    classify, again = (cli.read_settings(command, arguments) for command, *arguments in commands.said_next(out))
+    assert classify.run == finished.output / "best" and Path(*classify.images).is_file()
+    assert again == Recipe.load(finished.output / "best.json")
 
 
 @pytest.mark.slow
