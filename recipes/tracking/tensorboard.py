@@ -40,7 +40,8 @@ class Tracker:
             self._mark(session_end_info=plugin_data_pb2.SessionEndInfo(end_time_secs=time.time()))
         self._writer.close()
 
-    def _add(self, summary: "Summary", step: int = 0) -> None:  # noqa: F821
+    def _add(self, summary: object, step: int = 0) -> None:
+        """Write an event; `summary` is a message of TensorBoard's."""
         from tensorboard.compat.proto import event_pb2
 
         self._writer.add_event(event_pb2.Event(wall_time=time.time(), step=step, summary=summary))

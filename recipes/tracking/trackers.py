@@ -87,7 +87,7 @@ def require(settings: TransferCommand) -> None:
     """
     for name, title in EXTRAS.items():
         if getattr(settings, name) and not _is_installed(name):
-            raise UserError(f"--{name} needs {title}, which is not installed: pip install {name}, or leave the flag out.")
+            raise UserError(f"--{name} needs {title}, which is not installed: pip install {name}, or leave it out.")
 
 
 def _is_installed(name: str) -> bool:
