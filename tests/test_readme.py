@@ -1,5 +1,6 @@
 """The README's quickstart, run as it stands."""
 
+import json
 import re
 import shlex
 
@@ -51,5 +52,9 @@ def test_the_commands(tmp_path):
         done = commands.zoo(*arguments, cwd=tmp_path, **environment)
         assert done.poll() == 0, done.stderr
         out += done.stdout
-    assert (tmp_path / "runs" / "photos" / "report.html").exists() and "test accuracy" in out
+    tried = json.loads((tmp_path / "runs/photos/result.json").read_text())["strategy"]["facts"]["rehearsals"]
+    least = {one["strategy"]: min(other["loss"] for other in tried if other["strategy"] == one["strategy"]) for one in tried}
+    said = re.findall(r"^trial of (\w+)(?:, \d+% of the way)?: loss ([\d.]+), accuracy .* held out, \d+ s$", out, re.M)
+    assert said and said == [(strategy, f"{loss:.4f}") for strategy, loss in least.items()]
+    assert (tmp_path / "runs" / "photos" / "report.html").exists() and re.search(r"^test +4  \d+\.\d% \(", out, re.M)
     assert len(re.findall(r"^(new|more/other)\.jpg  red [\d.]+", out, re.M)) == 2

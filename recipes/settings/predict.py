@@ -17,6 +17,11 @@ STANDARD_OUTPUT = Path("-")
 class Prediction:
     """Class names and probabilities of images, by the model of a finished run."""
 
+    EXAMPLES = (
+        "zoo predict runs/finetune/photos new.jpg",
+        "zoo predict runs/finetune/photos more/ 'new/*.jpg' --top 1",
+    )
+
     run: Positional[Path]
     """Folder that `zoo finetune` wrote."""
     images: Positional[tuple[str, ...]]
