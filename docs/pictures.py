@@ -1,0 +1,215 @@
+"""The documentation's pictures, and what its commands print, each made by the command that it shows.
+
+    python docs/pictures.py                # all of them, into docs/images/
+    python docs/pictures.py report check   # these alone; --help lists the names
+
+Commands run as a user would, in `build/pictures`, on drawn leaves (docs/leaves.py) and with the weights that are installed
+with the project; what they compute stays there, so that a second run is quick. Pages are photographed by headless Chromium,
+screens drawn by rich, plots and diagrams by docs/diagrams.py. `readme` writes what the README's three commands print into
+the README. A picture is small: at most 150 kB.
+"""
+
+import argparse
+import functools
+import html
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import diagrams
+import leaves
+from PIL import Image
+from rich.console import Console
+from rich.terminal_theme import DIMMED_MONOKAI
+from rich.text import Text
+
+ROOT = Path(__file__).resolve().parent.parent
+IMAGES = ROOT / "docs" / "images"
+PLACE = ROOT / "build" / "pictures"
+MAX_BYTES = 150_000
+COLUMNS = 100
+QUICKSTART = ("zoo check leaves", "zoo finetune leaves --strategy small", "zoo predict runs/finetune/leaves new/")
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+
+
+@functools.cache
+def said(line: str) -> str:
+    """Run a command as a user would, beside the leaves; what it printed, errors included, as it stands at the end."""
+    drawn()
+    program, *arguments = shlex.split(line)
+    assert program == "zoo"
+    environment = {
+        "PYTHONPATH": str(ROOT),
+        "ZOO_CACHE": str(PLACE / "cache"),
+        "COLUMNS": str(COLUMNS),
+        "CUDA_VISIBLE_DEVICES": "",
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+    }
+    print(f"$ {line}", flush=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "recipes", *arguments],
+        cwd=PLACE,
+        env=os.environ | environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    return _without_this_machine(done.stdout)
+
+
+@functools.cache
+def drawn() -> Path:
+    """Draw the leaves, and a few more that the commands have not seen."""
+    if not (PLACE / "leaves").exists():
+        leaves.write_leaves(PLACE / "leaves")
+        leaves.write_leaves(PLACE / "unseen", 1, seed=1)
+        (PLACE / "new").mkdir()
+        for path in (PLACE / "unseen").glob("*/*.jpg"):
+            path.replace(PLACE / "new" / path.name.replace("_000", ""))
+        shutil.rmtree(PLACE / "unseen")
+    return PLACE / "leaves"
+
+
+def _without_this_machine(text: str) -> str:
+    """Write paths below the folder in which the commands ran as a user there sees them."""
+    return text.replace(f"{PLACE}/", "").replace(str(PLACE), ".").replace(str(Path.home()), "~")
+
+
+def lasting(text: str) -> str:
+    """Leave out the lines that only show how far a step has come, with its rate."""
+    return "\n".join(line for line in text.splitlines() if not re.search(r"\d/s  \d+:\d\d|\d/s .*left", line)).strip()
+
+
+# ------------------------------------------------------------------------------------------------- pages and screens
+def page(name: str, path: str, height: int, top: int = 0) -> None:
+    """Photograph a page of the runs, `height` pixels of it from `top` on, in 64 colours or as many as there is room for."""
+    browser = next((found for found in map(shutil.which, BROWSERS) if found), None)
+    if not browser:
+        raise SystemExit(f"Pages are photographed by Chromium, which is not installed: none of {', '.join(BROWSERS)}.")
+    raw, profile = PLACE / f"{name}.png", PLACE / "browser"
+    size = f"--window-size=1280,{top + height}"
+    flags = ["--headless=new", "--no-sandbox", "--hide-scrollbars", f"--user-data-dir={profile}", size, f"--screenshot={raw}"]
+    subprocess.run([browser, *flags, (PLACE / path).as_uri()], check=True, capture_output=True, timeout=120)
+    with Image.open(raw) as image:
+        small(image.convert("RGB").crop((0, top, 1280, top + height)), name)
+
+
+def small(image: Image.Image, name: str) -> None:
+    """Write a picture as PNG with as many colours as its size allows."""
+    path = IMAGES / f"{name}.png"
+    for colors in (256, 128, 64, 32, 16):
+        image.quantize(colors, dither=Image.Dither.NONE).save(path, optimize=True)
+        if path.stat().st_size <= MAX_BYTES:
+            return
+
+
+def screen(name: str, *lines: str, shown: Callable[[str], str] = lasting, most: int = 60) -> None:
+    """Draw a terminal in which commands were typed, with what they printed."""
+    with open(os.devnull, "w") as nowhere:
+        console = Console(record=True, width=COLUMNS, file=nowhere)
+        for line in lines:
+            console.print(Text(f"$ {line}", style="bold cyan"))
+            console.print(Text.from_ansi("\n".join(shown(said(line)).splitlines()[:most])), highlight=False, soft_wrap=False)
+            console.print()
+        drawing = console.export_svg(title="zoo", theme=DIMMED_MONOKAI, unique_id=name)
+    drawing = re.sub(r"@font-face \{.*?\}", "", drawing, flags=re.S)  # asks the network for a font
+    (IMAGES / f"{name}.svg").write_text(drawing.replace("Fira Code", "DejaVu Sans Mono").rstrip() + "\n")
+
+
+def report() -> None:
+    """The report of a run: docs/images/report.png."""
+    said(QUICKSTART[1])
+    page("report", "runs/finetune/leaves/report.html", 1500)
+
+
+def check() -> None:
+    """The page of `zoo check`."""
+    said(QUICKSTART[0])
+    page("check", "runs/check/leaves/check.html", 1300)
+
+
+def tune() -> None:
+    """The page of a search."""
+    said("zoo tune leaves --trials 15 --epochs 10")
+    page("tune", "runs/tune/leaves/report.html", 1500)
+
+
+def rank() -> None:
+    """What `zoo rank` draws."""
+    said("zoo rank leaves")
+    with Image.open(PLACE / "runs/rank/leaves/accuracy_and_speed.png") as image:
+        small(image.convert("RGB"), "rank")
+
+
+def receptive_fields() -> None:
+    """What the stages of VGG-16 see, as `zoo receptive_fields` draws it."""
+    said("zoo receptive_fields vgg16")
+    with Image.open(PLACE / "runs/receptive_fields/vgg16/fields.png") as image:
+        small(image.convert("RGB"), "receptive-fields")
+
+
+def kernels() -> None:
+    """Feature maps through the stages, as `zoo inspect_kernels` draws them."""
+    said("zoo inspect_kernels efficientnet_lite0 new/rust.jpg")
+    folder = PLACE / "runs/inspect_kernels/efficientnet_lite0"
+    with Image.open(folder / "features.png") as image:
+        small(image.convert("RGB"), "feature-maps")
+
+
+def readme() -> None:
+    """Write what the three commands print into the README, between the marks of each."""
+    path = ROOT / "README.md"
+    text = path.read_text(encoding="utf-8")
+    for line in QUICKSTART:
+        block = f"```text\n$ {line}\n{lasting(said(line))}\n```"
+        mark = f"<!-- printed: {line} -->"
+        text, count = re.subn(rf"{re.escape(mark)}\n```text\n.*?\n```", lambda _, m=mark, b=block: f"{m}\n{b}", text, flags=re.S)
+        assert count == 1, f"README.md has no place for what {line!r} prints"
+    path.write_text(text, encoding="utf-8")
+
+
+def terminal() -> None:
+    """The three commands of the README, typed one after the other."""
+    screen("terminal", *QUICKSTART)
+
+
+def errors() -> None:
+    """What a user reads who makes a mistake."""
+    screen("errors", "zoo finetune leave", "zoo finetune leaves/rust", "zoo finetune leaves --model resnet", "zoo predict leaves x")
+
+
+def describe() -> None:
+    """The table of LeNet-5's layers."""
+    screen("describe", "zoo describe lenet5")
+
+
+PICTURES: dict[str, Callable[[], None]] = {
+    function.__name__.replace("_", "-"): function
+    for function in (report, check, tune, rank, receptive_fields, kernels, terminal, errors, describe, readme)
+}
+
+
+def main() -> None:
+    """Make the pictures that are named; all without a name."""
+    every = PICTURES | {name: functools.partial(diagrams.write, name, IMAGES, ROOT) for name in diagrams.DIAGRAMS}
+    parser = argparse.ArgumentParser(description=html.unescape(__doc__.splitlines()[0]))
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of {', '.join(every)}")
+    names = parser.parse_args().names or list(every)
+    if unknown := [name for name in names if name not in every]:
+        parser.error(f"there is no picture {unknown[0]!r}: choose of {', '.join(every)}")
+    IMAGES.mkdir(exist_ok=True)
+    PLACE.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        every[name]()
+    large = [path.name for path in IMAGES.iterdir() if path.stat().st_size > MAX_BYTES]
+    assert not large, f"larger than {MAX_BYTES:,} bytes: {large}"
+
+
+if __name__ == "__main__":
+    main()
