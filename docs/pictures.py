@@ -18,6 +18,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
@@ -33,7 +34,10 @@ IMAGES = ROOT / "docs" / "images"
 PLACE = ROOT / "build" / "pictures"
 MAX_BYTES = 150_000
 COLUMNS = 100
-QUICKSTART = ("zoo check leaves", "zoo finetune leaves --strategy small", "zoo predict runs/finetune/leaves new/")
+# The README's commands, and how many of their last lines it shows.
+CHECK, FINETUNE, PREDICT = "zoo check leaves", "zoo finetune leaves --strategy small", "zoo predict runs/finetune/leaves new/"
+QUICKSTART = {CHECK: 3, FINETUNE: 12, PREDICT: 12}
+MARK = "<!-- printed by docs/pictures.py readme -->"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -65,13 +69,13 @@ def said(line: str) -> str:
 
 @functools.cache
 def drawn() -> Path:
-    """Draw the leaves, and a few more that the commands have not seen."""
+    """Draw the leaves, and two more of each class that the commands have not seen."""
     if not (PLACE / "leaves").exists():
         leaves.write_leaves(PLACE / "leaves")
-        leaves.write_leaves(PLACE / "unseen", 1, seed=1)
+        leaves.write_leaves(PLACE / "unseen", 2, seed=1)
         (PLACE / "new").mkdir()
         for path in (PLACE / "unseen").glob("*/*.jpg"):
-            path.replace(PLACE / "new" / path.name.replace("_000", ""))
+            path.replace(PLACE / "new" / path.name.replace("_00", "_"))
         shutil.rmtree(PLACE / "unseen")
     return PLACE / "leaves"
 
@@ -124,14 +128,14 @@ def screen(name: str, *lines: str, shown: Callable[[str], str] = lasting, most: 
 
 def report() -> None:
     """The report of a run: docs/images/report.png."""
-    said(QUICKSTART[1])
-    page("report", "runs/finetune/leaves/report.html", 1500)
+    said(FINETUNE)
+    page("report", "runs/finetune/leaves/report.html", 1250)
 
 
 def check() -> None:
     """The page of `zoo check`."""
-    said(QUICKSTART[0])
-    page("check", "runs/check/leaves/check.html", 1300)
+    said(CHECK)
+    page("check", "runs/check/leaves/check.html", 1420)
 
 
 def tune() -> None:
@@ -156,21 +160,22 @@ def receptive_fields() -> None:
 
 def kernels() -> None:
     """Feature maps through the stages, as `zoo inspect_kernels` draws them."""
-    said("zoo inspect_kernels efficientnet_lite0 new/rust.jpg")
+    said("zoo inspect_kernels efficientnet_lite0 new/rust_1.jpg")
     folder = PLACE / "runs/inspect_kernels/efficientnet_lite0"
     with Image.open(folder / "features.png") as image:
         small(image.convert("RGB"), "feature-maps")
 
 
 def readme() -> None:
-    """Write what the three commands print into the README, between the marks of each."""
+    """Write what the three commands print at the end into the README, behind its mark."""
+    printed = []
+    for line, most in QUICKSTART.items():
+        rows = [row for long in lasting(said(line)).splitlines() for row in textwrap.wrap(long, COLUMNS) or [""]]
+        printed += [f"$ {line}", *(["..."] if rows[:-most] else []), *rows[-most:], ""]
     path = ROOT / "README.md"
-    text = path.read_text(encoding="utf-8")
-    for line in QUICKSTART:
-        block = f"```text\n$ {line}\n{lasting(said(line))}\n```"
-        mark = f"<!-- printed: {line} -->"
-        text, count = re.subn(rf"{re.escape(mark)}\n```text\n.*?\n```", lambda _, m=mark, b=block: f"{m}\n{b}", text, flags=re.S)
-        assert count == 1, f"README.md has no place for what {line!r} prints"
+    text, block = path.read_text(encoding="utf-8"), "\n".join(printed).rstrip()
+    text, count = re.subn(rf"{MARK}\n```text\n.*?```", lambda _: f"{MARK}\n```text\n{block}\n```", text, flags=re.S)
+    assert count == 1, f"README.md has no place for what the commands print: {MARK}"
     path.write_text(text, encoding="utf-8")
 
 
