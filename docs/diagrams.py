@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Rectangle
 
 BLUE, ORANGE, GREEN, GREY, PALE = "#2f6fb5", "#d9731a", "#3b8f5a", "#6b7280", "#e8eef6"
-INK = "#1f2937"
+INK, EDGE = "#1f2937", "#9db2cc"
 SHARE = re.compile(r"([\d.]+) %")
 INTERVAL = re.compile(r"\(?([\d.]+) to ([\d.]+)\)?")
 SECONDS = re.compile(r"([\d,]+) s\b")
@@ -62,7 +62,7 @@ def plot(width: float = 7.6, height: float = 4.2) -> tuple[Figure, Axes]:
 
 
 def accuracy_and_time(root: Path) -> Figure:
-    """Mean test accuracy against time to train, beside Keras' guide and fastai's schedule."""
+    """Draw the mean test accuracy against time to train, beside Keras' guide and fastai's schedule."""
     figure, axes = plot()
     where = {"medium": (8, -14), "large": (8, 8), "auto": (-4, 10), "full": (8, -4)}
     for name, values in strategies(root).items():
@@ -83,7 +83,7 @@ def accuracy_and_time(root: Path) -> Figure:
 
 
 def intervals(names: Sequence[str], middle: Sequence[float], low: Sequence[float], high: Sequence[float], unit: str) -> Figure:
-    """A dot and its 95 % interval for each name, the first on top."""
+    """Draw a dot and its 95 % interval for each name, the first on top."""
     figure, axes = plot(7.6, 0.8 + 0.42 * len(names))
     rows = np.arange(len(names))[::-1]
     axes.hlines(rows, low, high, color=BLUE, linewidth=2.5)
@@ -95,7 +95,7 @@ def intervals(names: Sequence[str], middle: Sequence[float], low: Sequence[float
 
 
 def heads(root: Path) -> Figure:
-    """Accuracy of each head on hymenoptera."""
+    """Draw the accuracy of each head on hymenoptera."""
     rows = table_of(root / "docs" / "heads.md", "head", "pooling", "hymenoptera")
     low, high = zip(*(map(float, INTERVAL.search(row[3]).groups()) for row in rows), strict=True)
     names = [row[0] if row[1] == "average" else f"{row[0]}, {row[1]} pooling" for row in rows]
@@ -104,7 +104,7 @@ def heads(root: Path) -> Figure:
 
 
 def optimisers(root: Path) -> Figure:
-    """Validation accuracy of each optimiser on MNIST."""
+    """Draw the validation accuracy of each optimiser on MNIST."""
     rows = table_of(root / "docs" / "experiments.md", "optimiser", "rate")
     values = np.array([SHARE.findall(row[3]) for row in rows], float)
     middle, half = values.T
@@ -125,7 +125,9 @@ def canvas(width: float, height: float) -> tuple[Figure, Axes]:
 
 def box(axes: Axes, x: float, y: float, width: float, height: float, text: str, color: str = PALE, ink: str = INK) -> None:
     """Draw a rounded box with its text in the middle."""
-    shape = FancyBboxPatch((x, y), width, height, boxstyle="round,pad=0,rounding_size=0.8", facecolor=color, edgecolor="#9db2cc")
+    shape = FancyBboxPatch(
+        (x, y), width, height, boxstyle="round,pad=0,rounding_size=0.8", facecolor=color, edgecolor="#9db2cc"
+    )
     axes.add_patch(shape)
     axes.text(x + width / 2, y + height / 2, text, ha="center", va="center", fontsize=9.5, color=ink, linespacing=1.4)
 
@@ -136,7 +138,7 @@ def arrow(axes: Axes, start: tuple[float, float], end: tuple[float, float]) -> N
 
 
 def flow(columns: Sequence[Sequence[str]], width: float = 7.6, height: float = 2.6, box_width: float = 19.0) -> Figure:
-    """Columns of boxes from left to right; each box leads to each of the next column."""
+    """Draw columns of boxes from left to right; each box leads to each of the next column."""
     figure, axes = canvas(width, height)
     gap = (10 * width - 2 - box_width * len(columns)) / max(len(columns) - 1, 1)
     middles: list[list[float]] = []
@@ -155,7 +157,7 @@ def flow(columns: Sequence[Sequence[str]], width: float = 7.6, height: float = 2
 
 
 def what_is_trained(root: Path) -> Figure:
-    """Which part of the network each strategy trains."""
+    """Draw which part of the network each strategy trains."""
     figure, axes = canvas(7.6, 3.2)
     names = ("stage 1", "stage 2", "stage 3", "stage 4", "last stage", "head")
     frozen, slow, trained = "#d5dbe3", "#f3c693", ORANGE
@@ -180,7 +182,7 @@ def what_is_trained(root: Path) -> Figure:
 
 
 def floors(root: Path) -> Figure:
-    """The floors of `recipes`, from the list of docs/contributing.md."""
+    """Draw the floors of `recipes`, from the list of docs/contributing.md."""
     text = (root / "docs" / "contributing.md").read_text(encoding="utf-8")
     (listed,) = re.findall(r"```\n(commands .*?)```", text, re.S)
     lines = [line.split(maxsplit=1) for line in listed.splitlines()]
@@ -195,7 +197,7 @@ def floors(root: Path) -> Figure:
 
 
 def sources(root: Path) -> Figure:
-    """Five kinds of source become one list."""
+    """Draw how four kinds of source become one list."""
     given = ["a folder per class", "a table: CSV, TSV, Parquet", "an archive: zip, tar", "tfds:NAME"]
     listed = ["one list:\nfile, label, part,\ngroup, weight"]
     used = ["zoo check", "zoo rank", "zoo finetune", "zoo tune"]
@@ -203,23 +205,34 @@ def sources(root: Path) -> Figure:
 
 
 def workers(root: Path) -> Figure:
-    """What the workers of a search share."""
-    shared = ["PostgreSQL:\nthe table of trials", "/shared/zoo-cache:\nfeatures, computed once", "/shared/photos:\nthe pictures"]
+    """Draw what the workers of a search share."""
+    shared = [
+        "PostgreSQL:\nthe table of trials",
+        "/shared/zoo-cache:\nfeatures, computed once",
+        "/shared/photos:\nthe pictures",
+    ]
     return flow([["worker on machine 1", "worker on machine 2", "worker on machine 3", "..."], shared], box_width=25.0)
 
 
 def weights(root: Path) -> Figure:
-    """What is decided when weights are read."""
-    given = ['a tag: "imagenet"', "a file: .h5, .keras,\n.safetensors, .pth", 'a run\'s model.keras']
+    """Draw what is decided when weights are read."""
+    given = ['a tag: "imagenet"', "a file: .h5, .keras,\n.safetensors, .pth", "a run's model.keras"]
     asked = ["whose graph (variant)?\nwhich preprocessing?\nwhich input size?"]
-    return flow([given, asked, ["one model:\nRGB 0..255 in,\nprobabilities out", "or a sentence that\nnames the choices"]], box_width=21.0)
+    return flow(
+        [given, asked, ["one model:\nRGB 0..255 in,\nprobabilities out", "or a sentence that\nnames the choices"]],
+        box_width=21.0,
+    )
 
 
 def migrating(root: Path) -> Figure:
-    """Names of other libraries, and the one builder."""
+    """Draw the calls of other libraries beside those of this one."""
     theirs = ['keras.applications\nResNet50(weights="imagenet")', 'timm\ncreate_model("resnet50.a1_in1k")']
     theirs.append("torchvision\nresnet50(weights=IMAGENET1K_V2)")
-    ours = ['resnet50(weights="imagenet")', 'resnet50(weights=\n"imagenet_timm_a1")', 'resnet50(weights=\n"imagenet_torchvision_v2")']
+    ours = [
+        'resnet50(weights="imagenet")',
+        'resnet50(weights=\n"imagenet_timm_a1")',
+        'resnet50(weights=\n"imagenet_torchvision_v2")',
+    ]
     figure, axes = canvas(7.6, 2.6)
     for i, (one, other) in enumerate(zip(theirs, ours, strict=True)):
         y = 18.4 - 8.4 * i
@@ -230,7 +243,7 @@ def migrating(root: Path) -> Figure:
 
 
 def new_model(root: Path) -> Figure:
-    """The files that a new model touches."""
+    """Draw which files a new model touches."""
     files = ["architectures/tiny.py", "weights/names/tiny.py", "api.py", "weights/catalog/tiny.py"]
     steps = ["1. the function", "2. names in PyTorch's files", "3. the name in the package", "4. a row for each file"]
     figure, axes = canvas(7.6, 2.6)

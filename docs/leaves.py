@@ -100,19 +100,19 @@ def _blotches(
 
 
 def _dirt(rng: np.random.Generator, width: int, height: int) -> Image.Image:
-    """A few crumbs of soil and, on some, a pale reflection: what a disease may be taken for."""
+    """Draw a few crumbs of soil and, on some, a pale reflection: what a disease may be taken for."""
     crumbs = _blotches(rng, (width, height), int(rng.integers(0, 7)), (2, 5), (95, 75, 50, 255), 0.8)
     shine = _blotches(rng, (width, height), int(rng.integers(0, 2)), (8, 16), (225, 232, 220, 110), 8)
     return Image.alpha_composite(shine, crumbs)
 
 
 def _mildew(rng: np.random.Generator, width: int, height: int) -> Image.Image:
-    """A white bloom in patches, on some of the leaves hardly begun."""
+    """Draw a white bloom in patches, on some of the leaves hardly begun."""
     return _blotches(rng, (width, height), int(rng.integers(1, 8)), (7, 22), (232, 235, 226, 170), 7)
 
 
 def _rust(rng: np.random.Generator, width: int, height: int) -> Image.Image:
-    """Orange pustules, on some of the leaves only a few."""
+    """Draw orange pustules, on some of the leaves only a few."""
     return _blotches(rng, (width, height), int(rng.integers(2, 26)), (3, 7), (198, 104, 28, 255), 1.2)
 
 

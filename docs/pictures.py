@@ -24,7 +24,8 @@ from pathlib import Path
 
 import diagrams
 import leaves
-from PIL import Image
+import numpy as np
+from PIL import Image, ImageDraw
 from rich.console import Console
 from rich.terminal_theme import DIMMED_MONOKAI
 from rich.text import Text
@@ -127,43 +128,86 @@ def screen(name: str, *lines: str, shown: Callable[[str], str] = lasting, most: 
 
 
 def report() -> None:
-    """The report of a run: docs/images/report.png."""
+    """Photograph the report of a run."""
     said(FINETUNE)
     page("report", "runs/finetune/leaves/report.html", 1250)
 
 
 def check() -> None:
-    """The page of `zoo check`."""
+    """Photograph the page of `zoo check`."""
     said(CHECK)
     page("check", "runs/check/leaves/check.html", 1420)
 
 
 def tune() -> None:
-    """The page of a search."""
+    """Photograph the page of a search."""
     said("zoo tune leaves --trials 15 --epochs 10")
     page("tune", "runs/tune/leaves/report.html", 1500)
 
 
 def rank() -> None:
-    """What `zoo rank` draws."""
+    """Copy what `zoo rank` draws."""
     said("zoo rank leaves")
     with Image.open(PLACE / "runs/rank/leaves/accuracy_and_speed.png") as image:
         small(image.convert("RGB"), "rank")
 
 
 def receptive_fields() -> None:
-    """What the stages of VGG-16 see, as `zoo receptive_fields` draws it."""
+    """Copy what the stages of VGG-16 see, as `zoo receptive_fields` draws it."""
     said("zoo receptive_fields vgg16")
     with Image.open(PLACE / "runs/receptive_fields/vgg16/fields.png") as image:
         small(image.convert("RGB"), "receptive-fields")
 
 
 def kernels() -> None:
-    """Feature maps through the stages, as `zoo inspect_kernels` draws them."""
+    """Copy the feature maps through the stages, as `zoo inspect_kernels` draws them."""
     said("zoo inspect_kernels efficientnet_lite0 new/rust_1.jpg")
     folder = PLACE / "runs/inspect_kernels/efficientnet_lite0"
     with Image.open(folder / "features.png") as image:
         small(image.convert("RGB"), "feature-maps")
+
+
+def augmentation() -> None:
+    """Draw a leaf as the network sees it, six times: as it is, with crops, with modern."""
+    sys.path.insert(0, str(ROOT))
+    from recipes.data import augment
+
+    with Image.open(drawn() / "rust" / "rust_003.jpg") as image:
+        square = image.convert("RGB").resize((213, 160)).crop((26, 0, 186, 160))
+    pixels, generator, size = np.array([square] * 6), np.random.default_rng(3), 140
+    middle = (square.width - size) // 2
+    center = pixels[:, middle : middle + size, middle : middle + size]
+    crops = augment.random_mirror(augment.random_crop(pixels, generator, size), generator)
+    modern = augment.random_mirror(augment.random_resized_crop(pixels, generator, size), generator)
+    rows = {"none": center, "crops": crops, "modern": augment.trivial_augment(modern, generator)}
+    sheet = Image.new("RGB", (90 + 6 * 150, 3 * 150), "white")
+    draw = ImageDraw.Draw(sheet)
+    for j, (name, batch) in enumerate(rows.items()):
+        draw.text((8, 150 * j + 62), name, fill="black", font_size=18)
+        for i, one in enumerate(np.asarray(batch).clip(0, 255).astype("uint8")):
+            sheet.paste(Image.fromarray(one), (90 + 150 * i, 150 * j + 5))
+    small(sheet, "augmentation")
+
+
+def table() -> None:
+    """Draw a table, and the pictures that its rows name."""
+    head = ("path", "label", "split", "group", "weight")
+    rows = [
+        ("healthy/healthy_002.jpg", "healthy", "train", "plant 1", "1"),
+        ("mildew/mildew_003.jpg", "mildew", "train", "plant 1", "0.5"),
+        ("rust/rust_001.jpg", "rust", "val", "plant 2", "1"),
+    ]
+    sheet = Image.new("RGB", (900, 60 + 110 * len(rows)), "white")
+    draw, places = ImageDraw.Draw(sheet), (160, 450, 570, 680, 800)
+    for j, row in enumerate((head, *rows)):
+        y = 110 * j - 62 if j else 8
+        for x, cell in zip(places, row, strict=True):
+            draw.text((x, y + (42 if j else 8)), cell, fill="black" if j else "#2f6fb5", font_size=20)
+        draw.line((0, 110 * j + 48, 900, 110 * j + 48), fill="#d1d5db", width=2)
+        if j:
+            with Image.open(drawn() / row[0]) as image:
+                sheet.paste(image.resize((136, 102)), (8, y + 4))
+    small(sheet, "table")
 
 
 def readme() -> None:
@@ -180,23 +224,38 @@ def readme() -> None:
 
 
 def terminal() -> None:
-    """The three commands of the README, typed one after the other."""
+    """Draw the three commands of the README, typed one after the other."""
     screen("terminal", *QUICKSTART)
 
 
 def errors() -> None:
-    """What a user reads who makes a mistake."""
-    screen("errors", "zoo finetune leave", "zoo finetune leaves/rust", "zoo finetune leaves --model resnet", "zoo predict leaves x")
+    """Draw what a user reads who makes a mistake."""
+    screen(
+        "errors", "zoo finetune leave", "zoo finetune leaves/rust", "zoo finetune leaves --model resnet", "zoo predict leaves x"
+    )
 
 
 def describe() -> None:
-    """The table of LeNet-5's layers."""
+    """Draw the table of LeNet-5's layers."""
     screen("describe", "zoo describe lenet5")
 
 
 PICTURES: dict[str, Callable[[], None]] = {
     function.__name__.replace("_", "-"): function
-    for function in (report, check, tune, rank, receptive_fields, kernels, terminal, errors, describe, readme)
+    for function in (
+        report,
+        check,
+        tune,
+        rank,
+        receptive_fields,
+        kernels,
+        augmentation,
+        table,
+        terminal,
+        errors,
+        describe,
+        readme,
+    )
 }
 
 
