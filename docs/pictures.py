@@ -169,6 +169,7 @@ def kernels() -> None:
 
 def augmentation() -> None:
     """Draw a leaf as the network sees it, six times: as it is, with crops, with modern."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     sys.path.insert(0, str(ROOT))
     from recipes.data import augment
 

@@ -5,6 +5,7 @@ import shlex
 import sys
 
 import commands
+import house
 import numpy as np
 import pytest
 from helpers import ROOT, python
@@ -93,3 +94,10 @@ def test_links_lead_somewhere(page):
         if heading:
             headings = {anchor(one) for one in re.findall(r"^#+ (.+)$", target.read_text(encoding="utf-8"), re.M)}
             assert heading in headings, f"{place}#{heading}"
+
+
+def test_symptoms_are_words_that_the_program_says():
+    page = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
+    code = "".join(path.read_text(encoding="utf-8") for part in ("recipes", "zoo") for path in (house.SOURCES / part).rglob("*.py"))
+    symptoms = re.findall(r"`([^`]+)`", "".join(re.findall(r"^\| (.*?) \| \[", page, re.M)))
+    assert len(symptoms) > 10 and not [one for one in symptoms if one not in code]
