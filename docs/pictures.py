@@ -196,7 +196,7 @@ def table() -> None:
     rows = [
         ("healthy/healthy_002.jpg", "healthy", "train", "plant 1", "1"),
         ("mildew/mildew_003.jpg", "mildew", "train", "plant 1", "0.5"),
-        ("rust/rust_001.jpg", "rust", "val", "plant 2", "1"),
+        ("rust/rust_003.jpg", "rust", "val", "plant 2", "1"),
     ]
     sheet = Image.new("RGB", (900, 60 + 110 * len(rows)), "white")
     draw, places = ImageDraw.Draw(sheet), (160, 450, 570, 680, 800)

@@ -53,9 +53,7 @@ def test_the_commands(tmp_path):
         program, *arguments = shlex.split(line, comments=True)
         assert program == "zoo"
         done = commands.zoo(*arguments, cwd=tmp_path, **environment)
-        assert done.poll() == (arguments[0] == "check"), (
-            done.stderr
-        )
+        assert done.poll() == (arguments[0] == "check"), done.stderr
         out += done.stdout
     assert (tmp_path / "runs" / "finetune" / "leaves" / "report.html").exists() and "test accuracy" in out
     assert len(re.findall(r"^new/(healthy|mildew|rust)\.jpg +\1 +[\d.]+", out, re.M)) == 3
@@ -98,6 +96,7 @@ def test_links_lead_somewhere(page):
 
 def test_symptoms_are_words_that_the_program_says():
     page = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
-    code = "".join(path.read_text(encoding="utf-8") for part in ("recipes", "zoo") for path in (house.SOURCES / part).rglob("*.py"))
+    files = [path for part in ("recipes", "zoo") for path in (house.SOURCES / part).rglob("*.py")]
+    code = "".join(path.read_text(encoding="utf-8") for path in files)
     symptoms = re.findall(r"`([^`]+)`", "".join(re.findall(r"^\| (.*?) \| \[", page, re.M)))
     assert len(symptoms) > 10 and not [one for one in symptoms if one not in code]
