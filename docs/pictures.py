@@ -4,9 +4,9 @@
     python docs/pictures.py report check   # these alone; --help lists the names
 
 Commands run as a user would, in `build/pictures`, on drawn leaves (docs/leaves.py) and with the weights that are installed
-with the project; what they compute stays there, so that a second run is quick. Pages are photographed by headless Chromium,
-screens drawn by rich, plots and diagrams by docs/diagrams.py. `readme` writes what the README's three commands print into
-the README. A picture is small: at most 150 kB.
+with the project; what they compute stays there, so that making a picture again is quick. Pages are photographed by headless
+Chromium, screens drawn by rich, plots and diagrams by docs/diagrams.py. `readme` writes what the README's three commands
+print into the README. A picture is small: at most 150 kB.
 """
 
 import argparse
@@ -37,7 +37,7 @@ MAX_BYTES = 150_000
 COLUMNS = 100
 # The README's commands, and how many of their last lines it shows.
 CHECK, FINETUNE, PREDICT = "zoo check leaves", "zoo finetune leaves --strategy small", "zoo predict runs/finetune/leaves new/"
-QUICKSTART = {CHECK: 3, FINETUNE: 12, PREDICT: 12}
+QUICKSTART = {CHECK: 3, FINETUNE: 14, PREDICT: 14}
 MARK = "<!-- printed by docs/pictures.py readme -->"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
@@ -73,7 +73,7 @@ def drawn() -> Path:
     """Draw the leaves, and two more of each class that the commands have not seen."""
     if not (PLACE / "leaves").exists():
         leaves.write_leaves(PLACE / "leaves")
-        leaves.write_leaves(PLACE / "unseen", 2, seed=1)
+        leaves.write_leaves(PLACE / "unseen", 2, seed=2)
         (PLACE / "new").mkdir()
         for path in (PLACE / "unseen").glob("*/*.jpg"):
             path.replace(PLACE / "new" / path.name.replace("_00", "_"))
@@ -215,8 +215,10 @@ def readme() -> None:
     """Write what the three commands print at the end into the README, behind its mark."""
     printed = []
     for line, most in QUICKSTART.items():
-        rows = [row for long in lasting(said(line)).splitlines() for row in textwrap.wrap(long, COLUMNS) or [""]]
-        printed += [f"$ {line}", *(["..."] if rows[:-most] else []), *rows[-most:], ""]
+        lines = lasting(said(line)).splitlines()
+        kept = [one for one in lines if "What to do:" not in one][-most:]  # what was found is a screen of its own
+        rows = [row for long in kept for row in textwrap.wrap(long, COLUMNS) or [""]]
+        printed += [f"$ {line}", *(["..."] if len(kept) < len(lines) else []), *rows, ""]
     path = ROOT / "README.md"
     text, block = path.read_text(encoding="utf-8"), "\n".join(printed).rstrip()
     text, count = re.subn(rf"{MARK}\n```text\n.*?```", lambda _: f"{MARK}\n```text\n{block}\n```", text, flags=re.S)
@@ -270,6 +272,8 @@ def main() -> None:
         parser.error(f"there is no picture {unknown[0]!r}: choose of {', '.join(every)}")
     IMAGES.mkdir(exist_ok=True)
     PLACE.mkdir(parents=True, exist_ok=True)
+    if {"readme", "terminal"} & set(names):
+        shutil.rmtree(PLACE / "cache", ignore_errors=True)  # the times on the screen are those of a first run
     for name in names:
         every[name]()
     large = [path.name for path in IMAGES.iterdir() if path.stat().st_size > MAX_BYTES]
