@@ -38,6 +38,12 @@ COLUMNS = 100
 # The README's commands, and how many of their last lines it shows.
 CHECK, FINETUNE, PREDICT = "zoo check leaves", "zoo finetune leaves --strategy small", "zoo predict runs/finetune/leaves new/"
 QUICKSTART = {CHECK: 3, FINETUNE: 14, PREDICT: 14}
+# Pages: commands, the last of which names the page, and how many pixels of it are shown.
+PAGES = {
+    "report": ([FINETUNE], 1250),
+    "check": ([CHECK], 1420),
+    "tune": (["zoo tune leaves --trials 15 --epochs 10"], 1500),
+}
 MARK = "<!-- printed by docs/pictures.py readme -->"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
@@ -92,17 +98,24 @@ def lasting(text: str) -> str:
 
 
 # ------------------------------------------------------------------------------------------------- pages and screens
-def page(name: str, path: str, height: int, top: int = 0) -> None:
-    """Photograph a page of the runs, `height` pixels of it from `top` on, in 64 colours or as many as there is room for."""
+def page(name: str) -> None:
+    """Photograph the page that the last of the picture's commands names, from its top."""
+    (*before, line), height = PAGES[name]
+    for one in before:
+        said(one)
+    pages = re.findall(r"\S+\.html", said(line))
+    if not pages:
+        raise SystemExit(f"{line!r} names no page to photograph:\n{said(line)}")
     browser = next((found for found in map(shutil.which, BROWSERS) if found), None)
     if not browser:
         raise SystemExit(f"Pages are photographed by Chromium, which is not installed: none of {', '.join(BROWSERS)}.")
     raw, profile = PLACE / f"{name}.png", PLACE / "browser"
-    size = f"--window-size=1280,{top + height}"
-    flags = ["--headless=new", "--no-sandbox", "--hide-scrollbars", f"--user-data-dir={profile}", size, f"--screenshot={raw}"]
-    subprocess.run([browser, *flags, (PLACE / path).as_uri()], check=True, capture_output=True, timeout=120)
+    flags = ["--headless=new", "--no-sandbox", "--hide-scrollbars", f"--user-data-dir={profile}"]
+    flags += [f"--window-size=1280,{height}", f"--screenshot={raw}"]
+    place = (PLACE / pages[-1]).as_uri()
+    subprocess.run([browser, *flags, place], check=True, capture_output=True, timeout=120)
     with Image.open(raw) as image:
-        small(image.convert("RGB").crop((0, top, 1280, top + height)), name)
+        small(image.convert("RGB"), name)
 
 
 def small(image: Image.Image, name: str) -> None:
@@ -123,26 +136,8 @@ def screen(name: str, *lines: str, shown: Callable[[str], str] = lasting, most: 
             console.print(Text.from_ansi("\n".join(shown(said(line)).splitlines()[:most])), highlight=False, soft_wrap=False)
             console.print()
         drawing = console.export_svg(title="zoo", theme=DIMMED_MONOKAI, unique_id=name)
-    drawing = re.sub(r"@font-face \{.*?\}", "", drawing, flags=re.S)  # asks the network for a font
+    drawing = re.sub(r"@font-face \{.*?\}|<!--.*?-->", "", drawing, flags=re.S)  # asks the network for a font
     (IMAGES / f"{name}.svg").write_text(drawing.replace("Fira Code", "DejaVu Sans Mono").rstrip() + "\n")
-
-
-def report() -> None:
-    """Photograph the report of a run."""
-    said(FINETUNE)
-    page("report", "runs/finetune/leaves/report.html", 1250)
-
-
-def check() -> None:
-    """Photograph the page of `zoo check`."""
-    said(CHECK)
-    page("check", "runs/check/leaves/check.html", 1420)
-
-
-def tune() -> None:
-    """Photograph the page of a search."""
-    said("zoo tune leaves --trials 15 --epochs 10")
-    page("tune", "runs/tune/leaves/report.html", 1500)
 
 
 def rank() -> None:
@@ -238,27 +233,12 @@ def errors() -> None:
     )
 
 
-def describe() -> None:
-    """Draw the table of LeNet-5's layers."""
-    screen("describe", "zoo describe lenet5")
-
-
 PICTURES: dict[str, Callable[[], None]] = {
-    function.__name__.replace("_", "-"): function
-    for function in (
-        report,
-        check,
-        tune,
-        rank,
-        receptive_fields,
-        kernels,
-        augmentation,
-        table,
-        terminal,
-        errors,
-        describe,
-        readme,
-    )
+    **{name: functools.partial(page, name) for name in PAGES},
+    **{
+        function.__name__.replace("_", "-"): function
+        for function in (rank, receptive_fields, kernels, augmentation, table, terminal, errors, readme)
+    },
 }
 
 

@@ -100,3 +100,23 @@ def test_symptoms_are_words_that_the_program_says():
     code = "".join(path.read_text(encoding="utf-8") for path in files)
     symptoms = re.findall(r"`([^`]+)`", "".join(re.findall(r"^\| (.*?) \| \[", page, re.M)))
     assert len(symptoms) > 10 and not [one for one in symptoms if one not in code]
+
+
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES[2:] if page.stem not in ("decisions", "faults")], ids=lambda page: page.stem
+)
+def test_a_page_opens_with_its_command_and_a_picture(page):
+    opening = page.read_text(encoding="utf-8").partition("\n## ")[0].splitlines()
+    assert opening[0].startswith("# ") and (opening[2].startswith("    ") or opening[2] == "```sh")
+    assert len(re.findall(r"^!\[.{20,}\]\(images/[\w-]+\.(?:png|svg)\)$", "\n".join(opening), re.M)) == 1
+
+
+def test_pictures_are_small_shown_and_ask_the_network_for_nothing():
+    shown = "".join(page.read_text(encoding="utf-8") for page in PAGES)
+    for picture in (ROOT / "docs" / "images").iterdir():
+        assert picture.stat().st_size <= 150_000 and f"images/{picture.name})" in shown, picture.name
+        if picture.suffix == ".svg":
+            drawing = re.sub(
+                r"<metadata>.*?</metadata>|<!DOCTYPE.*?>|xmlns(:\w+)?=\S+", "", picture.read_text("utf-8"), flags=re.S
+            )
+            assert "http" not in drawing, picture.name
