@@ -157,7 +157,7 @@ def receptive_fields() -> None:
 def kernels() -> None:
     """Copy the feature maps through the stages, as `zoo inspect_kernels` draws them."""
     said("zoo inspect_kernels efficientnet_lite0 new/rust_1.jpg")
-    folder = PLACE / "runs/inspect_kernels/efficientnet_lite0"
+    folder = PLACE / "runs/inspect_kernels/efficientnet_lite0-rust_1"
     with Image.open(folder / "features.png") as image:
         small(image.convert("RGB"), "feature-maps")
 
@@ -253,7 +253,8 @@ def main() -> None:
     IMAGES.mkdir(exist_ok=True)
     PLACE.mkdir(parents=True, exist_ok=True)
     if {"readme", "terminal"} & set(names):
-        shutil.rmtree(PLACE / "cache", ignore_errors=True)  # the times on the screen are those of a first run
+        for name in ("cache", "runs"):  # what is said, and how long it takes, is that of a first run
+            shutil.rmtree(PLACE / name, ignore_errors=True)
     for name in names:
         every[name]()
     large = [path.name for path in IMAGES.iterdir() if path.stat().st_size > MAX_BYTES]
