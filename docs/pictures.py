@@ -119,9 +119,10 @@ def page(name: str) -> None:
 
 
 def small(image: Image.Image, name: str) -> None:
-    """Write a picture as PNG with as many colours as its size allows."""
+    """Write a picture as PNG, no larger than pages show it, with as many colours as its size allows."""
     path = IMAGES / f"{name}.png"
-    for colors in (256, 128, 64, 32, 16):
+    for width, colors in ((1280, 256), (1280, 128), (1280, 64), (1000, 128), (1000, 64), (800, 64)):
+        image.thumbnail((width, image.height), Image.Resampling.LANCZOS)
         image.quantize(colors, dither=Image.Dither.NONE).save(path, optimize=True)
         if path.stat().st_size <= MAX_BYTES:
             return
@@ -148,9 +149,9 @@ def rank() -> None:
 
 
 def receptive_fields() -> None:
-    """Copy what the stages of VGG-16 see, as `zoo receptive_fields` draws it."""
-    said("zoo receptive_fields vgg16")
-    with Image.open(PLACE / "runs/receptive_fields/vgg16/fields.png") as image:
+    """Copy what stacked kernels see and cost, as `zoo receptive_fields` draws it."""
+    said("zoo receptive_fields lenet5")
+    with Image.open(PLACE / "runs/receptive_fields/lenet5/stacks.png") as image:
         small(image.convert("RGB"), "receptive-fields")
 
 
