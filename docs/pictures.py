@@ -39,10 +39,14 @@ COLUMNS = 100
 CHECK, FINETUNE, PREDICT = "zoo check leaves", "zoo finetune leaves --strategy small", "zoo predict runs/finetune/leaves new/"
 QUICKSTART = {CHECK: 3, FINETUNE: 14, PREDICT: 14}
 # Pages: commands, the last of which names the page, and how many pixels of it are shown.
+OTHER = "zoo finetune leaves --strategy small --model efficientnet_lite1 --output runs/lite1"
 PAGES = {
     "report": ([FINETUNE], 1250),
     "check": ([CHECK], 1420),
     "tune": (["zoo tune leaves --trials 15 --epochs 10"], 1500),
+    "evaluate": ([FINETUNE, "zoo evaluate runs/finetune/leaves later"], 1250),
+    "compare": ([FINETUNE, OTHER, "zoo compare runs/finetune/leaves runs/lite1"], 1250),
+    "explain": ([FINETUNE, "zoo explain runs/finetune/leaves new/rust_1.jpg new/mildew_1.jpg"], 1250),
 }
 MARK = "<!-- printed by docs/pictures.py readme -->"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -76,14 +80,17 @@ def said(line: str) -> str:
 
 @functools.cache
 def drawn() -> Path:
-    """Draw the leaves, and two more of each class that the commands have not seen."""
-    if not (PLACE / "leaves").exists():
+    """Draw the leaves, and others that the run has not seen: two of each class without labels, eight with."""
+    if not (PLACE / "later").exists():
+        shutil.rmtree(PLACE / "leaves", ignore_errors=True)
+        shutil.rmtree(PLACE / "new", ignore_errors=True)
         leaves.write_leaves(PLACE / "leaves")
         leaves.write_leaves(PLACE / "unseen", 2, seed=2)
         (PLACE / "new").mkdir()
         for path in (PLACE / "unseen").glob("*/*.jpg"):
             path.replace(PLACE / "new" / path.name.replace("_00", "_"))
         shutil.rmtree(PLACE / "unseen")
+        leaves.write_leaves(PLACE / "later", 8, seed=3)
     return PLACE / "leaves"
 
 
@@ -166,7 +173,6 @@ def kernels() -> None:
 def augmentation() -> None:
     """Draw a leaf as the network sees it, six times: as it is, with crops, with modern."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    sys.path.insert(0, str(ROOT))
     from recipes.data import augment
 
     with Image.open(drawn() / "rust" / "rust_003.jpg") as image:
@@ -243,12 +249,20 @@ PICTURES: dict[str, Callable[[], None]] = {
 }
 
 
+def _commands(name: str) -> set[str]:
+    """List the commands that a page is made by: not every version has each of them."""
+    return {line.split()[1] for line in PAGES[name][0]} if name in PAGES else set()
+
+
 def main() -> None:
     """Make the pictures that are named; all without a name."""
+    sys.path.insert(0, str(ROOT))
+    from recipes.cli import COMMANDS
+
     every = PICTURES | {name: functools.partial(diagrams.write, name, IMAGES, ROOT) for name in diagrams.DIAGRAMS}
     parser = argparse.ArgumentParser(description=html.unescape(__doc__.splitlines()[0]))
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of {', '.join(every)}")
-    names = parser.parse_args().names or list(every)
+    names = parser.parse_args().names or [name for name in every if _commands(name) <= COMMANDS.keys()]
     if unknown := [name for name in names if name not in every]:
         parser.error(f"there is no picture {unknown[0]!r}: choose of {', '.join(every)}")
     IMAGES.mkdir(exist_ok=True)

@@ -53,7 +53,7 @@ def test_the_commands(tmp_path):
         program, *arguments = shlex.split(line, comments=True)
         assert program == "zoo"
         done = commands.zoo(*arguments, cwd=tmp_path, **environment)
-        assert done.poll() == (arguments[0] == "check"), done.stderr
+        assert done.poll() == 0, done.stderr
         out += done.stdout
     assert (tmp_path / "runs" / "finetune" / "leaves" / "report.html").exists() and "test accuracy" in out
     assert len(re.findall(r"^new/(healthy|mildew|rust)\.jpg +\1 +[\d.]+", out, re.M)) == 3
