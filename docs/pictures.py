@@ -162,7 +162,7 @@ def receptive_fields() -> None:
         small(image.convert("RGB"), "receptive-fields")
 
 
-def kernels() -> None:
+def feature_maps() -> None:
     """Copy the feature maps through the stages, as `zoo inspect_kernels` draws them."""
     said("zoo inspect_kernels efficientnet_lite0 new/rust_1.jpg")
     folder = PLACE / "runs/inspect_kernels/efficientnet_lite0-rust_1"
@@ -244,7 +244,7 @@ PICTURES: dict[str, Callable[[], None]] = {
     **{name: functools.partial(page, name) for name in PAGES},
     **{
         function.__name__.replace("_", "-"): function
-        for function in (rank, receptive_fields, kernels, augmentation, table, terminal, errors, readme)
+        for function in (rank, receptive_fields, feature_maps, augmentation, table, terminal, errors, readme)
     },
 }
 
