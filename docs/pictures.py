@@ -45,7 +45,7 @@ PAGES = {
     "check": ([CHECK], 1420),
     "tune": (["zoo tune leaves --trials 15 --epochs 10"], 1500),
     "evaluate": ([FINETUNE, "zoo evaluate runs/finetune/leaves later"], 1250),
-    "compare": ([FINETUNE, OTHER, "zoo compare runs/finetune/leaves runs/lite1"], 1250),
+    "compare": ([FINETUNE, OTHER, "zoo compare runs/finetune/leaves runs/lite1 --output runs/compared"], 1250),
     "explain": ([FINETUNE, "zoo explain runs/finetune/leaves new/rust_1.jpg new/mildew_1.jpg"], 1250),
 }
 MARK = "<!-- printed by docs/pictures.py readme -->"

@@ -43,10 +43,9 @@ def test_the_commands(tmp_path):
     (tmp_path / "new").mkdir()
     for label, color in (("healthy", (30, 160, 30)), ("mildew", (230, 230, 230)), ("rust", (200, 90, 30))):
         (tmp_path / "leaves" / label).mkdir(parents=True)
-        for i in range(10):
+        for place in (*(f"leaves/{label}/{i}.jpg" for i in range(10)), f"new/{label}.jpg"):
             noise = rng.integers(-25, 26, (80, 60, 3))
-            Image.fromarray(np.uint8(color + noise)).save(tmp_path / "leaves" / label / f"{i}.jpg")
-        Image.new("RGB", (50, 50), color).save(tmp_path / "new" / f"{label}.jpg")
+            Image.fromarray(np.uint8(color + noise)).save(tmp_path / place)
     environment = {"ZOO_MIRROR": str(tmp_path / "nowhere"), "ZOO_CACHE": str(tmp_path / "cache")}
     out = ""
     for line in TYPED.splitlines():
