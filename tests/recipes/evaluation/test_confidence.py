@@ -56,7 +56,7 @@ def test_too_few_known_pictures_refuse_none():
     assert found.foreign_threshold(0.01) == math.inf
 
 
-@pytest.mark.fault("models", "`confidence.json` in a model's file was changed", "refused, exit 2, the file is named", "")
+@pytest.mark.fault("Models", "`confidence.json` in a model's file was changed", "refused, exit 2, the file is named", "")
 @pytest.mark.parametrize(
     "changed",
     [
