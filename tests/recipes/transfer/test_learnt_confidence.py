@@ -178,7 +178,7 @@ def test_predict_gives_sets_and_says_what_is_unknown(finished, noise, tmp_path, 
 
 
 @pytest.mark.slow
-@pytest.mark.fault("models", "sets or unknown pictures asked of a run that is too old for them", "said, or refused: exit 2", "")
+@pytest.mark.fault("Models", "sets or unknown pictures asked of a run that is too old for them", "said, or refused: exit 2", "")
 def test_older_runs_predict_and_say_what_they_cannot(finished, noise, tmp_path, capsys):
     output, _ = finished
     without = tmp_path / "without"
