@@ -10,6 +10,8 @@ from tyro.conf import Positional
 class Comparison:
     """Which run is better on the same test pictures, and whether these pictures can tell: each one against the first."""
 
+    EXAMPLES = ("zoo compare runs/first runs/second", "zoo compare runs/first runs/second --output runs/compare")
+
     runs: Positional[tuple[Path, ...]]
     """Two or more folders that `zoo finetune`, `zoo evaluate` or `zoo tune` wrote; all others are compared with the first."""
     output: Path | None = None

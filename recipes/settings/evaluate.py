@@ -32,6 +32,11 @@ class Evaluation(SourceCommand, OfRun):
     """
 
     COMMAND = "evaluate"
+    EVERYDAY = ("split", "corruptions", "views", "groups", "labels", "output")
+    EXAMPLES = (
+        "zoo evaluate runs/finetune/photos new-photos",
+        "zoo evaluate runs/finetune/photos new.csv --corruptions blur,jpeg --views mirror",
+    )
 
     data: Positional[Path]
     """Pictures with labels: a folder per class, or parts that hold these; a table (.csv, .tsv, .parquet), an archive (.zip,

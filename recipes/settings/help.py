@@ -124,7 +124,8 @@ def settings(kind: type) -> list[Setting]:
             continue
         helps = [mark.help for mark in marks if getattr(mark, "help", None)]
         text = " ".join((helps[0] if helps else _text(kind, field.name)).split())
-        found.append(Setting(field.name, _bare(hint), text, field.default, Positional in marks))
+        name = next((mark.name for mark in marks if getattr(mark, "name", None)), field.name)
+        found.append(Setting(name, _bare(hint), text, field.default, Positional in marks))
     return found
 
 

@@ -32,7 +32,7 @@ class Prediction:
     all_classes: FlagCreatePairsOff[bool] = False
     """Write the probability of every class into --json, --csv and --parquet, not of the likeliest alone."""
     coverage: float | None = None
-    """Give each image the set of classes that holds the right one this often, such as 0.9."""
+    """Give each image the set of classes that holds the right one this often, such as 0.9; no sets if not given."""
     score: Literal["lac", "aps", "raps"] = "lac"
     """Of --coverage: the smallest sets (lac), or those that grow where an image is hard (aps), without a long tail (raps)."""
     refuse: float | None = None
