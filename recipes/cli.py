@@ -55,9 +55,7 @@ COMMANDS = {
     "evaluate": Command("recipes.evaluate", "evaluate.Evaluation", "how a finished run does on any pictures with labels"),
     "rank": Command("recipes.rank", "rank.Ranking", "which backbone for your pictures, from one pass each"),
     "predict": Command("recipes.predict", "predict.Prediction", "class names and probabilities of images"),
-    "explain": Command(
-        "recipes.explain", "explain.Explaining", "where a run sees a class in pictures, and what is like them", LOOK
-    ),
+    "explain": Command("recipes.explain", "explain.Explaining", "where a run sees a class in a picture", LOOK),
     "compare": Command("recipes.compare", "compare.Comparison", "which run is better on the same pictures", LOOK, keras=False),
     "models": Command("recipes.models", "models.Models", "all architectures and their weights", LOOK, keras=False),
     "describe": Command(

@@ -35,7 +35,7 @@ class Evaluation(SourceCommand, OfRun):
     EVERYDAY = ("split", "corruptions", "views", "groups", "labels", "output")
     EXAMPLES = (
         "zoo evaluate runs/finetune/photos new-photos",
-        "zoo evaluate runs/finetune/photos new.csv --corruptions blur,jpeg --views mirror",
+        "zoo evaluate runs/finetune/photos new.csv --corruptions blur,jpeg",
     )
 
     data: Positional[Path]
@@ -46,7 +46,7 @@ class Evaluation(SourceCommand, OfRun):
     groups: str | None = field(default=None, kw_only=True)
     """What belongs together, such as a patient's pictures: a column of the table, or a regular expression with a part in
     brackets, which names the group in a picture's path, such as '(p\\d+)_'. Each is measured by itself, and intervals are
-    those of drawing whole groups."""
+    those of drawing whole groups. Every picture by itself, if not given."""
     batch_size: Annotated[int, Fixed, Suppress] = field(default=32, kw_only=True)  # as the saved model predicts, everywhere
     labels: Path | None = None
     """Table of the pictures in DATA, as for `zoo finetune`."""
