@@ -49,7 +49,7 @@ class Evaluation(SourceCommand, OfRun):
     those of drawing whole groups. Every picture by itself, if not given."""
     batch_size: Annotated[int, Fixed, Suppress] = field(default=32, kw_only=True)  # as the saved model predicts, everywhere
     labels: Path | None = None
-    """Table of the pictures in DATA, as for `zoo finetune`."""
+    """Table of the pictures in DATA, as for `zoo finetune`; the folders are the labels if not given."""
     split: Literal["train", "val", "test", "all"] | None = None
     """Part of DATA to measure; if not given, test/, without one val/, without both everything."""
     corruptions: str | None = None

@@ -39,12 +39,12 @@ class Prediction:
     """Share of known images that may be called unknown, 0.05 if not given: the more, the more foreign ones are found. 0
     calls none so."""
     csv: Path | None = None
-    """Write a table, a row an image, instead of lines on the screen."""
+    """Write a table, a row an image, instead of lines on the screen; none if not given."""
     json: Path | None = None
     """Write an object for each image: one list of them into a file that ends in .json; a line each into any other, and, for -,
-    on the standard output."""
+    on the standard output; none if not given."""
     parquet: Path | None = None
-    """Write a Parquet table."""
+    """Write a Parquet table; none if not given."""
 
     def __post_init__(self):
         check_positive(self, "top")
