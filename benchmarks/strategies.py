@@ -158,7 +158,8 @@ def _recipe(data: Path, output: Path | None, backbone: str, strategy: str, seed:
 
     model, alpha, size, weights = BACKBONES[backbone]
     path = None if strategy == "scratch" else str(shared / "weights" / weights)
-    return Recipe(data, output, model, path, alpha, size, validation=0.0, strategy=strategy, seed=seed)
+    network = {"model": model, "weights": path, "alpha": alpha, "image_size": size}
+    return Recipe(data, output, **network, validation=0.0, strategy=strategy, seed=seed)
 
 
 def ours(data: Path, backbone: str, strategy: str, seed: int, shared: Path) -> dict:

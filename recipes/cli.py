@@ -49,6 +49,7 @@ COMMANDS = {
     "evaluate": Command("recipes.evaluate", "evaluate.Evaluation", "how a finished run does on any pictures with labels"),
     "rank": Command("recipes.rank", "rank.Ranking", "which backbone for a folder of images, from one pass each"),
     "predict": Command("recipes.predict", "predict.Prediction", "class names and probabilities of images"),
+    "explain": Command("recipes.explain", "explain.Explaining", "where a run sees a class in pictures, and what is like them"),
     "compare": Command("recipes.compare", "compare.Comparison", "which run is better on the same pictures", keras=False),
     "models": Command("recipes.models", "models.Models", "all architectures and their weights", keras=False),
     "describe": Command(

@@ -24,7 +24,7 @@ from recipes.data.sources.own import check_output
 from recipes.runs import model_file
 from recipes.runs.folder import check_default, writing
 from recipes.settings.finetune import Recipe
-from recipes.transfer import repeats, results, summary
+from recipes.transfer import confidence, repeats, results, summary
 from recipes.transfer.backbone_choice import AUTO, chosen
 from recipes.transfer.judged_labels import judged
 from recipes.transfer.run import again, evaluate, fit, prepare
@@ -55,10 +55,12 @@ def run(recipe: Recipe) -> Path:
             clock.add(fitted.seconds)
             with clock.step("evaluation"):
                 evaluated = evaluate(prepared, fitted)
+            with clock.step("confidence"):
+                sure, evaluated = confidence.learn(prepared, choice, fitted, evaluated)
             with clock.step("repeats"):
                 other = partial(again, prepared, fitted.strategy)
                 repeated = repeats.measure(recipe, prepared.data, fitted.strategy, evaluated.probabilities, other)
-            outcome = Outcome(prepared, choice, found, fitted, evaluated, repeated)
+            outcome = Outcome(prepared, choice, found, fitted, evaluated, sure, repeated)
             results.write(outcome, folder, stranger, clock, meter)
     for state in outcome.states:
         shutil.rmtree(state, ignore_errors=True)

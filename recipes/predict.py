@@ -26,9 +26,11 @@ from recipes.console import Columns, say
 from recipes.data.notes import Notes
 from recipes.data.sources.walk import SYSTEM_NAMES, Walk
 from recipes.errors import UserError, shown, some
+from recipes.evaluation.drift import Drift
 from recipes.runs import model_file
 from recipes.runs.answer_files import FILES, Layout, as_line
 from recipes.runs.answers import BATCH_SIZE, Answer, answers
+from recipes.runs.assurance import FeatureSample, assurance
 from recipes.runs.model_file import Classifier
 from recipes.settings.predict import Prediction
 from zoo.progress import Progress
@@ -59,12 +61,14 @@ class Tally:
     left_out: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     unsaid: int = 0  # left out, beyond those that are listed
+    unknown: int = 0  # pictures of no known class
     failed: int = 0  # what was given itself and could not be predicted
 
     def add(self, answer: Answer, is_named: bool) -> None:
         """Count an answer."""
         if not answer.error:
             self.predictions[answer.prediction] += 1
+            self.unknown += bool(answer.is_unknown)
             self.notes.add(answer.path, answer.note)
         elif is_named:
             self.failed += 1
@@ -88,14 +92,16 @@ def run(settings: Prediction) -> int:
             f"`zoo predict {shown(settings.run)} IMAGE...`."
         )
     classifier = model_file.read(settings.run)
-    found, tally, predicted = expand(settings.images), Tally(), 0
-    layout = Layout(classifier.classes, settings.top, settings.all_classes)
+    sure, unable = assurance(settings.run, classifier, settings.coverage, settings.refuse, settings.score)
+    found, tally, predicted, sample = expand(settings.images), Tally(), 0, FeatureSample()
+    layout = Layout(classifier.classes, settings.top, settings.all_classes, settings.coverage is not None)
     with contextlib.ExitStack() as stack:
         writers = [stack.enter_context(FILES[name](path, layout)) for name, path in settings.files.items()]
         if settings.prints_json:
             writers.append(lambda answer: say(as_line(answer, layout)))
-        writers = writers or [_screen(classifier, found.paths, settings.top)]
-        for answer in _counted(answers(classifier, found.paths, settings.top), len(found.paths), _is_watched(settings, found)):
+        writers = writers or [_screen(classifier, found.paths, settings.top, layout.has_sets)]
+        told = answers(sure, found.paths, settings.top, sample)
+        for answer in _counted(told, len(found.paths), _is_watched(settings, found)):
             predicted += not answer.error
             tally.add(answer, answer.path in found.named)
             for write in writers:
@@ -107,8 +113,19 @@ def run(settings: Prediction) -> int:
     if settings.files and not settings.prints_json:
         counts = some((f"{name or 'none'} {count:,}" for name, count in tally.predictions.most_common()), 10)
         say(f"{predicted:,} pictures predicted{': ' if counts else ''}{counts}. Written: {some(settings.files.values())}.")
-    _say_rest(found, tally, predicted)
+    _say_doubts(unable, tally, predicted, sure.drift(sample.features))
+    say_rest(found, tally, predicted, "predicted")
     return predicted
+
+
+def _say_doubts(unable: Sequence[str], tally: Tally, predicted: int, drift: Drift | None) -> None:
+    """Say what the run cannot tell, how many pictures are unknown, and whether all of them differ from what it knows."""
+    for note in unable:
+        print(f"note: {note}", file=sys.stderr)
+    if tally.unknown:
+        print(f"note: {tally.unknown:,} of {predicted:,} pictures are unknown: like none of the training.", file=sys.stderr)
+    if drift and drift.is_alarming:
+        print(f"warning: {drift.sentence}", file=sys.stderr)
 
 
 def _is_watched(settings: Prediction, found: Found) -> bool:
@@ -128,33 +145,34 @@ def _counted(found: Iterator[Answer], total: int, is_watched: bool) -> Iterator[
             progress.advance()
 
 
-def _screen(classifier: Classifier, paths: Sequence[str], top: int) -> Callable[[Answer], None]:
+def _screen(classifier: Classifier, paths: Sequence[str], top: int, has_sets: bool) -> Callable[[Answer], None]:
     """Make what prints an answer: a row of a table on a terminal; a line, which scripts can take apart, anywhere else."""
-    table = _columns(classifier, paths, top) if sys.stdout.isatty() else None
+    table = _columns(classifier, paths, top, has_sets) if sys.stdout.isatty() else None
 
     def write(answer: Answer) -> None:
         if answer.error:
             return
-        path = shown(answer.path)
-        if not classifier.task.one_label:
-            text = _over_half(classifier.classes, answer)
-            say(table.row([path, text]) if table else f"{path}  {text}")
-        elif table:
-            say(table.row([path, *(cell for name, share in answer.ranked for cell in (shown(name), f"{share:.4f}"))]))
-        else:
-            say(f"{path}  {_words(answer.ranked)}")
+        sets = [f"{{{', '.join(map(shown, answer.set))}}}"] if answer.set is not None else []
+        doubts, path = [*sets, "unknown" if answer.is_unknown else ""], shown(answer.path)
+        if table and classifier.task.one_label:
+            ranked = (cell for name, share in answer.ranked for cell in (shown(name), f"{share:.4f}"))
+            say(table.row([path, *ranked, *doubts]))
+            return
+        text = _words(answer.ranked) if classifier.task.one_label else _over_half(classifier.classes, answer)
+        say(table.row([path, text, *doubts]) if table else "  ".join(filter(None, [path, text, *doubts])))
 
     return write
 
 
-def _columns(classifier: Classifier, paths: Sequence[str], top: int) -> Columns:
-    """Make the columns of the table on a terminal."""
+def _columns(classifier: Classifier, paths: Sequence[str], top: int, has_sets: bool) -> Columns:
+    """Make the columns of the table on a terminal; the last, of what is unknown, needs no name."""
+    last = ("set", "") if has_sets else ("",)
     path = max((len(shown(path)) for path in paths[:MEASURED_PATHS]), default=0)
     if not classifier.task.one_label:
-        return Columns(("picture", "classes over 0.5"), (path, 0))
+        return Columns(("picture", "classes over 0.5", *last), (path, 0, *(0 for _ in last)))
     ranks, name = min(top, len(classifier.classes)), max(len(shown(name)) for name in classifier.classes)
     names = ("class", "probability", *("next", "probability") * (ranks - 1))
-    return Columns(("picture", *names), (path, *(name, 0) * ranks))
+    return Columns(("picture", *names, *last), (path, *(name, 0) * ranks, *(0 for _ in last)))
 
 
 def _words(pairs: Sequence[tuple[str, float]]) -> str:
@@ -168,8 +186,12 @@ def _over_half(classes: Sequence[str], answer: Answer) -> str:
     return _words([pair for pair in pairs if pair[1] > OVER]) or "(no class over 0.5)"
 
 
-def _say_rest(found: Found, tally: Tally, predicted: int) -> None:
-    """Say what was left out. Raises UserError for what was named and could not be predicted, or if nothing was."""
+def say_rest(found: Found, tally: Tally, count: int, done: str) -> None:
+    """Say what was left out of what was to be `done`, such as "predicted".
+
+    Raises:
+        UserError: something that was named could not be, or nothing was.
+    """
     for note in tally.notes.sentences():
         print(f"note: {note}", file=sys.stderr)
     for note in (*found.notes, *tally.left_out):
@@ -178,9 +200,9 @@ def _say_rest(found: Found, tally: Tally, predicted: int) -> None:
         print(f"warning: {tally.unsaid:,} more files are left out; --csv FILE has the reason of each.", file=sys.stderr)
     if tally.failed:
         raise UserError(
-            f"{tally.failed} of what was given could not be predicted, {predicted} pictures were: {'; '.join(tally.problems)}."
+            f"{tally.failed} of what was given could not be {done}, {count} pictures were: {'; '.join(tally.problems)}."
         )
-    if not predicted:
+    if not count:
         raise UserError("Nothing that was given is a picture that can be read: give other files or folders.")
 
 

@@ -35,7 +35,12 @@ def started(path: str) -> Iterator["Browser"]:
         words += ["--disable-extensions", "--no-first-run", f"--user-data-dir={profile}", "--remote-debugging-pipe"]
         ends = f"dup2({read_orders}, 13), dup2({write_answers}, 14), dup2(13, 3), dup2(14, 4)"  # neither may be in the way
         process = subprocess.Popen(
-            [sys.executable, "-c", f"import sys; from os import *; {ends}; set_inheritable(3, True); set_inheritable(4, True); execvp(sys.argv[1], sys.argv[1:])", *words],
+            [
+                sys.executable,
+                "-c",
+                f"import sys; from os import *; {ends}; set_inheritable(3, True); set_inheritable(4, True); execvp(sys.argv[1], sys.argv[1:])",
+                *words,
+            ],
             pass_fds=(read_orders, write_answers),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,

@@ -5,7 +5,6 @@ share (that of the right ones in all that are of the class or are taken for it),
 share (mean F1, average precision) has one by resampling the pictures where there are fewer than 1,000: above it is narrow.
 """
 
-import math
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -38,27 +37,6 @@ def measures(counts: Sequence[int]) -> tuple[dict[str, str], str]:
     )
 
 
-def tempered(labels: np.ndarray, probabilities: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
-    """Compute log-losses `(images,)` at the temperature that makes their mean least, from class numbers and probabilities.
-
-    See Guo et al. 2017, arXiv:1706.04599, section 4.2. It tells how well a classifier sets the classes apart: one that does
-    it better, but is too sure of itself, or not sure enough, which one number mends, does not look the worse for that.
-    """
-    from scipy.optimize import minimize_scalar
-    from scipy.special import log_softmax
-
-    logits = np.log(np.maximum(probabilities, MIN_PROBABILITY)).astype("float64")
-
-    def losses(log_temperature: float) -> np.ndarray:
-        scaled = log_softmax(logits / math.exp(log_temperature), axis=1)
-        return -scaled[np.arange(len(labels)), labels]
-
-    def mean(log_temperature: float) -> float:
-        return float(np.average(losses(log_temperature), weights=weights))
-
-    return losses(minimize_scalar(mean, bounds=(-3, 3), method="bounded").x)
-
-
 def metrics(labels: np.ndarray, probabilities: np.ndarray, classes: Sequence[str], weights: np.ndarray | None = None) -> dict:
     """Measure one part, from class numbers `(images,)` and probabilities `(images, classes)`.
 
@@ -76,7 +54,7 @@ def metrics(labels: np.ndarray, probabilities: np.ndarray, classes: Sequence[str
     sums, squares = (_counts(labels, predictions, len(classes), power) for power in (each, each**2))
     there = sums[1] > 0
     recalls = _counted(*(found[there] for found in (sums[0], sums[1], squares[1])))
-    bins, error = _calibration(probabilities.max(axis=1), predictions == labels, each)
+    bins, error = calibration(probabilities.max(axis=1), predictions == labels, each)
     truth = probabilities[np.arange(len(labels)), labels]
     return {
         **_accuracy(predictions == labels, each, weights),
@@ -259,7 +237,7 @@ def _ratio(part: float, whole: float) -> float | None:
     return part / whole if whole else None
 
 
-def _calibration(confidences: np.ndarray, correct: np.ndarray, each: np.ndarray) -> tuple[list[dict], float]:
+def calibration(confidences: np.ndarray, correct: np.ndarray, each: np.ndarray) -> tuple[list[dict], float]:
     """Average confidence and accuracy in equal bins of confidence, leaving out the empty ones; and how far they differ."""
     index = np.minimum((confidences * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
     bins, error = [], 0.0

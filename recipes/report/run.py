@@ -1,22 +1,22 @@
 """One self-contained HTML page that tells a person how well a training run went, and where it failed."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import PurePath
 
 import numpy as np
 
 from recipes.evaluation.metrics import LABEL_MEASURES, MEASURES
+from recipes.report.confidence import confidence
 from recipes.report.counts import counts, samples
+from recipes.report.explained import Explained
 from recipes.report.learning import learning
 from recipes.report.measured import measured
+from recipes.report.mistakes import SPLITS, mistakes, reported_split
 from recipes.report.opening import opening
 from recipes.report.page import page
 from recipes.report.suspects import suspects
 from recipes.report.thumbnails import thumbnail
 
-# The most trustworthy first.
-SPLITS = ("test", "validation", "train")
-MAX_MISTAKES = 24
 MAX_LEFT_OUT = 100
 
 
@@ -26,6 +26,7 @@ def render(
     files: list[dict],
     picture: Callable[[str], np.ndarray | None],
     augmented: Sequence[dict] = (),
+    explained: Mapping[str, Explained] | None = None,
 ) -> str:
     """Write the report as HTML text that any UTF-8 file can hold.
 
@@ -35,10 +36,9 @@ def render(
         files: rows of `files.csv`.
         picture: gives the pixels `(height, width, channels)` of a path, None if there are none; asked for mistakes.
         augmented: training pictures, each a `picture` with its `label` and `versions` of the same kind.
+        explained: what explains the worst mistakes, by their paths.
     """
-    scores = result.get("metrics") or {}
-    split = next((name for name in SPLITS if name in scores), None)
-    mistakes = _mistakes(files, split)
+    scores, split = result.get("metrics") or {}, reported_split(result)
     left_out = [row for row in files if row.get("reason")]
     measures = {name: (MEASURES | LABEL_MEASURES)[name] for name in result.get("measures") or ["accuracy"]}
     return page(
@@ -52,8 +52,6 @@ def render(
         ],
         charts=learning(history, result),
         measures=measures,
-        mistakes=[row | {"thumbnail": thumbnail(picture(row["path"]))} for row in mistakes[:MAX_MISTAKES]],
-        mistake_count=len(mistakes),
         suspects=suspects(result, picture),
         augmented=[[_titled(cell) for cell in (row, *row["versions"])] for row in augmented],
         left_out=left_out[:MAX_LEFT_OUT],
@@ -61,6 +59,8 @@ def render(
         opening=opening(result, split, next(iter(measures))) if split else None,
         **counts(result["class_counts"], result["classes"]),
         sampled=samples(files, _weakest_first(result, split), picture),
+        **mistakes(files, result, picture, explained or {}),
+        **confidence(result),
         **(measured(scores[split], result["classes"]) if split else {}),
     )
 
@@ -70,16 +70,6 @@ def _weakest_first(result: dict, split: str | None) -> list[str]:
     rows = result["metrics"][split]["classes"] if split else []
     recalls = {row["name"]: row["recall"] for row in rows}
     return sorted(result["classes"], key=lambda name: (recalls.get(name) is None, recalls.get(name) or 0, name))
-
-
-def _mistakes(files: list[dict], split: str | None) -> list[dict]:
-    """List the wrong predictions of a split, most confident first."""
-    wrong = [
-        row | {"probability": float(row["probability"])}
-        for row in files
-        if row["split"] == split and not row.get("reason") and row["prediction"] != row["label"]
-    ]
-    return sorted(wrong, key=lambda row: (-row["probability"], row["path"]))
 
 
 def _titled(cell: dict) -> dict:

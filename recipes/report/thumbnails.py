@@ -20,3 +20,12 @@ def thumbnail(image: np.ndarray | None, pixels: int = THUMBNAIL_PIXELS) -> str |
     buffer = io.BytesIO()
     small.save(buffer, "JPEG", quality=80)
     return data_uri("image/jpeg", buffer.getvalue())
+
+
+def png(image: np.ndarray) -> bytes:
+    """Write a picture `(height, width, 3)`, uint8, as a PNG."""
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, "PNG", optimize=True)
+    return buffer.getvalue()

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from recipes.errors import shown
+from recipes.evaluation.tasks import LABEL_SEPARATOR
 from recipes.runs.answers import Answer
 from zoo.disk import written
 from zoo.files import as_cell, replacing
@@ -32,11 +33,13 @@ class Layout:
         classes: of the run, in the order of its outputs.
         top: how many are ranked; the first of them is the prediction where classes exclude each other.
         all_classes: every class instead, in that order.
+        has_sets: whether each picture has a set of classes.
     """
 
     classes: Sequence[str]
     top: int
     all_classes: bool
+    has_sets: bool = False
 
     @property
     def columns(self) -> dict[str, type]:
@@ -47,9 +50,10 @@ class Layout:
         else:
             ranks = range(2, min(self.top, len(self.classes)) + 1)
             more = {f"{what}_{rank}": kind for rank in ranks for what, kind in (("prediction", str), ("probability", float))}
-        return named | more | {"note": str, "error": str}
+        sets = {"set": str} if self.has_sets else {}
+        return named | more | sets | {"unknown": bool, "note": str, "error": str}
 
-    def row(self, answer: Answer) -> list[str | float | None]:
+    def row(self, answer: Answer) -> list[str | float | bool | None]:
         """Write an answer as the cells of a row; None for what there is nothing to say of."""
         start = [answer.path, answer.prediction, _number(answer.probability)]
         if self.all_classes:
@@ -58,7 +62,8 @@ class Layout:
             ranks = min(self.top, len(self.classes)) - 1
             pairs = answer.ranked[1:] or [(None, None)] * ranks
             more = [cell for name, share in pairs for cell in (name, _number(share))]
-        return [*start, *more, answer.note or None, answer.error or None]
+        sets = [None if answer.set is None else LABEL_SEPARATOR.join(answer.set)] if self.has_sets else []
+        return [*start, *more, *sets, answer.is_unknown, answer.note or None, answer.error or None]
 
     def as_dict(self, answer: Answer) -> dict:
         """Write an answer as an object for JSON."""
@@ -68,6 +73,8 @@ class Layout:
             "prediction": answer.prediction,
             "probability": _number(answer.probability),
             "probabilities": {name: _number(share) for name, share in pairs},
+            **({"set": answer.set} if self.has_sets else {}),
+            "unknown": answer.is_unknown,
             "note": answer.note or None,
             "error": answer.error or None,
         }
@@ -89,9 +96,14 @@ def csv_file(path: Path, layout: Layout) -> Iterator[Write]:
 
         def write(answer: Answer) -> None:
             with written(path):
-                writer.writerow(map(as_cell, layout.row(answer)))
+                writer.writerow([as_cell(_lower(cell)) for cell in layout.row(answer)])
 
         yield write
+
+
+def _lower(cell: str | float | bool | None) -> str | float | None:
+    """Write what is true or false as JSON does."""
+    return str(cell).lower() if isinstance(cell, bool) else cell
 
 
 @contextlib.contextmanager
@@ -126,7 +138,7 @@ def parquet_file(path: Path, layout: Layout) -> Iterator[Write]:
     import pyarrow
     from pyarrow import parquet
 
-    kinds = {str: pyarrow.string(), float: pyarrow.float32()}
+    kinds = {str: pyarrow.string(), float: pyarrow.float32(), bool: pyarrow.bool_()}
     schema = pyarrow.schema([(shown(name), kinds[kind]) for name, kind in layout.columns.items()])
     rows: list[list] = []
     with replacing(path) as new, contextlib.ExitStack() as stack:
@@ -153,7 +165,7 @@ def parquet_file(path: Path, layout: Layout) -> Iterator[Write]:
             table.close()
 
 
-def _text(cell: str | float | None) -> str | float | None:
+def _text(cell: str | float | bool | None) -> str | float | bool | None:
     """Escape bytes of a name that are no UTF-8, which Parquet cannot hold."""
     return cell.encode("utf-8", "backslashreplace").decode() if isinstance(cell, str) else cell
 

@@ -22,7 +22,16 @@ from recipes.settings.sources import resolved
 from zoo.disk import WriteError
 from zoo.files import flush, is_left_over, is_token, occupied, this_process
 
-FILES = {"model.keras", "model.keras.sha256", "result.json", "report.html", "recipe.json", "files.csv", "history.csv"}
+FILES = {
+    "model.keras",
+    "model.keras.sha256",
+    "reference.npz",
+    "result.json",
+    "report.html",
+    "recipe.json",
+    "files.csv",
+    "history.csv",
+}
 # In a folder that is being written this file says that it is one of ours.
 MARK = ".zoo-run"
 # What writes whole folders, as result.json says it.

@@ -1,7 +1,8 @@
 """`model.keras`: a network that predicts, with what a program must know to feed it and to name what it says.
 
-Three members of the zip are this project's: `classes.json`, a list in the order of the outputs; `framing.json`, how a picture
-becomes the model's input; and `origin.json`, the licence of the weights that the training began with, and what to cite.
+Members of the zip that are this project's: `classes.json`, a list in the order of the outputs; `framing.json`, how a picture
+becomes the model's input; `confidence.json`, what the model knows of how sure it may be (its temperature is in the weights
+already; older files have none); and `origin.json`, the licence of the weights that the training began with, and what to cite.
 `keras.models.load_model` does not mind them.
 """
 
@@ -13,7 +14,8 @@ import sys
 import tempfile
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +23,7 @@ import numpy as np
 
 from recipes.data.images import Framing
 from recipes.errors import UserError, shown
+from recipes.evaluation.confidence import Confidence
 from recipes.evaluation.tasks import MULTI_CLASS, MULTI_LABEL, Task, of_activation
 from recipes.runs.folder import recover
 from recipes.settings.values import from_values
@@ -41,6 +44,7 @@ BYTES_A_WEIGHT = 4
 BYTES_A_LAYER = 4000  # its settings, and what HDF5 writes around its arrays
 # Members of the zip that are read: Keras' own, and this project's.
 MEMBERS = ("config.json", "model.weights.h5", "classes.json", "framing.json")
+CONFIDENCE = "confidence.json"  # older files have none
 ACTIVATIONS = (MULTI_CLASS.activation, MULTI_LABEL.activation)
 
 
@@ -48,12 +52,14 @@ ACTIVATIONS = (MULTI_CLASS.activation, MULTI_LABEL.activation)
 class Classifier:
     """A saved network, with what a program must know to feed it and to name what it says.
 
-    `classes` are in the order of the outputs; `framing` says how a picture becomes the model's input.
+    `classes` are in the order of the outputs; `framing` says how a picture becomes the model's input. `confidence` is None
+    where nothing is known of it, as in files that are older.
     """
 
     model: "keras.Model"
     classes: tuple[str, ...]
     framing: Framing
+    confidence: Confidence | None = None
 
     @property
     def task(self) -> Task:
@@ -64,9 +70,30 @@ class Classifier:
         """Predict pictures `(batch, height, width, channels)`, 0 to 255: `(batch, classes)`."""
         return self.model.predict(pixels, batch_size=BATCH_SIZE, verbose=0)
 
+    def answers(self, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Give, in one pass, features `(batch, features)` at "pre_logits" and probabilities `(batch, classes)` of pictures.
 
-def save(model: "keras.Model", path: Path, classes: Iterable[str], framing: Mapping) -> None:
-    """Write the network alone, with its classes in the order of the outputs and the fields of its framing.
+        Raises:
+            ValueError: the network has no such stage.
+        """
+        features, guesses = self._with_features.predict(pixels, batch_size=BATCH_SIZE, verbose=0)
+        return features, guesses
+
+    @cached_property
+    def _with_features(self) -> "keras.Model":
+        """The network with its last features, averaged over the pixels where they are a map, as a first output."""
+        import keras
+
+        features = self.model.get_layer("pre_logits").output
+        if features.ndim > 2:
+            features = keras.ops.mean(features, axis=tuple(range(1, features.ndim - 1)))
+        return keras.Model(self.model.input, [features, self.model.output])
+
+
+def save(
+    model: "keras.Model", path: Path, classes: Iterable[str], framing: Mapping, confidence: Confidence | None = None
+) -> None:
+    """Write the network alone, with its classes in the order of the outputs, the fields of its framing, and its confidence.
 
     How it was trained, the optimiser's state among that, would need this project to be loaded again, and four times the
     room.
@@ -88,6 +115,8 @@ def save(model: "keras.Model", path: Path, classes: Iterable[str], framing: Mapp
         with zipfile.ZipFile(path, "a") as archive:
             archive.writestr("classes.json", json.dumps(list(classes)))
             archive.writestr("framing.json", json.dumps(dict(framing)))
+            if confidence:
+                archive.writestr(CONFIDENCE, json.dumps(confidence.as_dict()), zipfile.ZIP_DEFLATED)
             if terms:
                 archive.writestr("origin.json", json.dumps(terms))
 
@@ -109,9 +138,12 @@ def read(folder: Path) -> Classifier:
         with archives.opened(path) as archive:
             _check_members(archive)
             classes, framing = (json.loads(archives.content(archive, name)) for name in ("classes.json", "framing.json"))
+            sure = archives.content(archive, CONFIDENCE) if CONFIDENCE in archive.namelist() else None
             hdf5.require_bounded(archive)
         model = keras.models.load_model(path, compile=False)
         classifier = _fitted_together(model, classes, framing)
+        if sure:
+            classifier = replace(classifier, confidence=Confidence.from_dict(json.loads(sure), len(classifier.classes)))
         digests.check(path)  # last: what is wrong inside is better known than that something is
     except WeightsError as error:
         raise UserError(f"{shown(path)} {error}") from None
@@ -127,6 +159,8 @@ def _check_members(archive: zipfile.ZipFile) -> None:
     for name in MEMBERS:
         if (count := names.count(name)) != 1:
             raise ValueError(f"it holds {name} {count} times" if count else f"it has no {name}")
+    if (count := names.count(CONFIDENCE)) > 1:
+        raise ValueError(f"it holds {CONFIDENCE} {count} times")
 
 
 def _fitted_together(model: "keras.Model", classes: object, framing: object) -> Classifier:

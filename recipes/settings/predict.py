@@ -3,6 +3,7 @@
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from tyro.conf import FlagCreatePairsOff, Positional
 
@@ -25,6 +26,13 @@ class Prediction:
     instead."""
     all_classes: FlagCreatePairsOff[bool] = False
     """Write the probability of every class into --json, --csv and --parquet, not of the likeliest alone."""
+    coverage: float | None = None
+    """Give each image the set of classes that holds the right one this often, such as 0.9."""
+    score: Literal["lac", "aps", "raps"] = "lac"
+    """Of --coverage: the smallest sets (lac), or those that grow where an image is hard (aps), without a long tail (raps)."""
+    refuse: float | None = None
+    """Share of known images that may be called unknown, 0.05 if it is not said: the more, the more foreign ones are found. 0
+    calls none so."""
     csv: Path | None = None
     """Write a table, a row an image, instead of lines on the screen."""
     json: Path | None = None
@@ -35,6 +43,10 @@ class Prediction:
 
     def __post_init__(self):
         check_positive(self, "top")
+        if self.coverage is not None and not 0 < self.coverage < 1:
+            raise UserError(f"--coverage must lie between 0 and 1, such as 0.9, found {self.coverage:g}.")
+        if self.refuse is not None and not 0 <= self.refuse < 1:
+            raise UserError(f"--refuse must be a share from 0 to below 1, such as 0.05, found {self.refuse:g}.")
         places: dict[str, str] = {}
         for name, path in self.files.items():
             place = os.path.realpath(path)

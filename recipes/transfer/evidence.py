@@ -23,7 +23,7 @@ class Trial:
     """How a strategy did with a third of its epochs on three quarters of the training part, judged on the last quarter.
 
     Of a small folder several divisions judge it together. `images` are those that judged, `loss` is that of
-    `recipes.evaluation.metrics.tempered`, `error` the standard error of its distance to the first trial's, and
+    `recipes.evaluation.calibration.tempered`, `error` the standard error of its distance to the first trial's, and
     `interpolation` the share of the way that it went, one of `recipes.transfer.choice.INTERPOLATIONS`.
     """
 

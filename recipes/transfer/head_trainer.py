@@ -14,6 +14,7 @@ from keras import ops
 
 from callbacks.learning_rate import warmup_cosine_rates
 from callbacks.schedules import Constant, Cosine
+from recipes.evaluation.tasks import MULTI_CLASS
 from recipes.settings.tuned import HeadSettings
 from recipes.transfer.head_pass import compiled, rule
 from recipes.transfer.logistic import balanced_weights, standardization
@@ -135,6 +136,15 @@ class HeadTrainer:
     def standardization(self, cut: str) -> tuple[np.ndarray, float | np.ndarray]:
         """Choose what is taken off the features, and what they are divided by, before the head sees them."""
         return standardization(self._features[cut][0][self._train], self._widths)
+
+    def probabilities(self, cut: str, weights: Sequence[np.ndarray], images: np.ndarray) -> np.ndarray:
+        """Predict images by a head's weights, as a `Result` has them: `(images, classes)`."""
+        center, scale = self.standardization(cut)
+        x = (self._features[cut][0][images] - center) / scale
+        *hidden, kernel, bias = weights
+        if hidden:
+            x = np.maximum(x @ hidden[0] + hidden[1], 0)
+        return MULTI_CLASS.probabilities(x @ kernel + bias)
 
     def _on_device(self, cut: str) -> tuple:
         """Give the numbers of views and features, the standardised samples and labels to train on, and those that judge."""

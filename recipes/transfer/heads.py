@@ -23,6 +23,7 @@ from recipes.settings.tuned import HeadSettings
 from recipes.transfer import logistic, training
 from recipes.transfer.combined import widths
 from recipes.transfer.head_trainer import HeadTrainer
+from recipes.transfer.logistic import OutOfFold
 from recipes.transfer.strategies import Phase
 from zoo.heads import COSINE, SCALE, standardize
 from zoo.layers import CLASSIFIER
@@ -41,7 +42,7 @@ class FittedHead:
 
     `chosen` is what its kind chooses: a penalty, a scale, epochs or what a search has found. `path` has, for each thing that
     could have been chosen, cross-validated loss and accuracy, `history` a row an epoch. `decay` is the solved head's penalty
-    as it acts on the kernel, for those who train on.
+    as it acts on the kernel, for those who train on. `out_of_fold` are the answers by which the choice was made.
     """
 
     kind: str
@@ -51,6 +52,7 @@ class FittedHead:
     path: list[dict]
     decay: float = 0.0
     history: list[dict] = field(default_factory=list, repr=False)
+    out_of_fold: OutOfFold | None = field(default=None, repr=False)
 
     def as_dict(self) -> dict:
         """Write the choice as values for result.json."""
@@ -81,7 +83,8 @@ def fit(
     solved = logistic.fit(views, mirrored, labels, seed, choose_mirror, tick, weights, task, widths(model), groups)
     if kind == "linear":
         model.get_layer(CLASSIFIER).set_weights([solved.kernel, solved.bias])
-        return FittedHead(kind, {"penalty": solved.penalty}, solved.mirrored, solved.folds, solved.path, solved.decay)
+        how = {"penalty": solved.penalty}, solved.mirrored, solved.folds, solved.path, solved.decay
+        return FittedHead(kind, *how, out_of_fold=solved.out_of_fold)
     # Whether mirrored pictures help is a question about the pictures, which the solved head has answered.
     used = views if solved.mirrored else views[~mirrored]
     fold = logistic.folds_of(task, labels, seed, groups)[0]
@@ -105,7 +108,9 @@ def fit_tuned(
     used, cut = 1 + settings.views, {settings.cut: views}
     train, test = logistic.folds_of(MULTI_CLASS, labels, seed, groups)[0]
     classes = int(labels.max()) + 1
-    tried = HeadTrainer(cut, labels, train, test, classes, widths(model), weights).train(settings, seed)
+    judge = HeadTrainer(cut, labels, train, test, classes, widths(model), weights)
+    tried = judge.train(settings, seed)
+    guesses = judge.probabilities(settings.cut, tried.weights, test)
     trainer = HeadTrainer(cut, labels, np.arange(len(labels)), np.array([], int), classes, widths(model), weights)
     trained = trainer.train(settings, seed, last=tried.epoch)
     standardize(model, *trainer.standardization(settings.cut))
@@ -116,7 +121,8 @@ def fit_tuned(
     path = [{"epochs": tried.epoch, "mirrored": with_mirrored, "loss": tried.loss, "accuracy": tried.accuracy}]
     history = [{"phase": "head"} | row for row in trained.history]
     decay = 2 * settings.l2 if settings.l2_schedule == "constant" else 0.0
-    return FittedHead(settings.kind, asdict(settings) | {"epochs": tried.epoch}, with_mirrored, 1, path, decay, history)
+    chosen = asdict(settings) | {"epochs": tried.epoch}
+    return FittedHead(settings.kind, chosen, with_mirrored, 1, path, decay, history, OutOfFold(test, guesses))
 
 
 def _cosine(
@@ -130,12 +136,13 @@ def _cosine(
     task: Task,
 ) -> FittedHead:
     """Compute each class's direction, and choose the scale by cross-validation; `views` are standardised."""
-    path = []
+    path, held_out = [], {}
     for with_mirrored in sorted({False, bool(mirrored.any())}) if choose_mirror else [bool(mirrored.any())]:
         used = views if with_mirrored else views[~mirrored]
-        scores = []
+        scores, held_out[with_mirrored] = [], []
         for train, test in folds:
             cosines = _unit(views[0, test]) @ directions(used[:, train], labels[train], weights[train])
+            held_out[with_mirrored].append(cosines)
             scores.append(
                 [logistic.score(task, task.probabilities(s * cosines), labels[test], weights[test]) for s in COSINE_SCALES]
             )
@@ -146,7 +153,9 @@ def _cosine(
     best = min(path, key=lambda row: row["loss"])
     model.get_layer(COSINE).set_weights([directions(views if best["mirrored"] else views[~mirrored], labels, weights)])
     model.get_layer(SCALE).set_weights([np.full((1, 1), best["scale"])])
-    return FittedHead("cosine", {"scale": best["scale"]}, best["mirrored"], len(folds), path)
+    guesses = task.probabilities(best["scale"] * np.concatenate(held_out[best["mirrored"]]))
+    answers = OutOfFold(np.concatenate([test for _, test in folds]), guesses)
+    return FittedHead("cosine", {"scale": best["scale"]}, best["mirrored"], len(folds), path, out_of_fold=answers)
 
 
 def directions(views: np.ndarray, labels: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
@@ -195,11 +204,13 @@ def _stepped(
         part.fit(batches, epochs=epochs, verbose=0, shuffle=False, callbacks=[recorder])
         return recorder.rows
 
-    path = []
+    path, answers = [], {}
     for epochs in [epochs for epochs in EPOCH_CHOICES if epochs * len(labels) <= MAX_STEPS * BATCH_SIZE] or EPOCH_CHOICES[:1]:
         steps(epochs, train)
         guesses = keras.ops.convert_to_numpy(part(views[0, test], training=False))
+        answers[epochs] = guesses
         loss, accuracy = logistic.score(task, guesses, labels[test], weights[test])
         path.append({"epochs": epochs, "mirrored": with_mirrored, "loss": float(loss), "accuracy": float(accuracy)})
     best = min(path, key=lambda row: row["loss"])["epochs"]
-    return FittedHead(kind, {"epochs": best}, with_mirrored, 1, path, history=steps(best, np.arange(len(labels))))
+    history, held_out = steps(best, np.arange(len(labels))), OutOfFold(test, answers[best])
+    return FittedHead(kind, {"epochs": best}, with_mirrored, 1, path, history=history, out_of_fold=held_out)

@@ -35,11 +35,22 @@ Tick = Callable[[], None]
 
 
 @dataclass(frozen=True)
+class OutOfFold:
+    """Answers to training pictures by what had not learnt from them: `images` `(n,)`, `probabilities` `(n, classes)`.
+
+    `images` are places in the training part.
+    """
+
+    images: np.ndarray
+    probabilities: np.ndarray
+
+
+@dataclass(frozen=True)
 class Head:
     """A dense layer with softmax, or sigmoid for a matrix of labels, and how it was chosen.
 
     `decay` is the penalty as it acts on `kernel`, for the features were scaled. `path` has a row of cross-validated loss and
-    accuracy for each penalty, with mirrored views and without.
+    accuracy for each penalty, with mirrored views and without; `out_of_fold` are the answers at the one that was chosen.
     """
 
     kernel: np.ndarray  # `(features, classes)`
@@ -49,6 +60,7 @@ class Head:
     mirrored: bool
     folds: int
     path: list[dict]
+    out_of_fold: OutOfFold
 
 
 def fit(
@@ -79,18 +91,20 @@ def fit(
     views, mirrored = (views - center) / scale, np.asarray(mirrored)
     weights = np.ones(len(labels)) if weights is None else weights
     folds = folds_of(task, labels, seed, groups)
-    path = []
+    paths = []
     if choose_mirror or not mirrored.any():
-        path += _path(task, views[~mirrored], labels, folds, tick, mirrored=False, weights=weights)
+        paths.append(_path(task, views[~mirrored], labels, folds, tick, mirrored=False, weights=weights))
     if mirrored.any():
-        path += _path(task, views, labels, folds, tick, mirrored=True, weights=weights)
+        paths.append(_path(task, views, labels, folds, tick, mirrored=True, weights=weights))
+    path = [row for rows, _ in paths for row in rows]
     best = min(path, key=lambda row: row["loss"])
+    out_of_fold = next(answers for rows, answers in paths if best in rows)
     chosen = views if best["mirrored"] else views[~mirrored]
     everything = np.ones((1, len(labels)), bool)
     kernel, bias = solve(task, chosen, labels, everything, np.array([best["penalty"]]), tick, weights)
     kernel = (kernel[0].T / scale).T
     bias, decay = bias[0] - center @ kernel, best["penalty"] * float(np.mean(scale**2))
-    return Head(kernel, bias, best["penalty"], decay, best["mirrored"], len(folds), path)
+    return Head(kernel, bias, best["penalty"], decay, best["mirrored"], len(folds), path, out_of_fold)
 
 
 def standardization(features: np.ndarray, widths: Sequence[int] = ()) -> tuple[np.ndarray, float | np.ndarray]:
@@ -126,11 +140,14 @@ def folds_of(
 
 def _path(
     task: Task, views: np.ndarray, labels: np.ndarray, folds: Folds, tick: Tick, mirrored: bool, weights: np.ndarray
-) -> list[dict]:
-    """Cross-validate loss and accuracy of the first view for every penalty."""
+) -> tuple[list[dict], OutOfFold]:
+    """Cross-validate loss and accuracy of the first view for every penalty; gives the answers at the best one, too."""
     scores = np.zeros((len(PENALTIES), len(folds), 2))
+    classes = labels.shape[1] if labels.ndim > 1 else int(labels.max()) + 1
+    judged = [_some(held_out, MAX_PREDICTIONS // (len(PENALTIES) * classes * len(folds))) for _, held_out in folds]
+    answers: dict[tuple[int, int], np.ndarray] = {}
     problems = [(i, j) for j in range(len(folds)) for i in range(len(PENALTIES))]
-    width = max(1, MAX_PREDICTIONS // (views.shape[0] * views.shape[1] * task.one_hot(labels).shape[1]))
+    width = max(1, MAX_PREDICTIONS // (views.shape[0] * views.shape[1] * classes))
     for start in range(0, len(problems), width):
         part = problems[start : start + width]
         used = np.zeros((len(part), len(labels)), bool)
@@ -141,10 +158,21 @@ def _path(
             held_out = folds[j][1]
             guess = task.probabilities(views[0, held_out] @ kernel + bias)
             scores[i, j] = score(task, guess, labels[held_out], weights[held_out])
-    return [
+            answers[i, j] = guess[judged[j]]
+    means = scores.mean(axis=1)
+    best = int(means[:, 0].argmin())
+    images = np.concatenate([held_out[some] for (_, held_out), some in zip(folds, judged, strict=True)])
+    rows = [
         {"penalty": float(penalty), "mirrored": mirrored, "loss": float(loss), "accuracy": float(accuracy)}
-        for penalty, (loss, accuracy) in zip(PENALTIES, scores.mean(axis=1), strict=True)
+        for penalty, (loss, accuracy) in zip(PENALTIES, means, strict=True)
     ]
+    return rows, OutOfFold(images, np.concatenate([answers[best, j] for j in range(len(folds))]))
+
+
+def _some(images: np.ndarray, most: int) -> np.ndarray:
+    """Draw places in a list of pictures, in order, where there are more than so many."""
+    count = len(images)
+    return np.sort(np.random.default_rng(0).permutation(count)[:most]) if count > most else np.arange(count)
 
 
 def score(task: Task, guess: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> tuple[float, float]:

@@ -12,13 +12,16 @@ from recipes.compute.versions import versions
 from recipes.data.dataset import Dataset
 from recipes.data.division import SPLITS
 from recipes.data.images import center
+from recipes.report.mistakes import worst
 from recipes.report.run import render
-from recipes.runs import model_file
+from recipes.runs import model_file, reference
 from recipes.runs.file_rows import file_rows
 from recipes.runs.folder import SCHEMA, escaped
 from recipes.settings.backbones import SEPARATOR
+from recipes.transfer import mistakes
 from recipes.transfer.choice import unused_flags
 from recipes.transfer.combined import parts_of, pixels_of
+from recipes.transfer.confidence import measured
 from recipes.transfer.state import Clock, Fitted, Outcome, Prepared
 from recipes.transfer.summary import command
 from recipes.transfer.suspects import Suspect
@@ -39,21 +42,41 @@ def write(outcome: Outcome, folder: Path, stranger: model_file.Stranger, clock: 
     """
     recipe, data, model = outcome.prepared.recipe, outcome.prepared.data, outcome.prepared.model
     with clock.step("saving"):
-        model_file.save(model, folder / "model.keras", data.classes, asdict(data.framing))
+        model_file.save(model, folder / "model.keras", data.classes, asdict(data.framing), outcome.confidence)
         chosen = np.linspace(0, len(data.paths) - 1, min(MAX_CHECKED_PICTURES, len(data.paths))).astype(int)
         pixels, reported = center(data.pixels[chosen], data.framing), outcome.evaluated.probabilities[chosen]
         model_file.check_saved(model, folder / "model.keras", pixels, reported, stranger)
         made = {"file_size": (folder / "model.keras").stat().st_size, "speed": speed(model, pixels), "machine": machine()}
         digests.write(folder / "model.keras")
+        learnt_from = _reference(outcome)
+        reference.write(learnt_from, folder / "model.keras")
     rows, history = list(file_rows(outcome.prepared.data, outcome.evaluated.probabilities)), list(outcome.fitted.history)
     with clock.step("report"):
         write_csv(folder / "files.csv", rows)
         write_csv(folder / "history.csv", history or [_head_row(outcome, clock)])
         recipe.save(folder / "recipe.json")
         result = as_dict(outcome, clock) | made | {"energy": meter.stop()}
-        page = render(result, history, rows, data.picture, _augmented(outcome.prepared, outcome.fitted))
+        explained = mistakes.explain(outcome, learnt_from, worst(rows, result))
+        page = render(result, history, rows, data.picture, _augmented(outcome.prepared, outcome.fitted), explained)
         write_text(folder / "report.html", page)
     write_json(folder / "result.json", result | {"seconds": {"total": clock.total} | clock.seconds})  # the report's too
+
+
+def _reference(outcome: Outcome) -> reference.Reference:
+    """Gather what the network says of the training pictures that stand for all, and what these are."""
+    data, evaluated = outcome.prepared.data, outcome.evaluated
+    is_train = data.splits[evaluated.referred] == "train"
+    kept = evaluated.referred[is_train]
+    groups = np.arange(len(kept)) if data.groups is None else np.unique(data.groups_of(kept), return_inverse=True)[1]
+    return reference.Reference(
+        evaluated.features[is_train],
+        data.labels[kept],
+        tuple(data.paths[i] for i in kept),
+        tuple(data.digests[i] for i in kept),
+        groups,
+        evaluated.features[~is_train],
+        bool(outcome.fitted.strategy.phases),
+    )
 
 
 def as_dict(outcome: Outcome, clock: Clock) -> dict:
@@ -79,6 +102,7 @@ def as_dict(outcome: Outcome, clock: Clock) -> dict:
         "measures_reason": reason,
         "metrics": _metrics(data, evaluated.probabilities, parts),
         "metrics_ten_crop": None if evaluated.ten_crop is None else _metrics(data, evaluated.ten_crop, held_out),
+        "confidence": outcome.confidence and measured(outcome.prepared, outcome.confidence, evaluated),
         "repeats": outcome.repeats and outcome.repeats.as_dict(),
         "seconds": {"total": clock.total} | clock.seconds,
         "model": _model(outcome.prepared),

@@ -22,6 +22,7 @@ from recipes.errors import UserError
 from recipes.evaluation.tasks import Task
 from recipes.settings.finetune import PATH_FIELDS, Recipe
 from recipes.transfer import batch_norm, combined, features, heads, logistic, training
+from recipes.transfer.answers import answers, referred
 from recipes.transfer.backbone import backbone, framing, new_head
 from recipes.transfer.features import Cut, center_features
 from recipes.transfer.heads import FittedHead
@@ -235,25 +236,16 @@ class _PhaseTrainer:
 
 def probabilities(prepared: Prepared, strategy: Strategy, images: np.ndarray | None = None) -> np.ndarray:
     """Predict some pictures, or all: `(images, classes)`, through the cut if what lies before it is frozen."""
-    recipe, data, model = prepared.recipe, prepared.data, prepared.model
-    images = np.arange(len(data.paths)) if images is None else images
-    if strategy.phases and strategy.phases[-1].augment:
-        with Progress("evaluation", len(images), "images") as progress:
-            return features.forward(model, data, [(i, CENTER) for i in images], recipe.batch_size, progress)[0]
-    stage = strategy.freeze_until
-    cut = prepared.head_cut if stage == "pre_logits" else Cut(stage)
-    rows = center_features(model, cut, data, recipe.batch_size).take(images)
-    tail = zoo.split(model, stage)[1]
-    # Called, not `predict`, which would be traced anew for every repeat.
-    steps = range(0, len(rows), recipe.batch_size)
-    guesses = (tail(rows[start : start + recipe.batch_size], training=False) for start in steps)
-    return np.concatenate([keras.ops.convert_to_numpy(guess) for guess in guesses])
+    images = np.arange(len(prepared.data.paths)) if images is None else images
+    return answers(prepared, strategy, images, np.array([], int)).probabilities
 
 
 def evaluate(prepared: Prepared, fitted: Fitted) -> Evaluated:
-    """Predict every picture, and with AlexNet's augmentation its ten crops."""
-    crops = prepared.augmentation(fitted.strategy) == "alexnet"
-    return Evaluated(probabilities(prepared, fitted.strategy), ten_crop(prepared, fitted) if crops else None)
+    """Predict every picture, and with AlexNet's augmentation its ten crops; keep features of some."""
+    data, crops = prepared.data, prepared.augmentation(fitted.strategy) == "alexnet"
+    kept = referred(data)
+    found = answers(prepared, fitted.strategy, np.arange(len(data.paths)), kept)
+    return Evaluated(found.probabilities, ten_crop(prepared, fitted) if crops else None, kept, found.features)
 
 
 def ten_crop(prepared: Prepared, fitted: Fitted) -> np.ndarray:

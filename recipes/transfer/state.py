@@ -15,10 +15,12 @@ import numpy as np
 
 from recipes.data.batches import Batches
 from recipes.data.dataset import Dataset
+from recipes.evaluation.confidence import Confidence
 from recipes.settings.finetune import Recipe
 from recipes.transfer.evidence import Evidence
 from recipes.transfer.features import Cut, vector_cut
 from recipes.transfer.heads import FittedHead
+from recipes.transfer.logistic import OutOfFold
 from recipes.transfer.strategies import Strategy
 from recipes.transfer.suspects import Suspect
 
@@ -71,13 +73,14 @@ class Choice:
     """The strategy, and what spoke for it.
 
     Training ends by the `deadline`, as time.monotonic() counts. `states` are the folders from which an interrupted run goes
-    on: those of the trials.
+    on: those of the trials. `held_out` are the answers of the strategy's own trial to what it had held out, if there was one.
     """
 
     evidence: Evidence
     strategy: Strategy
     deadline: float = math.inf
     states: tuple[Path, ...] = ()
+    held_out: OutOfFold | None = None
 
 
 @dataclass(frozen=True)
@@ -105,11 +108,15 @@ class Fitted:
 class Evaluated:
     """What the model says of every picture: probabilities `(images, classes)`.
 
-    `ten_crop` are those of what was held out as means over several crops, NaN for the other pictures.
+    `ten_crop` are those of what was held out as means over several crops, NaN for the other pictures. `features`
+    are what the trained network ends with before its head, of the pictures `referred` to, indices: training pictures that
+    stand for all, and some held out.
     """
 
     probabilities: np.ndarray
-    ten_crop: np.ndarray | None = None
+    ten_crop: np.ndarray | None
+    referred: np.ndarray
+    features: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -151,6 +158,7 @@ class Outcome:
     judged: Judged
     fitted: Fitted
     evaluated: Evaluated
+    confidence: Confidence | None
     repeats: Repeats | None
 
     @property

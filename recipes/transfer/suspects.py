@@ -87,10 +87,15 @@ def suspects(features: np.ndarray, labels: np.ndarray, groups: np.ndarray | None
 
 def normalized(features: np.ndarray) -> np.ndarray:
     """Bring features `(images, features)` to their square roots, with their signs, and these to length 1 around their mean."""
-    rooted = np.asarray(features, "float32")
-    rooted = np.sign(rooted) * np.sqrt(np.abs(rooted))
-    centered = rooted - rooted.mean(axis=0, dtype="float64").astype("float32")
+    roots = rooted(features)
+    centered = roots - roots.mean(axis=0, dtype="float64").astype("float32")
     return centered / np.maximum(np.linalg.norm(centered, axis=1, keepdims=True), 1e-12)
+
+
+def rooted(features: np.ndarray) -> np.ndarray:
+    """Bring features to their square roots, with their signs, float32."""
+    values = np.asarray(features, "float32")
+    return np.sign(values) * np.sqrt(np.abs(values))
 
 
 def thresholds(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:

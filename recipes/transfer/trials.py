@@ -2,7 +2,7 @@
 
 import math
 import time
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import keras
@@ -14,13 +14,14 @@ from recipes.console import say
 from recipes.data.dataset import Dataset
 from recipes.data.views import VIEWS
 from recipes.errors import UserError
+from recipes.evaluation.calibration import tempered
 from recipes.evaluation.intervals import standard_error
-from recipes.evaluation.metrics import tempered
 from recipes.settings.finetune import Recipe
 from recipes.settings.shared import seconds
 from recipes.transfer.choice import INTERPOLATIONS, chosen_strategy, needs_images, next_to_try
 from recipes.transfer.combined import parts_of
 from recipes.transfer.evidence import Evidence, Trial
+from recipes.transfer.logistic import OutOfFold
 from recipes.transfer.probes import forward_rates, measure
 from recipes.transfer.run import fit, probabilities
 from recipes.transfer.state import Choice, Prepared
@@ -30,6 +31,18 @@ from recipes.transfer.strategies import STRATEGIES
 CLOSING_SECONDS = 20.0
 MIN_HELD_OUT = 50
 MAX_DIVISIONS = 3
+
+
+@dataclass(frozen=True)
+class Tried:
+    """What trials have shown: the evidence with them, their states, and what each said of what it had held out.
+
+    The answers go by the names of strategies and the shares of their way.
+    """
+
+    evidence: Evidence
+    states: tuple[Path, ...] = ()
+    answers: dict[tuple[str, float], OutOfFold] = field(default_factory=dict)
 
 
 def choose(prepared: Prepared, start: float) -> Choice:
@@ -44,12 +57,15 @@ def choose(prepared: Prepared, start: float) -> Choice:
     recipe, data, model = prepared.recipe, prepared.data, prepared.model
     evidence = known_evidence(recipe, model, data, start)
     deadline = math.inf if evidence.budget is None else time.monotonic() + evidence.budget
-    states: tuple[Path, ...] = ()
+    tried = Tried(evidence)
     if recipe.strategy == "auto" and data.task.one_label and not parts_of(model):
-        evidence, states = try_strategies(prepared, evidence, deadline)
+        tried = try_strategies(prepared, evidence, deadline)
+        evidence = tried.evidence
     if evidence.budget is not None:
         evidence = replace(evidence, budget=deadline - time.monotonic())
-    return Choice(evidence, chosen_strategy(recipe, model, data, evidence), deadline, states)
+    strategy = chosen_strategy(recipe, model, data, evidence)
+    share = strategy.phases[-1].interpolation if strategy.phases else 1.0
+    return Choice(evidence, strategy, deadline, tried.states, tried.answers.get((strategy.name, share)))
 
 
 def known_evidence(recipe: Recipe, model: keras.Model, data: Dataset, start: float) -> Evidence:
@@ -94,14 +110,11 @@ def _passes_once(recipe: Recipe, model: keras.Model, evidence: Evidence) -> bool
     return not strategy.head_first or (not strategy.phases and recipe.augment != "crops")
 
 
-def try_strategies(prepared: Prepared, evidence: Evidence, deadline: float) -> tuple[Evidence, tuple[Path, ...]]:
-    """Try strategies inside the training part until enough is known to choose one; the model is as it was afterwards.
-
-    Returns:
-        The evidence with the trials, and the folders of their states.
-    """
+def try_strategies(prepared: Prepared, evidence: Evidence, deadline: float) -> Tried:
+    """Try strategies inside the training part until enough is known to choose one; the model is as it was afterwards."""
     recipe, from_images = prepared.recipe, needs_images(prepared.recipe)
-    parts, first, states = _divisions(prepared.data, recipe.seed, evidence), None, []
+    parts, first, states, answers = _divisions(prepared.data, recipe.seed, evidence), None, [], {}
+    images = np.concatenate([part.part("test") for part in parts])
     truth = np.concatenate([part.labels[part.part("test")] for part in parts])
     own = [part.weights_of(part.part("test")) for part in parts]
     weights = None if any(each is None for each in own) else np.concatenate(own)
@@ -111,12 +124,13 @@ def try_strategies(prepared: Prepared, evidence: Evidence, deadline: float) -> t
         states += [state for _, left in tried for state in left]
         for share in tried[0][0]:
             guess = np.concatenate([guesses[share] for guesses, _ in tried])
+            answers[name, share] = OutOfFold(images, guess)
             losses = tempered(truth, guess, weights)
             first = losses if first is None else first
             loss, right = (float(np.average(of, weights=weights)) for of in (losses, guess.argmax(axis=1) == truth))
             trial = Trial(name, len(truth), loss, right, standard_error(first - losses, weights), share)
             evidence = replace(evidence, trials=(*evidence.trials, trial))
-    return evidence, tuple(states)
+    return Tried(evidence, tuple(states), answers)
 
 
 def _divisions(data: Dataset, seed: int, evidence: Evidence) -> list[Dataset]:

@@ -32,7 +32,16 @@ from recipes.transfer.run import fit, prepare
 from recipes.transfer.trials import choose
 from zoo.progress import Progress
 
-FILES = {"model.keras", "model.keras.sha256", "result.json", "report.html", "recipe.json", "files.csv", "history.csv"}
+FILES = {
+    "model.keras",
+    "model.keras.sha256",
+    "reference.npz",
+    "result.json",
+    "report.html",
+    "recipe.json",
+    "files.csv",
+    "history.csv",
+}
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,16 @@ MARKS = {
     "result.json": rb'\{\s+"schema": \d+,\s+"recipe": ',
     "trials.db": rb"SQLite format 3\0",
 }
-RUN_FILES = {"model.keras", "model.keras.sha256", "result.json", "report.html", "recipe.json", "files.csv", "history.csv"}
+RUN_FILES = {
+    "model.keras",
+    "model.keras.sha256",
+    "reference.npz",
+    "result.json",
+    "report.html",
+    "recipe.json",
+    "files.csv",
+    "history.csv",
+}
 CACHES = {
     "pixels": r"v\d+-\d+-\d+-\d.*",
     "depths": r"v\d+",

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 from sklearn import metrics as reference
 
+from recipes.evaluation.calibration import tempered
 from recipes.evaluation.intervals import mean_of_shares, resampled, wilson
-from recipes.evaluation.metrics import metrics, tempered
+from recipes.evaluation.metrics import metrics
 from recipes.evaluation.tasks import MULTI_CLASS, MULTI_LABEL
 
 HAND = np.array([[0.92, 0.08, 0.0], [0.55, 0.45, 0.0], [0.2, 0.75, 0.05], [0.96, 0.04, 0.0]])

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from sklearn import metrics as reference
 
+from recipes.evaluation.calibration import tempered
 from recipes.evaluation.folds import grouped_folds
 from recipes.evaluation.intervals import effective, standard_error, wilson
-from recipes.evaluation.metrics import label_metrics, metrics, tempered
+from recipes.evaluation.metrics import label_metrics, metrics
 from recipes.evaluation.tasks import MULTI_CLASS
 from recipes.transfer import logistic
 from recipes.transfer.head_trainer import HeadTrainer
