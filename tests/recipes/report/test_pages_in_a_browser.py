@@ -26,6 +26,7 @@ NAMES = [
     "run",
     "search",
     "check",
+    "evaluation",
     "two classes",
     "thirty classes",
     "hostile names",
@@ -75,6 +76,10 @@ def pages(home) -> dict[str, Path]:
         done = commands.zoo(command, digits, *flags, "--output", home / command, cwd=home, HOME=str(home))
         assert done.poll() == 0, done.stderr
     found |= {"run": home / "finetune/report.html", "search": home / "tune/report.html", "check": home / "check/check.html"}
+    flags = ("--groups", r"/(\d\d)", "--corruptions", "all", "--views", "mirror", "--output", home / "evaluation")
+    done = commands.zoo("evaluate", home / "finetune", digits, *flags, cwd=home, HOME=str(home))
+    assert done.poll() == 0, done.stderr
+    found["evaluation"] = home / "evaluation/report.html"
     for name, text in _invented().items():
         found[name] = home / f"{name}.html"
         found[name].write_text(text, "utf-8")
