@@ -54,10 +54,10 @@ class Evaluation(SourceCommand, OfRun):
     """Part of DATA to measure; if not given, test/, without one val/, without both everything."""
     corruptions: str | None = None
     """Measure how the run bears worse pictures: any of blur, jpeg, brightness, noise, rotate90, separated by commas, each at
-    three strengths (rotate90: one), or all. Each strength takes as long as the evaluation."""
+    three strengths (rotate90: one), or all. Each strength takes as long as the evaluation; none if not given."""
     views: str | None = None
     """Measure what it gains to show the run several views of a picture and to average: mirror, ten_crop, or both, with a comma
-    between; and how long it takes."""
+    between; and how long it takes. None if not given."""
     keep_trained: FlagCreatePairsOff[bool] = False
     """Measure pictures that the run was trained on, too; they are left out if not given."""
 

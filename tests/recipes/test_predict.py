@@ -9,7 +9,7 @@ from helpers import few_digits, python
 
 from recipes import cli
 from recipes.console import Columns
-from recipes.runs import answers as module
+from recipes.runs import answers
 from recipes.runs.answer_files import Layout, csv_file, json_file, parquet_file
 from recipes.runs.answers import Answer
 
@@ -106,7 +106,7 @@ def test_answers_are_taken_as_they_come_and_none_is_kept():
             read.append(item)
             return type("Future", (), {"result": lambda self: function(item), "cancel": lambda self: None})()
 
-    numbers = module.ahead(Pool(), lambda item: item, (asked.append(i) or i for i in range(10_000)), 128)
+    numbers = answers.ahead(Pool(), lambda item: item, (asked.append(i) or i for i in range(10_000)), 128)
     assert [next(numbers) for _ in range(1_000)] == list(range(1_000)) and len(asked) == len(read) == 1_128
 
 
