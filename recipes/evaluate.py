@@ -15,6 +15,7 @@ run_as_module(__name__)
 
 import json
 import shlex
+import sys
 from dataclasses import asdict, fields
 from pathlib import Path
 
@@ -30,6 +31,7 @@ from recipes.errors import UserError, shown
 from recipes.evaluation.metrics import LABEL_MEASURES, MEASURES
 from recipes.report.evaluate import render
 from recipes.runs import evaluated, measuring, model_file
+from recipes.runs.assurance import assurance
 from recipes.runs.evaluated import Origin
 from recipes.runs.file_rows import file_rows
 from recipes.runs.folder import check_default, escaped, writing
@@ -64,6 +66,9 @@ def run(settings: Evaluation) -> Path:
             found = measuring.plain(classifier, data)
         with clock.step("measures"):
             numbers = evaluated.measured(classifier, data, found, settings)
+        with clock.step("confidence"):
+            sure, _ = assurance(settings.run, classifier, None, None)
+            numbers |= evaluated.confidence(sure, data, found)
         result = _as_dict(settings, classifier, origin, data) | numbers
         with clock.step("report"):
             write_csv(folder / "files.csv", file_rows(data, found.probabilities))
@@ -174,6 +179,8 @@ def _tell(folder: Path, result: dict) -> None:
     for title, found in sections.items():
         if found:
             say(f"\n{title}:\n{table(found)}")
+    if result["drift"] and result["drift"]["is_alarming"]:
+        print(f"warning: {result['drift']['sentence']}", file=sys.stderr)
     say(f"{result['seconds']['total']:.0f} s; report: {shown(folder / 'report.html')}")
 
 

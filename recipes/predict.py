@@ -30,7 +30,7 @@ from recipes.evaluation.drift import Drift
 from recipes.runs import model_file
 from recipes.runs.answer_files import FILES, Layout, as_line
 from recipes.runs.answers import BATCH_SIZE, Answer, answers
-from recipes.runs.assurance import Sample, assurance
+from recipes.runs.assurance import FeatureSample, assurance
 from recipes.runs.model_file import Classifier
 from recipes.settings.predict import Prediction
 from zoo.progress import Progress
@@ -92,8 +92,8 @@ def run(settings: Prediction) -> int:
             f"`zoo predict {shown(settings.run)} IMAGE...`."
         )
     classifier = model_file.read(settings.run)
-    sure, unable = assurance(settings.run, classifier, settings.coverage, settings.refuse)
-    found, tally, predicted, sample = expand(settings.images), Tally(), 0, Sample()
+    sure, unable = assurance(settings.run, classifier, settings.coverage, settings.refuse, settings.score)
+    found, tally, predicted, sample = expand(settings.images), Tally(), 0, FeatureSample()
     layout = Layout(classifier.classes, settings.top, settings.all_classes, settings.coverage is not None)
     with contextlib.ExitStack() as stack:
         writers = [stack.enter_context(FILES[name](path, layout)) for name, path in settings.files.items()]

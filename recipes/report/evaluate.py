@@ -7,11 +7,13 @@ from pathlib import PurePath
 import numpy as np
 
 from recipes.evaluation.metrics import LABEL_MEASURES, MEASURES
+from recipes.report.confidence import confidence
 from recipes.report.counts import counts
 from recipes.report.measured import measured
+from recipes.report.mistakes import MAX_MISTAKES
 from recipes.report.opening import opening
 from recipes.report.page import page
-from recipes.report.run import MAX_LEFT_OUT, MAX_MISTAKES
+from recipes.report.run import MAX_LEFT_OUT
 from recipes.report.thumbnails import thumbnail
 
 MAX_GROUPS = 50
@@ -50,5 +52,6 @@ def render(result: dict, files: Iterable[dict], picture: Callable[[str], np.ndar
         left_out=left_out[:MAX_LEFT_OUT],
         left_out_count=len(left_out),
         groups=(result["by_group"] or [])[:MAX_GROUPS],
+        **confidence(result),
         **measured(scores, result["classes"]),
     )

@@ -13,7 +13,7 @@ from recipes.data.decoding import quiet_threads
 from recipes.data.images import Framing, center, read
 from recipes.errors import ImageError
 from recipes.evaluation.tasks import LABEL_SEPARATOR
-from recipes.runs.assurance import Assurance, Sample
+from recipes.runs.assurance import Assurance, FeatureSample
 from recipes.runs.model_file import Classifier
 
 BATCH_SIZE = 64
@@ -48,7 +48,7 @@ class Answer:
     is_unknown: bool | None = None
 
 
-def answers(assurance: Assurance, paths: Iterable[str], top: int, sample: Sample) -> Iterator[Answer]:
+def answers(assurance: Assurance, paths: Iterable[str], top: int, sample: FeatureSample) -> Iterator[Answer]:
     """Answer for each picture, in the order of the paths; for one that cannot be read, with the reason.
 
     Args:
@@ -71,7 +71,7 @@ def answers(assurance: Assurance, paths: Iterable[str], top: int, sample: Sample
                     yield replace(answer, set=chosen, is_unknown=is_unknown)
 
 
-def _told(assurance: Assurance, pixels: np.ndarray, sample: Sample) -> Iterator[tuple]:
+def _told(assurance: Assurance, pixels: np.ndarray, sample: FeatureSample) -> Iterator[tuple]:
     """Give of each picture probabilities, its set of classes, and whether it is unknown, in one pass through the network."""
     classes, unknown = assurance.classifier.classes, None
     if assurance.needs_features:

@@ -3,7 +3,7 @@
 import csv
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +13,11 @@ from recipes.data.corruptions import CORRUPTIONS
 from recipes.data.dataset import Dataset
 from recipes.evaluation import bootstrap
 from recipes.evaluation.averages import averages, by_group, top_k
+from recipes.evaluation.promises import described, promises
 from recipes.evaluation.spread import Sample
+from recipes.runs.assurance import Assurance
 from recipes.runs.folder import recover
-from recipes.runs.measuring import VIEWS, Timed, averaged, corrupted, distinct
+from recipes.runs.measuring import VIEWS, Timed, averaged, corrupted, distinct, features
 from recipes.runs.model_file import Classifier
 from recipes.settings.evaluate import Evaluation
 
@@ -69,6 +71,27 @@ def measured(classifier: Classifier, data: Dataset, found: Timed, settings: Eval
         "by_group": None if data.groups is None else by_group(right, _named_groups(data), sample.weights),
         "robustness": _robustness(classifier, data, right, sample, settings),
         "views": _views(classifier, data, found, right, sample, settings),
+    }
+
+
+def confidence(sure: Assurance, data: Dataset, found: Timed) -> dict:
+    """Measure what the run promises of its confidence, and whether the pictures differ from those that it knows."""
+    part, learnt = str(data.splits[0]), sure.classifier.confidence
+    rows = features(sure.classifier, data) if sure.needs_features else np.zeros((0, 0))
+    drift = sure.drift(rows)
+    return {
+        "confidence": learnt
+        and described(learnt, part)
+        | promises(
+            data.task,
+            data.labels,
+            found.probabilities,
+            data.weights_of(np.arange(len(data.paths))),
+            learnt,
+            sure.foreignness(rows),
+            is_other=True,
+        ),
+        "drift": drift and asdict(drift) | {"is_alarming": drift.is_alarming, "sentence": drift.sentence},
     }
 
 

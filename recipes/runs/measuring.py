@@ -11,6 +11,7 @@ from recipes.data.dataset import Dataset
 from recipes.data.decoding import quiet_threads
 from recipes.data.images import center
 from recipes.data.views import CENTER, TEN_CROP, View, crop
+from recipes.runs.assurance import MAX_COMPARED
 from recipes.runs.model_file import Classifier
 from zoo.progress import Progress
 
@@ -62,6 +63,13 @@ def corrupted(classifier: Classifier, data: Dataset, corruption: Corruption, see
     with quiet_threads() as pool:
         label = f"{corruption.kind} {corruption.severity}"
         return _predicted(classifier, data, lambda images: np.stack(list(pool.map(worse, images))), label)
+
+
+def features(classifier: Classifier, data: Dataset) -> np.ndarray:
+    """Compute the features of some of the pictures, drawn by lot, as the network ends with them: `(pictures, features)`."""
+    drawn = np.sort(np.random.default_rng(0).permutation(len(data.paths))[:MAX_COMPARED])
+    parts = [drawn[start : start + BATCH_SIZE] for start in range(0, len(drawn), BATCH_SIZE)]
+    return np.concatenate([classifier.answers(center(data.pixels[images], data.framing))[0] for images in parts])
 
 
 def _predicted(classifier: Classifier, data: Dataset, pixels: Pixels, label: str, views: int = 1) -> Timed:

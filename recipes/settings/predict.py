@@ -3,6 +3,7 @@
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from tyro.conf import FlagCreatePairsOff, Positional
 
@@ -27,6 +28,8 @@ class Prediction:
     """Write the probability of every class into --json, --csv and --parquet, not of the likeliest alone."""
     coverage: float | None = None
     """Give each image the set of classes that holds the right one this often, such as 0.9."""
+    score: Literal["lac", "aps", "raps"] = "lac"
+    """Of --coverage: the smallest sets (lac), or those that grow where an image is hard (aps), without a long tail (raps)."""
     refuse: float | None = None
     """Share of known images that may be called unknown, 0.05 if it is not said: the more, the more foreign ones are found. 0
     calls none so."""

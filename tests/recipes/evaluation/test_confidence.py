@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from recipes.evaluation.confidence import Confidence, learn
+from recipes.evaluation.conformal import SCORES
 from recipes.evaluation.tasks import MULTI_CLASS, MULTI_LABEL
 
 GUESSES = np.array([[0.7, 0.2, 0.1], [0.3, 0.6, 0.1], [0.1, 0.3, 0.6], [0.5, 0.3, 0.2]] * 10, "float32")
@@ -22,9 +23,10 @@ def test_what_was_written_is_read():
     found, values = written()
     again = Confidence.from_dict(values, 3)
     assert (again.temperature, again.source, again.count) == (1.5, "40 pictures", 40)
-    for coverage in (0.5, 0.9, 0.99):
-        expected = found.sets(MULTI_CLASS, GUESSES, coverage)
-        np.testing.assert_array_equal(again.sets(MULTI_CLASS, GUESSES, coverage), expected)
+    for score in SCORES:
+        for coverage in (0.5, 0.9, 0.99):
+            expected = found.sets(MULTI_CLASS, GUESSES, coverage, score)
+            np.testing.assert_array_equal(again.sets(MULTI_CLASS, GUESSES, coverage, score), expected)
     assert again.foreign_threshold(0.1) == found.foreign_threshold(0.1)
 
 
@@ -45,7 +47,7 @@ def test_several_labels_a_picture():
     limit = again.thresholds(MULTI_LABEL, 3, 0.8)[0]
     missed = [np.mean((1 - guess)[row > 0] > limit) if row.any() else 0 for row, guess in zip(labels, GUESSES, strict=True)]
     assert (sum(missed) + 1) / 41 <= 0.2
-    assert found.count == 40 and len(again.scores) == 45
+    assert found.count == 40 and len(again.scores["lac"]) == 45
 
 
 def test_too_few_known_pictures_refuse_none():
@@ -60,8 +62,10 @@ def test_too_few_known_pictures_refuse_none():
     [
         {"temperature": 0},
         {"temperature": "hot"},
-        {"scores": [0.1]},
-        {"scores": [math.nan] * 40},
+        {"scores": {}},
+        {"scores": {"lac": [0.1]}},
+        {"scores": {"lac": [math.nan] * 40}},
+        {"scores": [0.1] * 40},
         {"labels": [7] * 40},
         {"labels": None},
         {"foreign": [[0.1]]},

@@ -1,6 +1,9 @@
 """What a run learns of its confidence: from pictures that nothing has learnt from, and into the last layer of its network."""
 
+import csv
 import json
+import shutil
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,15 +11,18 @@ import keras
 import numpy as np
 import pytest
 from helpers import digits_folder
+from PIL import Image
 from scipy.special import expit, softmax
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 
 import zoo
-from recipes import finetune
+from recipes import finetune, predict
 from recipes.data.images import center, read
+from recipes.errors import UserError
 from recipes.runs import model_file, reference
 from recipes.settings.finetune import Recipe
+from recipes.settings.predict import Prediction
 from recipes.transfer import confidence, logistic
 from recipes.transfer.confidence import divide_logits, known_pictures
 from recipes.transfer.logistic import PENALTIES, OutOfFold
@@ -133,3 +139,68 @@ def test_where_a_trained_network_takes_its_temperature_from(prepared, learnt):
     nothing = replace(data, splits=np.full(len(data.splits), "train"))
     assert known_pictures(nothing, choice, trained, before) is None
     assert len(test)
+
+
+@pytest.fixture(scope="module")
+def noise(tmp_path_factory) -> Path:
+    """Pictures of nothing."""
+    folder = tmp_path_factory.mktemp("noise")
+    generator = np.random.default_rng(0)
+    for i in range(25):
+        Image.fromarray(generator.integers(0, 256, (32, 32), dtype="uint8")).save(folder / f"{i}.png")
+    return folder
+
+
+@pytest.mark.slow
+def test_predict_gives_sets_and_says_what_is_unknown(finished, noise, tmp_path, capsys):
+    output, result = finished
+    with open(output / "files.csv", newline="") as file:
+        test = [row for row in csv.DictReader(file) if row["split"] == "test"]
+    paths = [str(Path(result["data"], row["path"])) for row in test]
+    predict.run(Prediction(output, tuple(paths), coverage=0.9, json=tmp_path / "answers.json", csv=tmp_path / "answers.csv"))
+    assert "differ, as a whole" not in capsys.readouterr().err
+    answers = json.loads((tmp_path / "answers.json").read_text())
+    held = np.mean([row["label"] in answer["set"] for row, answer in zip(test, answers, strict=True)])
+    said = next(row for row in result["confidence"]["sets"] if row["asked"] == 0.9)
+    assert held == said["covered"] and np.mean([len(answer["set"]) for answer in answers]) == pytest.approx(said["size"])
+    refused = next(row for row in result["confidence"]["unknown"] if row["asked"] == 0.05)
+    assert np.mean([answer["unknown"] for answer in answers]) == refused["refused"] < 0.3
+    with open(tmp_path / "answers.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["set"].split(";") if row["set"] else [] for row in rows] == [answer["set"] for answer in answers]
+    assert {row["unknown"] for row in rows} <= {"true", "false"}
+    assert predict.run(Prediction(output, (str(noise),), top=1)) == 25
+    out, err = capsys.readouterr()
+    assert all(line.endswith("  unknown") for line in out.splitlines())
+    assert "note: 25 of 25 pictures are unknown" in err and "warning: these pictures differ, as a whole" in err
+    predict.run(Prediction(output, (str(noise),), refuse=0))
+    assert "unknown" not in capsys.readouterr().out
+
+
+@pytest.mark.slow
+@pytest.mark.fault("models", "sets or unknown pictures asked of a run that is too old for them", "said, or refused: exit 2", "")
+def test_older_runs_predict_and_say_what_they_cannot(finished, noise, tmp_path, capsys):
+    output, _ = finished
+    without = tmp_path / "without"
+    shutil.copytree(output, without)
+    (without / "reference.npz").unlink()
+    predict.run(Prediction(without, (str(noise),), coverage=0.9))
+    out, err = capsys.readouterr()
+    assert "unknown" not in out and "{" in out
+    assert "has no reference.npz, for it is older" in err and "Make the run again" in err
+    members = {}
+    with zipfile.ZipFile(output / "model.keras") as archive:
+        members = {name: archive.read(name) for name in archive.namelist() if name != "confidence.json"}
+    with zipfile.ZipFile(without / "model.keras", "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    (without / "model.keras.sha256").unlink()
+    predict.run(Prediction(without, (str(noise),), top=1))
+    with pytest.raises(UserError, match=r"--coverage needs answers to pictures .* has none: it is older"):
+        predict.run(Prediction(without, (str(noise),), coverage=0.9))
+
+
+@pytest.mark.parametrize("wrong", [{"coverage": 1.0}, {"coverage": 0.0}, {"refuse": 1.0}, {"refuse": -0.1}], ids=str)
+def test_shares_that_are_none_are_refused(wrong, tmp_path):
+    with pytest.raises(UserError, match=f"--{next(iter(wrong))} must"):
+        Prediction(tmp_path, ("a.png",), **wrong)
