@@ -57,7 +57,7 @@ class Evaluation(SourceCommand, OfRun):
     three strengths (rotate90: one), or all. Each strength takes as long as the evaluation; none if not given."""
     views: str | None = None
     """Measure what it gains to show the run several views of a picture and to average: mirror, ten_crop, or both, with a comma
-    between; and how long it takes. None if not given."""
+    between; and how long it takes; none if not given."""
     keep_trained: FlagCreatePairsOff[bool] = False
     """Measure pictures that the run was trained on, too; they are left out if not given."""
 
