@@ -19,6 +19,13 @@ from pathlib import Path
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 SECONDS = 60
+# The browser reads its orders from descriptor 3 and answers on 4; neither pipe may be in the other's way.
+LAUNCH = """
+import os, sys
+for place, end in ((13, sys.argv[1]), (14, sys.argv[2]), (3, 13), (4, 14)):
+    os.dup2(int(end), place)
+os.execvp(sys.argv[3], sys.argv[3:])
+"""
 
 
 def program() -> str | None:
@@ -33,14 +40,8 @@ def started(path: str) -> Iterator["Browser"]:
         (read_orders, orders), (answers, write_answers) = os.pipe(), os.pipe()
         words = [path, "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars"]
         words += ["--disable-extensions", "--no-first-run", f"--user-data-dir={profile}", "--remote-debugging-pipe"]
-        ends = f"dup2({read_orders}, 13), dup2({write_answers}, 14), dup2(13, 3), dup2(14, 4)"  # neither may be in the way
         process = subprocess.Popen(
-            [
-                sys.executable,
-                "-c",
-                f"import sys; from os import *; {ends}; set_inheritable(3, True); set_inheritable(4, True); execvp(sys.argv[1], sys.argv[1:])",
-                *words,
-            ],
+            [sys.executable, "-c", LAUNCH, str(read_orders), str(write_answers), *words],
             pass_fds=(read_orders, write_answers),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,

@@ -34,6 +34,7 @@ def page(name: str, **content: object) -> str:
         "count": lambda value: _shown(value, lambda number: f"{number:,}"),
         "interval": lambda pair: f"{100 * pair[0]:.1f} – {100 * pair[1]:.1f}%" if pair else "–",
         "headings": headings,
+        "breakable": lambda name: Markup(Markup.escape(shown(name)).replace("_", Markup("_<wbr>"))),  # a line may end there
         "milliseconds": lambda seconds: _shown(seconds, lambda number: f"{1000 * number:.3g} ms"),
         "duration": lambda seconds: _shown(seconds, duration),
         "watt_hours": lambda hours: _shown(

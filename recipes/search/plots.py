@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 MAX_AXES = 8
 # Of so many different numbers each gets a tick.
 MAX_NUMBER_TICKS = 6
+# Of a number on an axis, to tell it from its neighbours.
+MAX_DIGITS = 6
 # Of fewer trials, importance is a guess.
 MIN_TRIALS = 20
 
@@ -165,17 +167,28 @@ def place_on_axis(values: Sequence, max_ticks: int = MAX_NUMBER_TICKS) -> tuple[
         distinct = [None, *distinct]
     if not numeric or len(set(known)) <= max_ticks:
         spread = {value: i / max(len(distinct) - 1, 1) for i, value in enumerate(distinct)}
-        return np.array([spread[value] for value in values]), [(spread[value], _label(value)) for value in distinct]
+        ticks = [(spread[value], label) for value, label in zip(distinct, _labels(distinct), strict=True)]
+        return np.array([spread[value] for value in values]), ticks
     low, high = min(known), max(known)
     scale = math.log if low > 0 and high > 30 * low else float
     base = 0.12 if len(known) < len(values) else 0.0  # leaves room for values that are not there
     span = (scale(high) - scale(low)) or 1.0
     places = np.array([0.0 if v is None else base + (1 - base) * (scale(v) - scale(low)) / span for v in values])
     marks = np.geomspace(low, high, 5) if scale is math.log else np.linspace(low, high, 5)
-    ticks = [(base + (1 - base) * (scale(mark) - scale(low)) / span, _label(float(mark))) for mark in marks]
+    each = zip(marks, _labels([float(mark) for mark in marks]), strict=True)
+    ticks = [(base + (1 - base) * (scale(mark) - scale(low)) / span, label) for mark, label in each]
     return places, ([(0.0, _label(None))] if base else []) + ticks
 
 
-def _label(value: object) -> str:
+def _labels(values: Sequence) -> list[str]:
+    """Write different values as labels as short as tells them apart."""
+    for digits in range(2, MAX_DIGITS):
+        labels = [_label(value, digits) for value in values]
+        if len(set(labels)) == len(values):
+            return labels
+    return [_label(value, MAX_DIGITS) for value in values]
+
+
+def _label(value: object, digits: int = 2) -> str:
     """Write a value as a short label."""
-    return "none" if value is None else f"{value:.2g}" if isinstance(value, float) else str(value)
+    return "none" if value is None else f"{value:.{digits}g}" if isinstance(value, float) else str(value)
