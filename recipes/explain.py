@@ -33,8 +33,8 @@ from recipes.runs.folder import recover
 from recipes.runs.model_file import Classifier
 from recipes.settings.explain import Explaining
 from recipes.transfer import explanations
-from recipes.transfer.explanation import Explainer
 from recipes.transfer.explanations import Explanations, Picture
+from recipes.transfer.grad_cam import GradCam
 from zoo.disk import WriteError
 from zoo.files import write_bytes, write_json, write_text
 
@@ -80,9 +80,9 @@ def _check_output(settings: Explaining) -> None:
 def _prepared(settings: Explaining) -> Explanations:
     """Read the run, and what its training pictures are. Raises UserError."""
     classifier = model_file.read(settings.run)
-    explainer = Explainer(classifier.model, settings.stage)
+    grad_cam = GradCam(classifier.model, settings.stage)
     known = reference.read(settings.run)
-    return Explanations(classifier, explainer, _asked(settings.class_name, classifier), known, _root(settings.run))
+    return Explanations(classifier, grad_cam, _asked(settings.class_name, classifier), known, _root(settings.run))
 
 
 def _asked(name: str | None, classifier: Classifier) -> int | None:
@@ -94,10 +94,10 @@ def _asked(name: str | None, classifier: Classifier) -> int | None:
     return classifier.classes.index(name)
 
 
-def _root(run: Path) -> Path | None:
+def _root(folder: Path) -> Path | None:
     """Find the folder of a run's training pictures; None if there is none."""
     try:
-        place = Path(json.loads((recover(run) / "result.json").read_text("utf-8"))["data"])
+        place = Path(json.loads((recover(folder) / "result.json").read_text("utf-8"))["data"])
         return place if place.is_dir() else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
@@ -108,7 +108,7 @@ def _explain(settings: Explaining, made: Explanations, found: Found, tally: Tall
     shown_ones: list[Explained] = []
     values, checks, names = [], [], set()
     for pictures in _batches(found, tally, made.classifier.framing):
-        mark(settings.folder)
+        mark(settings.folder)  # not before: where nothing can be explained, no folder is made
         for one in made.of(pictures):
             name = _name(one.path, names)
             write_bytes(settings.folder / name, png(overlay(one.pixels, one.maps[0].heat)))
@@ -121,10 +121,10 @@ def _explain(settings: Explaining, made: Explanations, found: Found, tally: Tall
     checked, missing = summary(checks), _missing(settings, made)
     for line in filter(None, [checked, *missing]):
         say(line)
-    stages, run = made.explainer.stages, settings.subject
-    what = {"schema": SCHEMA, "recipe": "explain", "run": run, "stages": list(stages), "summary": checked, "pictures": values}
-    write_json(settings.folder / VALUES, what)
-    write_text(settings.folder / PAGE, render(run, stages, shown_ones, len(values), checked, missing))
+    stages, subject = made.grad_cam.stages, settings.subject
+    what = {"schema": SCHEMA, "recipe": "explain", "run": subject, "stages": list(stages), "summary": checked}
+    write_json(settings.folder / VALUES, what | {"pictures": values})
+    write_text(settings.folder / PAGE, render(subject, stages, shown_ones, len(values), checked, missing))
     return len(values)
 
 

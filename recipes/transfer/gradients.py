@@ -9,10 +9,13 @@ import numpy as np
 def outputs(model: keras.Model, pixels: np.ndarray) -> list[np.ndarray]:
     """Compute what a model gives for pictures `(batch, height, width, channels)`, an array an output.
 
-    It is called, for `predict` would be traced first; but on JAX it is compiled as a whole, for one operation after the other
-    takes a minute.
+    On TensorFlow it is called, for `predict` would be traced first. On JAX one operation after the other would take a minute, and
+    on PyTorch all would be kept that a derivative needs.
     """
-    found = model.predict_on_batch(pixels) if keras.backend.backend() == "jax" else model(pixels, training=False)
+    if keras.backend.backend() == "tensorflow":
+        found = model(pixels, training=False)
+    else:
+        found = model.predict_on_batch(pixels)
     return [keras.ops.convert_to_numpy(one) for one in keras.tree.flatten(found)]
 
 

@@ -11,7 +11,7 @@ from recipes.evaluation import occlusion
 from recipes.report.explained import Explained, HeatMap, Neighbor, likeliest
 from recipes.runs.reference import Reference
 from recipes.transfer import gradients
-from recipes.transfer.explanation import Explainer
+from recipes.transfer.grad_cam import GradCam
 from recipes.transfer.likeness import Likeness
 from recipes.transfer.state import Outcome
 
@@ -54,12 +54,12 @@ def _asked(predicted: np.ndarray, truth: np.ndarray, guess: np.ndarray) -> list[
 
 
 def _heat(model: keras.Model, pixels: np.ndarray, asked: Sequence[list[int]]) -> list[np.ndarray]:
-    """Draw the maps of each picture, `(classes, height, width)`; none of a network without stages."""
+    """Draw the maps of each picture, `(classes, height, width)`; none of a network that cannot be cut where a map is."""
     try:
-        explainer = Explainer(model)
-    except UserError:
+        grad_cam = GradCam(model)
+    except (UserError, ValueError):  # a run is not lost for want of a picture in its report
         return [np.zeros((0, *pixels.shape[1:3]), "float32") for _ in asked]
-    return list(explainer.heat(pixels, np.array([(each * 2)[:2] for each in asked])))
+    return list(grad_cam.heat(pixels, np.array([(each * 2)[:2] for each in asked])))
 
 
 def _checks(
