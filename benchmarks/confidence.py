@@ -79,7 +79,7 @@ def promised(name: str, backbone: str, strategy: str, seed: int, given: argparse
 
     prepared, fitted, known, sure, after = _trained(name, backbone, strategy, seed, given)
     data, task = prepared.data, prepared.data.task
-    found = learning.measured(prepared, sure, after)
+    found = learning.measured(prepared, fitted, sure, after)
     test, classes = data.part("test"), len(data.classes)
     guess, truth = after.probabilities[test], data.labels[test]
     kept, labels = calibration.at_temperature(task, known.probabilities, sure.temperature), data.labels[known.images]

@@ -66,17 +66,17 @@ def learn(prepared: Prepared, choice: Choice, fitted: Fitted, evaluated: Evaluat
 def known_pictures(data: Dataset, choice: Choice, fitted: Fitted, evaluated: Evaluated) -> Known | None:
     """Find pictures with known labels that what answers has not learnt from; None if there are too few."""
     train, validation, test = (data.part(name) for name in ("train", "validation", "test"))
-    if not fitted.strategy.phases and fitted.head:
-        found = _named(train, fitted.head.out_of_fold, CROSS_VALIDATED)
-    elif len(validation) >= MIN_PICTURES and len(test):
-        found = _named(validation, _own(evaluated, validation), VALIDATION)
-    elif choice.held_out and len(choice.held_out.images) >= MIN_PICTURES:
-        found = _named(train, choice.held_out, TRIED)
-    else:
-        name = "validation" if len(validation) else "test"
-        part = data.part(name)
-        found = replace(_named(part, _own(evaluated, part), REPORTED.replace("{part}", name)), is_reported=True)
-    return found if len(found.images) >= MIN_PICTURES else None
+    choices, is_trained = [], bool(fitted.strategy.phases)
+    if not is_trained and fitted.head:
+        choices.append(_named(train, fitted.head.out_of_fold, CROSS_VALIDATED))
+    if len(test):
+        choices.append(_named(validation, _own(evaluated, validation), VALIDATION))
+    if is_trained and choice.held_out:
+        choices.append(_named(train, choice.held_out, TRIED))
+    name = "validation" if len(validation) else "test"
+    reported = _named(data.part(name), _own(evaluated, data.part(name)), REPORTED.replace("{part}", name))
+    choices.append(replace(reported, is_reported=True))
+    return next((known for known in choices if len(known.images) >= MIN_PICTURES), None)
 
 
 def _own(evaluated: Evaluated, part: np.ndarray) -> OutOfFold:
@@ -110,7 +110,7 @@ def divide_logits(model: keras.Model, temperature: float) -> None:
     layer.set_weights([weights / temperature for weights in layer.get_weights()])
 
 
-def measured(prepared: Prepared, sure: Confidence, evaluated: Evaluated) -> dict:
+def measured(prepared: Prepared, fitted: Fitted, sure: Confidence, evaluated: Evaluated) -> dict:
     """Measure, on the part that the report is about, what the confidence promises: values for result.json."""
     data = prepared.data
     part = next((name for name in ("test", "validation") if len(data.part(name))), None)
@@ -119,5 +119,7 @@ def measured(prepared: Prepared, sure: Confidence, evaluated: Evaluated) -> dict
     images, splits = data.part(part), data.splits[evaluated.referred]
     known, own = (evaluated.features[splits == name] for name in ("train", part))
     labels, guess, weights = data.labels[images], evaluated.probabilities[images], data.weights_of(images)
-    scores = foreign.foreignness(own, foreign.unit(known))
+    # Where a network was trained, and one part alone was held out, its threshold comes from these very pictures.
+    is_evidence = not fitted.strategy.phases or (len(data.part("validation")) and len(data.part("test")))
+    scores = foreign.foreignness(own, foreign.unit(known)) if is_evidence else np.zeros(0)
     return described(sure, part) | promises(data.task, labels, guess, weights, sure, scores)

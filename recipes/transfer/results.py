@@ -105,7 +105,7 @@ def as_dict(outcome: Outcome, clock: Clock) -> dict:
         "measures_reason": reason,
         "metrics": _metrics(data, evaluated.probabilities, parts),
         "metrics_ten_crop": None if evaluated.ten_crop is None else _metrics(data, evaluated.ten_crop, held_out),
-        "confidence": outcome.confidence and measured(outcome.prepared, outcome.confidence, evaluated),
+        "confidence": outcome.confidence and measured(outcome.prepared, outcome.fitted, outcome.confidence, evaluated),
         "repeats": outcome.repeats and outcome.repeats.as_dict(),
         "seconds": {"total": clock.total} | clock.seconds,
         "model": _model(outcome.prepared),
