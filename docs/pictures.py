@@ -110,7 +110,7 @@ def page(name: str) -> None:
     (*before, line), height = PAGES[name]
     for one in before:
         said(one)
-    pages = re.findall(r"\S+\.html", said(line))
+    pages = [path for path in re.findall(r"\S+\.html", said(line)) if (PLACE / path).exists()]
     if not pages:
         raise SystemExit(f"{line!r} names no page to photograph:\n{said(line)}")
     browser = next((found for found in map(shutil.which, BROWSERS) if found), None)
