@@ -215,7 +215,7 @@ def _of_part(runs: Sequence[Finished], names: Sequence[str], part: str) -> list[
     without = [name for run, name in zip(runs, names, strict=True) if run.kind == "run" and not run.parts.get("test")]
     have = "has" if len(without) == 1 else "have"
     return [
-        f"Compared on the validation part, for {some(without)} {have} no test part."
+        f"Compared on the validation part, because {some(without)} {have} no test part."
         if without
         else "Compared on the validation part, whose pictures the evaluation has."
     ]
