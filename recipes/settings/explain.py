@@ -12,7 +12,7 @@ from recipes.settings.sources import resolved
 
 @dataclass(frozen=True)
 class Explaining(FolderCommand):
-    """Where a run's network sees a class in pictures, what hiding that place does, and which training pictures are like them."""
+    """Where a run's network sees a class in pictures, what hiding it does, and which training pictures are like them."""
 
     COMMAND = "explain"
     EXAMPLES = ("zoo explain runs/finetune/photos new.jpg", "zoo explain runs/finetune/photos 'new/*.jpg' --class ant")
