@@ -186,8 +186,8 @@ def _groups(answers: Sequence[Sequence[Answer]], names: Sequence[str]) -> tuple[
     _, numbers = np.unique(units, return_inverse=True)
     if (count := int(numbers.max()) + 1) < len(digests):
         findings.append(
-            f"The {len(digests):,} pictures are {counted(count, 'group')} (what is never divided, near-duplicates and copies): "
-            "a group counts as one where chance is reckoned."
+            f"The {len(digests):,} pictures are {counted(count, 'group')} (near-duplicates, copies, and what --groups names): "
+            "a group counts once where chance is computed."
         )
     return numbers, findings
 
