@@ -49,11 +49,7 @@ def mistakes(
     return {
         "mistakes": [
             row
-            | {
-                "explained": figure(explained[row["path"]])
-                if row["path"] in explained
-                else not_explained(row["path"], picture)
-            }
+            | {"explained": figure(explained[row["path"]]) if row["path"] in explained else not_explained(row["path"], picture)}
             for row in rows
         ],
         "mistake_count": len(found(files, reported_split(result))),
