@@ -35,6 +35,7 @@ class Command:
     settings: str
     summary: str
     keras: bool = True  # whether it needs Keras, which takes seconds to import
+    backend: str | None = None  # Keras' backend, for what only one of them can do
 
     def load_settings(self) -> type:
         """Import the class of the command's settings."""
@@ -49,6 +50,9 @@ COMMANDS = {
     "rank": Command("recipes.rank", "rank.Ranking", "which backbone for a folder of images, from one pass each"),
     "predict": Command("recipes.predict", "predict.Prediction", "class names and probabilities of images"),
     "explain": Command("recipes.explain", "explain.Explaining", "where a run sees a class in pictures, and what is like them"),
+    "export": Command(
+        "recipes.export", "export.Exporting", "a run's network as ONNX, LiteRT, SavedModel or OpenVINO", backend="tensorflow"
+    ),
     "models": Command("recipes.models", "models.Models", "all architectures and their weights", keras=False),
     "describe": Command(
         "recipes.describe", "describe.Description", "an architecture layer by layer: shapes, costs, receptive fields"
@@ -168,6 +172,8 @@ def _run(name: str = "--help", *arguments: str) -> int:
     if COMMANDS[name].keras:
         from recipes.compute import runtime
 
+        if backend := COMMANDS[name].backend:
+            runtime.take_backend(backend)
         runtime.start(getattr(settings, "seed", 0))
     importlib.import_module(COMMANDS[name].module).run(settings)
     return 0

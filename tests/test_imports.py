@@ -25,6 +25,7 @@ FLOORS = (
     "data",
     "report",
     "runs",
+    "formats",
     "transfer",
     "search",
     "cli",
