@@ -5,9 +5,9 @@
     zoo export RUN --to litert --precision int8  # a quarter of the size, with its accuracy beside
     python -m recipes.export RUN --to onnx
 
-Each form gets a folder with the network, `classes.json`, `framing.json` and `export.json`, which says what was measured. Every
-network is loaded in a fresh process by its own runtime and compared with Keras on pictures of the run before it is kept:
-docs/export.md has the differences of all families.
+Each form gets a folder with the network, `classes.json`, `framing.json` and `export.json`, which says what was measured;
+`MODEL_CARD.md` has all of them in a table. Every network is loaded in a fresh process by its own runtime and compared with
+Keras on pictures of the run before it is kept: docs/export.md has the differences of all families.
 """
 
 from recipes.cli import run_as_module
@@ -25,7 +25,7 @@ from recipes.compute.runtime import silenced
 from recipes.console import say, table
 from recipes.data.sources.own import mark
 from recipes.errors import ImageError, UserError, shown
-from recipes.formats import agreement, pictures, resizing
+from recipes.formats import agreement, card, pictures, resizing
 from recipes.formats.agreement import LIMITS, Agreement
 from recipes.formats.facts import facts
 from recipes.formats.form import Form, Job
@@ -37,7 +37,7 @@ from recipes.runs import model_file
 from recipes.runs.model_file import Classifier
 from recipes.settings.export import Exporting
 from zoo.disk import WriteError, in_bytes
-from zoo.files import replace_folder, write_json
+from zoo.files import replace_folder, write_json, write_text
 
 SCHEMA = 1
 QUANTIZED = ("int8", "dynamic")
@@ -155,6 +155,8 @@ def run(settings: Exporting) -> Path:
         except UserError as error:
             problems.append(str(error))
     if found:
+        exports = card.written_before(settings.folder)
+        write_text(settings.folder / card.NAME, card.render(settings.subject, export.facts, exports))
         say(table([_row(one) for one in found]))
         say(f"Keras takes {export.keras * 1e3:.3g} ms a picture here.")
         say(export.facts["input"])

@@ -57,7 +57,9 @@ CASES = [
 
 def exported(form, network, folder, precision="float32"):
     """What an exported network says of pictures, as a function of them; skipped where its packages are not installed."""
-    if missing := [name for name in (*FORMS[form].modules, *(["onnxruntime"] * (form == "onnx"))) if not importlib.util.find_spec(name)]:
+    if missing := [
+        name for name in (*FORMS[form].modules, *(["onnxruntime"] * (form == "onnx"))) if not importlib.util.find_spec(name)
+    ]:
         pytest.skip(f"{missing[0]} is not installed")
     with silenced():
         FORMS[form].write(network, folder, Job(precision, {"classes": ["a", "b"]}, NOTHING))
@@ -96,7 +98,9 @@ def awkward():
 
 
 @pytest.mark.fault(
-    "export", "grouped convolutions, GELU, a model never called", "exported, and answers as Keras does",
+    "export",
+    "grouped convolutions, GELU, a model never called",
+    "exported, and answers as Keras does",
     "tf2onnx ends normally with files that ONNX Runtime refuses",
 )
 @pytest.mark.parametrize("form", ["onnx", "litert", "openvino", "saved_model"])
