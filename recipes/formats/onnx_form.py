@@ -1,7 +1,7 @@
 """ONNX, which ONNX Runtime and most other runtimes read: pictures in the order of Keras, the batch open.
 
 Three ways in which tf2onnx ends normally with a file that ONNX Runtime refuses are closed: grouped convolutions, which Keras
-puts into functions (`network.without_functions`); GELU, for TensorFlow's `Erfc` has no counterpart; and models that were never
+puts into functions (`network.plainly`); GELU, for TensorFlow's `Erfc` has no counterpart; and models that were never
 called (what is traced here is a call).
 """
 
@@ -106,8 +106,11 @@ def _folded(model: "onnx.ModelProto", folder: Path) -> "onnx.ModelProto":
 def _halved(model: "onnx.ModelProto") -> "onnx.ModelProto":
     """Compute in float16; input and output stay float32."""
     from onnxruntime.transformers.float16 import convert_float_to_float16
+    from onnxruntime.transformers.onnx_model import OnnxModel
 
-    return convert_float_to_float16(model, keep_io_types=True)
+    found = OnnxModel(convert_float_to_float16(model, keep_io_types=True))
+    found.topological_sort()  # what casts the input is put last
+    return found.model
 
 
 def _quantized(model: "onnx.ModelProto", folder: Path, calibration: np.ndarray) -> "onnx.ModelProto":

@@ -5,11 +5,12 @@ import tempfile
 from pathlib import Path
 
 from recipes.formats.form import Form, Job
-from recipes.formats.network import OUTPUT, Network
+from recipes.formats.network import INPUT, OUTPUT, Network
 
 FILE = "model.xml"
-# Without it OpenVINO computes in bfloat16 where a processor can, and probabilities were seen to differ by 1e-3.
-EXACT = ("f32", ["runtime_options", "INFERENCE_PRECISION_HINT"])
+NOTE = (
+    "Load it with INFERENCE_PRECISION_HINT=f32: where a processor can, OpenVINO computes in bfloat16 else, and answers differ."
+)
 
 
 def write(network: Network, folder: Path, job: Job) -> None:
@@ -20,9 +21,9 @@ def write(network: Network, folder: Path, job: Job) -> None:
         graph = Path(place, "network.pb")
         graph.write_bytes(network.concrete().graph.as_graph_def().SerializeToString())
         model = openvino.convert_model(graph)
+        model.input(0).tensor.set_names({INPUT})
         model.output(0).tensor.set_names({OUTPUT})
-        model.set_rt_info(*EXACT)
-        for name, value in job.facts.items():
+        for name, value in {**job.facts, "note": NOTE}.items():
             model.set_rt_info(value if isinstance(value, str) else json.dumps(value), ["zoo", name])
         openvino.save_model(model, folder / FILE, compress_to_fp16=job.precision == "float16")
 

@@ -25,7 +25,7 @@ def photograph(width, height, channels):
     return Image.fromarray(values.clip(0, 255).astype(np.uint8)).convert("RGB" if channels == 3 else "L")
 
 
-@pytest.mark.parametrize("interpolation", sorted(resizing.FILTERS))
+@pytest.mark.parametrize("interpolation", resizing.INTERPOLATIONS)
 @pytest.mark.parametrize("size, resize, channels", [(48, 55, 3), (40, 48, 1), (48, 48, 3)])
 def test_ten_sizes_are_framed_as_pillow_does(interpolation, size, resize, channels):
     framing, differences = Framing(size, resize, channels, interpolation), []
@@ -37,8 +37,8 @@ def test_ten_sizes_are_framed_as_pillow_does(interpolation, size, resize, channe
         found = keras.ops.convert_to_numpy(resizing.framed(given, framing))[0]
         assert found.shape == expected.shape
         differences.append(np.abs(found - expected))
-        assert differences[-1].max() <= 1, shape
-    assert np.mean(differences) < 0.05  # ties of rounding, which small sizes have many of
+        assert differences[-1].max() <= (interpolation != "bilinear"), shape
+    assert np.mean(differences) < 1e-3
 
 
 def test_an_interpolation_that_no_graph_has_is_refused():
