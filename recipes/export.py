@@ -87,6 +87,7 @@ class Export:
             write_json(new / "framing.json", self.facts["framing"])
             write_json(new / "export.json", {"schema": SCHEMA, "recipe": "export"} | measured | {"facts": self.facts})
 
+        say(f"{form.name}: being written, and run on {len(self.held_out or self.shown):,} pictures.")
         replace_folder(folder, fill)
         say(f"{folder / form.file}: {measured['says']}")
         return measured

@@ -99,7 +99,7 @@ def awkward():
 
 
 @pytest.mark.fault(
-    "export",
+    "Export",
     "grouped convolutions, GELU, antialiased resizing, a model never called",
     "exported, and answers as Keras does",
     "tf2onnx ends normally with files that ONNX Runtime refuses",
