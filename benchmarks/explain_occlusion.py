@@ -1,12 +1,12 @@
 """Do heat maps show what a network looks at? What hiding their hottest fifth takes from the true class, family by family.
 
     python benchmarks/explain_occlusion.py ../shared                      # docs/explain.md
-    python benchmarks/explain_occlusion.py ../shared --only mobilenet_v2
+    python benchmarks/explain_occlusion.py ../shared --only mobilenet_v2 --edge 0
 
 Of each network with real weights: 200 pictures (seed 0), and what is lost of the true class's probability when the hottest
-fifth of its map is hidden, when the same shape is at random places (the mean of three), and when the middle fifth is, which needs no
-map at all, for photographers put things there. In what share of the pictures the first costs more than the second, and a 95 %
-interval of the difference (bootstrap over the pictures).
+fifth of its map is hidden, when the same shape is at random places (the mean of three), and when the middle fifth is, which
+needs no map at all, for photographers put things there. In what share of the pictures the first costs more than the second, and
+a 95 % interval of the difference (bootstrap over the pictures).
 
 Whole networks see ImageNet's samples, those of CIFAR its test pictures. Of two Inceptions the files end early: on what they end
 with a linear head learns ants and bees (logistic regression on the 244 training pictures), and the 153 of val/ are asked about.
@@ -30,7 +30,7 @@ import zoo
 from recipes.console import say
 from recipes.data.images import Framing, center, read
 from recipes.evaluation import occlusion
-from recipes.transfer.explanation import Explainer
+from recipes.transfer.grad_cam import GradCam
 from zoo.layers import stage
 
 PICTURES, MOVES, DRAWS = 200, 3, 2000
@@ -133,7 +133,7 @@ def middle(size: int) -> np.ndarray:
 
 def measured(asked: Asked) -> str:
     """Draw the maps of a network, hide, and write a row of the table."""
-    explainer, pixels, labels = Explainer(asked.model), asked.pixels, asked.labels
+    explainer, pixels, labels = GradCam(asked.model), asked.pixels, asked.labels
     steps = [slice(start, start + 20) for start in range(0, len(pixels), 20)]
     heat = np.concatenate([explainer.heat(pixels[step], labels[step, None])[:, 0] for step in steps])
 
@@ -161,7 +161,11 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("shared", type=Path)
     parser.add_argument("--only", nargs="*", help="names of networks")
+    parser.add_argument(
+        "--edge", type=float, default=occlusion.SOFT_SHARE, help="softness of the edge of what is hidden; 0: none"
+    )
     settings = parser.parse_args()
+    occlusion.SOFT_SHARE = settings.edge
     say("| network | probability | hottest fifth | random fifth | middle fifth | difference, 95 % | more | empty | stage |")
     say("|---|---|---|---|---|---|---|---|---|")
     for name, ask in networks(settings.shared).items():

@@ -24,7 +24,7 @@ from PIL import Image, ImageFilter
 import zoo
 from recipes.evaluation import occlusion
 from recipes.transfer import gradients
-from recipes.transfer.explanation import Explainer, resized
+from recipes.transfer.grad_cam import GradCam, resized
 
 SIZE, BATCH, TESTED = 96, 24, 200
 COLORS = ((220, 50, 50), (50, 200, 50), (60, 60, 230))
@@ -84,9 +84,9 @@ def rollout(model: keras.Model, pixels: np.ndarray) -> np.ndarray:
 
 def by_token(model: keras.Model, stage: str, pixels: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Draw the product of each patch with its own derivative, not the mean one: HiResCAM (arXiv:2011.08891)."""
-    explainer = Explainer(model, stage)
-    values = explainer._values(pixels)
-    slopes = gradients.by_inputs(explainer._tail, values, np.eye(3)[labels])
+    grad_cam = GradCam(model, stage)
+    values = grad_cam.values(pixels)
+    slopes = gradients.by_inputs(grad_cam.tail, values, np.eye(3)[labels])
     side = SIZE // 16
     maps = (values[0] * slopes[0]).sum(axis=-1)[:, 1:].reshape(-1, side, side)
     return np.stack([resized(one, SIZE) for one in maps])
@@ -98,7 +98,7 @@ def main() -> None:
     x, y, masks = pictures(TESTED, 0)
     guess = keras.ops.convert_to_numpy(model(x, training=False))
     print(f"accuracy on {TESTED} new pictures: {(guess.argmax(axis=1) == y).mean():.3f}")
-    drawn = {f"Grad-CAM, {stage}": Explainer(model, stage).heat(x, y[:, None])[:, 0] for stage in zoo.stages(model)[:4]}
+    drawn = {f"Grad-CAM, {stage}": GradCam(model, stage).heat(x, y[:, None])[:, 0] for stage in zoo.stages(model)[:4]}
     drawn |= {f"by token, {stage}": by_token(model, stage, x, y) for stage in zoo.stages(model)[:3]}
     drawn |= {"rollout": rollout(model, x), "no map: the middle": np.tile(middle(), (TESTED, 1, 1))}
     print(f"\n{'map':<22}{'hottest fifth':>15}{'random fifth':>15}{'in the square':>15}{'empty':>8}")

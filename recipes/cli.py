@@ -47,12 +47,14 @@ COMMANDS = {
     "finetune": Command("recipes.finetune", "finetune.Flags", "from a folder of images to a classifier with a report"),
     "tune": Command("recipes.tune", "tune.Tuning", "search over heads on features computed once, or over ways to fine-tune"),
     "check": Command("recipes.check", "check.Checking", "what is wrong with the pictures, before they are used", keras=False),
+    "evaluate": Command("recipes.evaluate", "evaluate.Evaluation", "how a finished run does on any pictures with labels"),
     "rank": Command("recipes.rank", "rank.Ranking", "which backbone for a folder of images, from one pass each"),
     "predict": Command("recipes.predict", "predict.Prediction", "class names and probabilities of images"),
     "explain": Command("recipes.explain", "explain.Explaining", "where a run sees a class in pictures, and what is like them"),
     "export": Command(
         "recipes.export", "export.Exporting", "a run's network as ONNX, LiteRT, SavedModel or OpenVINO", backend="tensorflow"
     ),
+    "compare": Command("recipes.compare", "compare.Comparison", "which run is better on the same pictures", keras=False),
     "models": Command("recipes.models", "models.Models", "all architectures and their weights", keras=False),
     "describe": Command(
         "recipes.describe", "describe.Description", "an architecture layer by layer: shapes, costs, receptive fields"

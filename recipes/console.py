@@ -35,3 +35,22 @@ def table(rows: Sequence[Mapping]) -> str:
 def _cell(value: object) -> str:
     """Write a value in four digits; a dash for None."""
     return "–" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+class Columns:
+    """Columns of a table whose rows are printed as they come.
+
+    Args:
+        names: stand above the first row.
+        widths: of each column, as far as they are known; one with a wider cell grows.
+    """
+
+    def __init__(self, names: Sequence[str], widths: Sequence[int]):
+        self._names, self._widths = names, [max(width, len(name)) for name, width in zip(names, widths, strict=True)]
+
+    def row(self, cells: Sequence[str]) -> str:
+        """Align a row, the first below the names."""
+        self._widths = [max(width, len(cell)) for width, cell in zip(self._widths, cells, strict=True)]
+        rows, self._names = [self._names, cells] if self._names else [cells], ()
+        lines = ("  ".join(f"{cell:<{width}}" for cell, width in zip(row, self._widths, strict=True)) for row in rows)
+        return "\n".join(line.rstrip() for line in lines)

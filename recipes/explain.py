@@ -14,28 +14,27 @@ run_as_module(__name__)
 
 import json
 import re
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 from recipes.console import say
-from recipes.data import notes
 from recipes.data.decoding import in_threads
 from recipes.data.images import Framing
 from recipes.data.sources.own import mark
 from recipes.errors import ImageError, UserError, shown, some
-from recipes.predict import Found, expand, say_rest
+from recipes.predict import Found, Tally, expand, say_rest
 from recipes.report.explain import MAX_SHOWN, render
 from recipes.report.explained import Explained, summary, verdict
 from recipes.report.overlays import overlay
 from recipes.report.thumbnails import png
 from recipes.runs import model_file, reference
+from recipes.runs.answers import Answer
 from recipes.runs.folder import recover
 from recipes.runs.model_file import Classifier
 from recipes.settings.explain import Explaining
 from recipes.transfer import explanations
-from recipes.transfer.explanation import Explainer
 from recipes.transfer.explanations import Explanations, Picture
+from recipes.transfer.grad_cam import GradCam
 from zoo.disk import WriteError
 from zoo.files import write_bytes, write_json, write_text
 
@@ -57,14 +56,16 @@ def run(settings: Explaining) -> Path:
         )
     _check_output(settings)
     made = _prepared(settings)
-    found = expand(settings.images)
+    found, tally = expand(settings.images), Tally()
     try:
-        count = _explain(settings, made, found)
+        count = _explain(settings, made, found, tally)
     except WriteError as error:
         raise UserError(f"--output {shown(error)}") from error
     if count:
         say(f"Open {(settings.folder / PAGE).resolve()}")
-    say_rest(found, count, "explained")
+    for path, reason in found.problems:
+        tally.add(Answer(path, error=reason), is_named=True)
+    say_rest(found, tally, count, "explained")
     return settings.folder
 
 
@@ -79,9 +80,9 @@ def _check_output(settings: Explaining) -> None:
 def _prepared(settings: Explaining) -> Explanations:
     """Read the run, and what its training pictures are. Raises UserError."""
     classifier = model_file.read(settings.run)
-    explainer = Explainer(classifier.model, settings.stage)
+    grad_cam = GradCam(classifier.model, settings.stage)
     known = reference.read(settings.run)
-    return Explanations(classifier, explainer, _asked(settings.class_name, classifier), known, _root(settings.run))
+    return Explanations(classifier, grad_cam, _asked(settings.class_name, classifier), known, _root(settings.run))
 
 
 def _asked(name: str | None, classifier: Classifier) -> int | None:
@@ -93,21 +94,21 @@ def _asked(name: str | None, classifier: Classifier) -> int | None:
     return classifier.classes.index(name)
 
 
-def _root(run: Path) -> Path | None:
+def _root(folder: Path) -> Path | None:
     """Find the folder of a run's training pictures; None if there is none."""
     try:
-        place = Path(json.loads((recover(run) / "result.json").read_text("utf-8"))["data"])
+        place = Path(json.loads((recover(folder) / "result.json").read_text("utf-8"))["data"])
         return place if place.is_dir() else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
-def _explain(settings: Explaining, made: Explanations, found: Found) -> int:
+def _explain(settings: Explaining, made: Explanations, found: Found, tally: Tally) -> int:
     """Explain the pictures batch by batch, and write; gives how many there were."""
     shown_ones: list[Explained] = []
     values, checks, names = [], [], set()
-    for pictures in _batches(found, made.classifier.framing):
-        mark(settings.folder)
+    for pictures in _batches(found, tally, made.classifier.framing):
+        mark(settings.folder)  # not before: where nothing can be explained, no folder is made
         for one in made.of(pictures):
             name = _name(one.path, names)
             write_bytes(settings.folder / name, png(overlay(one.pixels, one.maps[0].heat)))
@@ -120,30 +121,26 @@ def _explain(settings: Explaining, made: Explanations, found: Found) -> int:
     checked, missing = summary(checks), _missing(settings, made)
     for line in filter(None, [checked, *missing]):
         say(line)
-    stages, run = made.explainer.stages, settings.subject
-    what = {"schema": SCHEMA, "recipe": "explain", "run": run, "stages": list(stages), "summary": checked, "pictures": values}
-    write_json(settings.folder / VALUES, what)
-    write_text(settings.folder / PAGE, render(run, stages, shown_ones, len(values), checked, missing))
+    stages, subject = made.grad_cam.stages, settings.subject
+    what = {"schema": SCHEMA, "recipe": "explain", "run": subject, "stages": list(stages), "summary": checked}
+    write_json(settings.folder / VALUES, what | {"pictures": values})
+    write_text(settings.folder / PAGE, render(subject, stages, shown_ones, len(values), checked, missing))
     return len(values)
 
 
-def _batches(found: Found, framing: Framing) -> Iterator[list[Picture]]:
+def _batches(found: Found, tally: Tally, framing: Framing) -> Iterator[list[Picture]]:
     """Read pictures, so many at once; what cannot be read is noted, as for `zoo predict`."""
-    paths, noted = list(found.paths), []
-    for start in range(0, len(paths), BATCH_SIZE):
+    for start in range(0, len(found.paths), BATCH_SIZE):
         pictures = []
-        for path, result in in_threads(lambda path: (path, _read(path, framing)), paths[start : start + BATCH_SIZE]):
+        batch = found.paths[start : start + BATCH_SIZE]
+        for path, result in in_threads(lambda path: (path, _read(Path(path), framing)), batch):
             if isinstance(result, Picture):
                 pictures.append(result)
-                noted.append((str(path), "; ".join(result.notes)))
-            elif found.paths[path]:
-                found.problems.append(f"{shown(path)} {result}")
+                tally.notes.add(path, "; ".join(result.notes))
             else:
-                found.notes.append(f"{shown(path)} {result}: left out.")
+                tally.add(Answer(path, error=str(result)), path in found.named)
         if pictures:
             yield pictures
-    for note in notes.grouped(noted):
-        print(f"note: {note}", file=sys.stderr)
 
 
 def _read(path: Path, framing: Framing) -> Picture | ImageError:

@@ -1,6 +1,7 @@
 """Name the classes of new pictures, with their probabilities, by the model of a finished run.
 
-    zoo predict RUN IMAGE...          # files, folders, patterns; --top 1
+    zoo predict RUN IMAGE...                      # files, folders, patterns; --top 1
+    zoo predict RUN IMAGE... --csv answers.csv    # --json FILE, --json -, --parquet FILE, --all-classes
     python -m recipes.predict RUN IMAGE...
 
 Folders are walked as for training: links to folders are followed once, system files and what this program wrote are ignored,
@@ -12,38 +13,75 @@ from recipes.cli import run_as_module
 
 run_as_module(__name__)
 
+import contextlib
 import glob
 import os
 import sys
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-
-from recipes.console import say
-from recipes.data import notes
-from recipes.data.decoding import in_threads
-from recipes.data.images import Framing, center, read
+from recipes.console import Columns, say
+from recipes.data.notes import Notes
 from recipes.data.sources.walk import SYSTEM_NAMES, Walk
-from recipes.errors import ImageError, UserError, shown
+from recipes.errors import UserError, shown, some
+from recipes.evaluation.drift import Drift
 from recipes.runs import model_file
+from recipes.runs.answer_files import FILES, Layout, as_line
+from recipes.runs.answers import BATCH_SIZE, Answer, answers
+from recipes.runs.assurance import FeatureSample, assurance
+from recipes.runs.model_file import Classifier
 from recipes.settings.predict import Prediction
+from zoo.progress import Progress
 
-BATCH_SIZE = 64
+MAX_SAID = 100
+# Whose widths say how wide the first column of a table is.
+MEASURED_PATHS = 1_000
+MAX_PROBLEMS = 20
+OVER = 0.5
 
 
 @dataclass
 class Found:
     """The files to predict, and what the way to them has shown."""
 
-    paths: dict[Path, bool] = field(default_factory=dict)  # whether the file was named itself, not by a folder
+    paths: list[str] = field(default_factory=list)
+    named: set[str] = field(default_factory=set)  # files that were given themselves, not by a folder
     notes: list[str] = field(default_factory=list)  # sentences on what was left out
-    problems: list[str] = field(default_factory=list)  # what was named and cannot be predicted
+    problems: list[tuple[str, str]] = field(default_factory=list)  # what was given and cannot be predicted, and why
 
 
-def run(settings: Prediction) -> str:
-    """Print a line for each picture, and return what was printed; what cannot be read is named, and the rest predicted.
+@dataclass
+class Tally:
+    """What there is to say at the end, however many pictures there were."""
+
+    predictions: Counter[str] = field(default_factory=Counter)
+    notes: Notes = field(default_factory=Notes)
+    left_out: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    unsaid: int = 0  # left out, beyond those that are listed
+    unknown: int = 0  # pictures of no known class
+    failed: int = 0  # what was given itself and could not be predicted
+
+    def add(self, answer: Answer, is_named: bool) -> None:
+        """Count an answer."""
+        if not answer.error:
+            self.predictions[answer.prediction] += 1
+            self.unknown += bool(answer.is_unknown)
+            self.notes.add(answer.path, answer.note)
+        elif is_named:
+            self.failed += 1
+            if len(self.problems) < MAX_PROBLEMS:
+                self.problems.append(f"{shown(answer.path)} {answer.error}")
+        elif len(self.left_out) < MAX_SAID:
+            self.left_out.append(f"{shown(answer.path)} {answer.error}: left out.")
+        else:
+            self.unsaid += 1
+
+
+def run(settings: Prediction) -> int:
+    """Say or write what each picture shows, and return how many were predicted; what cannot be read is named.
 
     Raises:
         UserError: no such run, nothing to predict, or files that were named and could not be read.
@@ -54,63 +92,138 @@ def run(settings: Prediction) -> str:
             f"`zoo predict {shown(settings.run)} IMAGE...`."
         )
     classifier = model_file.read(settings.run)
-    found = expand(settings.images)
-    task, classes, framing = classifier.task, classifier.classes, classifier.framing
-    paths, lines, noted = list(found.paths), [], []
-    for start in range(0, len(paths), BATCH_SIZE):
-        pixels, good = [], []
-        for path, result in in_threads(lambda path: (path, _read(path, framing)), paths[start : start + BATCH_SIZE]):
-            if not isinstance(result, ImageError):
-                pixels.append(center(result[0], framing))
-                noted.append((str(path), "; ".join(result[1])))
-                good.append(path)
-            elif found.paths[path]:
-                found.problems.append(f"{shown(path)} {result}")
-            else:
-                found.notes.append(f"{shown(path)} {result}: left out.")
-        if good:
-            guesses = classifier.probabilities(np.stack(pixels))
-            for path, guess in zip(good, guesses, strict=True):
-                named = _likeliest(guess, classes, settings.top) if task.one_label else _over_half(guess, classes)
-                lines.append(f"{shown(path)}  {named}")
-                say(lines[-1])
-    for note in notes.grouped(noted):
+    sure, unable = assurance(settings.run, classifier, settings.coverage, settings.refuse, settings.score)
+    found, tally, predicted, sample = expand(settings.images), Tally(), 0, FeatureSample()
+    layout = Layout(classifier.classes, settings.top, settings.all_classes, settings.coverage is not None)
+    with contextlib.ExitStack() as stack:
+        writers = [stack.enter_context(FILES[name](path, layout)) for name, path in settings.files.items()]
+        if settings.prints_json:
+            writers.append(lambda answer: say(as_line(answer, layout)))
+        writers = writers or [_screen(classifier, found.paths, settings.top, layout.has_sets)]
+        told = answers(sure, found.paths, settings.top, sample)
+        for answer in _counted(told, len(found.paths), _is_watched(settings, found)):
+            predicted += not answer.error
+            tally.add(answer, answer.path in found.named)
+            for write in writers:
+                write(answer)
+        for path, reason in found.problems:
+            tally.add(Answer(path, error=reason), is_named=True)
+            for write in writers:
+                write(Answer(path, error=reason))
+    if settings.files and not settings.prints_json:
+        counts = some((f"{name or 'none'} {count:,}" for name, count in tally.predictions.most_common()), 10)
+        say(f"{predicted:,} pictures predicted{': ' if counts else ''}{counts}. Written: {some(settings.files.values())}.")
+    _say_doubts(unable, tally, predicted, sure.drift(sample.features))
+    say_rest(found, tally, predicted, "predicted")
+    return predicted
+
+
+def _say_doubts(unable: Sequence[str], tally: Tally, predicted: int, drift: Drift | None) -> None:
+    """Say what the run cannot tell, how many pictures are unknown, and whether all of them differ from what it knows."""
+    for note in unable:
         print(f"note: {note}", file=sys.stderr)
-    say_rest(found, len(lines), "predicted")
-    return "\n".join(lines)
+    if tally.unknown:
+        print(f"note: {tally.unknown:,} of {predicted:,} pictures are unknown: like none of the training.", file=sys.stderr)
+    if drift and drift.is_alarming:
+        print(f"warning: {drift.sentence}", file=sys.stderr)
 
 
-def say_rest(found: Found, count: int, done: str) -> None:
+def _is_watched(settings: Prediction, found: Found) -> bool:
+    """Whether progress is shown: where it takes a while, and no lines on the terminal say so."""
+    quiet = bool(settings.files) or settings.prints_json or not sys.stdout.isatty()
+    return quiet and len(found.paths) > BATCH_SIZE
+
+
+def _counted(found: Iterator[Answer], total: int, is_watched: bool) -> Iterator[Answer]:
+    """Pass answers on, and show how many there are, with rate and time left."""
+    if not is_watched:
+        yield from found
+        return
+    with Progress("prediction", total, "images") as progress:
+        for answer in found:
+            yield answer
+            progress.advance()
+
+
+def _screen(classifier: Classifier, paths: Sequence[str], top: int, has_sets: bool) -> Callable[[Answer], None]:
+    """Make what prints an answer: a row of a table on a terminal; a line, which scripts can take apart, anywhere else."""
+    table = _columns(classifier, paths, top, has_sets) if sys.stdout.isatty() else None
+
+    def write(answer: Answer) -> None:
+        if answer.error:
+            return
+        sets = [f"{{{', '.join(map(shown, answer.set))}}}"] if answer.set is not None else []
+        doubts, path = [*sets, "unknown" if answer.is_unknown else ""], shown(answer.path)
+        if table and classifier.task.one_label:
+            ranked = (cell for name, share in answer.ranked for cell in (shown(name), f"{share:.4f}"))
+            say(table.row([path, *ranked, *doubts]))
+            return
+        text = _words(answer.ranked) if classifier.task.one_label else _over_half(classifier.classes, answer)
+        say(table.row([path, text, *doubts]) if table else "  ".join(filter(None, [path, text, *doubts])))
+
+    return write
+
+
+def _columns(classifier: Classifier, paths: Sequence[str], top: int, has_sets: bool) -> Columns:
+    """Make the columns of the table on a terminal; the last, of what is unknown, needs no name."""
+    last = ("set", "") if has_sets else ("",)
+    path = max((len(shown(path)) for path in paths[:MEASURED_PATHS]), default=0)
+    if not classifier.task.one_label:
+        return Columns(("picture", "classes over 0.5", *last), (path, 0, *(0 for _ in last)))
+    ranks, name = min(top, len(classifier.classes)), max(len(shown(name)) for name in classifier.classes)
+    names = ("class", "probability", *("next", "probability") * (ranks - 1))
+    return Columns(("picture", *names, *last), (path, *(name, 0) * ranks, *(0 for _ in last)))
+
+
+def _words(pairs: Sequence[tuple[str, float]]) -> str:
+    """Write classes with their probabilities."""
+    return "  ".join(f"{shown(name)} {share:.4f}" for name, share in pairs)
+
+
+def _over_half(classes: Sequence[str], answer: Answer) -> str:
+    """Name the classes over one half, the likeliest first."""
+    pairs = sorted(zip(classes, answer.probabilities, strict=True), key=lambda pair: -pair[1])
+    return _words([pair for pair in pairs if pair[1] > OVER]) or "(no class over 0.5)"
+
+
+def say_rest(found: Found, tally: Tally, count: int, done: str) -> None:
     """Say what was left out of what was to be `done`, such as "predicted".
 
     Raises:
         UserError: something that was named could not be, or nothing was.
     """
-    for note in found.notes:
+    for note in tally.notes.sentences():
+        print(f"note: {note}", file=sys.stderr)
+    for note in (*found.notes, *tally.left_out):
         print(f"warning: {note}", file=sys.stderr)
-    if found.problems:
+    if tally.unsaid:
+        print(f"warning: {tally.unsaid:,} more files are left out; --csv FILE has the reason of each.", file=sys.stderr)
+    if tally.failed:
         raise UserError(
-            f"{len(found.problems)} of what was given could not be {done}, {count} pictures were: "
-            f"{'; '.join(found.problems[:20])}."
+            f"{tally.failed} of what was given could not be {done}, {count} pictures were: {'; '.join(tally.problems)}."
         )
     if not count:
         raise UserError("Nothing that was given is a picture that can be read: give other files or folders.")
 
 
 def expand(images: Sequence[str]) -> Found:
-    """List files as they are, folders with all files below them, patterns expanded here if the shell did not."""
-    found = Found()
+    """List files as they are, folders with all files below them, patterns expanded here if the shell did not; each once."""
+    found, sources = Found(), 0
     for name in images:
         matches = [name] if os.path.lexists(name) else sorted(glob.glob(name, recursive=True))
         if not matches:
-            found.problems.append(f"{shown(name)} is no picture, no folder with pictures and no pattern that matches any")
+            found.problems.append((name, "is no picture, no folder with pictures and no pattern that matches any"))
         for match in matches:
+            sources += 1
             if os.path.isdir(match):
                 _add_folder(found, match)
             elif os.path.basename(match).lower() in SYSTEM_NAMES:
                 found.notes.append(f"{shown(match)} is a file of the system's: left out.")
             else:
-                found.paths[Path(match)] = True
+                found.paths.append(str(Path(match)))
+                found.named.add(found.paths[-1])
+    if sources > 1:  # a folder alone lists each file once
+        found.paths = list(dict.fromkeys(found.paths))
     return found
 
 
@@ -120,31 +233,10 @@ def _add_folder(found: Found, folder: str) -> None:
     try:
         files = walk.files_below("")
     except UserError as error:
-        found.problems.append(str(error).removesuffix("."))
+        found.problems.append((folder, f"is a folder that cannot be read ({getattr(error.__cause__, 'strerror', error)})"))
         return
-    for file in files:
-        found.paths.setdefault(Path(folder, file), False)
+    found.paths += [str(Path(folder, file)) for file in files]
     if not files:
-        found.problems.append(f"{shown(folder)} is a folder without any file that could be a picture")
+        found.problems.append((folder, "is a folder without any file that could be a picture"))
     found.notes += [f"{walk.place(path)} {reason}: left out." for path, reason in walk.left_out]
     found.notes += [f"in {shown(folder)}: {finding}" for finding in walk.summary()]
-
-
-def _read(path: Path, framing: Framing) -> tuple[np.ndarray, list[str]] | ImageError:
-    """Read a picture and the notes on it, or say why it cannot be."""
-    try:
-        return read(path, framing)
-    except ImageError as error:
-        return error
-
-
-def _over_half(guess: np.ndarray, classes: Sequence[str]) -> str:
-    """Name the classes over one half, the likeliest first."""
-    chosen = [i for i in np.argsort(-guess, kind="stable") if guess[i] > 0.5]
-    return "  ".join(f"{shown(classes[i])} {guess[i]:.4f}" for i in chosen) or "(no class over 0.5)"
-
-
-def _likeliest(guess: np.ndarray, classes: Sequence[str], top: int) -> str:
-    """Name the likeliest classes."""
-    order = np.argsort(-guess, kind="stable")[:top]
-    return "  ".join(f"{shown(classes[i])} {guess[i]:.4f}" for i in order)

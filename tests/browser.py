@@ -11,6 +11,7 @@ import os
 import select
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -18,6 +19,13 @@ from pathlib import Path
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 SECONDS = 60
+# The browser reads its orders from descriptor 3 and answers on 4; neither pipe may be in the other's way.
+LAUNCH = """
+import os, sys
+for place, end in ((13, sys.argv[1]), (14, sys.argv[2]), (3, 13), (4, 14)):
+    os.dup2(int(end), place)
+os.execvp(sys.argv[3], sys.argv[3:])
+"""
 
 
 def program() -> str | None:
@@ -33,7 +41,7 @@ def started(path: str) -> Iterator["Browser"]:
         words = [path, "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars"]
         words += ["--disable-extensions", "--no-first-run", f"--user-data-dir={profile}", "--remote-debugging-pipe"]
         process = subprocess.Popen(
-            ["sh", "-c", f'exec "$@" 3<&{read_orders} 4>&{write_answers}', "sh", *words],
+            [sys.executable, "-c", LAUNCH, str(read_orders), str(write_answers), *words],
             pass_fds=(read_orders, write_answers),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,

@@ -49,8 +49,9 @@ def sha256(path: str | os.PathLike) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def replace(path: str | os.PathLike, write: Callable[[Path], object], size: int = 0, is_durable: bool = True) -> Path:
-    """Put what `write` makes at the path it is given into the place of `path`, as a whole or, if it raises, not at all.
+@contextlib.contextmanager
+def replacing(path: str | os.PathLike, size: int = 0, is_durable: bool = True) -> Iterator[Path]:
+    """Give a path to write to; its file takes the place of `path` at the end of the block, as a whole or, if it raises, not.
 
     A link stays, and what it leads to is replaced; what is replaced keeps its permissions. What killed writers have left beside
     it is removed.
@@ -67,7 +68,7 @@ def replace(path: str | os.PathLike, write: Callable[[Path], object], size: int 
     # The ending stays: some writers choose the format by it.
     new = place.with_name(f".{this_process().token}.{uuid.uuid4().hex[:8]}{place.suffix}")
     try:
-        write(new)
+        yield new
         with contextlib.suppress(FileNotFoundError):
             new.chmod(place.stat().st_mode & 0o777)
         publish(new, place) if is_durable else os.replace(new, place)
@@ -79,6 +80,12 @@ def replace(path: str | os.PathLike, write: Callable[[Path], object], size: int 
         if isinstance(error, OSError) and not isinstance(error, WriteError) and error.filename in (None, str(new)):
             raise WriteError(error, path, max(size, reached + 1)) from error
         raise
+
+
+def replace(path: str | os.PathLike, write: Callable[[Path], object], size: int = 0, is_durable: bool = True) -> Path:
+    """Put what `write` makes at the path it is given into the place of `path`, as `replacing` does. Raises WriteError."""
+    with replacing(path, size, is_durable) as new:
+        write(new)
     return Path(path)
 
 

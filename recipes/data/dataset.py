@@ -121,7 +121,7 @@ def prepare(folder: Listing, framing: Framing, validation: float, test: float, s
     decoded = decode_all(folder, framing)
     digests = decoded.digests
     left_out = [*folder.left_out, *((file.path, reason) for file, reason in decoded.problems)]
-    _warn(folder.root, left_out)
+    warn_of_left_out(folder.root, left_out)
     seen = look(folder, decoded)
     near = dict(zip(seen.files, seen.groups, strict=True))
     division = divide(folder, digests, near, validation, test, keep_leaks)
@@ -172,7 +172,7 @@ def training_files(folder: Listing, validation: float, test: float, seed: int, k
     return [file for file, part in zip(division.files, splits, strict=True) if part == "train"]
 
 
-def _warn(root: Path, left_out: list[tuple[str, str]]) -> None:
+def warn_of_left_out(root: Path, left_out: list[tuple[str, str]]) -> None:
     """Print which files are left out, those for one reason in one line."""
     by_reason: dict[str, list[tuple[str, str]]] = {}
     for path, reason in left_out:

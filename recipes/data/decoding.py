@@ -1,5 +1,6 @@
 """All pictures of a listing decoded once, into the cache: those of more than 8 bits in one range for the whole folder."""
 
+import contextlib
 import itertools
 import os
 import sys
@@ -51,18 +52,26 @@ class Decoded:
         return self.store.texts.get(self.keys[file], "")
 
 
-def in_threads(function: Callable, items: Sequence) -> Iterator:
-    """Map in two threads a core, with Pillow's warnings about odd metadata, which become findings, off the screen."""
+@contextlib.contextmanager
+def quiet_threads() -> Iterator[ThreadPoolExecutor]:
+    """Give two threads a core, with Pillow's warnings about odd metadata, which become findings, off the screen."""
     with warnings.catch_warnings(), ThreadPoolExecutor(2 * (os.cpu_count() or 1)) as pool:
         warnings.simplefilter("ignore")
+        yield pool
+
+
+def in_threads(function: Callable, items: Sequence) -> Iterator:
+    """Map in `quiet_threads`."""
+    with quiet_threads() as pool:
         yield from pool.map(function, items)
 
 
-def decode_all(folder: Listing, framing: Framing, needs_pixels: bool = True) -> Decoded:
+def decode_all(folder: Listing, framing: Framing, needs_pixels: bool = True, has_ranges: bool = False) -> Decoded:
     """Decode what no earlier run has decoded.
 
     Args:
         needs_pixels: whether pixels will be read; if not, those that are kept are not looked at, which takes longest.
+        has_ranges: whether the framing is a finished run's, whose ranges hold for these pictures, too.
 
     Raises:
         UserError: the values of deep pictures are on no scale, or the cache cannot be written or has too little room.
@@ -89,7 +98,7 @@ def decode_all(folder: Listing, framing: Framing, needs_pixels: bool = True) -> 
         _add_pixels(pixels, appearances, {digest: found for _, digest, found in shard if isinstance(found, Examined)})
         _add_depths(depths, {digest: found for _, digest, found in shard if isinstance(found, Depth)})
     deep = _depths(depths, {file: digest for file, digest in digests.items() if digest not in appearances})
-    ranges, findings = _ranges(folder, deep)
+    ranges, findings = ({}, []) if has_ranges else _ranges(folder, deep)
     framing = replace(framing, **ranges)
     keys = digests | {file: f"{digests[file]} 0 to {framing.ranges[found.kind]}" for file, found in deep.items()}
     new = [file for file in deep if not is_known(keys[file])]

@@ -1,8 +1,8 @@
 """Findings that are equal are one line: notes on single pictures, grouped by what they say."""
 
 import re
-from collections import defaultdict
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 
 from recipes.errors import shown
 
@@ -10,34 +10,58 @@ NUMBER = re.compile(r"0x[0-9a-fA-F]+|\d+(?:,\d{3})*(?:\.\d+)?")
 NAMED = 2
 
 
-def grouped(notes: Iterable[tuple[str, str]]) -> list[str]:
-    """Write notes (path, text) as sentences: those that differ in numbers alone are one, with the lowest and the highest.
+@dataclass
+class _Group:
+    """Notes that differ in numbers alone: the first, how many there are, the first paths, and the span of each number."""
 
-    Several notes on a picture are separated by "; ".
-    """
-    groups: dict[str, list[tuple[str, str]]] = defaultdict(list)
-    for path, text in notes:
+    text: str
+    count: int = 0
+    paths: list[str] = field(default_factory=list)
+    spans: list[tuple[str, str]] = field(default_factory=list)
+
+    def add(self, path: str, numbers: list[str]) -> None:
+        """Count one more."""
+        self.count += 1
+        if len(self.paths) < NAMED:
+            self.paths.append(shown(path))
+        spans = self.spans or [(number, number) for number in numbers]
+        self.spans = [
+            (min(low, number, key=_value), max(high, number, key=_value))
+            for (low, high), number in zip(spans, numbers, strict=True)
+        ]
+
+    def sentence(self) -> str:
+        """Write the notes as one sentence, with the span of each number that differs."""
+        numbers = iter(low if low == high else f"{low} to {high}" for low, high in self.spans)
+        text = NUMBER.sub(lambda _: next(numbers), self.text)
+        if self.count == 1:
+            return f"{self.paths[0]}: {text}."
+        more = f" and {self.count - NAMED:,} more" if self.count > NAMED else ""
+        return f"{self.count:,} pictures, {', '.join(self.paths)}{more}: {text}."
+
+
+class Notes:
+    """Notes on pictures, however many, of which only what differs is kept."""
+
+    def __init__(self):
+        self._groups: dict[str, _Group] = {}
+
+    def add(self, path: str, text: str) -> None:
+        """Take a picture's notes, several of them separated by "; "."""
         for note in filter(None, text.split("; ")):
-            groups[NUMBER.sub("#", note)].append((path, note))
-    findings = []
-    for group in groups.values():
-        text, paths = _spanned([note for _, note in group]), [shown(path) for path, _ in group]
-        more = f" and {len(paths) - NAMED:,} more" if len(paths) > NAMED else ""
-        findings.append(
-            f"{paths[0]}: {text}." if len(paths) == 1 else f"{len(paths):,} pictures, {', '.join(paths[:NAMED])}{more}: {text}."
-        )
-    return findings
+            self._groups.setdefault(NUMBER.sub("#", note), _Group(note)).add(path, NUMBER.findall(note))
+
+    def sentences(self) -> list[str]:
+        """Write them: those that differ in numbers alone are one, with the lowest and the highest."""
+        return [group.sentence() for group in self._groups.values()]
 
 
-def _spanned(notes: list[str]) -> str:
-    """Write notes of one kind as one, with the span of each number that differs."""
-    columns = zip(*(NUMBER.findall(note) for note in notes), strict=True)
-    spans = []
-    for column in columns:
-        ordered = sorted(set(column), key=_value)
-        spans.append(ordered[0] if len(ordered) == 1 else f"{ordered[0]} to {ordered[-1]}")
-    numbers = iter(spans)
-    return NUMBER.sub(lambda _: next(numbers), notes[0])
+def grouped(notes: Iterable[tuple[str, str]]) -> list[str]:
+    """Write notes (path, text) as `Notes` does."""
+    found = Notes()
+    for path, text in notes:
+        found.add(path, text)
+    return found.sentences()
 
 
 def _value(number: str) -> float:

@@ -60,7 +60,8 @@ def compare(features: np.ndarray, known: np.ndarray) -> Drift | None:
     kernel = np.exp(-distances / max(width, 1e-12))
     # Each column divides the pictures: 1/m for those of the first group, −1/n for the others. First comes the real one.
     division = np.concatenate([np.full(len(new), 1 / len(new)), np.full(len(old), -1 / len(old))])
-    columns = np.stack([division, *(generator.permutation(division) for _ in range(PERMUTATIONS))], axis=1)
-    found = np.einsum("ij,ij->j", columns, kernel @ columns)
+    by_lot = generator.permuted(np.tile(division, (PERMUTATIONS, 1)), axis=1)
+    columns = np.concatenate([division[None], by_lot]).T
+    found = (columns * (kernel @ columns)).sum(axis=0)
     p = float((found >= found[0] - 1e-12).sum() / len(found))  # the real one is among them
     return Drift(p, len(new), len(old))

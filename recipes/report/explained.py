@@ -91,11 +91,13 @@ def summary(checks: Sequence[Check | None]) -> str:
     hot, by_chance = (
         float(np.mean([check.whole - getattr(check, f"without_{what}") for check in made])) for what in ("hottest", "random")
     )
-    held = "so the maps show what the network looks at" if hot - by_chance >= TELLING else "which does not bear the maps out"
+    held = "That tells neither for nor against the maps"
+    if abs(hot - by_chance) >= TELLING:
+        held = "The maps show what the network looks at" if hot > by_chance else "That does not bear the maps out"
     pictures = "the picture" if len(made) == 1 else f"{len(made):,} pictures"
     return (
-        f"Hiding the hottest fifth of {pictures} takes {100 * hot:.1f} points from the probability of the class, hiding a "
-        f"random fifth {100 * by_chance:.1f}: {held}."
+        f"Hiding the hottest fifth of {pictures} changes the probability of the class by {-100 * hot:+.1f} points, hiding a "
+        f"random fifth by {-100 * by_chance:+.1f}. {held}."
     )
 
 

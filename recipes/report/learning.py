@@ -41,7 +41,11 @@ def _curves(history: list[dict], result: dict) -> list[dict]:
             axes.legend(frameon=False, labelcolor=GRAY)
         return {"title": f"{key} by epoch", "uri": svg(figure), "alt": _alt(key, "epoch", epochs, lines)}
 
-    return [chart("loss"), chart("accuracy")]
+    return [
+        chart(key)
+        for key in ("loss", "accuracy")
+        if np.isfinite([*column(rows, key), *column(rows, f"validation_{key}")]).any()
+    ]
 
 
 def _choice(head: dict) -> list[dict]:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from recipes.report.explained import MAP_PIXELS, Explained, figure, summary
+from recipes.report.explained import Explained, figure, summary
 from recipes.report.thumbnails import thumbnail
 
 # The most trustworthy first.
@@ -52,7 +52,7 @@ def mistakes(
             | {
                 "explained": figure(explained[row["path"]])
                 if row["path"] in explained
-                else {"path": row["path"], "thumbnail": thumbnail(picture(row["path"]), MAP_PIXELS)}
+                else {"path": row["path"], "thumbnail": thumbnail(picture(row["path"]))}
             }
             for row in rows
         ],

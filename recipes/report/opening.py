@@ -4,6 +4,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from recipes.evaluation.metrics import LABEL_MEASURES, MEASURES
+
 # A class is called weak where its recall lies this far below the mean of all classes.
 WEAK = 0.05
 MAX_WEAK_CLASSES = 3
@@ -14,13 +16,7 @@ NOT_LEARNT = 0.9
 # Half the width of an interval from which on it is called wide.
 WIDE = 0.05
 MAX_STEPS = 4
-NAMES = {
-    "accuracy": "accuracy",
-    "balanced_accuracy": "balanced accuracy",
-    "macro_f1": "macro F1",
-    "mean_average_precision": "mean average precision",
-    "micro_f1": "micro F1",
-}
+NAMES = MEASURES | LABEL_MEASURES
 
 
 @dataclass(frozen=True)

@@ -29,10 +29,12 @@ def page(name: str, **content: object) -> str:
     )
     environment.filters |= {
         "percent": lambda value: _shown(value, lambda number: f"{100 * number:.1f}%"),
+        "points": lambda value: _shown(value, lambda number: f"{round(100 * number, 1) + 0.0:+.1f}"),
         "decimal": lambda value: _shown(value, lambda number: f"{number:.3f}"),
         "count": lambda value: _shown(value, lambda number: f"{number:,}"),
         "interval": lambda pair: f"{100 * pair[0]:.1f} – {100 * pair[1]:.1f}%" if pair else "–",
         "headings": headings,
+        "breakable": lambda name: Markup(Markup.escape(shown(name)).replace("_", Markup("_<wbr>"))),  # a line may end there
         "milliseconds": lambda seconds: _shown(seconds, lambda number: f"{1000 * number:.3g} ms"),
         "duration": lambda seconds: _shown(seconds, duration),
         "watt_hours": lambda hours: _shown(

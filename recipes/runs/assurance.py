@@ -12,8 +12,7 @@ import numpy as np
 
 from recipes.errors import UserError, shown
 from recipes.evaluation import drift, foreign
-from recipes.evaluation.confidence import Confidence
-from recipes.evaluation.conformal import needed
+from recipes.evaluation.conformal import SCORES, needed
 from recipes.evaluation.drift import Drift
 from recipes.runs import reference
 from recipes.runs.model_file import Classifier
@@ -21,20 +20,23 @@ from recipes.runs.reference import Reference
 
 # Of more pictures so many, drawn by lot, are compared with the known ones.
 MAX_COMPARED = drift.MAX_PICTURES
+# The share of known pictures that may be refused, if nobody says another.
+REFUSED = 0.05
 
 
 @dataclass(frozen=True)
 class Assurance:
     """Says of features and probabilities what is sure of them; None for what the run cannot tell, or nobody asked.
 
-    `coverage` is how often a set shall hold the right class, None for no sets; `refuse` the share of known pictures that may
-    be told to be unknown, 0 for none.
+    `coverage` is how often a set shall hold the right class, by that `score`, None for no sets; `refuse` the share of known
+    pictures that may be told to be unknown, 0 for none.
     """
 
     classifier: Classifier
     known: Reference | None
     coverage: float | None = None
     refuse: float = 0.0
+    score: str = SCORES[0]
 
     @property
     def needs_features(self) -> bool:
@@ -45,22 +47,21 @@ class Assurance:
         """Give the classes in each picture's set, booleans `(pictures, classes)`."""
         if self.coverage is None:
             return None
-        return self._confidence.sets(self.classifier.task, probabilities, self.coverage)
+        return self.classifier.confidence.sets(self.classifier.task, probabilities, self.coverage, self.score)
 
     def unknown(self, features: np.ndarray) -> np.ndarray | None:
         """Say which pictures are of no known class, booleans `(pictures,)`, from features `(pictures, features)`."""
         if not self.refuse or self.known is None or not math.isfinite(self._threshold):
             return None
-        return foreign.foreignness(features, self._units) > self._threshold
+        return self.foreignness(features) > self._threshold
+
+    def foreignness(self, features: np.ndarray) -> np.ndarray:
+        """Score pictures by how foreign they are, `(pictures,)`; nothing of a run without a reference."""
+        return np.zeros(0) if self.known is None else foreign.foreignness(features, self._units)
 
     def drift(self, features: np.ndarray) -> Drift | None:
         """Compare pictures, as a whole, with the known ones; None where there are too few of either."""
         return None if self.known is None else drift.compare(features, self.known.comparable)
-
-    @property
-    def _confidence(self) -> Confidence:
-        """What is known; there is something, or the assurance would not have been made."""
-        return self.classifier.confidence
 
     @cached_property
     def _threshold(self) -> float:
@@ -74,17 +75,24 @@ class Assurance:
         return foreign.unit(self.known.features)
 
 
-def assurance(folder: Path, classifier: Classifier, coverage: float | None, refuse: float) -> tuple[Assurance, list[str]]:
-    """Read what a run can tell, and say in sentences what of the usual it cannot.
+def assurance(
+    folder: Path, classifier: Classifier, coverage: float | None, refuse: float | None, score: str = SCORES[0]
+) -> tuple[Assurance, list[str]]:
+    """Read what a run can tell, and say in sentences what it cannot.
 
     Args:
         coverage: how often a set shall hold the right class, between 0 and 1; None for no sets.
-        refuse: the share of known pictures that may be refused; 0 for none.
+        refuse: the share of known pictures that may be refused; 0 for none, None for the usual one, where that can be told.
+        score: one of `conformal.SCORES`, by which sets are made.
 
     Raises:
         UserError: sets are asked for, and the run does not know how sure it is; or its reference.npz is damaged.
     """
     sure, known, notes = classifier.confidence, reference.read(folder), []
+    if coverage is not None and score != SCORES[0] and not classifier.task.one_label:
+        raise UserError(
+            f"--score {score} is for classes that exclude each other: pictures of this run have any number of labels."
+        )
     if coverage is not None and (sure is None or not sure.count):
         raise UserError(
             f"--coverage needs answers to pictures with known labels that the network had not learnt from, and {shown(folder)} "
@@ -100,15 +108,15 @@ def assurance(folder: Path, classifier: Classifier, coverage: float | None, refu
             f"{shown(folder)} has no {reference.NAME}, for it is older: pictures of no known class, and drift, are not told. "
             "Make the run again to have both."
         )
-    elif refuse and not math.isfinite(Assurance(classifier, known, coverage, refuse)._threshold):
+    elif refuse and not (sure and math.isfinite(sure.foreign_threshold(refuse))):
         notes.append(
             f"--refuse {refuse:g} needs {needed(1 - refuse):,} known pictures that say how foreign such are, and this run has "
             f"{len(sure.foreign) if sure else 0:,}: none is told to be unknown."
         )
-    return Assurance(classifier, known, coverage, refuse), notes
+    return Assurance(classifier, known, coverage, REFUSED if refuse is None else refuse, score), notes
 
 
-class Sample:
+class FeatureSample:
     """Keeps features of a stream of pictures, `MAX_COMPARED` of any number, each as likely as any other (Vitter 1985)."""
 
     def __init__(self):

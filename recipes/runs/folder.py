@@ -34,15 +34,20 @@ FILES = {
 }
 # In a folder that is being written this file says that it is one of ours.
 MARK = ".zoo-run"
+# What writes whole folders, as result.json says it.
+RECIPES = {"finetune": "a finished run", "evaluate": "an evaluation"}
 SCHEMA = 2
 WAIT_SECONDS = 5
 
 
 @contextlib.contextmanager
-def writing(folder: Path) -> Iterator[Path]:
+def writing(folder: Path, recipe: str = "finetune") -> Iterator[Path]:
     """Make a new folder to write into, which becomes `folder` when the block ends without an error.
 
     A link is followed: what it leads to is written.
+
+    Args:
+        recipe: the word of result.json for what writes; nothing else's results are replaced.
 
     Raises:
         UserError: the folder cannot be written, holds files that are not a run's, or is being written by another process.
@@ -56,26 +61,26 @@ def writing(folder: Path) -> Iterator[Path]:
             place.parent.mkdir(parents=True, exist_ok=True)
             stack.enter_context(held(folder, _owner(place)))
             _put_back(place)
-            _refuse_foreign(folder, place)
+            _refuse_foreign(folder, place, recipe)
             _clear_up(place)
             new.mkdir()
             stack.callback(shutil.rmtree, new, ignore_errors=True)
             (new / MARK).touch()
         if (place / "result.json").exists():
-            say(f"{shown(folder)} holds a finished run, which this one replaces when it has ended.")
+            say(f"{shown(folder)} holds {RECIPES[recipe]}, which this one replaces when it has ended.")
         with _sentences(folder, new):
             yield new
-            _move(new, place, folder)
+            _move(new, place, folder, recipe)
 
 
-def _move(new: Path, place: Path, folder: Path) -> None:
+def _move(new: Path, place: Path, folder: Path, recipe: str) -> None:
     """Put a folder that is complete into its place."""
     (new / MARK).unlink()
     for path in (*new.iterdir(), new):
         flush(path)
     previous = Path(f"{new}.previous")
     if place.exists():
-        _refuse_foreign(folder, place)
+        _refuse_foreign(folder, place, recipe)
         os.rename(place, previous)
     os.rename(new, place)
     flush(place.parent)
@@ -178,12 +183,17 @@ def _owner(place: Path) -> Path:
 
 
 def _is_run(folder: Path) -> bool:
-    """Whether a folder holds what a run writes, and nothing else."""
+    """Whether a folder holds what a run, or an evaluation, writes, and nothing else."""
+    return _written_by(folder) in RECIPES and not _foreign(folder)
+
+
+def _written_by(folder: Path) -> str | None:
+    """Read what wrote a folder's result.json; None if there is none."""
     try:
         result = json.loads((folder / "result.json").read_text("utf-8"))
-        return not _foreign(folder) and result["recipe"] == "finetune" and "schema" in result
+        return result["recipe"] if "schema" in result else None
     except (OSError, ValueError, KeyError, TypeError):
-        return False
+        return None
 
 
 def _foreign(folder: Path) -> list[str]:
@@ -191,8 +201,8 @@ def _foreign(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir() if path.name not in FILES or path.is_dir())
 
 
-def _refuse_foreign(folder: Path, place: Path) -> None:
-    """Refuse a folder that holds what no run wrote, or cannot be written, with a UserError."""
+def _refuse_foreign(folder: Path, place: Path, recipe: str) -> None:
+    """Refuse a folder that holds what no run wrote, or another command, or cannot be written, with a UserError."""
     if not place.exists():
         return
     names = sorted(os.listdir(place))
@@ -202,6 +212,8 @@ def _refuse_foreign(folder: Path, place: Path) -> None:
             f"--output {shown(folder)} holds files that no run wrote ({shown(foreign[0])}"
             f"{f' and {len(foreign) - 1} more' if foreign[1:] else ''}): choose a new or an empty folder."
         )
+    if names and (found := _written_by(place)) != recipe:
+        raise UserError(f"--output {shown(folder)} holds what `zoo {found}` wrote, which is kept: choose another folder.")
     if not os.access(place, os.W_OK):
         raise UserError(f"--output {shown(folder)} cannot be written (Permission denied): choose another.")
 

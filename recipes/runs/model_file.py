@@ -44,6 +44,7 @@ BYTES_A_WEIGHT = 4
 BYTES_A_LAYER = 4000  # its settings, and what HDF5 writes around its arrays
 # Members of the zip that are read: Keras' own, and this project's.
 MEMBERS = ("config.json", "model.weights.h5", "classes.json", "framing.json")
+CONFIDENCE = "confidence.json"  # older files have none
 ACTIVATIONS = (MULTI_CLASS.activation, MULTI_LABEL.activation)
 
 
@@ -115,7 +116,7 @@ def save(
             archive.writestr("classes.json", json.dumps(list(classes)))
             archive.writestr("framing.json", json.dumps(dict(framing)))
             if confidence:
-                archive.writestr("confidence.json", json.dumps(confidence.as_dict()), zipfile.ZIP_DEFLATED)
+                archive.writestr(CONFIDENCE, json.dumps(confidence.as_dict()), zipfile.ZIP_DEFLATED)
             if terms:
                 archive.writestr("origin.json", json.dumps(terms))
 
@@ -137,7 +138,7 @@ def read(folder: Path) -> Classifier:
         with archives.opened(path) as archive:
             _check_members(archive)
             classes, framing = (json.loads(archives.content(archive, name)) for name in ("classes.json", "framing.json"))
-            sure = archives.content(archive, "confidence.json") if "confidence.json" in archive.namelist() else None
+            sure = archives.content(archive, CONFIDENCE) if CONFIDENCE in archive.namelist() else None
             hdf5.require_bounded(archive)
         model = keras.models.load_model(path, compile=False)
         classifier = _fitted_together(model, classes, framing)
@@ -158,6 +159,8 @@ def _check_members(archive: zipfile.ZipFile) -> None:
     for name in MEMBERS:
         if (count := names.count(name)) != 1:
             raise ValueError(f"it holds {name} {count} times" if count else f"it has no {name}")
+    if (count := names.count(CONFIDENCE)) > 1:
+        raise ValueError(f"it holds {CONFIDENCE} {count} times")
 
 
 def _fitted_together(model: "keras.Model", classes: object, framing: object) -> Classifier:

@@ -8,7 +8,7 @@ from pathlib import Path
 import keras_tuner
 
 from recipes.compute.versions import versions
-from recipes.report.charts import svg, write_png
+from recipes.report.charts import write_png
 from recipes.report.page import page
 from recipes.runs.folder import SCHEMA, escaped
 from recipes.search import plots, results
@@ -57,7 +57,8 @@ class Results:
             trials=[trial.as_dict() for trial in ranked(trials)[:MAX_TRIALS]],
             names=plots.varied(trials),
             counted=counted(trials),
-            charts=[{"title": title, "uri": svg(figure)} for title, figure in figures.items()],
+            charts=plots.as_charts(figures, trials, shares, loss),
+            min_trials=plots.MIN_TRIALS,
             failures=[trial.as_dict() | {"described": described(trial.values)} for trial in failures[:MAX_FAILURES]],
         )
         write_text(folder / "report.html", text)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from recipes.report.charts import BLUE, GRAY, ORANGE, panels, use_page_colors
+from recipes.report.charts import BLUE, GRAY, MIN_SHARES, ORANGE, panels, plain, svg, use_page_colors
 from recipes.search.records import TrialRecord, ranked
 
 if TYPE_CHECKING:
@@ -15,8 +15,10 @@ if TYPE_CHECKING:
 MAX_AXES = 8
 # Of so many different numbers each gets a tick.
 MAX_NUMBER_TICKS = 6
+# Of a number on an axis, to tell it from its neighbours.
+MAX_DIGITS = 6
 # Of fewer trials, importance is a guess.
-MIN_TRIALS = 10
+MIN_TRIALS = 20
 
 
 def importance(records: Sequence[TrialRecord], seed: int = 0) -> tuple[dict[str, float], float]:
@@ -62,6 +64,22 @@ def draw_all(
     return figures | {"loss by trial": draw_progress(records, loss)}
 
 
+def as_charts(
+    figures: Mapping[str, "Figure"], records: Sequence[TrialRecord], shares: Mapping[str, float], loss: str = "loss"
+) -> list[dict]:
+    """Write figures for a page, each with its title and what it shows in words; arguments as for `draw_all`."""
+    trials = ranked(records)
+    best, count = trials[0], f"{len(trials):,} trial{'s' if len(trials) != 1 else ''}"
+    last = f"trial {best.number} with a {loss} of {best.loss:.4f}"
+    chosen = ", ".join(f"{name} {_label(best.values.get(name))}" for name in (list(shares) or varied(records))[:MAX_AXES])
+    words = {
+        "parallel coordinates": f"{count} as lines through their hyper-parameters; the best is {last}: {chosen}.",
+        "importance": f"Shares of importance: {', '.join(f'{name} {share:.0%}' for name, share in shares.items())}.",
+        "loss by trial": f"{loss} of {count}, from {best.loss:.4f} to {trials[-1].loss:.4f}; the best is {last}.",
+    }
+    return [{"title": title, "uri": svg(figure), "alt": f"Chart: {words[title]}"} for title, figure in figures.items()]
+
+
 def draw_importance(shares: Mapping[str, float], explained: float) -> "Figure":
     """Draw how much each hyper-parameter tells about the loss, as bars."""
     figure, (plot,) = panels(1, 6.4, 0.9 + 0.3 * len(shares))
@@ -80,8 +98,16 @@ def draw_progress(records: Sequence[TrialRecord], loss: str) -> "Figure":
     plot.plot(numbers, losses, "o", markersize=3.5, color=BLUE, label="a trial")
     plot.step(numbers, np.minimum.accumulate(losses), where="post", color=ORANGE, linewidth=1.6, label="best so far")
     plot.set(xlabel="trial", ylabel=f"{loss} on what is held out")
+    plot.xaxis.get_major_locator().set_params(integer=True)
     if losses.max() > 10 * losses.min() > 0:
         plot.set_yscale("log")
+        plot.yaxis.set_major_formatter(lambda value, place: plain(value))
+    elif losses.min() >= 0:  # a small difference is to look small
+        plot.set_ylim(0, 1.05 * float(losses.max()) or 1)
+    elif losses.min() >= -1 and losses.max() <= 0:
+        middle = float(losses.min() + losses.max()) / 2
+        half = max(0.5 * MIN_SHARES, 0.55 * float(np.ptp(losses)))
+        plot.set_ylim(middle - half, middle + half)
     plot.legend(frameon=False, fontsize="small", labelcolor=GRAY)
     use_page_colors(plot)
     return figure
@@ -141,17 +167,28 @@ def place_on_axis(values: Sequence, max_ticks: int = MAX_NUMBER_TICKS) -> tuple[
         distinct = [None, *distinct]
     if not numeric or len(set(known)) <= max_ticks:
         spread = {value: i / max(len(distinct) - 1, 1) for i, value in enumerate(distinct)}
-        return np.array([spread[value] for value in values]), [(spread[value], _label(value)) for value in distinct]
+        ticks = [(spread[value], label) for value, label in zip(distinct, _labels(distinct), strict=True)]
+        return np.array([spread[value] for value in values]), ticks
     low, high = min(known), max(known)
     scale = math.log if low > 0 and high > 30 * low else float
     base = 0.12 if len(known) < len(values) else 0.0  # leaves room for values that are not there
     span = (scale(high) - scale(low)) or 1.0
     places = np.array([0.0 if v is None else base + (1 - base) * (scale(v) - scale(low)) / span for v in values])
     marks = np.geomspace(low, high, 5) if scale is math.log else np.linspace(low, high, 5)
-    ticks = [(base + (1 - base) * (scale(mark) - scale(low)) / span, _label(float(mark))) for mark in marks]
+    each = zip(marks, _labels([float(mark) for mark in marks]), strict=True)
+    ticks = [(base + (1 - base) * (scale(mark) - scale(low)) / span, label) for mark, label in each]
     return places, ([(0.0, _label(None))] if base else []) + ticks
 
 
-def _label(value: object) -> str:
+def _labels(values: Sequence) -> list[str]:
+    """Write different values as labels as short as tells them apart."""
+    for digits in range(2, MAX_DIGITS):
+        labels = [_label(value, digits) for value in values]
+        if len(set(labels)) == len(values):
+            return labels
+    return [_label(value, MAX_DIGITS) for value in values]
+
+
+def _label(value: object, digits: int = 2) -> str:
     """Write a value as a short label."""
-    return "none" if value is None else f"{value:.2g}" if isinstance(value, float) else str(value)
+    return "none" if value is None else f"{value:.{digits}g}" if isinstance(value, float) else str(value)

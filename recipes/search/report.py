@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from recipes.report.charts import svg
 from recipes.report.page import page
 from recipes.report.suspects import suspects
 from recipes.search.board import described
-from recipes.search.plots import varied
+from recipes.search.plots import MIN_TRIALS, as_charts, varied
 from recipes.search.records import TrialRecord, counted, ranked
 
 if TYPE_CHECKING:
@@ -47,6 +46,7 @@ def render(
         same=same,
         counted=counted(records),
         suspects=suspects(result, picture),
-        charts=[{"title": title, "uri": svg(figure)} for title, figure in figures.items()],
+        charts=as_charts(figures, records, result["importance"]),
+        min_trials=MIN_TRIALS,
         failures=[trial.as_dict() | {"described": described(trial.values)} for trial in failures[:MAX_FAILURES]],
     )

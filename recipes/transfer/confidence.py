@@ -13,11 +13,8 @@ import numpy as np
 
 from recipes.data.dataset import Dataset
 from recipes.evaluation import calibration, confidence, foreign
-from recipes.evaluation.abstention import accuracy_by_coverage
 from recipes.evaluation.confidence import Confidence
-from recipes.evaluation.conformal import covered
-from recipes.evaluation.intervals import wilson
-from recipes.evaluation.metrics import calibration as calibration_bins
+from recipes.evaluation.promises import described, promises
 from recipes.transfer.logistic import OutOfFold
 from recipes.transfer.state import Choice, Evaluated, Fitted, Prepared
 from zoo.heads import SCALE
@@ -25,8 +22,6 @@ from zoo.layers import CLASSIFIER
 
 # Fewer pictures say too little.
 MIN_PICTURES = 20
-COVERAGES = (0.8, 0.9, 0.95, 0.99)
-REFUSED = (0.01, 0.05, 0.1)
 CROSS_VALIDATED = "{count:,} training pictures, each told by a head that was fitted without it (cross-validation)"
 VALIDATION = "{count:,} pictures of the validation part, by which nothing else was chosen"
 TRIED = "{count:,} training pictures that the trial of the strategy had held out"
@@ -56,7 +51,7 @@ def learn(prepared: Prepared, choice: Choice, fitted: Fitted, evaluated: Evaluat
     if known is None:
         return None, evaluated
     labels, weights = data.labels[known.images], data.weights_of(known.images)
-    temperature = 1.0 if known.is_reported else calibration.temperature(data.task, labels, known.probabilities, weights)
+    temperature = 1.0 if known.is_reported else calibration.best_temperature(data.task, labels, known.probabilities, weights)
     divide_logits(prepared.model, temperature)
 
     def at(guess: np.ndarray) -> np.ndarray:
@@ -71,17 +66,17 @@ def learn(prepared: Prepared, choice: Choice, fitted: Fitted, evaluated: Evaluat
 def known_pictures(data: Dataset, choice: Choice, fitted: Fitted, evaluated: Evaluated) -> Known | None:
     """Find pictures with known labels that what answers has not learnt from; None if there are too few."""
     train, validation, test = (data.part(name) for name in ("train", "validation", "test"))
-    if not fitted.strategy.phases and fitted.head:
-        found = _named(train, fitted.head.out_of_fold, CROSS_VALIDATED)
-    elif len(validation) >= MIN_PICTURES and len(test):
-        found = _named(validation, _own(evaluated, validation), VALIDATION)
-    elif choice.held_out and len(choice.held_out.images) >= MIN_PICTURES:
-        found = _named(train, choice.held_out, TRIED)
-    else:
-        name = "validation" if len(validation) else "test"
-        part = data.part(name)
-        found = replace(_named(part, _own(evaluated, part), REPORTED.replace("{part}", name)), is_reported=True)
-    return found if len(found.images) >= MIN_PICTURES else None
+    choices, is_trained = [], bool(fitted.strategy.phases)
+    if not is_trained and fitted.head:
+        choices.append(_named(train, fitted.head.out_of_fold, CROSS_VALIDATED))
+    if len(test):
+        choices.append(_named(validation, _own(evaluated, validation), VALIDATION))
+    if is_trained and choice.held_out:
+        choices.append(_named(train, choice.held_out, TRIED))
+    name = "validation" if len(validation) else "test"
+    reported = _named(data.part(name), _own(evaluated, data.part(name)), REPORTED.replace("{part}", name))
+    choices.append(replace(reported, is_reported=True))
+    return next((known for known in choices if len(known.images) >= MIN_PICTURES), None)
 
 
 def _own(evaluated: Evaluated, part: np.ndarray) -> OutOfFold:
@@ -115,57 +110,16 @@ def divide_logits(model: keras.Model, temperature: float) -> None:
     layer.set_weights([weights / temperature for weights in layer.get_weights()])
 
 
-def measured(prepared: Prepared, sure: Confidence, evaluated: Evaluated) -> dict:
-    """Measure on the part that the report is about what the confidence promises: values for result.json."""
+def measured(prepared: Prepared, fitted: Fitted, sure: Confidence, evaluated: Evaluated) -> dict:
+    """Measure, on the part that the report is about, what the confidence promises: values for result.json."""
     data = prepared.data
     part = next((name for name in ("test", "validation") if len(data.part(name))), None)
-    found = {"temperature": sure.temperature, "source": sure.source, "pictures": sure.count, "part": part}
     if part is None:
-        return found
-    images = data.part(part)
-    labels, guess, weights = data.labels[images], evaluated.probabilities[images], data.weights_of(images)
-    before = calibration.at_temperature(data.task, guess, 1 / sure.temperature)
-    found |= {"before": _calibrated(data, labels, before, weights), "after": _calibrated(data, labels, guess, weights)}
-    sets = {asked: sure.sets(data.task, guess, asked) for asked in COVERAGES}
-    found["sets"] = [] if sure.is_reported else [_sets(asked, labels, each) for asked, each in sets.items()]
-    found["unknown"] = _refused(data, part, sure, evaluated)
-    if data.task.one_label:
-        found["abstention"] = accuracy_by_coverage(guess.argmax(axis=1) == labels, guess.max(axis=1))
-    return found
-
-
-def _calibrated(data: Dataset, labels: np.ndarray, guess: np.ndarray, weights: np.ndarray | None) -> dict:
-    """Measure the mean log-loss, and where a picture has one label how far confidence is from accuracy."""
-    each = np.ones(len(labels)) if weights is None else weights
-    loss = np.average(data.task.log_loss(data.task.one_hot(labels, guess.shape[1]), guess), weights=each)
-    if not data.task.one_label:
-        return {"loss": float(loss)}
-    error = calibration_bins(guess.max(axis=1), guess.argmax(axis=1) == labels, each)[1]
-    return {"loss": float(loss), "calibration_error": error}
-
-
-def _sets(asked: float, labels: np.ndarray, sets: np.ndarray) -> dict:
-    """Measure how often sets hold the right class, and how large they are."""
-    held, sizes = covered(labels, sets), sets.sum(axis=1)
-    return {
-        "asked": asked,
-        "covered": float(held.mean()),
-        "interval": list(wilson(float(held.sum()), len(held))),
-        "size": float(sizes.mean()),
-        "empty": float((sizes == 0).mean()),
-        "all": float((sizes == sets.shape[1]).mean()),
-    }
-
-
-def _refused(data: Dataset, part: str, sure: Confidence, evaluated: Evaluated) -> list[dict]:
-    """Measure which share of a part's pictures would be told to be of no known class."""
-    splits = data.splits[evaluated.referred]
+        return described(sure, None)
+    images, splits = data.part(part), data.splits[evaluated.referred]
     known, own = (evaluated.features[splits == name] for name in ("train", part))
-    if sure.is_reported or not len(sure.foreign) or not len(own):
-        return []
-    scores = foreign.foreignness(own, foreign.unit(known))
-    counts = {asked: int((scores > sure.foreign_threshold(asked)).sum()) for asked in REFUSED}
-    return [
-        {"asked": asked, "refused": count / len(own), "interval": list(wilson(count, len(own))), "images": len(own)}
-        for asked, count in counts.items()
-    ]
+    labels, guess, weights = data.labels[images], evaluated.probabilities[images], data.weights_of(images)
+    # Where a network was trained, and one part alone was held out, its threshold comes from these very pictures.
+    is_evidence = not fitted.strategy.phases or (len(data.part("validation")) and len(data.part("test")))
+    scores = foreign.foreignness(own, foreign.unit(known)) if is_evidence else np.zeros(0)
+    return described(sure, part) | promises(data.task, labels, guess, weights, sure, scores)

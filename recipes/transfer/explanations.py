@@ -14,7 +14,7 @@ from recipes.evaluation import occlusion
 from recipes.report.explained import Explained, HeatMap, Neighbor, likeliest
 from recipes.runs.model_file import Classifier
 from recipes.runs.reference import Reference
-from recipes.transfer.explanation import Explainer
+from recipes.transfer.grad_cam import GradCam
 from recipes.transfer.likeness import Likeness
 
 NEIGHBORS = 4
@@ -46,7 +46,7 @@ class Explanations:
     """
 
     classifier: Classifier
-    explainer: Explainer
+    grad_cam: GradCam
     asked: int | None = None
     reference: Reference | None = None
     root: Path | None = None
@@ -60,7 +60,7 @@ class Explanations:
         pixels, classes = np.stack([picture.pixels for picture in pictures]), self.classifier.classes
         guesses = self.classifier.probabilities(pixels)
         asked = guesses.argmax(axis=1) if self.asked is None else np.full(len(pixels), self.asked)
-        heat = self.explainer.heat(pixels, asked[:, None])[:, 0]
+        heat = self.grad_cam.heat(pixels, asked[:, None])[:, 0]
         checks, neighbors = self._checks(pixels, heat, asked), self._neighbors(pictures, pixels)
         return [
             Explained(

@@ -1,9 +1,22 @@
-"""Derivatives of a model's outputs by its inputs, on each of Keras' backends: the one place where they differ."""
+"""A model's outputs and their derivatives by its inputs, on each of Keras' backends: the one place where they differ."""
 
 from collections.abc import Callable, Sequence
 
 import keras
 import numpy as np
+
+
+def outputs(model: keras.Model, pixels: np.ndarray) -> list[np.ndarray]:
+    """Compute what a model gives for pictures `(batch, height, width, channels)`, an array an output.
+
+    On TensorFlow it is called, for `predict` would be traced first. On JAX one operation after the other would take a minute, and
+    on PyTorch all would be kept that a derivative needs.
+    """
+    if keras.backend.backend() == "tensorflow":
+        found = model(pixels, training=False)
+    else:
+        found = model.predict_on_batch(pixels)
+    return [keras.ops.convert_to_numpy(one) for one in keras.tree.flatten(found)]
 
 
 def by_inputs(model: keras.Model, inputs: Sequence[np.ndarray], chosen: np.ndarray) -> list[np.ndarray]:
@@ -37,10 +50,10 @@ def _jax(model: keras.Model, inputs: list[np.ndarray], chosen: np.ndarray) -> li
     trainable, others = ([v.value for v in some] for some in (model.trainable_variables, model.non_trainable_variables))
 
     def total(tensors: list) -> object:
-        outputs, _ = model.stateless_call(trainable, others, tensors, training=False)
-        return (outputs.astype("float32") * chosen).sum()
+        found, _ = model.stateless_call(trainable, others, tensors, training=False)
+        return (found.astype("float32") * chosen).sum()
 
-    return [np.asarray(one) for one in jax.grad(total)([jax.numpy.asarray(one) for one in inputs])]
+    return [np.asarray(one) for one in jax.jit(jax.grad(total))([jax.numpy.asarray(one) for one in inputs])]
 
 
 def _torch(model: keras.Model, inputs: list[np.ndarray], chosen: np.ndarray) -> list[np.ndarray]:
@@ -48,8 +61,7 @@ def _torch(model: keras.Model, inputs: list[np.ndarray], chosen: np.ndarray) -> 
 
     tensors = [keras.ops.convert_to_tensor(one).detach().requires_grad_(True) for one in inputs]
     with torch.enable_grad():
-        outputs = model(tensors, training=False).float()
-        total = (outputs * keras.ops.convert_to_tensor(chosen)).sum()
+        total = (model(tensors, training=False).float() * keras.ops.convert_to_tensor(chosen)).sum()
         found = torch.autograd.grad(total, tensors, allow_unused=True)
     return [
         np.zeros(tensor.shape, "float32") if one is None else one.detach().cpu().numpy()

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from recipes.runs.reference import Reference
+from recipes.transfer import gradients
 from recipes.transfer.features import vector_cut
 from recipes.transfer.suspects import rooted
 
@@ -30,7 +31,7 @@ class Likeness:
             digests: of the files that the pictures are.
             count: how many, at most.
         """
-        vectors = keras.ops.convert_to_numpy(self._body(pixels, training=False))
+        (vectors,) = gradients.outputs(self._body, pixels)
         likeness = self._directions(rooted(vectors)) @ self._units.T
         likeness[np.array(digests)[:, None] == self._digests] = -np.inf
         order = np.argsort(-likeness, axis=1, kind="stable")[:, :count]

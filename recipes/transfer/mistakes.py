@@ -10,7 +10,8 @@ from recipes.errors import UserError
 from recipes.evaluation import occlusion
 from recipes.report.explained import Explained, HeatMap, Neighbor, likeliest
 from recipes.runs.reference import Reference
-from recipes.transfer.explanation import Explainer
+from recipes.transfer import gradients
+from recipes.transfer.grad_cam import GradCam
 from recipes.transfer.likeness import Likeness
 from recipes.transfer.state import Outcome
 
@@ -53,12 +54,12 @@ def _asked(predicted: np.ndarray, truth: np.ndarray, guess: np.ndarray) -> list[
 
 
 def _heat(model: keras.Model, pixels: np.ndarray, asked: Sequence[list[int]]) -> list[np.ndarray]:
-    """Draw the maps of each picture, `(classes, height, width)`; none of a network without stages."""
+    """Draw the maps of each picture, `(classes, height, width)`; none of a network that cannot be cut where a map is."""
     try:
-        explainer = Explainer(model)
-    except UserError:
+        grad_cam = GradCam(model)
+    except (UserError, ValueError):  # a run is not lost for want of a picture in its report
         return [np.zeros((0, *pixels.shape[1:3]), "float32") for _ in asked]
-    return list(explainer.heat(pixels, np.array([(each * 2)[:2] for each in asked])))
+    return list(grad_cam.heat(pixels, np.array([(each * 2)[:2] for each in asked])))
 
 
 def _checks(
@@ -72,7 +73,7 @@ def _checks(
         pixels[chosen],
         np.stack([heat[i][0] for i in chosen]),
         np.array([asked[i][0] for i in chosen]),
-        lambda some: keras.ops.convert_to_numpy(model(some, training=False)),  # `predict` would be traced first
+        lambda some: gradients.outputs(model, some)[0],
         MOVES,
     )
     return dict(zip(chosen, made, strict=True))

@@ -1,7 +1,5 @@
 """What a run leaves behind: `result.json`, `report.html`, the tables and the model."""
 
-import hashlib
-from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -13,12 +11,11 @@ from recipes.compute.machine import machine, speed
 from recipes.compute.versions import versions
 from recipes.data.dataset import Dataset
 from recipes.data.division import SPLITS
-from recipes.data.images import center, read_bytes
-from recipes.errors import ImageError
-from recipes.evaluation.tasks import LABEL_SEPARATOR
+from recipes.data.images import center
 from recipes.report.mistakes import worst
 from recipes.report.run import render
 from recipes.runs import model_file, reference
+from recipes.runs.file_rows import file_rows
 from recipes.runs.folder import SCHEMA, escaped
 from recipes.settings.backbones import SEPARATOR
 from recipes.transfer import mistakes
@@ -53,7 +50,7 @@ def write(outcome: Outcome, folder: Path, stranger: model_file.Stranger, clock: 
         digests.write(folder / "model.keras")
         learnt_from = _reference(outcome)
         reference.write(learnt_from, folder / "model.keras")
-    rows, history = list(_file_rows(outcome)), list(outcome.fitted.history)
+    rows, history = list(file_rows(outcome.prepared.data, outcome.evaluated.probabilities)), list(outcome.fitted.history)
     with clock.step("report"):
         write_csv(folder / "files.csv", rows)
         write_csv(folder / "history.csv", history or [_head_row(outcome, clock)])
@@ -105,7 +102,7 @@ def as_dict(outcome: Outcome, clock: Clock) -> dict:
         "measures_reason": reason,
         "metrics": _metrics(data, evaluated.probabilities, parts),
         "metrics_ten_crop": None if evaluated.ten_crop is None else _metrics(data, evaluated.ten_crop, held_out),
-        "confidence": outcome.confidence and measured(outcome.prepared, outcome.confidence, evaluated),
+        "confidence": outcome.confidence and measured(outcome.prepared, outcome.fitted, outcome.confidence, evaluated),
         "repeats": outcome.repeats and outcome.repeats.as_dict(),
         "seconds": {"total": clock.total} | clock.seconds,
         "model": _model(outcome.prepared),
@@ -199,44 +196,6 @@ def _head_row(outcome: Outcome, clock: Clock) -> dict:
         "validation_accuracy": validation.get("accuracy"),
         "seconds": clock.seconds["head"],
     }
-
-
-def _file_rows(outcome: Outcome) -> Iterator[dict]:
-    """Make a row of files.csv for every file that was found."""
-    data = outcome.prepared.data
-    guesses = outcome.evaluated.probabilities
-    more = _more(data)
-    each = zip(data.paths, data.digests, data.labels, data.splits, guesses, strict=True)
-    for i, (path, digest, label, split, guess) in enumerate(each):
-        predicted = np.flatnonzero(data.task.predicted(guess))
-        yield {
-            "path": path,
-            "split": str(split),
-            "label": data.task.names(label, data.classes),
-            "prediction": LABEL_SEPARATOR.join(data.classes[i] for i in predicted),
-            "probability": round(data.task.confidence(guess), 6),
-            "reason": "",
-            "note": data.notes.get(digest, ""),
-            **{name: values[i] for name, values in more.items()},
-            "sha256": digest,
-        }
-    for path, reason in data.left_out:
-        empty = dict.fromkeys(("split", "label", "prediction", "probability", "note"), "")
-        yield {"path": path, **empty, "reason": reason, **dict.fromkeys(more, ""), "sha256": _digest(data.root / path)}
-
-
-def _more(data: Dataset) -> dict[str, list]:
-    """Give the columns of files.csv that only some data have: the group and the weight of each picture."""
-    columns = {"group": data.groups, "weight": None if data.weights is None else data.weights.tolist()}
-    return {name: values for name, values in columns.items() if values is not None}
-
-
-def _digest(path: Path) -> str:
-    """Compute the digest of a file that was left out; "" for what is no file, or cannot be read."""
-    try:
-        return hashlib.sha256(read_bytes(path)).hexdigest()
-    except ImageError:
-        return ""
 
 
 def _augmented(prepared: Prepared, fitted: Fitted) -> list[dict]:

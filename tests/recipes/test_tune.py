@@ -447,12 +447,32 @@ def test_importance_finds_what_mattered():
     assert list(shares) == ["rate", "cut"] and shares["rate"] > 0.95 and explained > 0.9
     noise = [record(i, float(loss), rate=float(rate)) for i, (loss, rate) in enumerate(generator.random((60, 2)))]
     assert plots.importance(noise)[1] < 0.1
-    assert plots.importance(rows[:5]) == ({}, 0.0)
+    assert plots.importance(rows[:19]) == ({}, 0.0)  # so few would show something in noise, too
+    assert list(plots.importance(rows[:20])[0]) == ["rate", "cut"]
+
+
+def test_the_axis_of_trials_has_whole_numbers_and_small_differences_look_small():
+    figure = plots.draw_progress([record(i, loss, rate=i) for i, loss in enumerate((0.5, 0.496, 0.492))], "loss")
+    (plot,) = figure.axes
+    assert all(tick == round(tick) for tick in plot.get_xticks())
+    assert plot.get_ylim() == pytest.approx((0, 0.525))
+    (plot,) = plots.draw_progress([record(i, loss, rate=i) for i, loss in enumerate((-0.95, -0.958))], "−accuracy").axes
+    assert np.ptp(plot.get_ylim()) == pytest.approx(0.2)
+
+
+def test_charts_of_a_search_say_what_they_show():
+    rows = [record(0, 0.5, rate=0.1), record(1, 0.25, rate=0.3)]
+    charts = plots.as_charts(plots.draw_all(rows, {}, 0.0), rows, {})
+    assert [chart["alt"] for chart in charts] == [
+        "Chart: 2 trials as lines through their hyper-parameters; the best is trial 1 with a loss of 0.2500: rate 0.3.",
+        "Chart: loss of 2 trials, from 0.2500 to 0.5000; the best is trial 1 with a loss of 0.2500.",
+    ]
 
 
 def test_places_on_an_axis_by_hand():
     places, ticks = plots.place_on_axis(["sgd", None, "adam"])
     assert places.tolist() == [1, 0, 0.5] and [label for _, label in ticks] == ["none", "adam", "sgd"]
+    assert [label for _, label in plots.place_on_axis([0.391, 0.3913, 0.2])[1]] == ["0.2", "0.391", "0.3913"]
     places, _ = plots.place_on_axis([10.0**-i for i in range(9)])
     assert places == pytest.approx(1 - np.arange(9) / 8)
     places, _ = plots.place_on_axis([float(i) for i in range(1, 10)])

@@ -1,5 +1,7 @@
 """The one place that chooses a source: what a command's settings name becomes a `Listing`."""
 
+from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
 
 from recipes.console import say
@@ -35,39 +37,43 @@ def tell(settings: DataCommand, found: Listing) -> None:
     say(f"{shown(settings.data)}: {len(found.classes):,} classes, {kind}: {some(found.classes, MAX_NAMES)}.")
 
 
-def listed(settings: DataCommand, needs_labels: bool = True) -> Listing:
+def listed(settings: DataCommand, needs_labels: bool = True, known: Collection[str] = ()) -> Listing:
     """List the pictures that a command is about, and say nothing. Raises UserError as `scan` does.
 
     Args:
         needs_labels: whether a folder without class folders is refused; if not, its pictures have no labels.
+        known: classes of a finished run that is to be measured: any of them, and any part, is enough. Others that are found
+            come behind them.
     """
     groups, columns = getattr(settings, "groups", None), getattr(settings, "columns", None)
     table = settings.data if _is_table(settings.data) else getattr(settings, "labels", None)  # a flag of `zoo finetune` alone
     if columns and not table:
         raise UserError(f"--columns is about a table, and {shown(settings.data)} is none: give a table, or --labels.")
     if table:
-        found = scan_labels(_folder_of_table(settings), table, named_columns(columns), groups)
+        found = scan_labels(_folder_of_table(settings), table, named_columns(columns), groups, known)
     else:
-        found = _scan_pictures(settings, needs_labels)
+        found = _scan_pictures(settings, needs_labels, known)
         found = by_pattern(found, groups) if groups else found
+    if known:
+        found = replace(found, classes=(*known, *(name for name in found.classes if name not in known)))
     if settings.corrections:
-        found = corrections.corrected(found, corrections.read(settings.corrections))
+        found = corrections.corrected(found, corrections.read(settings.corrections), is_learnt=not known)
     return found
 
 
-def _scan_pictures(settings: DataCommand, needs_labels: bool) -> Listing:
+def _scan_pictures(settings: DataCommand, needs_labels: bool, known: Collection[str]) -> Listing:
     """List the pictures of what is no table. Raises UserError."""
     data, data_dir = settings.data, getattr(settings, "data_dir", None)
     if is_tfds(data):
-        return scan_tfds(data, data_dir)
+        return scan_tfds(data, data_dir, known)
     if data_dir:
         raise UserError(f"--data-dir is about tfds:NAME, and {shown(data)} is none: leave it out.")
     if is_archive(data):
         data = without_wrappers(unpacked(data))
     _check_kind(data)
     if is_prepared(data):
-        return scan_tfds(data)
-    return (None if needs_labels else scan_unlabelled(data)) or scan_folder(data)
+        return scan_tfds(data, known=known)
+    return (None if needs_labels else scan_unlabelled(data)) or scan_folder(data, known)
 
 
 def _folder_of_table(settings: DataCommand) -> Path:

@@ -102,8 +102,11 @@ def _check(row: Correction, earlier: list[Correction], path: str) -> None:
             raise UserError(f"{row.where}: {path} has the action {other.action} in {other.where}: keep one of the two.")
 
 
-def corrected(listing: Listing, corrections: Corrections) -> Listing:
+def corrected(listing: Listing, corrections: Corrections, is_learnt: bool = True) -> Listing:
     """Apply corrections to a listing: pictures are left out, relabelled and grouped, and what was done is among its findings.
+
+    Args:
+        is_learnt: whether every class needs a picture.
 
     Raises:
         UserError: a picture is not in the listing, a label is no class of it, or a class has no picture any more.
@@ -124,7 +127,8 @@ def corrected(listing: Listing, corrections: Corrections) -> Listing:
         if RELABEL in rows:
             file = replace(file, label=_label(rows[RELABEL], listing))
         files.append(replace(file, group=rows[GROUP].to) if GROUP in rows else file)
-    _check_classes(listing, files, corrections.file)
+    if is_learnt:
+        _check_classes(listing, files, corrections.file)
     counts = corrections.as_dict()["actions"]
     done = {"left out": counts[LEAVE_OUT], "relabelled": counts[RELABEL], "grouped": counts[GROUP], "kept": counts[KEEP]}
     said = ", ".join(f"{count:,} {what}" for what, count in done.items() if count) or "none is active"

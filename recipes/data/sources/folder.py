@@ -10,7 +10,7 @@ ignored, merged or skipped is said: in `findings` as sentences, in `left_out` fi
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 from recipes.data.sources.levels import CERTAIN, LAYOUT_HINT, base, check_level, find_parts, unwrapped
@@ -20,27 +20,33 @@ from recipes.errors import UserError, shown, some
 from recipes.evaluation.tasks import MULTI_LABEL
 
 
-def scan_folder(root: str | os.PathLike) -> Listing:
+def scan_folder(root: str | os.PathLike, known: Collection[str] = ()) -> Listing:
     """List the pictures below `root`.
 
+    Args:
+        known: classes of a finished run that is to be measured, for which any of them, and any part, is enough.
+
     Raises:
-        UserError: nothing can be learnt from what is there.
+        UserError: nothing can be learnt from what is there; or measured by it.
     """
     walk = Walk(os.fspath(root))
-    named = find_parts(walk, walk.foreign_folders(""))
+    named = find_parts(walk, walk.foreign_folders(""), known)
     parts, findings = _class_parents(walk, named) if named else ({"": ""}, [])
-    labels = {split: _class_folders(walk, split, folder) for split, folder in parts.items()}
+    labels = {split: _class_folders(walk, split, folder, known) for split, folder in parts.items()}
     first = next(iter(parts))
-    check_level(walk, parts[first], labels[first])
-    findings += _check_classes(walk, parts, labels)
+    if not set(labels[first]) <= set(known):
+        check_level(walk, parts[first], labels[first])
+    if not known:
+        findings += _check_classes(walk, parts, labels)
     files = [
         File(path, label, split)
         for split in labels
         for label, folder in sorted(labels[split].items())
-        for path in _files_of_class(walk, folder)
+        for path in _files_of_class(walk, folder, is_needed=not known)
     ]
     findings += _merged(files, labels)
-    return Listing(Path(root), tuple(sorted(labels[first])), tuple(files), tuple(walk.left_out), (*findings, *walk.summary()))
+    classes = sorted({label for found in labels.values() for label in found} if known else labels[first])
+    return Listing(Path(root), tuple(classes), tuple(files), tuple(walk.left_out), (*findings, *walk.summary()))
 
 
 def scan_unlabelled(root: str | os.PathLike) -> Listing | None:
@@ -75,7 +81,7 @@ def _class_parents(walk: Walk, named: Mapping[str, str]) -> tuple[dict[str, str]
     return parts, findings
 
 
-def _class_folders(walk: Walk, split: str, parent: str) -> dict[str, str]:
+def _class_folders(walk: Walk, split: str, parent: str, known: Collection[str] = ()) -> dict[str, str]:
     """Find {class: its folder}. Raises UserError for a folder without class folders."""
     labels = {}
     for path, identity in walk.foreign_folders(parent).items():
@@ -90,7 +96,7 @@ def _class_folders(walk: Walk, split: str, parent: str) -> dict[str, str]:
                 "pictures of two classes or two splits must be different ones; remove the link."
             )
     strays = walk.entries_or_refuse(parent).files
-    if not labels and strays and split not in ("", "train"):
+    if not labels and strays and (known or split not in ("", "train")):
         raise UserError(f"{walk.place(parent)} holds no class folders, and {_unlabelled(walk, parent)}")
     if not labels and strays:
         raise UserError(f"In {walk.place(parent)} the images are not in class folders: {LAYOUT_HINT}.")
@@ -149,10 +155,10 @@ def _are_alike(some_names: Iterable[str], others: Iterable[str]) -> bool:
     return not {plain(name) for name in some_names}.isdisjoint(map(plain, others))
 
 
-def _files_of_class(walk: Walk, folder: str) -> list[str]:
-    """List the files below a class folder. Raises UserError if there is none."""
+def _files_of_class(walk: Walk, folder: str, is_needed: bool = True) -> list[str]:
+    """List the files below a class folder. Raises UserError if there is none, where some are needed."""
     found = walk.files_below(folder)
-    if not found:
+    if not found and is_needed:
         inside = [(path, reason) for path, reason in walk.left_out if path.startswith(f"{folder}/")]
         why = "; ".join(f"{shown(path)} {reason}" for path, reason in inside[:3])
         raise UserError(

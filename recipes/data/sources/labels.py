@@ -13,7 +13,7 @@ every picture has exactly one label, classes exclude each other, as those of cla
 import math
 import unicodedata
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from recipes.data.sources.columns import Columns, has_one_label, identify, is_path
@@ -29,7 +29,13 @@ from recipes.evaluation.tasks import LABEL_SEPARATOR, MULTI_CLASS, MULTI_LABEL
 BOOLEANS = {"0": False, "1": True, "false": False, "true": True}
 
 
-def scan_labels(root: Path, file: Path, named: Mapping[str, str] | None = None, groups: str | None = None) -> Listing:
+def scan_labels(
+    root: Path,
+    file: Path,
+    named: Mapping[str, str] | None = None,
+    groups: str | None = None,
+    known: Collection[str] = (),
+) -> Listing:
     """List the pictures that the table names.
 
     Args:
@@ -37,6 +43,7 @@ def scan_labels(root: Path, file: Path, named: Mapping[str, str] | None = None, 
         file: a table, as above.
         named: columns by their role, see `columns.identify`.
         groups: a column that names what is never divided, or a regular expression on the path.
+        known: classes of a finished run that is to be measured, for which any of them, and any part, is enough.
 
     Raises:
         UserError: the folder or the file cannot be read, or a line of it cannot be understood.
@@ -56,8 +63,12 @@ def scan_labels(root: Path, file: Path, named: Mapping[str, str] | None = None, 
         rows, left_out, findings = votes.rows, votes.left_out, votes.findings
     counts = Counter(label for row in rows for label in row.labels)
     classes = tuple(sorted(columns.classes or counts))
-    _check(table, columns, classes, counts, rows)
-    findings = (*_kind(file, rows), *findings, *_said(table, columns, places, classes, rows))
+    if not counts:
+        raise UserError(f"{shown(file)} gives no picture a label.")
+    if not known:
+        _check(table, columns, classes, counts, rows)
+        findings = [*_kind(file, rows), *findings]
+    findings = (*findings, *_said(table, columns, places, classes, rows))
     one_label = all(len(row.labels) == 1 for row in rows)
     files = [File(row.path, row.labels[0] if one_label else row.labels, row.split, row.group, row.weight) for row in rows]
     # With one label, the order of class folders, so that the same pictures give the same model.
@@ -198,8 +209,6 @@ def _value(text: str, name: str, where: str) -> bool:
 def _check(table: Table, columns: Columns, classes: tuple[str, ...], counts: Mapping[str, int], rows: Sequence[Row]) -> None:
     """Refuse labels that all pictures have, or none, or train lacks, and a part without any, with a UserError."""
     file = shown(table.file)
-    if not classes:
-        raise UserError(f"{file} gives no picture a label.")
     for name in classes:
         if not counts[name]:
             raise UserError(f"{file}: no picture has the label {shown(name)}: add some, or take the column away.")

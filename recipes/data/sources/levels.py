@@ -37,8 +37,14 @@ def part_of(name: str) -> str | None:
     return found.pop() if len(found) == 1 else None
 
 
-def find_parts(walk: Walk, folders: Mapping[str, Identity]) -> dict[str, str]:
-    """Find {"train": its folder, ...}, train first; {} where `folders` are classes. Raises UserError for a mixture."""
+def find_parts(walk: Walk, folders: Mapping[str, Identity], known: Collection[str] = ()) -> dict[str, str]:
+    """Find {"train": its folder, ...}, train first; {} where `folders` are classes. Raises UserError for a mixture.
+
+    Args:
+        known: the classes, where a finished run has them; then nothing need be there to train on.
+    """
+    if known and {base(path) for path in folders} <= set(known):
+        return {}
     named = {path: split for path in folders if (split := part_of(path))}
     if not _are_parts(walk, folders, named):
         return {}
@@ -53,7 +59,7 @@ def find_parts(walk: Walk, folders: Mapping[str, Identity]) -> dict[str, str]:
             f"{walk.place('')} mixes splits ({some(found.values())}) with others ({some(others)}): move the others away, "
             "or rename a class that is called like a split. Pictures without labels are for `zoo predict RUN FOLDER`."
         )
-    if "train" not in found:
+    if "train" not in found and not known:
         raise UserError(f"{walk.place('')} has {some(found.values())} but no train/: {LAYOUT_HINT}.")
     if len({folders[path] for path in found.values()}) < len(found):
         raise UserError(

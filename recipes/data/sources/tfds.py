@@ -13,7 +13,7 @@ import json
 import re
 import uuid
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from types import ModuleType
@@ -46,12 +46,13 @@ class Columns:
     encoded: bool  # whether the picture is stored as a file's bytes
 
 
-def scan_tfds(data: Path, data_dir: Path | None = None) -> Listing:
+def scan_tfds(data: Path, data_dir: Path | None = None, known: Collection[str] = ()) -> Listing:
     """List the pictures of a data set, which is fetched and prepared if it is not there.
 
     Args:
         data: tfds:NAME or tfds:NAME:SPLITS, or a folder that a data set was prepared in.
         data_dir: folder of prepared data sets; TFDS' own if not given.
+        known: classes of a finished run that is to be measured, for which any of them, and any part, is enough.
 
     Raises:
         UserError: TensorFlow or the data set cannot be had, it has no such splits, or no picture with a label.
@@ -60,7 +61,7 @@ def scan_tfds(data: Path, data_dir: Path | None = None) -> Listing:
     found = NAME.fullmatch(str(data).removeprefix(TFDS)) if str(data).startswith(TFDS) else None
     builder = _builder(tfds, data, found and found["name"], data_dir)
     try:
-        splits, findings = _splits(data, list(builder.info.splits or ()), found and found["splits"])
+        splits, findings = _splits(data, list(builder.info.splits or ()), found and found["splits"], is_learnt=not known)
         _check_specs(tfds, data, splits)
         columns = _columns(tfds, data, builder.info)
         key = _key(builder, splits, columns)
@@ -68,7 +69,7 @@ def scan_tfds(data: Path, data_dir: Path | None = None) -> Listing:
         make_folder(folder, lambda new: _store(tfds, data, builder, splits, columns, new))
     except OSError as error:
         raise UserError(f"The cache: {shown(error)} Or set ZOO_CACHE to one.") from error
-    return _listing(data, folder, builder, columns, findings)
+    return _listing(data, folder, builder, columns, findings, is_learnt=not known)
 
 
 def is_prepared(folder: Path) -> bool:
@@ -131,7 +132,7 @@ def _is_there(builder: Any) -> bool:
     return bool(builder.info.splits) and Path(builder.data_path).is_dir()
 
 
-def _splits(data: Path, known: list[str], asked: str | None) -> tuple[dict[str, str], list[str]]:
+def _splits(data: Path, known: list[str], asked: str | None, is_learnt: bool = True) -> tuple[dict[str, str], list[str]]:
     """Choose {part: what TFDS is to read for it}; "" is divided. Gives findings beside.
 
     Raises:
@@ -160,7 +161,7 @@ def _splits(data: Path, known: list[str], asked: str | None) -> tuple[dict[str, 
             )
         else:
             chosen[found] = spec.strip()
-    if not {"", "train"} & chosen.keys():
+    if is_learnt and not {"", "train"} & chosen.keys():
         raise UserError(
             f"{shown(data)}: nothing says what to train on, of the splits {some(known, 20)}: give tfds:NAME:train=SPLIT, and, "
             "if wanted, test=SPLIT."
@@ -292,7 +293,7 @@ def _path(split: str, labels: str | list[str] | None, file: str, content: bytes)
     return path if PurePosixPath(path).suffix else path + ending
 
 
-def _listing(data: Path, folder: Path, builder: Any, columns: Columns, findings: list[str]) -> Listing:
+def _listing(data: Path, folder: Path, builder: Any, columns: Columns, findings: list[str], is_learnt: bool = True) -> Listing:
     """Make the listing of what is stored. Raises UserError if nothing has a label."""
     index = json.loads((folder / INDEX).read_text("utf-8"))
     rows = [
@@ -306,7 +307,7 @@ def _listing(data: Path, folder: Path, builder: Any, columns: Columns, findings:
     one_label = isinstance(files[0].label, str)
     found = {label for file in files for label in ([file.label] if one_label else file.label)}
     learnt = {file.label for file in files if file.split in ("", "train")} if one_label else found
-    if extra := found - learnt:
+    if is_learnt and (extra := found - learnt):
         raise UserError(
             f"{shown(data)}: train has no picture of {some(sorted(extra))}, which another part has: choose other splits."
         )

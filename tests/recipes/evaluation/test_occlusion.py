@@ -31,12 +31,12 @@ def test_the_hottest_fifth_is_a_fifth_and_none_of_it_colder_than_the_rest():
 
 def test_a_moved_mask_has_its_size_and_what_is_hidden_has_the_mean_colour(picture):
     mask = np.zeros((20, 20), bool)
-    mask[3:7, 2:9] = True
+    mask[6:16, 2:14] = True
     other = moved(mask, np.random.default_rng(1))
     assert other.sum() == mask.sum() and (other != mask).any()
     without = hidden(picture, mask)
-    assert without.dtype == np.uint8 and (without[~mask] == picture[~mask]).all()
-    assert (without[mask] == int(picture.mean())).all()
+    assert without.dtype == np.uint8 and (without[10, 4:12] == round(picture.mean())).all()  # the edge is soft
+    assert (without[:3] == picture[:3]).all() and (without[:, 17:] == picture[:, 17:]).all()
 
 
 def test_a_map_of_what_the_answer_hangs_on_is_borne_out_and_another_is_not(picture):
@@ -45,8 +45,8 @@ def test_a_map_of_what_the_answer_hangs_on_is_borne_out_and_another_is_not(pictu
     pictures, classes = np.stack([picture] * 2), np.zeros(2, int)
     true, false = check(pictures, np.stack([right, right[::-1, ::-1]]), classes, at_the_corner)
     assert true.whole == pytest.approx(float(at_the_corner(picture[None])[0, 0]))
-    assert true.whole > 0.9 and true.without_hottest < 0.6 < true.without_random
+    assert true.whole > 0.99 and true.without_hottest < 0.75 and true.without_random > 0.9
     # The other corner: nothing of the answer is there.
-    assert false.without_hottest >= false.whole - 0.01 > false.without_random
+    assert false.whole == true.whole and false.without_hottest > 0.99
     again = check(pictures, np.stack([right, right[::-1, ::-1]]), classes, at_the_corner)
     assert again == [true, false]

@@ -43,6 +43,8 @@ def test_a_verdict_says_no_more_than_the_check():
     assert "not borne out" in verdict(Check(0.9, 0.8, 0.2))
     assert "neither for nor against" in verdict(Check(0.9, 0.88, 0.9))
     text = summary([Check(0.9, 0.3, 0.8), None, Check(0.8, 0.4, 0.8)])
-    assert "of 2 pictures takes 50.0 points" in text and "a random fifth 5.0" in text and "so the maps show" in text
-    assert "does not bear the maps out" in summary([Check(0.9, 0.8, 0.8)])
+    assert "of 2 pictures changes the probability of the class by -50.0 points" in text
+    assert "a random fifth by -5.0. The maps show what" in text
+    assert "by +7.0 points" in (text := summary([Check(0.9, 0.97, 0.9)])) and text.endswith("does not bear the maps out.")
+    assert summary([Check(0.9, 0.88, 0.9)]).endswith("neither for nor against the maps.")
     assert summary([None]) == ""

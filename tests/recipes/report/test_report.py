@@ -10,6 +10,9 @@ from PIL import Image
 
 from recipes.console import say
 from recipes.evaluation.metrics import metrics
+from recipes.report.charts import page_plot, plain, use_share_axis
+from recipes.report.counts import counts, samples
+from recipes.report.measured import measured
 from recipes.report.run import render
 from zoo.files import write_json
 
@@ -34,17 +37,17 @@ RESULT = """{
 def example(classes=("ants", "bees"), splits=("train", "validation"), images=60, right=3.0, reasons=()):
     """Result, history and files of an invented run; `right` pulls predictions towards the truth."""
     classes, random = list(classes), np.random.default_rng(0)
-    measured, files = {}, []
+    scores, files = {}, []
     for split in splits:
         labels = np.arange(max(images, len(classes))) % len(classes)
         logits = random.normal(size=(len(labels), len(classes))) + right * np.eye(len(classes))[labels]
         probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
-        measured[split] = metrics(labels, probabilities, classes)
+        scores[split] = metrics(labels, probabilities, classes)
         for i, (label, row) in enumerate(zip(labels, probabilities, strict=True)):
             prediction = classes[row.argmax()]
             files.append(file_row(f"{split}/{i}.jpg", split, classes[label], prediction, row.max()))
     files += [file_row(f"broken/{i}.jpg", "", "ants", "", "", reason) for i, reason in enumerate(reasons)]
-    result = json.loads(RESULT) | {"classes": classes, "metrics": measured}
+    result = json.loads(RESULT) | {"classes": classes, "metrics": scores}
     result["class_counts"] = {"train": dict.fromkeys(classes, 122)}
     result["counts"]["left_out"] = len(reasons)
     history = [{"phase": "fine-tune", "epoch": i, "loss": 1 / (i + 1), "accuracy": None} for i in range(3)]
@@ -62,6 +65,11 @@ def gray(path: str) -> np.ndarray:
 
 def percent(value: float | None) -> str:
     return "–" if value is None else f"{100 * value:.1f}%"
+
+
+def with_interval(value: float, interval: list[float]) -> str:
+    """A number as the page shows it, its interval below."""
+    return f"{percent(value)} {100 * interval[0]:.1f} – {percent(interval[1])}"
 
 
 def page_of(run, picture=gray) -> Page:
@@ -109,22 +117,21 @@ def test_the_most_trustworthy_split_is_reported(splits):
 def test_tables_hold_the_numbers_of_the_result():
     result, history, files = example(right=1.0)
     page, scores = page_of((result, history, files)), result["metrics"]["validation"]
-    for row, name in zip(page.table("splits")[1:], ("train", "validation"), strict=True):
+    rows = {row[0]: row[1:] for row in page.table("splits")}
+    assert rows["measure"] == ["train", "validation"] and rows["images"] == ["60", "60"]
+    for at, name in enumerate(("train", "validation")):
         m = result["metrics"][name]
-        low, high = map(percent, m["accuracy_interval"])
-        assert row[:4] == [name, "60", percent(m["accuracy"]), f"{low} – {high}"]
-        for at, key in ((4, "balanced_accuracy"), (6, "macro_f1")):
-            low, high = (100 * edge for edge in m[f"{key}_interval"])
-            assert row[at : at + 2] == [percent(m[key]), f"{low:.1f} – {high:.1f}%"]
-        assert row[8:] == [f"{m['loss']:.3f}", percent(m["calibration_error"])]
+        for words, key in (("accuracy", "accuracy"), ("balanced accuracy", "balanced_accuracy"), ("macro F1", "macro_f1")):
+            assert rows[words][at] == with_interval(m[key], m[f"{key}_interval"])
+        assert rows["loss"][at] == f"{m['loss']:.3f}"
+        assert rows["calibration error"][at] == percent(m["calibration_error"])
     matrix = np.array([[int(cell) for cell in row[1:]] for row in page.table("confusion")[1:]])
     assert [[i, j, matrix[i, j]] for i, j in np.argwhere(matrix).tolist()] == scores["confusion"]
     weakest = sorted(scores["classes"], key=lambda row: row["recall"])
     for row, expected in zip(page.table("classes")[1:], weakest, strict=True):
         shown = [expected["name"]]
         for key in ("recall", "precision", "f1"):
-            low, high = (100 * edge for edge in expected[f"{key}_interval"])
-            shown += [percent(expected[key]), f"{low:.1f} – {high:.1f}%"]
+            shown.append(with_interval(expected[key], expected[f"{key}_interval"]))
         assert row == [*shown, str(expected["images"]), "122"]
     for row, expected in zip(page.table("calibration")[1:], scores["calibration"], strict=True):
         each = [percent(expected[key]) for key in ("confidence", "accuracy")]
@@ -137,8 +144,9 @@ def test_classes_without_images_come_last_with_a_dash():
     probabilities = np.array([[0.9, 0.1, 0], [0.8, 0.2, 0]])
     result["metrics"] = {"test": metrics(np.array([0, 1]), probabilities, result["classes"])}
     rows = page_of((result, history, [])).table("classes")[1:]
-    assert [row[:2] for row in rows] == [["b", "0.0%"], ["a", "100.0%"], ["c", "–"]]
-    assert rows[2][1:8] == [*["–"] * 6, "0"]
+    assert [row[0] for row in rows] == ["b", "a", "c"]
+    assert [row[1].split()[0] for row in rows] == ["0.0%", "100.0%", "–"]
+    assert rows[2][1:5] == ["–", "–", "–", "0"]
 
 
 def test_uneven_classes_and_repeats_are_in_the_headline():
@@ -167,7 +175,8 @@ def test_worst_mistakes_are_the_surest_of_the_reported_split():
     files.append(file_row("other split.jpg", "train", "ants", "bees", 1.0))
     files.append(file_row("right.jpg", "validation", "ants", "ants", 1.0))
     page = page_of((result, history, files), (asked := []).append)  # and no picture can be had
-    assert asked == [f"v/{i}.jpg" for i in reversed(range(6, 30))]
+    assert asked[:24] == [f"v/{i}.jpg" for i in reversed(range(6, 30))]
+    assert asked[24:] == ["other split.jpg"]  # the one training picture, as a sample of its class
     text = page.text("mistakes")
     assert "24 of 30" in text and text.count("no preview") == 24
     assert "is ants taken for bees79.0% sure v/29.jpg" in text
@@ -192,13 +201,28 @@ def test_no_mistake_is_said_plainly():
 @pytest.mark.slow
 def test_curves_give_way_to_the_penalty_path_and_that_to_a_sentence():
     result, history, files = example(right=50.0)
-    run, last = (result, history, files), "Chart: accuracy by confidence"
-    assert page_of(run).images("alt") == ["Chart: loss by epoch", "Chart: accuracy by epoch", last]
+    for row in history:
+        row["accuracy"] = 0.5 + row["epoch"] / 10
+    run = (result, history, files)
+
+    def charts() -> list[str]:
+        """The words of the charts, but those of calibration, which come last."""
+        *found, last = [alt for alt in page_of(run).images("alt") if alt.startswith("Chart")]
+        assert last.startswith("Chart of accuracy by confidence: of 60 images, ")
+        return found
+
+    assert charts() == [
+        "Chart of loss by epoch: train from 1.000 to 0.333, best 0.333 at epoch 3.",
+        "Chart of accuracy by epoch: train from 0.500 to 0.700, best 0.700 at epoch 3.",
+    ]
     del history[1:]
-    assert page_of(run).images("alt") == ["Chart: loss by penalty", "Chart: accuracy by penalty", last]
+    assert charts() == [
+        "Chart of loss by penalty: cross-validated loss from 0.300 to 0.200, best 0.200 at penalty 0.01. Used: 0.01.",
+        "Chart of accuracy by penalty: cross-validated accuracy from 0.900 to 0.950, best 0.950 at penalty 0.01. Used: 0.01.",
+    ]
     assert "5-fold cross-validation" in page_of(run).text("learning")
     result["head"] = None
-    assert page_of(run).images("alt") == [last]
+    assert charts() == []
     assert "no curve to draw" in page_of(run).text("learning")
 
 
@@ -316,5 +340,87 @@ def test_a_run_that_measured_nothing_still_has_a_page():
     result, history, _ = example()
     result["metrics"] = {}
     page = page_of((result, history, []))
-    assert list(page.texts) == ["headline", "splits", "learning", "data", "reproduce"]
+    assert list(page.texts) == ["headline", "splits", "learning", "counts", "data", "about", "reproduce"]
     assert "Nothing was measured" in page.text("headline")
+
+
+def test_counts_are_bars_of_one_scale_the_largest_class_first():
+    shown = counts({"train": {"a": 10, "b": 40}, "test": {"a": 20, "b": 0}}, ["a", "b"])
+    assert shown["counted_parts"] == ["train", "test"] and shown["more_classes"] == 0
+    assert [row["name"] for row in shown["counted"]] == ["b", "a"]
+    assert shown["counted"][1]["cells"] == [("train", 10, "0.2500"), ("test", 20, "0.5000")]
+    names = [f"class {i:04}" for i in range(1000)]
+    shown = counts({"train": {name: i for i, name in enumerate(names)}}, names)
+    assert [row["name"] for row in shown["counted"]] == [*names[:-31:-1], *names[29::-1]] and shown["more_classes"] == 940
+
+
+def test_samples_are_spread_over_the_training_pictures_of_each_class():
+    files = [file_row(f"a/{i}.jpg", "train", "a", "a", 1) for i in range(100)]
+    files += [file_row("both.jpg", "train", "a;b", "a", 1), file_row("b/held out.jpg", "test", "b", "b", 1)]
+    rows = samples(files, ["b", "a", "none"], gray)
+    assert [row["name"] for row in rows] == ["b", "a"]
+    assert [one["path"] for one in rows[0]["pictures"]] == ["both.jpg"]
+    assert [one["path"] for one in rows[1]["pictures"]] == [
+        "a/0.jpg",
+        "a/20.jpg",
+        "a/40.jpg",
+        "a/60.jpg",
+        "a/80.jpg",
+        "both.jpg",
+    ]
+
+
+def test_a_run_says_on_what_it_was_made_and_one_made_before_has_a_page():
+    run = example()
+    assert "machine" not in page_of(run).text("about")
+    run[0].update(
+        file_size=9_130_000,
+        speed={"one": 0.0312, "many": 0.0041, "batch": 16},
+        machine={"processor": "A <b>", "cores": 2, "memory": 8 * 2**30, "system": "Linux x86_64", "gpus": 1},
+        energy={"method": "estimated", "watt_hours": 0.5, "watts": 12.0, "seconds": 90.0, "processor_seconds": 150.0},
+    )
+    run[0]["model"] |= {"license": "Apache-2.0", "citations": ["Sandler et al. 2018"]}
+    text = page_of(run).text("about")
+    for part in (
+        "“ants”, “bees” in pictures like the 244",
+        "licence of the weightsApache-2.0",
+        "to citeSandler et al. 2018",
+        "model.keras9.1 MB",
+        "one picture31.2 ms",
+        "16 at once4.1 ms each",
+        'keras.models.load_model("model.keras")',
+        "machineA <b>, 2 cores, 8 GiB of memory, 1 graphics card, Linux x86_64",
+        "time21.3 s",
+        "0.5 Wh, estimated: 2 min 30 s of busy cores at 12 W each",
+        "the graphics cards are not in it",
+    ):
+        assert part in text, part
+    run[0]["energy"] |= {"method": "measured", "watt_hours": 1234.0}
+    assert "1.2 kWh, measured by the counters of the processor (RAPL)" in page_of(run).text("about")
+
+
+def test_a_small_range_of_accuracies_does_not_fill_its_axis():
+    for values, low, high in (
+        ([0.95, 0.958], 0.8, 1.0),
+        ([0.5, 0.508], 0.404, 0.604),
+        ([0.1, 0.9], 0.06, 0.94),
+        ([0, 0.01], 0, 0.2),
+    ):
+        _, axes = page_plot("epoch", "accuracy")
+        use_share_axis(axes, np.array([*values, np.nan]))
+        assert axes.get_ylim() == pytest.approx((low, high), abs=0.012)
+    assert [plain(value) for value in (0.001, 0.00001, 1.0, 0.30000000000000004, 2500)] == [
+        "0.001",
+        "0.00001",
+        "1",
+        "0.3",
+        "2500",
+    ]
+
+
+def test_a_dot_of_calibration_is_as_large_as_its_share(monkeypatch):
+    sizes = []
+    monkeypatch.setattr("matplotlib.axes.Axes.scatter", lambda self, x, y, s, **how: sizes.extend(s))
+    probabilities = np.array([[0.95, 0.05]] * 142 + [[0.55, 0.45]])
+    measured(metrics(np.zeros(143, int), probabilities, ["a", "b"]), ["a", "b"])
+    assert sizes[1] / sizes[0] == pytest.approx(142)

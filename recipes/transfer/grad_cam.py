@@ -51,10 +51,11 @@ class Part:
         return values[:, -self.patches :].reshape(len(values), side, side, -1)
 
 
-class Explainer:
+class GradCam:
     """Draws heat maps of a network with stages, whose last layer gives the probabilities of its classes.
 
-    `stages` has the name of the stage that is looked at, of each backbone.
+    `stages` has the name of the stage that is looked at, of each backbone; `tail` is what lies behind them, and `kernel` its
+    matrix `(channels, classes)`, where that is an average and a dense layer, else None.
 
     Raises:
         UserError: there is no such stage, or none that knows where in the picture something is.
@@ -75,7 +76,7 @@ class Explainer:
             pixels: `(batch, size, size, channels)`.
             classes: numbers of the classes that are asked about, `(batch, classes)`.
         """
-        values = self._values(pixels)
+        values = self.values(pixels)
         size = pixels.shape[1]
         return np.stack([self._of_class(values, column, size) for column in classes.T], axis=1)
 
@@ -89,15 +90,14 @@ class Explainer:
 
     def _weights(self, values: Sequence[np.ndarray], classes: np.ndarray) -> list[np.ndarray]:
         """Weigh the channels of each backbone's stage for a class of each picture, `(batch, channels)`."""
-        if self._kernel is not None:
-            return [self._kernel.T[classes]]
-        derivatives = gradients.by_inputs(self._tail, values, np.eye(self._tail.output_shape[-1])[classes])
+        if self.kernel is not None:
+            return [self.kernel.T[classes]]
+        derivatives = gradients.by_inputs(self.tail, values, np.eye(self.tail.output_shape[-1])[classes])
         return [part.as_maps(one).sum(axis=(1, 2)) for part, one in zip(self._parts, derivatives, strict=True)]
 
-    def _values(self, pixels: np.ndarray) -> list[np.ndarray]:
+    def values(self, pixels: np.ndarray) -> list[np.ndarray]:
         """Compute what the stages give for pictures."""
-        outputs = self._body(pixels, training=False)
-        return [np.asarray(keras.ops.convert_to_numpy(one), "float32") for one in keras.tree.flatten(outputs)]
+        return [one.astype("float32") for one in gradients.outputs(self._body, pixels)]
 
     def _chosen(self, stage: str | None) -> tuple[str, ...]:
         """Choose the stage of each backbone. Raises UserError."""
@@ -114,14 +114,14 @@ class Explainer:
     def _cut(self) -> None:
         """Cut the network behind the stages."""
         self._body = zoo.features(self._logits, self.stages)
-        self._tail = _tail(self._logits, self._parts, self.stages)
-        self._kernel = averaged_kernel(self._tail)
+        self.tail = _tail(self._logits, self._parts, self.stages)
+        self.kernel = averaged_kernel(self.tail)
 
     def _step_back(self) -> None:
         """Take an earlier stage of a transformer whose patches have no say behind the last one."""
         while any(part.patches for part in self._parts):
             pixels = np.random.default_rng(0).integers(0, 256, (1, *self._logits.input_shape[1:])).astype("uint8")
-            weights = self._weights(self._values(pixels), np.zeros(1, int))
+            weights = self._weights(self.values(pixels), np.zeros(1, int))
             earlier = tuple(
                 stage if one.any() or stage == part.stages[0] else part.stages[part.stages.index(stage) - 1]
                 for part, stage, one in zip(self._parts, self.stages, weights, strict=True)

@@ -1,0 +1,62 @@
+"""Sentences on how two classifiers differ on the same pictures, which claim no more than these pictures show."""
+
+from recipes.errors import some
+from recipes.evaluation.metrics import LABEL_MEASURES, MEASURES
+
+NAMES = MEASURES | LABEL_MEASURES
+
+
+def paired_verdict(row: dict, lead: str, images: int, which: str) -> str:
+    """Say in a sentence which of two runs is better, as far as these pictures tell.
+
+    Args:
+        row: their difference, a value of comparison.json.
+        lead: the measure that decides.
+        images: how many pictures there are.
+        which: which these are, such as "of the test part".
+    """
+    found, first, second = row["measures"][lead], row["baseline"], row["run"]
+    what, where, chance = NAMES[lead], f"the same {images:,} pictures {which}", _chance(row)
+    values, interval = found["values"], found["interval"]
+    if found["difference"] < 0:
+        interval = interval and [-interval[1], -interval[0]]
+    said = f"95 % interval {100 * interval[0]:.1f} to {100 * interval[1]:.1f}; {chance}" if interval else chance
+    size = f"{100 * abs(found['difference']):.1f} points ({said})"
+    if row["outcome"] == "better":
+        return f"{second} is better than {first}: {what} {values[1]:.1%} against {values[0]:.1%} on {where}, by {size}."
+    if row["outcome"] == "worse":
+        return f"{first} is better than {second}: {what} {values[0]:.1%} against {values[1]:.1%} on {where}, by {size}."
+    text = f"{what} {values[0]:.1%} and {values[1]:.1%} on {where}, difference {size}."
+    if row["same_answer"] == images:
+        text += " They answer alike on every one."
+    elif interval:
+        text += f" One of up to {100 * max(map(abs, interval)):.1f} points is not ruled out."
+    return f"No difference shown between {first} and {second}: {text}"
+
+
+def _chance(row: dict) -> str:
+    """Say by which test chance alone gives such a difference, and how often."""
+    corrected = f", corrected for {row['runs_adjusted']} comparisons" if row["runs_adjusted"] > 1 else ""
+    return f"{row['test']} {p_text(row['p_adjusted'])}{corrected}"
+
+
+def p_text(p: float) -> str:
+    """Write a p-value in two digits, and none below 0.0001."""
+    return "p < 0.0001" if p < 1e-4 else f"p = {p:.2g}"
+
+
+def class_sentence(row: dict) -> str:
+    """Say on which classes a difference is shown, from a difference, a value of comparison.json."""
+    shown = [found for found in row["classes"] if found["outcome"] != "not shown"]
+    count = len(row["classes"])
+    tried = f"after correction for {count * row['runs_adjusted']:,} tests"
+    if not shown:
+        return f"No difference is shown on any of the {count:,} classes by itself, {tried}."
+    sides = {"better": row["run"], "worse": row["baseline"]}
+    parts = [
+        f"{name} is better on {some([found['name'] for found in shown if found['outcome'] == outcome])}"
+        for outcome, name in sides.items()
+        if any(found["outcome"] == outcome for found in shown)
+    ]
+    rest = f"; on the other {count - len(shown):,} no difference is shown" if len(shown) < count else ""
+    return f"By class, {tried}, {'; '.join(parts)}{rest}."

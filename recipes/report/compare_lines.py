@@ -1,0 +1,119 @@
+"""What `zoo compare` prints: tables and sentences from the values of comparison.json."""
+
+from collections.abc import Mapping, Sequence
+
+from recipes.console import table
+from recipes.errors import shown
+from recipes.evaluation.paired_verdict import NAMES
+
+MAX_SETTINGS = 6
+
+
+def search_lines(found: Mapping) -> list[str]:
+    """Write a row a search, and what each chose."""
+    rows = [
+        {
+            "search": row["name"],
+            "trials": row["trials"],
+            "scored": row["scored"],
+            "objective": row["objective"],
+            "best": row["score"],
+            "accuracy": _with_interval(row["accuracy"], row["accuracy_interval"]),
+            "held out": row["held_out"],
+            "seconds": round(row["seconds"]),
+        }
+        for row in found["rows"]
+    ]
+    chosen = [
+        f"{row['name']} chose {', '.join(f'{key} {setting(value)}' for key, value in row['values'].items())}."
+        for row in found["rows"]
+    ]
+    return [table(rows), *chosen, found["finding"], ""]
+
+
+def run_lines(found: Mapping) -> list[str]:
+    """Write the verdicts, a row a run, the differences, and what a reader should know."""
+    runs = [
+        {
+            "run": row["name"],
+            "strategy": row["strategy"],
+            **{
+                NAMES[key]: _with_interval(one["value"], one["interval"] if key == found["measure"] else None)
+                for key, one in row["measures"].items()
+            },
+        }
+        for row in found["runs"]
+    ]
+    differences = found["differences"]
+    return [
+        *(row["verdict"] for row in differences),
+        "",
+        table(runs),
+        "",
+        "Differences in points:",
+        table([_difference(row) for row in differences]),
+        "",
+        *(_counts(row) for row in differences),
+        *(row["classes_verdict"] for row in differences),
+        *_settings(found["settings"]),
+        *remarks(found),
+    ]
+
+
+def remarks(found: Mapping) -> list[str]:
+    """Say in sentences what a reader should know of the pictures, and of other seeds."""
+    if not found["differences"]:
+        return []
+    lines = list(found["findings"])
+    for row in found["repeats"]:
+        key, one = next(iter(row["measures"].items()))
+        interval = _points(one["interval"])
+        lines.append(
+            f"Means over {row['what']}: {NAMES[key]} {one['values'][0]:.1%} ({row['baseline']}) and {one['values'][1]:.1%} "
+            f"({row['run']}), difference {100 * one['difference']:+.1f} points{interval}. Repeats share pictures, so this is "
+            "about seeds and divisions of these alone."
+        )
+    if not found["repeats"]:
+        lines.append("This is about these trained models: trained with another seed, each would be another one.")
+    return lines
+
+
+def setting(value: object) -> str:
+    """Write the value of a setting; of a path, where the machine's folders are nobody's business, the last part."""
+    if isinstance(value, float):
+        return f"{value:.3g}"
+    text = shown("–" if value is None else value)
+    return text.rpartition("/")[2] if text.startswith("/") else text
+
+
+def _settings(differing: Mapping[str, Mapping]) -> list[str]:
+    """Say in which settings the runs differ."""
+    if not differing:
+        return []
+    said = [f"{key} ({', '.join(map(setting, values.values()))})" for key, values in list(differing.items())[:MAX_SETTINGS]]
+    more = f" and {len(differing) - MAX_SETTINGS} more settings" if len(differing) > MAX_SETTINGS else ""
+    return [f"Their recipes differ in {', '.join(said)}{more}."]
+
+
+def _difference(row: Mapping) -> dict:
+    """Write how a run differs from the first, as cells."""
+    points = {NAMES[key]: f"{100 * one['difference']:+.1f}{_points(one['interval'])}" for key, one in row["measures"].items()}
+    return {"run": f"{row['run']} - {row['baseline']}", **points}
+
+
+def _counts(row: Mapping) -> str:
+    """Say how many pictures each of two runs has right."""
+    alone = f"{row['run']} alone has {row['only_run_right']:,} right, {row['baseline']} alone {row['only_baseline_right']:,}"
+    return f"Of the pictures {alone}, both {row['both_right']:,}, neither {row['neither_right']:,}."
+
+
+def _points(interval: Sequence[float] | None) -> str:
+    """Write the interval of a difference in points, where it has one."""
+    return f" ({100 * interval[0]:.1f} to {100 * interval[1]:.1f})" if interval else ""
+
+
+def _with_interval(value: float | None, interval: Sequence[float] | None) -> str:
+    """Write a share with its interval, where it has one."""
+    if value is None:
+        return "–"
+    return f"{value:.1%}" + (f" ({interval[0]:.1%} to {interval[1]:.1%})" if interval else "")
