@@ -25,6 +25,7 @@ import numpy as np
 from recipes.compute.machine import machine
 from recipes.compute.runtime import silenced
 from recipes.console import say, table
+from recipes.data.images import Framing
 from recipes.data.sources.own import mark
 from recipes.errors import ImageError, UserError, shown
 from recipes.formats import agreement, card, pictures, resizing
@@ -34,8 +35,9 @@ from recipes.formats.form import Form, Job
 from recipes.formats.network import Network
 from recipes.formats.pictures import HELD_OUT, MAX_PICTURES, Picture
 from recipes.formats.table import FORMS
-from recipes.predict import expand, say_rest
+from recipes.predict import Tally, expand, say_rest
 from recipes.runs import model_file
+from recipes.runs.answers import Answer
 from recipes.runs.model_file import Classifier
 from recipes.settings.export import Exporting
 from zoo.disk import WriteError, in_bytes
@@ -211,15 +213,7 @@ def _compared_on(settings: Exporting, classifier: Classifier) -> tuple[list[Pict
     """Choose pictures to compare answers on, and say which they are."""
     framing, known = classifier.framing, pictures.rows(settings.run)
     if settings.images:
-        found = expand(settings.images)
-        paths, read = list(found.paths), []
-        for path, one in zip(paths[:MAX_PICTURES], pictures.given(paths[:MAX_PICTURES], framing), strict=True):
-            if isinstance(one, ImageError):
-                (found.problems if found.paths[path] else found.notes).append(f"{shown(path)} {one}")
-            else:
-                read.append(one)
-        say_rest(found, len(read), "used")
-        return read, "pictures of --images"
+        return _given(settings.images, framing), "pictures of --images"
     held_out = [row for row in known if row.split in HELD_OUT]
     for part, words in ((held_out, "held-out pictures of the run"), (known, "pictures of the run")):
         if read := pictures.read(pictures.spread(part, MAX_PICTURES), framing):
@@ -230,6 +224,21 @@ def _compared_on(settings: Exporting, classifier: Classifier) -> tuple[list[Pict
         file=sys.stderr,
     )
     return pictures.made_up(framing), "crops of two photographs of scikit-learn"
+
+
+def _given(images: Sequence[str], framing: Framing) -> list[Picture]:
+    """Read pictures that the user has named. Raises UserError if one cannot be read, or none is there."""
+    found, tally, read = expand(images), Tally(), []
+    paths = found.paths[:MAX_PICTURES]
+    for path, one in zip(paths, pictures.given([Path(path) for path in paths], framing), strict=True):
+        if isinstance(one, ImageError):
+            tally.add(Answer(path, error=str(one)), path in found.named)
+        else:
+            read.append(one)
+    for path, reason in found.problems:
+        tally.add(Answer(path, error=reason), is_named=True)
+    say_rest(found, tally, len(read), "used")
+    return read
 
 
 def _judged_on(settings: Exporting, classifier: Classifier) -> tuple[np.ndarray, list[Picture]]:

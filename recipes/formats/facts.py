@@ -5,12 +5,11 @@ import math
 from dataclasses import asdict
 from pathlib import Path
 
+from recipes.runs.assurance import REFUSED
 from recipes.runs.folder import recover
 from recipes.runs.model_file import Classifier
 
 SCHEMA = 1
-# The share of known pictures that may be told to be of no known class.
-REFUSED = 0.05
 OUTSIDE = (
     "Before a picture is the network's: turn it upright by its EXIF orientation, convert its colours to sRGB, put transparent "
     "parts on white, and make it {colors}."

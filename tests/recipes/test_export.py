@@ -38,13 +38,13 @@ def pictures(made):
 
 
 def predicted(made, paths):
-    """What `zoo predict` prints of pictures: a probability for each class."""
-    done = commands.zoo("predict", made / "run", *paths)
-    found = []
-    for line in done.stdout.strip().splitlines():
-        words = line.split("  ")[1:]
-        found.append({name: float(value) for name, value in (word.rsplit(" ", 1) for word in words)})
-    return np.array([[one[name] for name in sorted(one)] for one in found])
+    """What `zoo predict` writes of pictures: `(pictures, classes)`."""
+    table = made / "predicted.csv"
+    done = commands.zoo("predict", made / "run", *paths, "--all-classes", "--csv", table)
+    assert done.poll() == 0, done.stderr
+    with open(table) as file:
+        rows = list(csv.DictReader(file))
+    return np.array([[float(row[f"probability_of_{name}"]) for name in "012"] for row in rows])
 
 
 @needs_onnx
@@ -63,7 +63,7 @@ def test_onnx_answers_as_predict_prints_and_says_what_it_was_compared_on(made):
     paths = pictures(made)
     shown = [np.array(Image.open(path).convert("L").resize((32, 32), Image.Resampling.BILINEAR)) for path in paths]
     (found,) = session.run(None, {"image": np.stack(shown)[..., None].astype("float32")})
-    np.testing.assert_allclose(found, predicted(made, paths), atol=1e-4)
+    np.testing.assert_allclose(found, predicted(made, paths), atol=1e-5)
     for form in ("onnx", "saved_model"):
         values = json.loads((made / "plain" / form / "export.json").read_text())
         assert values["compared_on"] == "held-out pictures of the run"
@@ -87,7 +87,7 @@ def test_pictures_of_any_size_answer_as_predict_prints(made, tmp_path):
     expected = predicted(made, paths)
     for path, answer in zip(paths, expected, strict=True):
         pixels = np.array(Image.open(path))[None, ..., None]
-        np.testing.assert_allclose(session.run(None, {"image": pixels})[0][0], answer, atol=2e-3)
+        np.testing.assert_allclose(session.run(None, {"image": pixels})[0][0], answer, atol=1e-5)
 
 
 @needs_onnx
