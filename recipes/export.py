@@ -17,7 +17,6 @@ run_as_module(__name__)
 import statistics
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -49,7 +48,7 @@ CALIBRATED_BY, MIN_CALIBRATED_BY = 200, 10
 MIN_HELD_OUT = 20
 TIMED_CALLS = 20
 MAX_REASON = 300
-MAX_HELD_OUT = 2_000
+MAX_HELD_OUT = 1_000
 
 
 class Export:
@@ -105,17 +104,14 @@ class Export:
             "compared_on": self.source,
         }
         if self.settings.precision in QUANTIZED:
-            found |= self._accuracy(form, folder)
+            found |= self._accuracy(form, folder) | {"compared_on": "held-out pictures of the run"}
         else:
             found |= self._agreement(form, folder)
         return found | {"keras_seconds": self.keras, "machine": machine()}
 
-    def _pixels(self, chosen: Sequence[Picture]) -> list[np.ndarray]:
-        return [one.pixels if self.settings.any_size else one.framed for one in chosen]
-
     def _agreement(self, form: Form, folder: Path) -> dict:
         """Compare the answers. Raises UserError if they differ."""
-        answers = agreement.ask(form.name, folder / form.file, self._pixels(self.shown))
+        answers = agreement.ask(form.name, folder / form.file, [one.given for one in self.shown])
         kind = "any_size" if self.settings.any_size and self.settings.precision == "float32" else self.settings.precision
         found = agreement.compare(self.classifier.task, self.before, answers.probabilities, LIMITS[kind])
         says = _said(found, self.source)
@@ -126,9 +122,12 @@ class Export:
     def _accuracy(self, form: Form, folder: Path) -> dict:
         """Compare the accuracy on held-out pictures. Raises UserError if too much is lost."""
         task, classes = self.classifier.task, self.classifier.classes
-        answers = agreement.ask(form.name, folder / form.file, self._pixels(self.held_out))
+        answers = agreement.ask(form.name, folder / form.file, [one.given for one in self.held_out])
         framed = np.stack([one.framed for one in self.held_out])
-        before = agreement.accuracy(task, classes, self.held_out, self.classifier.probabilities(framed))
+        guess = self.classifier.probabilities(framed)
+        if answers.probabilities.shape != guess.shape or not np.isfinite(answers.probabilities).all():
+            raise UserError(f"The network as {form.name} answers what are no probabilities, and is not kept.")
+        before = agreement.accuracy(task, classes, self.held_out, guess)
         after = agreement.accuracy(task, classes, self.held_out, answers.probabilities)
         lost, says = before.accuracy - after.accuracy, f"{self.settings.precision} {after}, float32 {before}"
         if not lost <= self.settings.loss + 1e-9:
@@ -213,24 +212,25 @@ def _compared_on(settings: Exporting, classifier: Classifier) -> tuple[list[Pict
     """Choose pictures to compare answers on, and say which they are."""
     framing, known = classifier.framing, pictures.rows(settings.run)
     if settings.images:
-        return _given(settings.images, framing), "pictures of --images"
+        return _given(settings, framing), "pictures of --images"
     held_out = [row for row in known if row.split in HELD_OUT]
     for part, words in ((held_out, "held-out pictures of the run"), (known, "pictures of the run")):
-        if read := pictures.read(pictures.spread(part, MAX_PICTURES), framing):
+        if read := pictures.read(pictures.spread(part, MAX_PICTURES), framing, settings.any_size):
             return read, words
     print(
         "warning: the pictures of the run are not where they were: answers are compared on crops of two photographs instead; "
         "give --images for others.",
         file=sys.stderr,
     )
-    return pictures.made_up(framing), "crops of two photographs of scikit-learn"
+    return pictures.made_up(framing, settings.any_size), "crops of two photographs of scikit-learn"
 
 
-def _given(images: Sequence[str], framing: Framing) -> list[Picture]:
+def _given(settings: Exporting, framing: Framing) -> list[Picture]:
     """Read pictures that the user has named. Raises UserError if one cannot be read, or none is there."""
-    found, tally, read = expand(images), Tally(), []
+    found, tally, read = expand(settings.images), Tally(), []
     paths = found.paths[:MAX_PICTURES]
-    for path, one in zip(paths, pictures.given([Path(path) for path in paths], framing), strict=True):
+    looked_at = pictures.given([Path(path) for path in paths], framing, settings.any_size)
+    for path, one in zip(paths, looked_at, strict=False):
         if isinstance(one, ImageError):
             tally.add(Answer(path, error=str(one)), path in found.named)
         else:
@@ -253,8 +253,8 @@ def _judged_on(settings: Exporting, classifier: Classifier) -> tuple[np.ndarray,
     known = pictures.rows(settings.run)
     parts = [[row for row in known if row.split == part] for part in ("train", *HELD_OUT)]
     train, held_out = parts[0], next(filter(None, parts[1:]), [])
-    calibration = pictures.read(pictures.spread(train, CALIBRATED_BY), classifier.framing)
-    judged = pictures.read(pictures.spread(held_out, MAX_HELD_OUT), classifier.framing)
+    calibration = pictures.read(pictures.spread(train, CALIBRATED_BY), classifier.framing, False)
+    judged = pictures.read(pictures.spread(held_out, MAX_HELD_OUT), classifier.framing, settings.any_size)
     if len(calibration) < MIN_CALIBRATED_BY or len(judged) < MIN_HELD_OUT:
         raise UserError(
             f"--precision {settings.precision} needs {MIN_CALIBRATED_BY} training pictures of the run and {MIN_HELD_OUT} "

@@ -55,14 +55,14 @@ CASES = [
 ]
 
 
-def exported(form, network, folder, precision="float32"):
+def exported(form, network, folder, precision="float32", calibration=NOTHING):
     """What an exported network says of pictures, as a function of them; skipped where its packages are not installed."""
     if missing := [
         name for name in (*FORMS[form].modules, *(["onnxruntime"] * (form == "onnx"))) if not importlib.util.find_spec(name)
     ]:
         pytest.skip(f"{missing[0]} is not installed")
     with silenced():
-        FORMS[form].write(network, folder, Job(precision, {"classes": ["a", "b"]}, NOTHING))
+        FORMS[form].write(network, folder, Job(precision, {"classes": ["a", "b"]}, calibration))
         return answering.RUNTIMES[form](str(folder / FORMS[form].file))
 
 
@@ -148,3 +148,22 @@ def test_half_precision_is_half_the_size(awkward, form, tmp_path):
     expected = array(awkward(x, training=False))
     found = all_answers(exported(form, Network(awkward, Framing(12, 12, 3)), tmp_path / "half", "float16"), x)
     np.testing.assert_allclose(found, expected, atol=1e-2)
+
+
+@pytest.mark.parametrize(
+    "form, precision, any_size", [("onnx", "int8", True), ("litert", "int8", False), ("litert", "dynamic", False)]
+)
+def test_eight_bits_are_near_and_resizing_keeps_its_precision(awkward, form, precision, any_size, tmp_path):
+    x = pixels(40, 12, 12, 3)
+    network = Network(awkward, Framing(12, 12, 3), any_size)
+    answer = exported(form, network, tmp_path, precision, x[:30].astype("float32"))
+    found = all_answers(answer, x[30:] if any_size else x[30:].astype("float32"))
+    difference = np.abs(found - array(awkward(x[30:].astype("float32"), training=False)))
+    assert 1e-6 < difference.max() < 0.05  # something was rounded, and little
+    if any_size:
+        import onnx
+
+        graph = onnx.load(tmp_path / "model.onnx").graph
+        kinds = {node.op_type for node in graph.node if node.name.startswith("framing/")}
+        assert "MatMul" in kinds and "DequantizeLinear" not in kinds
+        assert "DequantizeLinear" in {node.op_type for node in graph.node}
