@@ -4,7 +4,9 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from recipes.data.images import Framing
 from recipes.errors import shown
+from recipes.formats.facts import preparation
 from zoo.disk import in_bytes
 
 NAME = "MODEL_CARD.md"
@@ -27,6 +29,7 @@ def written_before(folder: Path) -> list[dict]:
 def render(name: str, facts: Mapping, exports: Sequence[Mapping]) -> str:
     """Write the card in Markdown."""
     classes = [f"`{shown(each)}`" for each in facts["classes"]]
+    outside, framed, whole = preparation(Framing(**facts["framing"]))
     more = f" and {len(classes) - MAX_CLASSES:,} more" if len(classes) > MAX_CLASSES else ""
     lines = [
         f"# {shown(name)}",
@@ -36,7 +39,10 @@ def render(name: str, facts: Mapping, exports: Sequence[Mapping]) -> str:
         f"Licence of the weights that the training began with: {shown(facts['license'] or 'not known')}.",
         *(f"- {shown(each)}" for each in facts["citations"]),
         "",
-        facts["input"],
+        outside,
+        "",
+        f"- Networks in folders that end in any-size: {whole}",
+        f"- All others: {framed}",
         "",
         "| file | numbers | size | ms a picture | Keras, ms | measured |",
         "|---|---|---|---|---|---|",

@@ -5,6 +5,7 @@ import math
 from dataclasses import asdict
 from pathlib import Path
 
+from recipes.data.images import Framing
 from recipes.runs.assurance import REFUSED
 from recipes.runs.folder import recover
 from recipes.runs.model_file import Classifier
@@ -28,7 +29,7 @@ FOREIGN = (
 def facts(run: Path, classifier: Classifier, any_size: bool) -> dict:
     """Gather the facts of a run, values for JSON; None for what is not known."""
     framing, sure, result = classifier.framing, classifier.confidence, _result(run)
-    colors = "grey" if framing.channels == 1 else "RGB"
+    outside, framed, whole = preparation(framing)
     network = result.get("model") or {}
     threshold = sure.foreign_threshold(REFUSED) if sure and len(sure.foreign) else math.inf
     return {
@@ -36,7 +37,7 @@ def facts(run: Path, classifier: Classifier, any_size: bool) -> dict:
         "task": "one class a picture" if classifier.task.one_label else "any number of classes a picture, each over 0.5",
         "classes": list(classifier.classes),
         "framing": asdict(framing),
-        "input": " ".join((OUTSIDE.format(colors=colors), ANY_SIZE if any_size else FRAMED.format(**asdict(framing)))),
+        "input": f"{outside} {whole if any_size else framed}",
         "any_size": any_size,
         "preprocessing": f"{network.get('preprocessing') or 'what the weights ask for'}, inside the network",
         "temperature": sure.temperature if sure else None,
@@ -47,6 +48,11 @@ def facts(run: Path, classifier: Classifier, any_size: bool) -> dict:
         "license": network.get("license"),
         "citations": network.get("citations") or [],
     }
+
+
+def preparation(framing: Framing) -> tuple[str, str, str]:
+    """Say how a picture is prepared: what is never in the network, then what framed pictures, or whole ones, need."""
+    return OUTSIDE.format(colors="grey" if framing.channels == 1 else "RGB"), FRAMED.format(**asdict(framing)), ANY_SIZE
 
 
 def _result(run: Path) -> dict:
