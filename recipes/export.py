@@ -44,7 +44,7 @@ from zoo.files import replace_folder, write_json, write_text
 
 SCHEMA = 1
 QUANTIZED = ("int8", "dynamic")
-CALIBRATED_BY, MIN_CALIBRATED_BY = 100, 10
+CALIBRATED_BY, MIN_CALIBRATED_BY = 200, 10
 MIN_HELD_OUT = 20
 TIMED_CALLS = 20
 MAX_REASON = 300

@@ -17,9 +17,10 @@ from recipes.formats.network import Network
 from recipes.formats.table import FORMS
 
 NOTHING = np.empty((0, 1, 1, 3), "float32")
-# The smallest member of each family, at a size that every stage survives; those of `make test` convert in seconds.
-QUICK = {"lenet5": 32, "squeezenet1_1": 64}
+# The smallest member of each family, at a size that every stage survives; that of `make test` converts in seconds.
+QUICK = {"lenet5": 32}
 OTHERS = {
+    "squeezenet1_1": 64,
     "alexnet": 227,
     "vgg11": 32,
     "vgg11_bn": 32,
@@ -53,6 +54,8 @@ CASES = [
     *(pytest.param(name, size, marks=pytest.mark.slow) for name, size in QUICK.items()),
     *(pytest.param(name, size, marks=[pytest.mark.slow, pytest.mark.deep]) for name, size in OTHERS.items()),
 ]
+
+DEEP_OPENVINO = pytest.param("openvino", marks=pytest.mark.deep)
 
 
 def exported(form, network, folder, precision="float32", calibration=NOTHING):
@@ -98,6 +101,7 @@ def awkward():
     return randomize(keras.Model(image, x))
 
 
+@pytest.mark.slow
 @pytest.mark.fault(
     "Export",
     "grouped convolutions, GELU, antialiased resizing, a model never called",
@@ -111,6 +115,7 @@ def test_what_tf2onnx_breaks_is_mended(awkward, form, tmp_path):
     np.testing.assert_allclose(found, array(awkward(x, training=False)), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_onnx_file_is_of_the_standard_and_batch_norm_is_folded(awkward, tmp_path):
     answer = exported("onnx", Network(awkward, Framing(12, 12, 3)), tmp_path)
     import onnx
@@ -127,7 +132,8 @@ def test_the_onnx_file_is_of_the_standard_and_batch_norm_is_folded(awkward, tmp_
     np.testing.assert_allclose(answer(x), all_answers(answer, x), atol=1e-6)
 
 
-@pytest.mark.parametrize("form", ["onnx", "litert", "openvino", "saved_model"])
+@pytest.mark.slow
+@pytest.mark.parametrize("form", ["onnx", "litert", "saved_model", DEEP_OPENVINO])
 def test_pictures_of_any_size_go_in(awkward, form, tmp_path):
     framing = Framing(12, 14, 3, "bicubic")
     answer = exported(form, Network(awkward, framing, any_size=True), tmp_path)
@@ -141,7 +147,8 @@ def test_pictures_of_any_size_go_in(awkward, form, tmp_path):
         np.testing.assert_allclose(answer(picture[None]), array(awkward(shown, training=False)), atol=2e-3)
 
 
-@pytest.mark.parametrize("form", ["onnx", "litert", "openvino"])
+@pytest.mark.slow
+@pytest.mark.parametrize("form", ["onnx", "litert", DEEP_OPENVINO])
 def test_half_precision_is_half_the_size(awkward, form, tmp_path):
     (tmp_path / "half").mkdir()
     x, expected = pixels(3, 12, 12, 3).astype("float32"), None
@@ -150,6 +157,7 @@ def test_half_precision_is_half_the_size(awkward, form, tmp_path):
     np.testing.assert_allclose(found, expected, atol=1e-2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "form, precision, any_size", [("onnx", "int8", True), ("litert", "int8", False), ("litert", "dynamic", False)]
 )
