@@ -20,7 +20,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from recipes.compute.versions import packages
-from recipes.console import say
+from recipes.console import say, suggest
 from recipes.data.decoding import Decoded, decode_all
 from recipes.data.findings import ERROR, KINDS, LEVELS, WARNING, Finding, grouped, worst
 from recipes.data.look import FRAMING, Look, look
@@ -62,7 +62,7 @@ def run(settings: Checking) -> Path:
         _write(settings, listing, decoded, seen, findings, found)
     except WriteError as error:
         raise UserError(f"--output {shown(error)}") from error
-    _tell(settings, findings, found)
+    _tell(settings, listing, findings, found)
     if found["verdict"] == ERROR or settings.strict and found["verdict"] == WARNING:
         sys.exit(1)
     return settings.folder
@@ -162,7 +162,7 @@ def _correction_rows(findings: Sequence[Finding], given: corrections.Corrections
     return rows or [dict.fromkeys(corrections.COLUMNS, "")]
 
 
-def _tell(settings: Checking, findings: Sequence[Finding], found: dict) -> None:
+def _tell(settings: Checking, listing: Listing, findings: Sequence[Finding], found: dict) -> None:
     """Print what was found: all of it as JSON, or a line a kind, the worst first."""
     if settings.json:
         say(json.dumps(found, indent=2))
@@ -172,4 +172,7 @@ def _tell(settings: Checking, findings: Sequence[Finding], found: dict) -> None:
     counts = ", ".join(f"{count:,} {level}{'s' if count != 1 else ''}" for level, count in found["levels"].items())
     say(f"{found['pictures']:,} pictures looked at in {found['seconds']:.1f} s: {counts}.")
     say(f"Open {(settings.folder / 'check.html').resolve()}")
-    say(f"To correct, fill in the column action of {settings.folder / _corrections_name(settings.folder)}: --corrections FILE")
+    table = settings.folder / _corrections_name(settings.folder)
+    say(f"To correct, fill in the column action of {shown(table)}: no row is active before.")
+    if len(listing.classes) > 1:
+        suggest({"train, with what is filled in": ["zoo", "finetune", *settings.source_words(), "--corrections", table]})

@@ -17,6 +17,8 @@ from typing import TextIO
 from recipes.compute import signals
 from recipes.console import STANDARD_OUTPUT, say
 from recipes.errors import UserError, shown
+from recipes.settings import help
+from zoo import __version__
 from zoo.disk import WriteError
 
 # What the system says of a place that cannot be written.
@@ -25,6 +27,9 @@ UNWRITABLE = {
     for name in ("ENOSPC", "EDQUOT", "EROFS", "EACCES", "EPERM", "EIO", "EFBIG", "ENOTDIR", "EEXIST", "ENAMETOOLONG", "ELOOP")
     if hasattr(errno, name)
 }
+HELP = {"-h", "--help"}
+# The groups of `zoo --help`, in its order.
+WORK, LOOK, LECTURE = "work", "look", "lecture"
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,7 @@ class Command:
     module: str
     settings: str
     summary: str
+    group: str = WORK
     keras: bool = True  # whether it needs Keras, which takes seconds to import
     backend: str | None = None  # Keras' backend, for what only one of them can do
 
@@ -45,33 +51,35 @@ class Command:
 
 COMMANDS = {
     "finetune": Command("recipes.finetune", "finetune.Flags", "from a folder of images to a classifier with a report"),
-    "tune": Command("recipes.tune", "tune.Tuning", "search over heads on features computed once, or over ways to fine-tune"),
+    "tune": Command("recipes.tune", "tune.Tuning", "search over heads, or over ways to fine-tune"),
     "check": Command("recipes.check", "check.Checking", "what is wrong with the pictures, before they are used", keras=False),
-    "evaluate": Command("recipes.evaluate", "evaluate.Evaluation", "how a finished run does on any pictures with labels"),
-    "rank": Command("recipes.rank", "rank.Ranking", "which backbone for a folder of images, from one pass each"),
+    "rank": Command("recipes.rank", "rank.Ranking", "which backbone for your pictures, from one pass each"),
     "predict": Command("recipes.predict", "predict.Prediction", "class names and probabilities of images"),
-    "explain": Command("recipes.explain", "explain.Explaining", "where a run sees a class in pictures, and what is like them"),
     "export": Command(
         "recipes.export", "export.Exporting", "a run's network as ONNX, LiteRT, SavedModel or OpenVINO", backend="tensorflow"
     ),
-    "compare": Command("recipes.compare", "compare.Comparison", "which run is better on the same pictures", keras=False),
-    "models": Command("recipes.models", "models.Models", "all architectures and their weights", keras=False),
+    "evaluate": Command("recipes.evaluate", "evaluate.Evaluation", "how a finished run does on any pictures with labels"),
+    "explain": Command("recipes.explain", "explain.Explaining", "where a run sees a class in a picture", LOOK),
+    "compare": Command("recipes.compare", "compare.Comparison", "which run is better on the same pictures", LOOK, keras=False),
+    "models": Command("recipes.models", "models.Models", "all architectures and their weights", LOOK, keras=False),
     "describe": Command(
-        "recipes.describe", "describe.Description", "an architecture layer by layer: shapes, costs, receptive fields"
+        "recipes.describe", "describe.Description", "an architecture: its stages, costs and receptive fields", LOOK
     ),
-    "demo": Command("recipes.demo", "demo.Demo", "the main recipe on handwritten digits, with and without pretraining"),
-    "lenet_mnist": Command("recipes.lecture.lenet_mnist", "lecture.LenetMnist", "train the LeNet-5 that ships with the zoo"),
+    "demo": Command("recipes.demo", "demo.Demo", "the main job on digits, with and without pretraining"),
+    "lenet_mnist": Command(
+        "recipes.lecture.lenet_mnist", "lecture.LenetMnist", "train the LeNet-5 that ships with the zoo", LECTURE
+    ),
     "receptive_fields": Command(
-        "recipes.lecture.receptive_fields", "lecture.ReceptiveFields", "convolutions by hand, and what each stage sees"
+        "recipes.lecture.receptive_fields", "lecture.ReceptiveFields", "convolutions by hand, and what each stage sees", LECTURE
     ),
     "inspect_kernels": Command(
-        "recipes.lecture.inspect_kernels", "lecture.InspectKernels", "learned kernels, and feature maps of a picture"
+        "recipes.lecture.inspect_kernels", "lecture.InspectKernels", "learned kernels, and feature maps of a picture", LECTURE
     ),
     "compare_optimizers": Command(
-        "recipes.lecture.compare_optimizers", "lecture.CompareOptimizers", "which optimiser is best on your data"
+        "recipes.lecture.compare_optimizers", "lecture.CompareOptimizers", "which optimiser is best on your data", LECTURE
     ),
     "compare_regularizers": Command(
-        "recipes.lecture.compare_regularizers", "lecture.CompareRegularizers", "what closes the gap to the test"
+        "recipes.lecture.compare_regularizers", "lecture.CompareRegularizers", "what closes the gap to the test", LECTURE
     ),
 }
 
@@ -161,16 +169,18 @@ def run_as_module(name: str) -> None:
 
 def _run(name: str = "--help", *arguments: str) -> int:
     """Run a command with its flags, and return the exit status. Raises UserError for bad input."""
-    if name in ("-h", "--help"):
+    if name in HELP:
         say(_overview())
+        return 0
+    if name == "--version":
+        say(f"zoo {__version__}")
         return 0
     if name not in COMMANDS:
         raise UserError(f"There is no command {name!r}: choose one of {', '.join(COMMANDS)}.")
-    try:
-        settings = read_settings(name, list(arguments))
-    except SystemExit:  # after --help, or for a wrong flag
-        say(end="")
-        raise
+    if not HELP.isdisjoint(arguments):
+        say(help.page(name, COMMANDS[name].load_settings()))
+        return 0
+    settings = read_settings(name, list(arguments))
     if COMMANDS[name].keras:
         from recipes.compute import runtime
 
@@ -220,9 +230,12 @@ def _recipe_file(arguments: Sequence[str]) -> str | None:
 
 
 def _overview() -> str:
-    """Write the usage with a line a command."""
-    lines = [f"  {name:<22}{command.summary}" for name, command in COMMANDS.items()]
-    return "\n".join(["usage: zoo COMMAND ...", "", *lines, "", "`zoo COMMAND --help` lists a command's flags."])
+    """Write the usage with a line a command, in groups."""
+    lines = ["usage: zoo COMMAND ..."]
+    for group in (WORK, LOOK, LECTURE):
+        lines += ["", f"{group}:"]
+        lines += [f"  {name:<22}{command.summary}" for name, command in COMMANDS.items() if command.group == group]
+    return "\n".join([*lines, "", "`zoo COMMAND --help` lists a command's flags, `zoo --version` the version."])
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Say which of several runs is better on the same test pictures, and whether these pictures can tell.
 
     zoo compare RUN RUN ...                    # the others against the first
-    zoo compare RUN RUN --output FOLDER        # a page, with the pictures on which they differ, and comparison.json
+    zoo compare RUN RUN --output FOLDER        # a page with the pictures on which they differ, and more
     python -m recipes.compare RUN RUN ...
 
 A run is what `zoo finetune` wrote, an evaluation of one, or a search, of which the winner's run is taken. Nothing is computed
@@ -27,7 +27,7 @@ from recipes.settings.compare import Comparison
 from zoo.disk import WriteError
 from zoo.files import write_csv, write_json, write_text
 
-PAGE, VALUES, TABLE = "comparison.html", "comparison.json", "differences.csv"
+PAGE, VALUES, TABLE = "comparison.html", "comparison.json", "answers.csv"
 
 
 def run(settings: Comparison) -> dict:
@@ -103,7 +103,10 @@ def _write(settings: Comparison, found: dict, shown_pictures: list[dict], rows: 
     folder = settings.output
     mark(folder)
     try:
-        write_csv(folder / TABLE, rows)
+        if rows:
+            write_csv(folder / TABLE, rows)
+        else:  # what an earlier comparison has left would be taken for this one's
+            (folder / TABLE).unlink(missing_ok=True)
         write_text(folder / PAGE, render(found, shown_pictures, remarks(found)))
         write_json(folder / VALUES, found)
     except WriteError as error:

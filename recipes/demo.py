@@ -18,11 +18,12 @@ import json
 from pathlib import Path
 
 from recipes import finetune
-from recipes.console import say
+from recipes.console import say, show, suggest
 from recipes.data.digits import write_digits
 from recipes.data.sources.own import mark
 from recipes.settings.demo import Demo
 from recipes.settings.finetune import Recipe
+from recipes.transfer import summary
 
 
 def run(settings: Demo) -> Path:
@@ -43,11 +44,17 @@ def run(settings: Demo) -> Path:
     accuracy = {}
     for name, recipe in recipes.items():
         say(f"\n{name}:")
-        measured = json.loads((finetune.run(recipe) / "result.json").read_text())["metrics"]["test"]
+        data = finetune.train(recipe).prepared.data
+        measured = json.loads((recipe.folder / "result.json").read_text())["metrics"]["test"]
         low, high = measured["accuracy_interval"]
         accuracy[name] = f"{measured['accuracy']:.1%} ({low:.1%} to {high:.1%})"
-    say(f"\nTest accuracy after {settings.images_per_class} pictures of each digit, with 95 % interval:")
-    for name, value in accuracy.items():
-        say(f"  {name:<22}{value}")
+    say(f"\nTest accuracy after {settings.images_per_class} pictures of each digit:")
+    show([{"start": name, "accuracy (95 % interval)": value} for name, value in accuracy.items()])
     say(f"Open {(settings.folder / 'pretrained' / 'report.html').resolve()}")
+    suggest(
+        {
+            "classify a digit": summary.predict(settings.folder / "pretrained", data),
+            "see what the network is": ["zoo", "describe", "lenet5", "--layers"],
+        }
+    )
     return settings.folder

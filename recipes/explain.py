@@ -80,7 +80,10 @@ def _check_output(settings: Explaining) -> None:
 def _prepared(settings: Explaining) -> Explanations:
     """Read the run, and what its training pictures are. Raises UserError."""
     classifier = model_file.read(settings.run)
-    grad_cam = GradCam(classifier.model, settings.stage)
+    try:
+        grad_cam = GradCam(classifier.model, settings.stage)
+    except ValueError as error:  # a sentence already
+        raise UserError(str(error)) from error
     known = reference.read(settings.run)
     return Explanations(classifier, grad_cam, _asked(settings.class_name, classifier), known, _root(settings.run))
 

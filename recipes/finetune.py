@@ -19,21 +19,33 @@ from functools import partial
 from pathlib import Path
 
 from recipes.compute.energy import Meter
-from recipes.console import say
+from recipes.console import say, show, suggest
 from recipes.data.sources.own import check_output
 from recipes.runs import model_file
 from recipes.runs.folder import check_default, writing
 from recipes.settings.finetune import Recipe
+from recipes.tracking.trackers import FOLDER, Trackers, require, run_scores, run_settings, tracked
 from recipes.transfer import confidence, repeats, results, summary
 from recipes.transfer.backbone_choice import AUTO, chosen
 from recipes.transfer.judged_labels import judged
 from recipes.transfer.run import again, evaluate, fit, prepare
-from recipes.transfer.state import Clock, Outcome
+from recipes.transfer.state import Choice, Clock, Outcome, Prepared
 from recipes.transfer.trials import choose
 
 
 def run(recipe: Recipe) -> Path:
-    """Prepare, choose, fit, evaluate, and write; return the run's folder.
+    """Make a run, and say what to type next; return its folder.
+
+    Raises:
+        UserError: data, weights or output cannot be used; the output folder is as it was.
+    """
+    data = train(recipe).prepared.data
+    suggest(summary.next_steps(recipe, data))
+    return recipe.folder
+
+
+def train(recipe: Recipe) -> Outcome:
+    """Prepare, choose, fit, evaluate, write, and say what was reached.
 
     Raises:
         UserError: data, weights or output cannot be used; the output folder is as it was.
@@ -41,6 +53,7 @@ def run(recipe: Recipe) -> Path:
     clock, meter = Clock(), Meter()
     check_default(recipe)
     check_output(recipe)
+    require(recipe)
     with writing(recipe.folder) as folder:
         with clock.step("preparation"):
             recipe = chosen(recipe, clock.start) if recipe.model == AUTO else recipe
@@ -49,20 +62,31 @@ def run(recipe: Recipe) -> Path:
             with clock.step("choice"):
                 choice = choose(prepared, clock.start)
             say(summary.plan(prepared, choice.strategy))
-            with clock.step("labels"):
-                found = judged(prepared, choice.strategy)
-            fitted = fit(prepared, choice.strategy, choice.deadline)
-            clock.add(fitted.seconds)
-            with clock.step("evaluation"):
-                evaluated = evaluate(prepared, fitted)
-            with clock.step("confidence"):
-                sure, evaluated = confidence.learn(prepared, choice, fitted, evaluated)
-            with clock.step("repeats"):
-                other = partial(again, prepared, fitted.strategy)
-                repeated = repeats.measure(recipe, prepared.data, fitted.strategy, evaluated.probabilities, other)
-            outcome = Outcome(prepared, choice, found, fitted, evaluated, sure, repeated)
-            results.write(outcome, folder, stranger, clock, meter)
+            values = run_settings(recipe.as_dict()) | {"chosen strategy": choice.strategy.name}
+            with tracked(recipe, recipe.folder.name, values, folder / FOLDER) as trackers:
+                outcome = _reach(prepared, choice, clock, trackers)
+                result, history = results.write(outcome, folder, stranger, clock, meter)
+                for row in history:
+                    trackers.epoch(row)
+                trackers.scores(run_scores(result))
     for state in outcome.states:
         shutil.rmtree(state, ignore_errors=True)
-    say(summary.summary(folder=recipe.folder))
-    return recipe.folder
+    show(summary.scores(result))
+    say(summary.remarks(result, recipe.folder))
+    return outcome
+
+
+def _reach(prepared: Prepared, choice: Choice, clock: Clock, trackers: Trackers) -> Outcome:
+    """Fit and evaluate as was chosen. Raises UserError where training cannot be done."""
+    with clock.step("labels"):
+        found = judged(prepared, choice.strategy)
+    fitted = fit(prepared, choice.strategy, choice.deadline, lambda row, states: trackers.epoch(row))
+    clock.add(fitted.seconds)
+    with clock.step("evaluation"):
+        evaluated = evaluate(prepared, fitted)
+    with clock.step("confidence"):
+        sure, evaluated = confidence.learn(prepared, choice, fitted, evaluated)
+    with clock.step("repeats"):
+        other = partial(again, prepared, fitted.strategy)
+        repeated = repeats.measure(prepared.recipe, prepared.data, fitted.strategy, evaluated.probabilities, other)
+    return Outcome(prepared, choice, found, fitted, evaluated, sure, repeated)

@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import zoo
-from recipes.console import say
+from recipes.console import say, suggest
 from recipes.data.decoding import decode_all
 from recipes.data.findings import grouped
 from recipes.data.look import FRAMING, look
@@ -91,9 +91,13 @@ def run(settings: Ranking) -> Path:
                 found, note = dict.fromkeys(MEASURED), str(error)
                 say(f"{named(recipe)}: {shown(note)}")
             values = {name: found[name] for name in MEASURED}
-            rows.append({"candidate": named(recipe), "weights": os.path.basename(recipe.weights), **values, "note": note})
-        teams = _together(experiment, settings, chosen, ranked(rows), pictures)
+            rows.append({**dict(zip(("candidate", "weights"), _key(recipe), strict=True)), **values, "note": note})
+        alone = ranked(rows)
+        teams = _together(experiment, settings, chosen, alone, pictures)
         _report(experiment, rows, teams)
+        best = next(recipe for recipe in chosen if _key(recipe) == (alone[0]["candidate"], alone[0]["weights"]))
+        corrections = ["--corrections", settings.corrections] if settings.corrections else []
+        suggest({"train the best": ["zoo", "finetune", *settings.source_words(), *corrections, *_words(join([best]))]})
         return experiment.folder
 
 
@@ -171,7 +175,7 @@ def _together(
     experiment: Experiment, settings: Ranking, recipes: Sequence[Recipe], rows: Sequence[Mapping], pictures: Listing
 ) -> list[dict]:
     """Find the best pair and triple of what could be measured, the best one in each; rows like those of one alone."""
-    ordered = {(named(recipe), os.path.basename(recipe.weights)): recipe for recipe in recipes}
+    ordered = {_key(recipe): recipe for recipe in recipes}
     fitting = contenders.combinable([ordered[row["candidate"], row["weights"]] for row in rows])
     if len(fitting) < 2:
         return []
@@ -245,15 +249,20 @@ def cost(teams: Sequence[Mapping], rows: Sequence[Mapping]) -> list[str]:
     return [
         "The best {} is {candidate}: {accuracy:.1%} ({low:.1%} to {high:.1%}), at {images/s:.1f} images/s and {MB:.0f} MB, "
         "{:.1f} times the time of {} alone. `zoo finetune` takes it as {}.".format(
-            what, best["images/s"] / team["images/s"], best["candidate"], _flags(team["flags"]), **team
+            what, best["images/s"] / team["images/s"], best["candidate"], shown(shlex.join(_words(team["flags"]))), **team
         )
         for what, team in zip(("pair", "triple"), teams, strict=False)
     ]
 
 
-def _flags(values: Mapping[str, str | None]) -> str:
-    """Write settings as flags."""
-    return shlex.join(word for name, value in values.items() if value for word in (f"--{name}", shown(value)))
+def _key(recipe: Recipe) -> tuple[str, str]:
+    """Name a candidate and the file of its weights, as the table does."""
+    return named(recipe), os.path.basename(recipe.weights)
+
+
+def _words(flags: Mapping[str, str | None]) -> list[str]:
+    """Write settings as the arguments of a command."""
+    return [word for name, value in flags.items() if value for word in (f"--{name}", value)]
 
 
 def _report(experiment: Experiment, rows: list[dict], teams: list[dict]) -> None:

@@ -24,18 +24,17 @@ run_as_module(__name__)
 
 import dataclasses
 import json
-import shlex
 import time
 from pathlib import Path
 
 from recipes import finetune
 from recipes.compute.devices import gpus
-from recipes.console import say
+from recipes.console import say, suggest
 from recipes.data.sources.chosen import scan_for_one_label
 from recipes.data.sources.own import check_output
 from recipes.errors import shown
 from recipes.runs.folder import check_default
-from recipes.search import tensorboard, workers
+from recipes.search import workers
 from recipes.search.board import Board
 from recipes.search.folder import check_table, entered, gets_results, mark_finished, study_name, study_storage
 from recipes.search.loop import run_trials
@@ -47,7 +46,10 @@ from recipes.search.scopes import Scope, over_fine_tunings, over_heads
 from recipes.search.storage import locate, used
 from recipes.search.study import Study, open_study
 from recipes.settings.tune import Tuning
+from recipes.tracking.trackers import FOLDER, require, tracked
+from recipes.transfer.backbone import other_sizes
 from recipes.transfer.combined import require_one
+from recipes.transfer.summary import predict
 
 
 def run(settings: Tuning) -> Path:
@@ -59,6 +61,7 @@ def run(settings: Tuning) -> Path:
     start = time.monotonic()
     check_default(settings)
     check_output(settings)
+    require(settings)
     if settings.scope == "finetune":
         require_one(settings.model, "--scope finetune trains the network, and")
     found = scan_for_one_label(settings)
@@ -101,6 +104,7 @@ def _plan(search: Search, study: Study) -> str:
         f"{len(search.held_out):,} are held out to judge trials; no trial sees the others ({unseen or 'there are none'}).",
         *map(shown, data.findings),
         f"{settings.model}: {what}.",
+        *other_sizes(search.model),
         f"search {study.name!r}: {settings.trials} trials by {settings.tuner}, of at most {settings.epochs} epochs; "
         f"{counted(study.records())} so far.",
     ]
@@ -112,10 +116,12 @@ def _try_all(search: Search, study: Study, oracle: SharedOracle, scope: Scope) -
     settings = search.settings
 
     def ended(record: TrialRecord) -> None:
-        if settings.tensorboard and search.disk.left > 0:
-            rows = [{"epoch": epoch, "loss": loss} for epoch, loss in record.history]
-            scores = {f"best {name}": value for name, value in record.result.items()}
-            tensorboard.write(settings.folder / "tensorboard" / f"trial {record.number}", record.values, rows, scores)
+        name = f"trial {record.number}"
+        folder = settings.folder / FOLDER / name if search.disk.left > 0 else None
+        with tracked(settings, f"{study.name} {name}", record.values, folder) as trackers:
+            for epoch, loss in record.history:
+                trackers.epoch({"epoch": epoch, "loss": loss})
+            trackers.scores({f"best {name}": value for name, value in record.result.items()})
 
     devices = gpus()
     count = settings.workers or max(1, len(devices))
@@ -137,9 +143,14 @@ def _finish(search: Search, study: Study, scope: Scope, seconds: dict[str, float
     done = folder / "best" / "recipe.json"
     if not (done.exists() and done.read_bytes() == file.read_bytes()):
         say(f"\nThe winner, trial {results.best.number}, trained anew on all training images:")
-        finetune.run(recipe)
+        finetune.train(recipe)
     seconds["winner"] = time.monotonic() - start
     results.write(json.loads((folder / "best" / "result.json").read_text("utf-8")), seconds)
     mark_finished(study)
     say(f"\ntrials, best models and winner: {shown(folder)}; report: {shown(folder / 'report.html')}")
-    say(f"again: zoo finetune --recipe {shlex.quote(shown(file))}")
+    suggest(
+        {
+            "classify pictures by the winner": predict(folder / "best", search.data),
+            "train the winner again": ["zoo", "finetune", "--recipe", file],
+        }
+    )

@@ -8,6 +8,8 @@ its configuration file, another Python path) takes a process from scratch: `is_f
 import contextlib
 import json
 import os
+import re
+import shlex
 import signal
 import socket
 import subprocess
@@ -139,6 +141,12 @@ def refused(*arguments, **how) -> str:
     command = zoo(*arguments, **how)
     assert command.poll() == 2, f"status {command.poll()}\n{command.stdout}\n{command.stderr}"
     return command.stderr.strip().splitlines()[-1]
+
+
+def said_next(text: str) -> list[list[str]]:
+    """List the commands that a command's output says come next, as a shell would read them, without `zoo`."""
+    lines = re.findall(r"^    (zoo .*)$", text.partition("\nnext:\n")[2], re.M)
+    return [shlex.split(line)[1:] for line in lines]
 
 
 class _Server:

@@ -2,7 +2,7 @@
 
 import html.parser
 
-VOID = {"meta", "img"}
+VOID = {"meta", "img", "br"}
 
 
 class Page(html.parser.HTMLParser):

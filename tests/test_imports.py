@@ -25,6 +25,7 @@ FLOORS = (
     "data",
     "report",
     "runs",
+    "tracking",
     "formats",
     "transfer",
     "search",

@@ -334,6 +334,7 @@ def _origin(
         size=size,
         resize=resize,
         interpolation=interpolation,
+        trained_size=size if entry or told else None,
         preprocessing="none" if mode is None else str(mode),
         spare=family.spare,
         torch_names=torch_names,

@@ -23,6 +23,7 @@ class Origin:
     size: int  # what its weights were trained on: pictures resized to `resize`, then `size` cut from the centre
     resize: int
     interpolation: str = "bilinear"
+    trained_size: int | None = field(compare=False, default=None)  # `size`, where the weights say it; None: it is the usual one
     preprocessing: str = field(compare=False, default="none")  # what lies in the model: a mode of zoo.preprocessing, or numbers
     spare: tuple[str, ...] = field(repr=False, compare=False, default=())  # see builder.Family
     torch_names: TorchNames = field(repr=False, compare=False, default_factory=dict)

@@ -1,6 +1,7 @@
 """Progress of long work: count, rate and time left, on a terminal as one moving line, in a log as a line every 10 s."""
 
 import contextlib
+import os
 import sys
 import threading
 import time
@@ -61,9 +62,18 @@ class Progress:
             left = clock(seconds)
         done, total = (f"{n * self._scale:,.{1 if self._scale != 1 else 0}f}" for n in (self._done, self._total))
         line = f"{self._label}  {done}/{total} {self._unit}  {rate * self._scale:,.1f}/s  {left}  {note}".rstrip()
-        start = "\r\x1b[K" if self._live else ""
+        start = ""
+        if self._live:  # what would not fit into one line could not be written over
+            start, line = "\r\x1b[K", line[: max(1, _columns() - 1)]
         with contextlib.suppress(OSError):  # a log that is full ends no work
             print(f"{start}{line}", end=end, file=sys.stderr, flush=True)
+
+
+def _columns() -> int:
+    """Ask how wide the terminal of standard error is; 80 where it does not say."""
+    with contextlib.suppress(OSError, ValueError):
+        return os.get_terminal_size(sys.stderr.fileno()).columns or 80
+    return 80
 
 
 def clock(seconds: float) -> str:

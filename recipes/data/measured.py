@@ -51,13 +51,16 @@ def prepare(
     Raises:
         UserError: there is no such part, a picture has no class of the run, or none is left.
     """
+    if not listing.files:
+        raise UserError(f"{shown(listing.root)} holds no picture in its class folders: give one that does.")
     part, files = _chosen(listing, split)
     listing = replace(listing, files=tuple(_labelled(file, task, listing) for file in files), classes=tuple(classes), task=task)
     _check_classes(listing, classes)
     decoded = decode_all(listing, framing, has_ranges=True)
     digests = decoded.digests
     left_out = [*listing.left_out, *((file.path, reason) for file, reason in decoded.problems)]
-    seen = {} if keep_trained else {file for file in digests if (trained or {}).get(digests[file]) == TRAIN}
+    learnt = set() if keep_trained else {digest for digest, part in (trained or {}).items() if part == TRAIN}
+    seen = {file: None for file in digests if digests[file] in learnt}
     left_out += [(file.path, TRAINED_ON) for file in seen]
     warn_of_left_out(listing.root, [one for one in left_out if one[1] != TRAINED_ON])
     kept = [file for file in digests if file not in seen]
@@ -107,9 +110,7 @@ def _chosen(listing: Listing, split: str | None) -> tuple[str, list[File]]:
     chosen = [file for file in listing.files if part in (EVERYTHING, file.split or TEST)]
     if not chosen:
         there = some(f"{name} ({counts[PARTS[name]]:,} pictures)" for name in PARTS if counts[PARTS[name]])
-        raise UserError(
-            f"--split {split}: {shown(listing.root)} has no such part, but {there or 'nothing'}: choose one of these."
-        )
+        raise UserError(f"--split {split}: {shown(listing.root)} has no such part, but {there}: choose one of these.")
     return part, chosen
 
 

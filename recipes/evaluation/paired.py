@@ -56,10 +56,14 @@ def _exact_tail(sizes: np.ndarray, observed: float) -> float:
     return min(1.0, float(chances[np.abs(np.arange(-total, total + 1)) >= observed].sum()))
 
 
-def newcombe(both: int, only_first: int, only_second: int, neither: int) -> tuple[float, float]:
+def newcombe(both: float, only_first: float, only_second: float, neither: float) -> tuple[float, float]:
     """Compute the 95 % interval (low, high) of a difference of shares of the same pictures, the second's less the first's.
 
     Newcombe 1998, Statistics in Medicine 17:2635, method 10: it holds for few pictures, and where both answer alike.
+
+    Args:
+        both: pictures that both have right; `only_first` and `only_second` one alone, `neither` none. Of pictures in groups
+            so many as tell as much.
 
     Raises:
         ValueError: there are no pictures.

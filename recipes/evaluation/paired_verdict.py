@@ -16,12 +16,12 @@ def paired_verdict(row: dict, lead: str, images: int, which: str) -> str:
         which: which these are, such as "of the test part".
     """
     found, first, second = row["measures"][lead], row["baseline"], row["run"]
-    what, where, chance = NAMES[lead], f"the same {images:,} pictures {which}", _chance(row)
+    what, where, chance = NAMES[lead], f"the same {counted(images, 'picture')} {which}", _chance(row)
     values, interval = found["values"], found["interval"]
     if found["difference"] < 0:
         interval = interval and [-interval[1], -interval[0]]
-    said = f"95 % interval {100 * interval[0]:.1f} to {100 * interval[1]:.1f}; {chance}" if interval else chance
-    size = f"{100 * abs(found['difference']):.1f} points ({said})"
+    said = f"95 % interval {points(interval[0])} to {points(interval[1])}; {chance}" if interval else chance
+    size = f"{points(abs(found['difference']))} points ({said})"
     if row["outcome"] == "better":
         return f"{second} is better than {first}: {what} {values[1]:.1%} against {values[0]:.1%} on {where}, by {size}."
     if row["outcome"] == "worse":
@@ -29,8 +29,10 @@ def paired_verdict(row: dict, lead: str, images: int, which: str) -> str:
     text = f"{what} {values[0]:.1%} and {values[1]:.1%} on {where}, difference {size}."
     if row["same_answer"] == images:
         text += " They answer alike on every one."
+    elif interval and not interval[0] <= 0 <= interval[1]:  # it is for one comparison alone, and by another method
+        text += " Nearly: the interval leaves 0 out, the test does not."
     elif interval:
-        text += f" One of up to {100 * max(map(abs, interval)):.1f} points is not ruled out."
+        text += f" One of up to {points(max(map(abs, interval)))} points is not ruled out."
     return f"No difference shown between {first} and {second}: {text}"
 
 
@@ -38,6 +40,16 @@ def _chance(row: dict) -> str:
     """Say by which test chance alone gives such a difference, and how often."""
     corrected = f", corrected for {row['runs_adjusted']} comparisons" if row["runs_adjusted"] > 1 else ""
     return f"{row['test']} {p_text(row['p_adjusted'])}{corrected}"
+
+
+def points(difference: float, sign: str = "") -> str:
+    """Write a difference of shares in percentage points, with a plus if `sign` is "+"; what rounds to 0 has no minus."""
+    return f"{round(100 * difference, 1) + 0.0:{sign}.1f}"
+
+
+def counted(number: int, word: str) -> str:
+    """Write a number of things, one or many."""
+    return f"{number:,} {word}" if number == 1 else f"{number:,} {word}{'es' if word.endswith('s') else 's'}"
 
 
 def p_text(p: float) -> str:
@@ -49,9 +61,9 @@ def class_sentence(row: dict) -> str:
     """Say on which classes a difference is shown, from a difference, a value of comparison.json."""
     shown = [found for found in row["classes"] if found["outcome"] != "not shown"]
     count = len(row["classes"])
-    tried = f"after correction for {count * row['runs_adjusted']:,} tests"
+    tried = f"after correction for {counted(count * row['runs_adjusted'], 'test')}"
     if not shown:
-        return f"No difference is shown on any of the {count:,} classes by itself, {tried}."
+        return f"No difference is shown on any of the {counted(count, 'class')} by itself, {tried}."
     sides = {"better": row["run"], "worse": row["baseline"]}
     parts = [
         f"{name} is better on {some([found['name'] for found in shown if found['outcome'] == outcome])}"

@@ -1,7 +1,8 @@
 """Measures of one classifier on pictures that were drawn one by one, or in groups: each with its 95 % interval.
 
 Pictures of a group (a patient, a video) do not vary independently, so that an interval which counts each for itself is too
-narrow: where there are groups, whole groups are drawn.
+narrow: where there are groups, whole groups are drawn. A few groups may look alike by chance; so no interval is narrower than
+that of single pictures.
 """
 
 from collections import defaultdict
@@ -44,12 +45,18 @@ class Sample:
         """Whether each picture stands for itself, and all count the same."""
         return self.groups is None and not np.ptp(self.weights)
 
+    @property
+    def _alone(self) -> "Sample":
+        """The same pictures, each by itself."""
+        return Sample(self.weights, None)
+
     def share(self, right: np.ndarray) -> dict:
         """Compute the share of the pictures of which something is true, `(images,)`, as {"value", "interval"}."""
         value = float(np.average(right, weights=self.weights))
         if self.groups is not None:
             interval = self._drawn(np.stack([right * self.weights, self.weights], axis=1))
-            return {"value": value, "interval": interval or list(wilson(value * self.units, self.units))}
+            interval = interval or list(wilson(value * self.units, self.units))
+            return {"value": value, "interval": _wider(interval, self._alone.share(right)["interval"])}
         images = self.weights.sum() ** 2 / (self.weights**2).sum()  # equal ones that tell as much (Kish 1965)
         return {"value": value, "interval": list(wilson(value * images if images != len(right) else right.sum(), images))}
 
@@ -64,7 +71,10 @@ class Sample:
             counts = (int(np.sum(those)) for those in (first & second, first & ~second, ~first & second, ~first & ~second))
             return {"value": value, "interval": list(newcombe(*counts))}
         interval = self._drawn(np.stack([(second.astype(float) - first) * self.weights, self.weights], axis=1))
-        return {"value": value, "interval": interval or list(newcombe(self.units, 0, 0, 0))}
+        interval = interval or list(newcombe(self.units, 0, 0, 0))
+        if self.groups is not None:
+            interval = _wider(interval, self._alone.difference(first, second)["interval"])
+        return {"value": value, "interval": interval}
 
     def _drawn(self, columns: np.ndarray) -> list[float] | None:
         """Compute the interval of the first column's sum over the second's, `(images, 2)`; None where no draw differs."""
@@ -83,6 +93,9 @@ class Sample:
         whole = split(np.asarray(weighted.sum(axis=0))[None], classes)
         of_rows = {name: lambda rows, measure=measure: measure(split(rows, classes)) for name, measure in measures.items()}
         intervals = self._intervals(weighted, of_rows)
+        if self.groups is not None:
+            alone = self._alone._intervals(weighted, of_rows)
+            intervals = {name: _wider(interval, alone[name]) for name, interval in intervals.items()}
         return {name: {"value": float(measure(whole)[0]), "interval": intervals[name]} for name, measure in measures.items()}
 
     def _intervals(self, columns: np.ndarray | csr_array, values: Mapping) -> dict[str, list[float] | None]:
@@ -99,6 +112,13 @@ class Sample:
                 found[name].append(value(rows))
         tail = expanded_tail(self.units)
         return {name: _between(np.concatenate(parts), tail) for name, parts in found.items()}
+
+
+def _wider(one: list[float] | None, other: list[float] | None) -> list[float] | None:
+    """Join two intervals; None is none."""
+    if one is None or other is None:
+        return one or other
+    return [min(one[0], other[0]), max(one[1], other[1])]
 
 
 def _between(draws: np.ndarray, tail: float) -> list[float] | None:

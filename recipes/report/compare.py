@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 
-from recipes.evaluation.paired_verdict import NAMES, p_text
+from recipes.evaluation.paired_verdict import NAMES, p_text, points
 from recipes.report.charts import BLUE, GRAY, page_plot, svg
 from recipes.report.compare_lines import setting
 from recipes.report.page import page
 from recipes.report.thumbnails import thumbnail
 
-# Of each difference and side; the others stand in differences.csv.
+# Of each difference and side; the others stand in answers.csv.
 MAX_SHOWN = 12
 MAX_CLASSES = 60
 
@@ -35,6 +35,7 @@ def render(found: dict, galleries: Sequence[dict], remarks: Sequence[str]) -> st
         measures={key: NAMES[key] for key in (found["runs"][0]["measures"] if found.get("runs") else ())},
         chart=_chart(found["differences"], found["measure"]) if found["differences"] else None,
         p_text=p_text,
+        points=points,
         setting=setting,
         max_classes=MAX_CLASSES,
         galleries=shown,

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from recipes.console import table
 from recipes.errors import shown
-from recipes.evaluation.paired_verdict import NAMES
+from recipes.evaluation.paired_verdict import NAMES, points
 
 MAX_SETTINGS = 6
 
@@ -67,11 +67,11 @@ def remarks(found: Mapping) -> list[str]:
     lines = list(found["findings"])
     for row in found["repeats"]:
         key, one = next(iter(row["measures"].items()))
-        interval = _points(one["interval"])
+        values = f"{one['values'][0]:.1%} ({row['baseline']}) and {one['values'][1]:.1%} ({row['run']})"
+        gap = f"{points(one['difference'], '+')} points{_interval(one['interval'])}"
         lines.append(
-            f"Means over {row['what']}: {NAMES[key]} {one['values'][0]:.1%} ({row['baseline']}) and {one['values'][1]:.1%} "
-            f"({row['run']}), difference {100 * one['difference']:+.1f} points{interval}. Repeats share pictures, so this is "
-            "about seeds and divisions of these alone."
+            f"Means over repeats ({row['what']}): {NAMES[key]} {values}, difference {gap}. Repeats share pictures, so this "
+            "is about seeds and divisions of these alone."
         )
     if not found["repeats"]:
         lines.append("This is about these trained models: trained with another seed, each would be another one.")
@@ -97,8 +97,10 @@ def _settings(differing: Mapping[str, Mapping]) -> list[str]:
 
 def _difference(row: Mapping) -> dict:
     """Write how a run differs from the first, as cells."""
-    points = {NAMES[key]: f"{100 * one['difference']:+.1f}{_points(one['interval'])}" for key, one in row["measures"].items()}
-    return {"run": f"{row['run']} - {row['baseline']}", **points}
+    cells = {
+        NAMES[key]: f"{points(one['difference'], '+')}{_interval(one['interval'])}" for key, one in row["measures"].items()
+    }
+    return {"run": f"{row['run']} - {row['baseline']}", **cells}
 
 
 def _counts(row: Mapping) -> str:
@@ -107,9 +109,9 @@ def _counts(row: Mapping) -> str:
     return f"Of the pictures {alone}, both {row['both_right']:,}, neither {row['neither_right']:,}."
 
 
-def _points(interval: Sequence[float] | None) -> str:
+def _interval(interval: Sequence[float] | None) -> str:
     """Write the interval of a difference in points, where it has one."""
-    return f" ({100 * interval[0]:.1f} to {100 * interval[1]:.1f})" if interval else ""
+    return f" ({points(interval[0])} to {points(interval[1])})" if interval else ""
 
 
 def _with_interval(value: float | None, interval: Sequence[float] | None) -> str:

@@ -16,6 +16,8 @@ NOT_LEARNT = 0.9
 # Half the width of an interval from which on it is called wide.
 WIDE = 0.05
 MAX_STEPS = 4
+# Letters of a class in a sentence.
+MAX_NAME = 40
 NAMES = MEASURES | LABEL_MEASURES
 
 
@@ -44,6 +46,11 @@ def opening(result: Mapping, split: str, measure: str) -> Opening:
 def percent(share: float) -> str:
     """Write a share."""
     return f"{100 * share:.1f}%"
+
+
+def quoted(name: str) -> str:
+    """Write a class's name, of a long one the beginning: the tables have it in full."""
+    return f"“{name if len(name) <= MAX_NAME else name[: MAX_NAME - 1] + '…'}”"
 
 
 def difference(one: Sequence[float], other: Sequence[float]) -> tuple[float, float, float]:
@@ -77,7 +84,7 @@ def baseline(result: Mapping, split: str, measure: str) -> tuple[float, str] | N
     ):
         return None
     largest = max(classes, key=lambda row: counts.get(row["name"], 0))
-    who = f"always answering “{largest['name']}”, the class with most training images,"
+    who = f"always answering {quoted(largest['name'])}, the class with most training images,"
     if measure == "balanced_accuracy":
         return (1 / len(there) if largest["images"] else 0.0), who
     return largest["images"] / sum(row["images"] for row in classes), who
@@ -127,7 +134,7 @@ def _weakest(scores: Mapping) -> str:
     if not (weak := _weak(scores)):
         return ""
     named = [
-        f"“{row['name']}” ({percent(row['recall'])} of {row['images']:,} images found, "
+        f"{quoted(row['name'])} ({percent(row['recall'])} of {row['images']:,} images found, "
         f"{percent(row['recall_interval'][0])} to {percent(row['recall_interval'][1])})"
         for row in weak
     ]
@@ -146,12 +153,11 @@ def _confusion(scores: Mapping) -> str:
     total = sum(cell[2] for cell in wrong)
     if most == 1 and total > 1:
         return f"No mistake is made twice: the {total:,} wrong answers are of {len(alike):,} kinds."
-    truth, taken, _ = alike[0]
-    classes = scores["classes"]
+    truth, taken = (scores["classes"][number] for number in alike[0][:2])
     others = f"; {len(alike) - 1:,} other pair{'s' * (len(alike) > 2)} as often" if len(alike) > 1 else ""
     return (
-        f"The most frequent mistake is “{classes[truth]['name']}” taken for “{classes[taken]['name']}”: {most:,} of the "
-        f"{classes[truth]['images']:,} images of that class, and of {total:,} mistakes in all{others}."
+        f"The most frequent mistake is {quoted(truth['name'])} taken for {quoted(taken['name'])}: {most:,} of the "
+        f"{truth['images']:,} images of that class, and of {total:,} mistakes in all{others}."
     )
 
 
@@ -170,7 +176,7 @@ def _more_pictures(result: Mapping, split: str) -> tuple[str, str] | None:
     counts = result["class_counts"].get("train") or {}
     most = max(counts.values(), default=0)
     few = [row["name"] for row in weak if counts.get(row["name"], 0) * FEW_RATIO <= most]
-    named = _listed([f"“{name}”" for name in few or [row["name"] for row in weak]])
+    named = _listed([quoted(name) for name in few or [row["name"] for row in weak]])
     if few:
         fewest = min(counts.get(name, 0) for name in few)
         return f"Add pictures of {named}: {fewest:,} to train on, where the largest class has {most:,}.", "counts"

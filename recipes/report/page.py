@@ -35,11 +35,9 @@ def page(name: str, **content: object) -> str:
         "interval": lambda pair: f"{100 * pair[0]:.1f} – {100 * pair[1]:.1f}%" if pair else "–",
         "headings": headings,
         "breakable": lambda name: Markup(Markup.escape(shown(name)).replace("_", Markup("_<wbr>"))),  # a line may end there
-        "milliseconds": lambda seconds: _shown(seconds, lambda number: f"{1000 * number:.3g} ms"),
+        "latency": lambda seconds: _shown(seconds, latency),
         "duration": lambda seconds: _shown(seconds, duration),
-        "watt_hours": lambda hours: _shown(
-            hours, lambda number: f"{number:.2g} Wh" if number < 100 else f"{number / 1000:.2g} kWh"
-        ),
+        "watt_hours": lambda hours: _shown(hours, watt_hours),
         "short": lambda value: _shown(value, lambda number: f"{number:g}"),
         "setting": lambda value: "–" if value in (None, "") else f"{value:.3g}" if isinstance(value, float) else value,
     }
@@ -52,6 +50,21 @@ def duration(seconds: float) -> str:
     if minutes < 60:
         return f"{minutes} min {rest} s" if minutes else f"{seconds:.1f} s"
     return f"{minutes // 60} h {minutes % 60} min"
+
+
+def latency(seconds: float) -> str:
+    """Write the time of a short step."""
+    return f"{seconds:.1f} s" if seconds >= 1 else f"{_two_digits(1000 * seconds)} ms"
+
+
+def watt_hours(hours: float) -> str:
+    """Write an energy."""
+    return f"{_two_digits(hours)} Wh" if hours < 1000 else f"{_two_digits(hours / 1000)} kWh"
+
+
+def _two_digits(number: float) -> str:
+    """Write what is not known more exactly: two digits, or whole numbers."""
+    return f"{number:.2g}" if number < 10 else f"{number:,.0f}"
 
 
 def headings(sections: str) -> list[tuple[str, str]]:

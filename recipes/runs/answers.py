@@ -58,7 +58,7 @@ def answers(assurance: Assurance, paths: Iterable[str], top: int, sample: Featur
     """
     classifier = assurance.classifier
     with quiet_threads() as pool:
-        decoded = _ahead(pool, lambda path: (path, _read(path, classifier.framing)), paths, AHEAD * BATCH_SIZE)
+        decoded = ahead(pool, lambda path: (path, _read(path, classifier.framing)), paths, AHEAD * BATCH_SIZE)
         while batch := list(itertools.islice(decoded, BATCH_SIZE)):
             good = [found for _, found in batch if not isinstance(found, ImageError)]
             told = _told(assurance, np.stack([pixels for pixels, _ in good]), sample) if good else iter(())
@@ -109,7 +109,7 @@ def _read(path: str, framing: Framing) -> tuple[np.ndarray, list[str]] | ImageEr
     return center(pixels, framing), notes
 
 
-def _ahead(pool: ThreadPoolExecutor, function: Callable, items: Iterable, count: int) -> Iterator:
+def ahead(pool: ThreadPoolExecutor, function: Callable, items: Iterable, count: int) -> Iterator:
     """Map in order, so many items ahead of who takes the results, and no more."""
     waiting: deque[Future] = deque()
     try:

@@ -68,8 +68,9 @@ def _difference(pictures: SharedPictures, index: int, known: Mapping, lead: str)
     intervals = pair.intervals(known)
     if pictures.is_plain:
         intervals["accuracy"] = newcombe(both, first, second, neither)
-    elif intervals["accuracy"] is None:  # as of so many pictures as there are groups, all answered alike
-        intervals["accuracy"] = newcombe(pictures.group_count, 0, 0, 0)
+    elif intervals["accuracy"] is None:  # all groups are alike: as of so many pictures as there are groups
+        share = pictures.group_count / len(pictures)
+        intervals["accuracy"] = newcombe(both * share, first * share, second * share, neither * share)
     measured = {}
     for name, measure in known.items():
         values = pair.values(measure)
@@ -182,7 +183,7 @@ def _described(run: Finished, name: str, pictures: SharedPictures, index: int, k
 def _own_measures(run: Finished, pictures: SharedPictures, index: int, known: Mapping) -> dict:
     """Give a run's measures on the pictures, with the intervals of its own result where that has the same numbers."""
     pair = Pair(pictures.truth, pictures.guesses[index], pictures.guesses[index], pictures.groups, pictures.weights)
-    scores = run.result["metrics"].get(pictures.part) or {}
+    scores = run.result["metrics"].get(pictures.part if run.kind == "run" else run.result.get("part")) or {}
     found = {}
     for name, measure in known.items():
         value, interval = pair.values(measure)[0], None
@@ -215,7 +216,9 @@ def _flat(recipe: Mapping) -> dict:
 def _repeats(runs: Sequence[Finished], names: Sequence[str]) -> list[dict]:
     """Compare the means over repeats of the runs, where all have repeats of one kind with the same seeds."""
     found = [run.result.get("repeats") for run in runs]
-    if not all(found) or len({(one["what"], one["part"], str([row["seed"] for row in one["scores"]])) for one in found}) > 1:
+    if not all(isinstance(one, dict) and {"what", "part", "scores", "mean"} <= one.keys() for one in found):
+        return []
+    if len({(one["what"], one["part"], *(row["seed"] for row in one["scores"])) for one in found}) > 1:
         return []
     rows = []
     for name, one in zip(names[1:], found[1:], strict=True):

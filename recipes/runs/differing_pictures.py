@@ -52,13 +52,13 @@ def galleries(found: dict, runs: Sequence[Finished], pictures: SharedPictures, m
 
 
 def table_rows(found: dict, pictures: SharedPictures) -> list[dict]:
-    """Make a row of differences.csv for each picture to which the runs do not all give the same answer."""
+    """Make a row of answers.csv for each picture, those to which the runs do not all give the same answer first."""
     rows = []
     for i, first in enumerate(pictures.answers[0]):
         each = [those[i] for those in pictures.answers]
-        if len({one.prediction for one in each}) > 1:
-            said = {}
-            for run, one in zip(found["runs"], each, strict=True):
-                said |= {f"prediction of {run['name']}": one.prediction, f"probability of {run['name']}": one.probability}
-            rows.append({"path": first.path, "label": first.label, **said, "sha256": first.digest})
-    return rows
+        said = {}
+        for run, one in zip(found["runs"], each, strict=True):
+            said |= {f"prediction of {run['name']}": one.prediction, f"probability of {run['name']}": one.probability}
+        same = "yes" if len({one.prediction for one in each}) == 1 else "no"
+        rows.append({"path": first.path, "label": first.label, "same": same, **said, "sha256": first.digest})
+    return sorted(rows, key=lambda row: (row["same"], row["path"]))

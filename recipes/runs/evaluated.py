@@ -11,6 +11,7 @@ from scipy.sparse import csr_array
 
 from recipes.data.corruptions import CORRUPTIONS
 from recipes.data.dataset import Dataset
+from recipes.data.measured import TRAIN
 from recipes.evaluation import bootstrap
 from recipes.evaluation.averages import averages, by_group, top_k
 from recipes.evaluation.promises import described, promises
@@ -44,10 +45,12 @@ class Origin:
             result = json.loads((place / "result.json").read_text("utf-8"))
         except (OSError, ValueError):
             result = {}
+        trained: dict[str, str] = {}
         try:
             with open(place / "files.csv", newline="", encoding="utf-8", errors="surrogateescape") as file:
-                rows = csv.DictReader(file)
-                trained = {row["sha256"]: row["split"] for row in rows if row["split"] and len(row["sha256"]) == HEXADECIMAL}
+                for row in csv.DictReader(file):
+                    if row["split"] and len(row["sha256"]) == HEXADECIMAL and trained.get(row["sha256"]) != TRAIN:
+                        trained[row["sha256"]] = row["split"]
         except (OSError, KeyError, TypeError, csv.Error):
             trained = {}
         return cls(result if isinstance(result, dict) else {}, trained or None)

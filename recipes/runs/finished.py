@@ -172,8 +172,13 @@ def _with(folder: Path, result: dict, *names: str) -> dict:
 def _finished(folder: Path, place: Path, result: dict) -> Finished:
     """Read the tables beside a result. Raises UserError."""
     _with(folder, result, "metrics")
+    if not all(isinstance(scores, dict) for scores in result["metrics"].values()):
+        raise _damaged(folder, "result.json", "its 'metrics' are not as they are written today")
     if not isinstance(result.get("data"), str):
         raise _damaged(folder, "result.json", "it does not say of which data it is")
+    classes = result.get("classes")
+    if not (isinstance(classes, list) and all(isinstance(name, str) for name in classes)):
+        raise _damaged(folder, "result.json", "it has no list of its classes")
     try:
         recipe = read_object(place / "recipe.json")
     except (ValueError, OSError):  # it is for what the runs differ in alone
@@ -219,7 +224,7 @@ def _check_table(found: Finished) -> None:
         answers = found.parts.get(name, [])
         right = [one.label == one.prediction for one in answers]
         value = np.average(right, weights=[one.weight for one in answers]) if answers else -1
-        if scores.get("images") != len(answers) or abs(value - scores.get("accuracy", -1)) > 1e-6:
+        if scores.get("images") != len(answers) or abs(value - (scores.get("accuracy") or 0)) > 1e-6:
             raise _damaged(found.folder, "files.csv", f"its {name} part gives other numbers than result.json")
 
 

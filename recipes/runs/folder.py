@@ -32,6 +32,7 @@ FILES = {
     "files.csv",
     "history.csv",
 }
+FOLDERS = {"tensorboard"}
 # In a folder that is being written this file says that it is one of ours.
 MARK = ".zoo-run"
 # What writes whole folders, as result.json says it.
@@ -198,7 +199,7 @@ def _written_by(folder: Path) -> str | None:
 
 def _foreign(folder: Path) -> list[str]:
     """List what a folder holds beside a run's files."""
-    return sorted(path.name for path in folder.iterdir() if path.name not in FILES or path.is_dir())
+    return sorted(path.name for path in folder.iterdir() if path.name not in (FOLDERS if path.is_dir() else FILES))
 
 
 def _refuse_foreign(folder: Path, place: Path, recipe: str) -> None:

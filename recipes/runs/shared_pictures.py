@@ -9,6 +9,7 @@ from scipy.sparse import csr_array
 
 from recipes.data.split import united
 from recipes.errors import UserError, shown, some
+from recipes.evaluation.paired_verdict import counted
 from recipes.runs.finished import EVALUATED, Answer, Finished
 
 # The most trustworthy first. What a run has trained on says nothing.
@@ -136,30 +137,40 @@ def _check_same(first: Sequence[Answer], other: Sequence[Answer], name: str, oth
     """Refuse pictures that differ by content or label, with a UserError that counts them."""
     one, two = (Counter(answer.digest for answer in answers) for answers in (first, other))
     alone, other_alone, both = (one - two).total(), (two - one).total(), (one & two).total()
-    labels = {answer.digest: answer.label for answer in first}
-    relabelled = [a for a in other if labels.get(a.digest, a.label) != a.label]
-    if not alone and not other_alone:
-        relabelled = [b for a, b in zip(first, other, strict=True) if a.label != b.label]
-    said = ""
-    if relabelled:
-        example = relabelled[0]
-        said = (
-            f"{len(relabelled):,} of the {both:,} that both have are labelled otherwise, such as {shown(example.path)} "
-            f"({shown(labels[example.digest]) or 'nothing'} and {shown(example.label) or 'nothing'})"
-        )
+    a, b, said = shown(name), shown(other_name), _relabelled(first, other, one == two, both)
     if alone or other_alone:
-        a, b = shown(name), shown(other_name)
+        if part == EVALUATED:
+            remedy = "`zoo evaluate` leaves out what its run was trained on: give both the same pictures, new to either."
+        else:
+            remedy = (
+                "Divide alike (a folder with a test part of its own, or the same --seed), or measure each on one folder by "
+                "`zoo evaluate`, and compare what that writes."
+            )
         raise UserError(
             f"{a} and {b} were measured on different pictures: of those {SAID[part]}, {alone:,} are in {a} alone, "
-            f"{other_alone:,} in {b} alone, {both:,} in both{f'; {said}' if said else ''}. "
-            "Divide alike (a folder with a test part of its own, or the same --seed), or measure each on one folder by "
-            "`zoo evaluate`, and compare what that writes."
+            f"{other_alone:,} in {b} alone, {both:,} in both{f'; {said}' if said else ''}. {remedy}"
         )
     if said:
-        raise UserError(
-            f"{shown(name)} and {shown(other_name)} were measured by different labels: {said}. Correct the labels, and measure "
-            "both by them."
-        )
+        raise UserError(f"{a} and {b} were measured by different labels: {said}. Correct the labels, and measure both by them.")
+
+
+def _relabelled(first: Sequence[Answer], other: Sequence[Answer], are_same: bool, both: int) -> str:
+    """Say how many pictures have other labels, with an example; "" for none.
+
+    Args:
+        are_same: whether the pictures are the same, and stand in one order.
+        both: how many pictures both have.
+    """
+    labels = {answer.digest: answer for answer in first}
+    pairs = zip(first, other, strict=True) if are_same else ((labels.get(answer.digest, answer), answer) for answer in other)
+    differing = [(one.label, two) for one, two in pairs if one.label != two.label]
+    if not differing:
+        return ""
+    label, example = differing[0]
+    return (
+        f"{len(differing):,} of the {both:,} that both have are labelled otherwise, such as {shown(example.path)} "
+        f"({shown(label) or 'nothing'} and {shown(example.label) or 'nothing'})"
+    )
 
 
 def _groups(answers: Sequence[Sequence[Answer]], names: Sequence[str]) -> tuple[np.ndarray, list[str]]:
@@ -175,8 +186,8 @@ def _groups(answers: Sequence[Sequence[Answer]], names: Sequence[str]) -> tuple[
     _, numbers = np.unique(units, return_inverse=True)
     if (count := int(numbers.max()) + 1) < len(digests):
         findings.append(
-            f"The {len(digests):,} pictures are {count:,} groups (what is never divided, near-duplicates and copies): a group "
-            "counts as one where chance is reckoned."
+            f"The {len(digests):,} pictures are {counted(count, 'group')} (what is never divided, near-duplicates and copies): "
+            "a group counts as one where chance is reckoned."
         )
     return numbers, findings
 

@@ -17,9 +17,11 @@ class Checking(SourceCommand):
     """
 
     COMMAND = "check"
+    EVERYDAY = ("labels", "model", "strict", "json", "corrections", "output")
+    EXAMPLES = ("zoo check photos", "zoo check photos --model efficientnet_lite0 --output runs/looked-at")
 
     labels: Path | None = None
-    """Table of the pictures in DATA, as for `zoo finetune`."""
+    """Table of the pictures in DATA, as for `zoo finetune`; the folders are the labels if not given."""
     model: str | None = None
     """Architecture whose features say which labels are probably wrong; no label is judged if not given."""
     weights: str | None = None

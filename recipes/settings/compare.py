@@ -10,7 +10,10 @@ from tyro.conf import Positional
 class Comparison:
     """Which run is better on the same test pictures, and whether these pictures can tell: each one against the first."""
 
+    EXAMPLES = ("zoo compare runs/first runs/second", "zoo compare runs/first runs/second --output runs/compare")
+
     runs: Positional[tuple[Path, ...]]
     """Two or more folders that `zoo finetune`, `zoo evaluate` or `zoo tune` wrote; all others are compared with the first."""
     output: Path | None = None
-    """Folder for the page, with the pictures on which they differ, and comparison.json; nothing is written if not given."""
+    """Folder for the page with the pictures on which they differ, comparison.json and answers.csv; nothing is written if not
+    given."""

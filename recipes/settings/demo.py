@@ -11,6 +11,7 @@ class Demo(FolderCommand):
     """Fine-tune the LeNet-5 that ships with the zoo on a few of scikit-learn's handwritten digits, and compare."""
 
     COMMAND = "demo"
+    EXAMPLES = ("zoo demo", "zoo demo --images-per-class 3 --output runs/three")
 
     output: Path | None = None
     """Folder for the pictures and the two runs; runs/demo/digits if not given."""

@@ -32,6 +32,11 @@ class Evaluation(SourceCommand, OfRun):
     """
 
     COMMAND = "evaluate"
+    EVERYDAY = ("split", "corruptions", "views", "groups", "labels", "output")
+    EXAMPLES = (
+        "zoo evaluate runs/finetune/photos new-photos",
+        "zoo evaluate runs/finetune/photos new.csv --corruptions blur,jpeg",
+    )
 
     data: Positional[Path]
     """Pictures with labels: a folder per class, or parts that hold these; a table (.csv, .tsv, .parquet), an archive (.zip,
@@ -41,18 +46,18 @@ class Evaluation(SourceCommand, OfRun):
     groups: str | None = field(default=None, kw_only=True)
     """What belongs together, such as a patient's pictures: a column of the table, or a regular expression with a part in
     brackets, which names the group in a picture's path, such as '(p\\d+)_'. Each is measured by itself, and intervals are
-    those of drawing whole groups."""
+    those of drawing whole groups. Every picture by itself, if not given."""
     batch_size: Annotated[int, Fixed, Suppress] = field(default=32, kw_only=True)  # as the saved model predicts, everywhere
     labels: Path | None = None
-    """Table of the pictures in DATA, as for `zoo finetune`."""
+    """Table of the pictures in DATA, as for `zoo finetune`; the folders are the labels if not given."""
     split: Literal["train", "val", "test", "all"] | None = None
     """Part of DATA to measure; if not given, test/, without one val/, without both everything."""
     corruptions: str | None = None
     """Measure how the run bears worse pictures: any of blur, jpeg, brightness, noise, rotate90, separated by commas, each at
-    three strengths (rotate90: one), or all. Each strength takes as long as the evaluation."""
+    three strengths (rotate90: one), or all. Each strength takes as long as the evaluation; none if not given."""
     views: str | None = None
     """Measure what it gains to show the run several views of a picture and to average: mirror, ten_crop, or both, with a comma
-    between; and how long it takes."""
+    between; and how long it takes; none if not given."""
     keep_trained: FlagCreatePairsOff[bool] = False
     """Measure pictures that the run was trained on, too; they are left out if not given."""
 

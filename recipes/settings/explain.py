@@ -15,6 +15,7 @@ class Explaining(FolderCommand):
     """Where a run's network sees a class in pictures, what hiding that does, and which training pictures are like them."""
 
     COMMAND = "explain"
+    EXAMPLES = ("zoo explain runs/finetune/photos new.jpg", "zoo explain runs/finetune/photos 'new/*.jpg' --class ant")
 
     run: Positional[Path]
     """Folder that `zoo finetune` wrote."""

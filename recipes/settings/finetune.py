@@ -25,6 +25,11 @@ class Recipe(TransferCommand):
     """All that a run of `zoo finetune` depends on, beside the pictures, and where they and it lie."""
 
     COMMAND = "finetune"
+    EVERYDAY = ("model", "strategy", "augment", "epochs", "budget", "labels", "output", "recipe")
+    EXAMPLES = (
+        "zoo finetune photos --model mobilenet_v2 --budget 10m",
+        "zoo finetune --recipe runs/finetune/photos/recipe.json --seeds 5 --output five",
+    )
 
     model: Annotated[str, arg(help=f"{BACKBONES} auto: what `zoo rank` finds best of what is on this machine.")] = (
         "efficientnet_lite0"
@@ -41,7 +46,7 @@ class Recipe(TransferCommand):
     """What batch norm does in fine-tuning: inference, all stays as pretrained; affine, scale and offset learn; adapt, the
     statistics follow the data."""
     budget: str | None = None
-    """Time for the whole run, such as 90s, 10m or 1h."""
+    """Time for the whole run, such as 90s, 10m or 1h; as long as it takes if not given."""
     augment: Literal["auto", "none", "crops", "alexnet", "modern"] = "auto"
     """What training pictures go through: auto, by the strategy; none, the central crop alone, as strategy small does; crops,
     random crops and mirrored ones, or, for a head alone, four fixed views; alexnet, its paper's, and ten test crops beside;
@@ -65,12 +70,14 @@ class Recipe(TransferCommand):
     labels: Path | None = None
     """Table (.csv, .tsv, .parquet) of the pictures in DATA: a column path, relative to DATA; then labels, separated by ";", or
     a column of 0 and 1 for each class; and, if wanted, split (train, val or test), group, weight and annotator. Where each
-    picture has exactly one label, classes exclude each other, as those of folders do. Rules: docs/tables.md."""
+    picture has exactly one label, classes exclude each other, as those of folders do. Rules: docs/tables.md. The folders are
+    the labels if not given."""
     seeds: int = 1
     """Repeat the run with so many seeds, from --seed on, each with its own split if the split is not DATA's, and report mean
     and 95 % interval. Cheap with strategy small; others train the network so many times."""
     folds: int | None = None
-    """Measure by so many folds inside the training part, too, and report mean and 95 % interval; costs as --seeds does."""
+    """Measure by so many folds inside the training part, too, and report mean and 95 % interval; costs as --seeds does.
+    No folds if not given."""
     tuned: Annotated[HeadSettings | None, Fixed, Suppress] = None
     """The head that a search has found, instead of --head; strategy small trains it."""
     fine_tuning: Annotated[FineTuneSettings | None, Fixed, Suppress] = None
@@ -161,7 +168,8 @@ class Flags(Recipe):  # its docstring is what --help says
     """
 
     recipe: Path | None = None
-    """A recipe.json, whose run is repeated; other flags change it."""
+    """A recipe.json, whose run is repeated; other flags change it. DATA need not be given then. Only the flags count if not
+    given."""
 
     def as_recipe(self) -> Recipe:
         """Give the settings of the run alone."""

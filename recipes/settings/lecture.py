@@ -18,6 +18,7 @@ class LenetMnist(DataCommand):
     """
 
     COMMAND = "lenet_mnist"
+    EXAMPLES = ("zoo lenet_mnist mnist --seeds 1", "zoo lenet_mnist mnist --forms 1998 --validation 0.1")
 
     forms: tuple[Literal["1998", "plain", "distorted"], ...] = ("plain", "distorted")
     """Which networks to train: 1998 has tanh and average pooling, as the weights in zoo/pretrained; the others ReLU and
@@ -58,6 +59,7 @@ class ReceptiveFields(ModelCommand):
     """The arithmetic of convolutions in numbers and pictures, and what the stages of a network see: computed and measured."""
 
     COMMAND = "receptive_fields"
+    EXAMPLES = ("zoo receptive_fields", "zoo receptive_fields vgg16 --image-size 64")
 
     image_size: ImageSize = None
 
@@ -67,6 +69,7 @@ class InspectKernels(ModelCommand):
     """The learned kernels of a network, and a picture's feature maps on its way through the stages."""
 
     COMMAND = "inspect_kernels"
+    EXAMPLES = ("zoo inspect_kernels", "zoo inspect_kernels efficientnet_lite0 photo.jpg")
 
     image: Positional[Path | None] = None
     """Picture to look at; one that comes with scikit-learn if not given."""
@@ -87,6 +90,10 @@ class CompareOptimizers(BatchCommand):
     """
 
     COMMAND = "compare_optimizers"
+    EXAMPLES = (
+        "zoo compare_optimizers mnist",
+        "zoo compare_optimizers photos --model mobilenet_v2 --images 300 --seeds 3",
+    )
 
     model: Architecture = "lenet5"
     weights: str | None = None
@@ -112,6 +119,7 @@ class CompareRegularizers(BatchCommand):
     """
 
     COMMAND = "compare_regularizers"
+    EXAMPLES = ("zoo compare_regularizers mnist", "zoo compare_regularizers photos --sizes 50 100 200 --seeds 5")
 
     model: Architecture = "lenet5"
     sizes: tuple[int, ...] = (100, 300, 1000)

@@ -14,6 +14,8 @@ class Models:
     Numbers are those of the highest published top-1 accuracy among the weights that allow commercial use, if any do.
     """
 
+    EXAMPLES = ("zoo models --recommended", "zoo models 'resnet*' --weights")
+
     pattern: Positional[str] = "*"
     """Which models: a shell pattern, such as 'resnet*'."""
     weights: FlagCreatePairsOff[bool] = False

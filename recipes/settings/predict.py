@@ -17,6 +17,11 @@ STANDARD_OUTPUT = Path("-")
 class Prediction:
     """Class names and probabilities of images, by the model of a finished run."""
 
+    EXAMPLES = (
+        "zoo predict runs/finetune/photos new.jpg",
+        "zoo predict runs/finetune/photos more/ 'new/*.jpg' --top 1",
+    )
+
     run: Positional[Path]
     """Folder that `zoo finetune` wrote."""
     images: Positional[tuple[str, ...]]
@@ -27,19 +32,19 @@ class Prediction:
     all_classes: FlagCreatePairsOff[bool] = False
     """Write the probability of every class into --json, --csv and --parquet, not of the likeliest alone."""
     coverage: float | None = None
-    """Give each image the set of classes that holds the right one this often, such as 0.9."""
+    """Give each image the set of classes that holds the right one this often, such as 0.9; no sets if not given."""
     score: Literal["lac", "aps", "raps"] = "lac"
     """Of --coverage: the smallest sets (lac), or those that grow where an image is hard (aps), without a long tail (raps)."""
     refuse: float | None = None
-    """Share of known images that may be called unknown, 0.05 if it is not said: the more, the more foreign ones are found. 0
+    """Share of known images that may be called unknown, 0.05 if not given: the more, the more foreign ones are found. 0
     calls none so."""
     csv: Path | None = None
-    """Write a table, a row an image, instead of lines on the screen."""
+    """Write a table, a row an image, instead of lines on the screen; none if not given."""
     json: Path | None = None
     """Write an object for each image: one list of them into a file that ends in .json; a line each into any other, and, for -,
-    on the standard output."""
+    on the standard output; none if not given."""
     parquet: Path | None = None
-    """Write a Parquet table."""
+    """Write a Parquet table; none if not given."""
 
     def __post_init__(self):
         check_positive(self, "top")

@@ -15,19 +15,29 @@ class Ranking(SourceCommand):
     """
 
     COMMAND = "rank"
+    EVERYDAY = ("models", "weights", "sample", "budget", "output")
+    EXAMPLES = (
+        "zoo rank photos --budget 5m",
+        "zoo rank photos --models 'mobilenet*' --weights mobilenet:0.25:128=weights.h5",
+    )
 
     models: str | None = None
-    """Models by a shell pattern, such as 'resnet*', fetched if need be: each one's first weights that allow commercial use."""
+    """Models by a shell pattern, such as 'resnet*', fetched if need be: each one's first weights that allow commercial use.
+    Those that are on this machine if not given."""
     weights: tuple[str, ...] = ()
-    """Files of weights, as MODEL=FILE, MODEL:ALPHA=FILE or MODEL:ALPHA:PIXELS=FILE, such as mobilenet:0.25:128=FILE."""
+    """Files of weights, as MODEL=FILE, MODEL:ALPHA=FILE or MODEL:ALPHA:PIXELS=FILE, such as mobilenet:0.25:128=FILE;
+    none if not given."""
     variant: tuple[str, ...] = ()
-    """Form of the network of the files of --weights, such as keras or torch: one for all, or one for each."""
+    """Form of the network of the files of --weights, such as keras or torch: one for all, or one for each; that of the
+    weights if not given."""
     preprocessing: tuple[str, ...] = ()
-    """How the networks of the files of --weights see pixels, as for `zoo finetune`: one for all, or one for each."""
+    """How the networks of the files of --weights see pixels, as for `zoo finetune`: one for all, or one for each; that of
+    the weights if not given."""
     sample: int = 1000
     """Pictures that are looked at, at most; the classes in proportion."""
     budget: str | None = None
-    """Time for all of it, such as 90s, 10m or 1.5h: the cheapest candidates first, as many as it lasts for."""
+    """Time for all of it, such as 90s, 10m or 1.5h: the cheapest candidates first, as many as it lasts for; all of
+    them if not given."""
 
     def __post_init__(self):
         super().__post_init__()

@@ -22,7 +22,7 @@ BACKBONES = (
     "joined by +."
 )
 Backbones = Annotated[str, arg(help=BACKBONES)]
-Alpha = Annotated[float | None, arg(help="Width multiplier, for the MobileNets.")]
+Alpha = Annotated[float | None, arg(help="Width multiplier, for the MobileNets; 1 if not given.")]
 Variant = Annotated[
     str | None, arg(help="Whose form of the network, such as keras or torch; that of the weights if not given.")
 ]
@@ -34,6 +34,8 @@ Preprocessing = Annotated[
     ),
 ]
 ImageSize = Annotated[int | None, arg(help="Height and width in pixels that the model sees; its own if not given.")]
+# Flags of those who watch a run, on whom it does not depend.
+TRACKERS = ("tensorboard", "mlflow", "wandb")
 # Where everything is written if no place is given.
 RUNS = Path("runs")
 
@@ -65,7 +67,8 @@ class DataCommand(FolderCommand):
     output: Path | None = None
     """Folder for everything that the command writes; runs/COMMAND/NAME-OF-DATA if not given."""
     corrections: Path | None = field(default=None, kw_only=True)
-    """Table of corrections, as `zoo check` begins one: pictures to leave out, to relabel and to group. No file is touched."""
+    """Table of corrections, as `zoo check` begins one: pictures to leave out, to relabel and to group; nothing is
+    corrected if not given. No file is touched."""
 
     @property
     def subject(self) -> str:
@@ -95,10 +98,10 @@ class SourceCommand(BatchCommand):
 
     columns: str | None = field(default=None, kw_only=True)
     """What the columns of a table are, where their names do not say it: path=file,label=species, and, if wanted, split,
-    group, weight, annotator. With a label, all other columns are ignored."""
+    group, weight, annotator. With a label, all other columns are ignored. Their names say it if not given."""
     groups: str | None = field(default=None, kw_only=True)
     """What is never divided, such as a patient or a video: a column of the table, or a regular expression with a part in
-    brackets, which names the group in a picture's path, such as '(p\\d+)_'."""
+    brackets, which names the group in a picture's path, such as '(p\\d+)_'. Each picture stands alone if not given."""
     data_dir: Path | None = field(default=None, kw_only=True)
     """Folder of prepared data sets of TensorFlow Datasets; its own if not given."""
 
@@ -106,6 +109,12 @@ class SourceCommand(BatchCommand):
         super().__post_init__()
         named_columns(self.columns)
         check_pattern(self.groups)
+
+    def source_words(self) -> list[str]:
+        """Write the arguments that say what the pictures are, but for corrections, as every command takes them."""
+        flags = {name: getattr(self, name, None) for name in ("labels", "columns", "groups", "data_dir")}
+        given = {name: value for name, value in flags.items() if value is not None}
+        return [str(self.data), *(w for name, value in given.items() for w in (f"--{name.replace('_', '-')}", str(value)))]
 
 
 @dataclass(frozen=True)
@@ -128,6 +137,12 @@ class TransferCommand(SourceCommand):
     keep_leaks: FlagCreatePairsOff[bool] = field(default=False, kw_only=True)
     """Measure pictures of DATA's val/ and test/ that are exact copies of training pictures, too; they are left out if not
     given."""
+    tensorboard: FlagCreatePairsOff[bool] = field(default=False, kw_only=True)
+    """Write epochs, settings and scores for TensorBoard, in tensorboard/ of the output folder; of a search, each trial's."""
+    mlflow: FlagCreatePairsOff[bool] = field(default=False, kw_only=True)
+    """Log the same to MLflow: to MLFLOW_TRACKING_URI, or in the working folder. Needs mlflow, an extra."""
+    wandb: FlagCreatePairsOff[bool] = field(default=False, kw_only=True)
+    """Log the same to Weights & Biases; WANDB_MODE=offline keeps it on this machine. Needs wandb, an extra."""
 
     def __post_init__(self):
         super().__post_init__()

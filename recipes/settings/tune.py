@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from tyro.conf import FlagCreatePairsOff
-
 from recipes.errors import UserError
 from recipes.settings.shared import TransferCommand, check_positive, size
 
@@ -20,6 +18,11 @@ class Tuning(TransferCommand):
     """
 
     COMMAND = "tune"
+    EVERYDAY = ("scope", "trials", "tuner", "epochs", "workers", "model", "output")
+    EXAMPLES = (
+        "zoo tune photos --trials 100 --workers 2",
+        "zoo tune photos --scope finetune --trials 30 --tuner asha",
+    )
 
     scope: Literal["heads", "finetune"] = "heads"
     """What to search: heads, the classifier, on features of the frozen network; finetune, how much of the network to train,
@@ -43,8 +46,6 @@ class Tuning(TransferCommand):
     """Models to keep: those of the best trials."""
     disk: str = "2GB"
     """Most that the search may take on the disk: pictures and features in the cache, models and logs."""
-    tensorboard: FlagCreatePairsOff[bool] = False
-    """Write each trial's epochs and hyper-parameters for TensorBoard."""
 
     def __post_init__(self):
         super().__post_init__()

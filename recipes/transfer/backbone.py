@@ -12,7 +12,7 @@ from recipes.data.images import Framing
 from recipes.errors import UserError
 from recipes.settings.backbones import Written
 from recipes.settings.finetune import Recipe
-from recipes.transfer.combined import combine, members, own_input
+from recipes.transfer.combined import combine, members, own_input, parts_of, pixels_of
 from zoo.heads import shorten, standardized
 from zoo.migrating import unknown_model
 from zoo.weights import catalog, tags
@@ -98,6 +98,17 @@ def framing(body: keras.Model) -> Framing:
     """Say how a picture becomes the network's input; the short side before the crop is in the weights' own proportion."""
     size, origin = body.input_shape[1], body.origin
     return Framing(size, round(size * origin.resize / origin.size), body.input_shape[3], origin.interpolation)
+
+
+def other_sizes(body: keras.Model) -> list[str]:
+    """Say of which weights it is known that they were trained at another size than they run at, in a sentence each."""
+    parts = [(part.origin, pixels_of(part)) for part in parts_of(body)] or [(body.origin, body.input_shape[1])]
+    return [
+        f"The weights of {origin.name} were trained at {origin.trained_size} × {origin.trained_size} pixels and see "
+        f"{size} × {size} here: whether that costs accuracy, a run at their own size tells."
+        for origin, size in parts
+        if origin.trained_size not in (None, size)
+    ]
 
 
 def builder_options(model: str, alpha: float | None) -> dict:

@@ -13,12 +13,13 @@ import keras
 import numpy as np
 
 import zoo
+from recipes.console import say
 from recipes.data.dataset import Dataset, prepare, training_files
 from recipes.data.sources.listing import Listing
 from recipes.data.views import CENTER
 from recipes.settings.finetune import Recipe
 from recipes.transfer import features
-from recipes.transfer.backbone import backbone, framing
+from recipes.transfer.backbone import backbone, framing, other_sizes
 from recipes.transfer.combined import own_input, written
 from recipes.transfer.evidence import Probe
 from recipes.transfer.features import vector_cut
@@ -99,6 +100,8 @@ def measured(recipe: Recipe, pictures: Listing) -> dict:
         UserError: its weights cannot be had or do not fit.
     """
     body, data = _prepared(recipe, pictures)
+    for sentence in other_sizes(body):
+        say(sentence)
     model = zoo.new_head(body, len(data.classes))
     found = measure(model, data, data.part("train"), recipe.batch_size, recipe.seed)
     last = found.probes["pre_logits"]

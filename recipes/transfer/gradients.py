@@ -9,8 +9,8 @@ import numpy as np
 def outputs(model: keras.Model, pixels: np.ndarray) -> list[np.ndarray]:
     """Compute what a model gives for pictures `(batch, height, width, channels)`, an array an output.
 
-    On TensorFlow it is called, for `predict` would be traced first. On JAX one operation after the other would take a minute, and
-    on PyTorch all would be kept that a derivative needs.
+    On TensorFlow it is called, for `predict` would be traced first. On JAX one operation after the other would take a minute,
+    and on PyTorch all would be kept that a derivative needs.
     """
     if keras.backend.backend() == "tensorflow":
         found = model(pixels, training=False)

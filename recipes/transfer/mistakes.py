@@ -28,7 +28,7 @@ def explain(outcome: Outcome, reference: Reference, rows: Sequence[Mapping]) -> 
     data, model = outcome.prepared.data, outcome.prepared.model
     places = np.array([data.places[row["path"]] for row in rows])
     pixels, guesses = center(data.pixels[places], data.framing), outcome.evaluated.probabilities[places]
-    truth = data.task.one_hot(data.labels, len(data.classes))[places] > 0
+    truth = data.task.one_hot(data.labels[places], len(data.classes)) > 0
     asked = [_asked(data.task.predicted(guess), right, guess) for guess, right in zip(guesses, truth, strict=True)]
     heat = _heat(model, pixels, asked)
     checks = _checks(model, pixels, asked, heat)
@@ -59,14 +59,14 @@ def _heat(model: keras.Model, pixels: np.ndarray, asked: Sequence[list[int]]) ->
         grad_cam = GradCam(model)
     except (UserError, ValueError):  # a run is not lost for want of a picture in its report
         return [np.zeros((0, *pixels.shape[1:3]), "float32") for _ in asked]
-    return list(grad_cam.heat(pixels, np.array([(each * 2)[:2] for each in asked])))
+    return list(grad_cam.heat(pixels, np.array([(each * 2 or [0, 0])[:2] for each in asked])))
 
 
 def _checks(
     model: keras.Model, pixels: np.ndarray, asked: Sequence[list[int]], heat: Sequence[np.ndarray]
 ) -> dict[int, occlusion.Check]:
     """Check the first maps of the first mistakes, by the places of these."""
-    chosen = [i for i, maps in enumerate(heat) if len(maps) and maps[0].max() > 0][:MAX_CHECKED]
+    chosen = [i for i, maps in enumerate(heat) if asked[i] and len(maps) and maps[0].max() > 0][:MAX_CHECKED]
     if not chosen:
         return {}
     made = occlusion.check(

@@ -34,8 +34,8 @@ REPORTED_VERSIONS = 6
 MAX_CHECKED_PICTURES = 16
 
 
-def write(outcome: Outcome, folder: Path, stranger: model_file.Stranger, clock: Clock, meter: Meter) -> None:
-    """Fill a new run's folder.
+def write(outcome: Outcome, folder: Path, stranger: model_file.Stranger, clock: Clock, meter: Meter) -> tuple[dict, list[dict]]:
+    """Fill a new run's folder; return what result.json holds, and the rows of history.csv.
 
     Raises:
         UserError: the saved model, loaded where this project is not, does not answer as it did.
@@ -51,15 +51,18 @@ def write(outcome: Outcome, folder: Path, stranger: model_file.Stranger, clock: 
         learnt_from = _reference(outcome)
         reference.write(learnt_from, folder / "model.keras")
     rows, history = list(file_rows(outcome.prepared.data, outcome.evaluated.probabilities)), list(outcome.fitted.history)
+    steps = history or [_head_row(outcome, clock)]
     with clock.step("report"):
         write_csv(folder / "files.csv", rows)
-        write_csv(folder / "history.csv", history or [_head_row(outcome, clock)])
+        write_csv(folder / "history.csv", steps)
         recipe.save(folder / "recipe.json")
         result = as_dict(outcome, clock) | made | {"energy": meter.stop()}
         explained = mistakes.explain(outcome, learnt_from, worst(rows, result))
         page = render(result, history, rows, data.picture, _augmented(outcome.prepared, outcome.fitted), explained)
         write_text(folder / "report.html", page)
-    write_json(folder / "result.json", result | {"seconds": {"total": clock.total} | clock.seconds})  # the report's too
+    result |= {"seconds": {"total": clock.total} | clock.seconds}  # the report's too
+    write_json(folder / "result.json", result)
+    return result, steps
 
 
 def _reference(outcome: Outcome) -> reference.Reference:

@@ -21,6 +21,7 @@ from recipes.data.views import CENTER, TEN_CROP, View
 from recipes.errors import UserError
 from recipes.evaluation.tasks import Task
 from recipes.settings.finetune import PATH_FIELDS, Recipe
+from recipes.settings.shared import TRACKERS
 from recipes.transfer import batch_norm, combined, features, heads, logistic, training
 from recipes.transfer.answers import answers, referred
 from recipes.transfer.backbone import backbone, framing, new_head
@@ -228,7 +229,7 @@ class _PhaseTrainer:
     def _state_folder(self) -> Path:
         """Name the folder by all that the phase depends on: the pictures themselves, not where they lie."""
         data = self.prepared.data
-        settings = replace(self.prepared.recipe, **dict.fromkeys(PATH_FIELDS))
+        settings = replace(self.prepared.recipe, **dict.fromkeys(PATH_FIELDS), **dict.fromkeys(TRACKERS, False))
         pictures = (data.digests, data.labels.tolist(), data.splits.tolist(), [str(view) for view in self.shown])
         weights = None if data.weights is None else data.weights.tolist()
         return training.state_folder(self.prepared.model, settings, self.phase, *pictures, weights)

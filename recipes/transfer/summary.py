@@ -1,16 +1,19 @@
-"""What a run says on the screen: its plan, its numbers, and the command that repeats it."""
+"""What a run says on the screen: its plan, its numbers, the command that repeats it, and what to type next."""
 
-import json
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 
+import numpy as np
+
+from recipes.data.dataset import Dataset
 from recipes.data.division import SPLITS
 from recipes.errors import shown
 from recipes.evaluation.metrics import LABEL_MEASURES, MEASURES
 from recipes.settings.finetune import PATH_FIELDS, Recipe
 from recipes.settings.sources import resolved
+from recipes.transfer.backbone import other_sizes
 from recipes.transfer.choice import unused_flags
 from recipes.transfer.state import Prepared
 from recipes.transfer.strategies import Strategy
@@ -25,6 +28,7 @@ def plan(prepared: Prepared, strategy: Strategy) -> str:
     frozen = f"frozen up to {strategy.freeze_until}" if strategy.freeze_until else "nothing frozen"
     origin = prepared.model.origin
     lines.append(f"{origin.name}: variant {origin.variant}, preprocessing {origin.preprocessing}.")
+    lines += other_sizes(prepared.model)
     lines.append(f"{origin.name}, strategy {strategy.name} ({frozen}), because {strategy.reason}.")
     if unused := unused_flags(prepared.recipe, strategy, prepared.augmentation(strategy)):
         why = "sees no augmented pictures" if strategy.phases else "trains the head alone, on features computed once"
@@ -45,17 +49,24 @@ def command(recipe: Recipe) -> str:
     return shlex.join(words)
 
 
-def summary(folder: Path) -> str:
-    """Say a run's numbers in a few lines, each with its interval."""
-    result = json.loads((folder / "result.json").read_text())
-    kinds = {"": result["metrics"], ", mean over crops,": result["metrics_ten_crop"] or {}}
-    weighted = ", each by its weight" if result["weights"] else ""
-    lines = [
-        f"{name}{kind} {_numbers(measured, result['measures'])}, {measured['images']:,} images{weighted}"
-        for kind, scores in kinds.items()
-        for name, measured in scores.items()
-        if name != "train" or len(result["metrics"]) == 1
+def scores(result: Mapping) -> list[dict]:
+    """Give a row for each part of a run's pictures, with its reported measures and their intervals.
+
+    Args:
+        result: what result.json holds.
+    """
+    kinds = {"": result["metrics"], ", mean over crops": result["metrics_ten_crop"] or {}}
+    return [
+        {"part": f"{name}{kind}", "images": measured["images"]}
+        | {f"{title} (95 % interval)": text for title, text in _numbers(measured, result["measures"])}
+        for kind, parts in kinds.items()
+        for name, measured in parts.items()
     ]
+
+
+def remarks(result: Mapping, folder: Path) -> str:
+    """Say what belongs to a run's numbers: how they were measured, what a person should look at, and where it all lies."""
+    lines = ["Each image counts by its weight."] if result["weights"] else []
     if "accuracy" != result["measures"][0]:
         lines.append(f"These are reported, because {result['measures_reason']}.")
     if count := len(result["suspects"] or ()):
@@ -72,10 +83,30 @@ def summary(folder: Path) -> str:
     return "\n".join(lines)
 
 
-def _numbers(measured: dict, names: Sequence[str]) -> str:
-    """Say measures of a part, each with its interval where it has one; that of many images has none."""
-    texts = []
+def _numbers(measured: Mapping, names: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Write measures of a part, each with its interval where it has one; that of many images has none."""
     for name in names:
-        text, interval = f"{(MEASURES | LABEL_MEASURES)[name]} {measured[name]:.1%}", measured[f"{name}_interval"]
-        texts.append(f"{text} (95 % interval {interval[0]:.1%} to {interval[1]:.1%})" if interval else text)
-    return ", ".join(texts)
+        text, interval = f"{measured[name]:.1%}", measured[f"{name}_interval"]
+        yield (MEASURES | LABEL_MEASURES)[name], f"{text} ({interval[0]:.1%} to {interval[1]:.1%})" if interval else text
+
+
+def next_steps(recipe: Recipe, data: Dataset) -> dict[str, list]:
+    """Give the commands that a user of a finished run may want, by what they are for.
+
+    Args:
+        data: the run's pictures.
+    """
+    steps = {"classify pictures": predict(recipe.folder, data)}
+    if recipe.seeds == 1 and not recipe.folds and np.any(data.splits != "train"):
+        again = ["zoo", "finetune", "--recipe", recipe.folder / "recipe.json", "--seeds", "5"]
+        steps["see how much of it is chance, by five seeds"] = [*again, "--output", f"{recipe.folder}-5-seeds"]
+    if recipe.tensorboard:
+        steps["look at the curves"] = ["tensorboard", "--logdir", recipe.folder / "tensorboard"]
+    return steps
+
+
+def predict(run: Path, data: Dataset) -> list:
+    """Give the words of the command that classifies a picture, one that was held out if any was; [] if it is no file."""
+    latest = max(range(len(data.paths)), key=lambda i: (SPLITS.index(data.splits[i]), -i))
+    picture = data.root / data.paths[latest]
+    return ["zoo", "predict", run, picture] if picture.is_file() else []

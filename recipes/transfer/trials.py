@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -119,7 +120,7 @@ def try_strategies(prepared: Prepared, evidence: Evidence, deadline: float) -> T
     own = [part.weights_of(part.part("test")) for part in parts]
     weights = None if any(each is None for each in own) else np.concatenate(own)
     while len(truth) and (name := next_to_try(evidence, from_images)):
-        say(f"trying {name} on {len(truth):,} training images held out:")
+        began = time.monotonic()
         tried = [_try(replace(prepared, data=part), name, evidence, deadline) for part in parts]
         states += [state for _, left in tried for state in left]
         for share in tried[0][0]:
@@ -130,7 +131,18 @@ def try_strategies(prepared: Prepared, evidence: Evidence, deadline: float) -> T
             loss, right = (float(np.average(of, weights=weights)) for of in (losses, guess.argmax(axis=1) == truth))
             trial = Trial(name, len(truth), loss, right, standard_error(first - losses, weights), share)
             evidence = replace(evidence, trials=(*evidence.trials, trial))
+        say(_in_words(evidence.trials[-len(tried[0][0]) :], time.monotonic() - began))
     return Tried(evidence, tuple(states), answers)
+
+
+def _in_words(tried: Sequence[Trial], taken: float) -> str:
+    """Say in a line what a strategy reached inside the training part, at the best share of its way, and the seconds it took."""
+    best = min(tried, key=lambda trial: trial.loss)
+    way = f", {best.interpolation:.0%} of the way" if best.interpolation < 1 else ""
+    return (
+        f"trial of {best.strategy}{way}: loss {best.loss:.4f}, accuracy {best.accuracy:.1%} on {best.images:,} training images "
+        f"held out, {taken:.0f} s"
+    )
 
 
 def _divisions(data: Dataset, seed: int, evidence: Evidence) -> list[Dataset]:

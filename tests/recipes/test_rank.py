@@ -68,13 +68,16 @@ def test_what_fails_is_named_with_its_reason_and_the_others_go_on(finished):
 
 
 @pytest.mark.slow
-def test_a_rerun_measures_nothing_again_and_tries_what_failed_again(finished, monkeypatch):
+def test_a_rerun_measures_nothing_again_and_tries_what_failed_again(finished, monkeypatch, capsys):
     tried = []
     work = rank.work
     monkeypatch.setattr(rank, "work", lambda s, recipe, p: tried.append(recipe.model) or work(s, recipe, p))
     before = table(finished)
     rank.run(replace(finished, budget="1h"))
     assert sorted(tried) == ["mobilenet", "resnet20"] and table(finished) == before
+    ((command, *arguments),) = commands.said_next(capsys.readouterr().out)
+    recipe = cli.read_settings(command, arguments)
+    assert (recipe.data, recipe.model, recipe.weights) == (finished.data, "lenet5", "mnist")
 
 
 @pytest.mark.slow

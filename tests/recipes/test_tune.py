@@ -33,7 +33,6 @@ from recipes.search import (
     preparation,
     report,
     scopes,
-    tensorboard,
     workers,
 )
 from recipes.search.folder import STORAGE, hold_folder, study_name
@@ -162,10 +161,13 @@ def test_the_recipe_reproduces_the_winner(finished, tmp_path):
 @pytest.mark.slow
 def test_a_rerun_tries_nothing_and_computes_nothing_again(finished, monkeypatch, capsys):
     monkeypatch.setattr(preparation.features, "forward", None)
-    monkeypatch.setattr(finetune, "run", None)
+    monkeypatch.setattr(finetune, "train", None)
     rows = table(finished)
     tune.run(finished)
-    assert table(finished) == rows and f"{TRIALS} done so far" in capsys.readouterr().out
+    assert table(finished) == rows and f"{TRIALS} done so far" in (out := capsys.readouterr().out)
+    classify, again = (cli.read_settings(command, arguments) for command, *arguments in commands.said_next(out))
+    assert classify.run == finished.output / "best" and Path(*classify.images).is_file()
+    assert again == Recipe.load(finished.output / "best.json")
 
 
 @pytest.mark.slow
@@ -541,16 +543,3 @@ def test_help_imports_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert done.stdout.endswith("[]\n") and "--tuner" in done.stdout
-
-
-@pytest.mark.slow
-def test_tensorboard_reads_what_is_written_for_it(tmp_path):
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
-    rows = [{"epoch": 1, "loss": 0.5}, {"epoch": 2, "loss": 0.25}]
-    tensorboard.write(tmp_path, {"a": None, "b": True, "c": 1, "d": "x"}, rows, {"best loss": 0.25})
-    found = EventAccumulator(str(tmp_path))
-    found.Reload()
-    assert [(event.step, event.value) for event in found.Scalars("loss")] == [(1, 0.5), (2, 0.25)]
-    start = found.SummaryMetadata("_hparams_/session_start_info").plugin_data
-    assert start.plugin_name == "hparams" and b"string_value" not in start.content and b"None" in start.content

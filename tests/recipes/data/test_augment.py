@@ -375,7 +375,7 @@ class TestRun:
         assert len(grid) == 28 and all(picture.shape == 2 * (result["input"]["size"],) for picture in grid)
         assert all(len({picture.tobytes() for picture in grid[row : row + 7]}) > 4 for row in range(0, 28, 7))
         crops = result["metrics_ten_crop"]
-        assert (name == "alexnet") == bool(crops) == (", mean over crops, accuracy" in capsys.readouterr().out)
+        assert (name == "alexnet") == bool(crops) == ("\ntest, mean over crops  " in capsys.readouterr().out)
         if crops:
             assert set(crops) == {"validation", "test"}
             rows = page.table("splits")

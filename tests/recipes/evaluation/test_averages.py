@@ -79,6 +79,14 @@ def test_faultless_groups_have_the_interval_of_their_number():
     assert sample.difference(np.ones(100, bool), np.ones(100, bool))["interval"] == list(newcombe(4, 0, 0, 0))
 
 
+def test_groups_that_look_alike_by_chance_make_nothing_surer():
+    right, groups = np.arange(40) % 20 < np.repeat([16, 14], 20), np.repeat(["a", "b"], 20)
+    found, alone = (Sample.of(40, None, names) for names in (groups, None))
+    assert found.share(right)["interval"] == list(wilson(30, 40))
+    truth, guess = rows(np.zeros(40, int), 2), rows(np.where(right, 0, 1), 2)
+    assert averages(truth, guess, found, True)["macro"] == averages(truth, guess, alone, True)["macro"]
+
+
 def test_differences_are_paired():
     first, second = np.arange(100) < 90, np.arange(100) < 85
     plain = Sample.of(100, None, None).difference(first, second)

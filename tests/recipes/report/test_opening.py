@@ -120,3 +120,9 @@ def test_the_training_part_alone_asks_for_images_kept_apart():
     }
     said = text(of, "train")
     assert "On the training images" not in said and "Keep images apart to measure with" in said
+
+
+def test_a_long_name_does_not_fill_the_page():
+    of = result(None, [[7, 3], [0, 10]])
+    of["metrics"]["test"]["classes"][0]["name"] = 300 * "x"
+    assert f"“{39 * 'x'}…”" in text(of) and 40 * "x" not in text(of)

@@ -29,6 +29,7 @@ COMMANDS = {
     "run": ("finetune", "report.html", *NETWORK, "--strategy", "medium", "--epochs", "2", "--augment", "crops"),
     "search": ("tune", "report.html", *NETWORK, "--trials", "3", "--tuner", "random"),
     "check": ("check", "check.html"),
+    "evaluation": ("evaluate", "report.html", "--groups", r"/(\d\d)", "--corruptions", "all", "--views", "mirror"),
 }
 MANY = [f"class number {i}" for i in range(30)]
 INVENTED = {
@@ -84,7 +85,8 @@ def written(home) -> Callable[[str], Path]:
             path.write_text(INVENTED[name](), "utf-8")
             return path
         command, page, *flags = COMMANDS[name]
-        done = commands.zoo(command, digits(), *flags, "--output", home / command, cwd=home, HOME=str(home))
+        given = [of_name("run").parent, digits()] if command == "evaluate" else [digits()]
+        done = commands.zoo(command, *given, *flags, "--output", home / command, cwd=home, HOME=str(home))
         assert done.poll() == 0, done.stderr
         return home / command / page
 

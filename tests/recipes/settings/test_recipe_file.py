@@ -108,6 +108,5 @@ def test_the_flag_in_every_spelling_once_and_in_the_help(tmp_path, capsys):
     }.items():
         with pytest.raises(UserError, match=sentence):
             cli.read_settings("finetune", list(words))
-    with pytest.raises(SystemExit):
-        cli.main(["finetune", "--help"])
+    assert cli.main(["finetune", "--help"]) == 0
     assert "--recipe" in capsys.readouterr().out

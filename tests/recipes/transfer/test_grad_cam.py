@@ -24,6 +24,7 @@ MEMBERS = {
     "hgnetv2_b0": {"input_shape": (64, 64, 3)},
     "dinov2_s_14_reg": {"input_shape": (28, 28, 3), "pooling": "both"},
 }
+COSTLY = {"hgnetv2_b0", "dinov2_s_14_reg"}
 
 
 def member(name, seed=0, classes=3):
@@ -78,7 +79,10 @@ def test_where_only_a_class_token_is_read_the_stage_before_is_taken():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", MEMBERS)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.deep) if name in ("hgnetv2_b0", "dinov2_s_14_reg") else name for name in MEMBERS],
+)
 def test_any_network_has_a_map_and_says_which_stages_it_could_look_at(name, tmp_path):
     model, x = member(name), pixels(2, *MEMBERS[name]["input_shape"])
     heat = GradCam(model).heat(x, np.array([[0, 1], [2, 1]]))

@@ -1,0 +1,1 @@
+"""A run's numbers for those who watch them: TensorBoard, MLflow, Weights & Biases."""
