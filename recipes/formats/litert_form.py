@@ -26,7 +26,8 @@ def write(network: Network, folder: Path, job: Job) -> None:
         converter.target_spec.supported_types = [tf.float16]
     if job.precision == "int8":
         converter.representative_dataset = lambda: _singly(job)
-        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+        # The second for the few operations that have no int8: they stay in float32, and the others do not.
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8, tf.lite.OpsSet.TFLITE_BUILTINS]
     (folder / FILE).write_bytes(converter.convert())
     with zipfile.ZipFile(folder / FILE, "a") as archive:
         for name, value in job.facts.items():

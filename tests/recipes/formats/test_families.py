@@ -167,7 +167,8 @@ def test_eight_bits_are_near_and_resizing_keeps_its_precision(awkward, form, pre
     answer = exported(form, network, tmp_path, precision, x[:30].astype("float32"))
     found = all_answers(answer, x[30:] if any_size else x[30:].astype("float32"))
     difference = np.abs(found - array(awkward(x[30:].astype("float32"), training=False)))
-    assert 1e-6 < difference.max() < 0.05  # something was rounded, and little
+    assert difference.max() < 0.05
+    assert difference.max() > 1e-6 or precision == "dynamic"  # which rounds large matrices alone
     if any_size:
         import onnx
 
