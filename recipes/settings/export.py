@@ -19,6 +19,10 @@ class Exporting(FolderCommand):
     """A run's network in the forms that other programs run, each looked at by its own runtime before it is kept."""
 
     COMMAND = "export"
+    EXAMPLES = (
+        "zoo export runs/finetune/photos --to onnx litert --any-size",
+        "zoo export runs/finetune/photos --to litert --precision int8",
+    )
 
     run: Positional[Path]
     """Folder that `zoo finetune` wrote."""
