@@ -16,10 +16,10 @@ OUTSIDE = (
     "parts on white, and make it {colors}."
 )
 FRAMED = (
-    "Then resize its short side to {resize} pixels as Pillow does ({interpolation}, antialiased, rounded to whole numbers), "
+    "resize its short side to {resize} pixels as Pillow does ({interpolation}, antialiased, rounded to whole numbers), "
     "cut the {size} x {size} pixels of its centre, and give them as float32 from 0 to 255."
 )
-ANY_SIZE = "Then give it whole, as uint8: resizing and cropping are in the network. A picture longer than 10:1 loses its ends."
+ANY_SIZE = "give it whole, as uint8: resizing and cropping are in the network. A picture longer than 10:1 loses its ends."
 FOREIGN = (
     "One minus the cosine between a picture's features at pre_logits and those of its third nearest training picture: a known "
     "picture exceeds this with a probability of {refused:.0%}. The training pictures' features are in reference.npz of the run."
@@ -37,7 +37,7 @@ def facts(run: Path, classifier: Classifier, any_size: bool) -> dict:
         "task": "one class a picture" if classifier.task.one_label else "any number of classes a picture, each over 0.5",
         "classes": list(classifier.classes),
         "framing": asdict(framing),
-        "input": f"{outside} {whole if any_size else framed}",
+        "input": f"{outside} Then {whole if any_size else framed}",
         "any_size": any_size,
         "preprocessing": f"{network.get('preprocessing') or 'what the weights ask for'}, inside the network",
         "temperature": sure.temperature if sure else None,
