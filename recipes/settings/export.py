@@ -37,7 +37,7 @@ class Exporting(FolderCommand):
     loss: float = field(default=0.01, kw_only=True)
     """Accuracy that int8 and dynamic may lose on held-out pictures, as a share; what loses more is not kept."""
     images: tuple[str, ...] = field(default=(), kw_only=True)
-    """Files, folders and patterns of pictures to compare answers on, where those of the run are gone."""
+    """Files, folders and patterns of pictures to compare answers on; those of the run if not given."""
     output: Path | None = field(default=None, kw_only=True)
     """Folder in which each form gets a folder of its own; runs/export/NAME-OF-RUN if not given."""
 
