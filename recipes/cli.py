@@ -41,6 +41,7 @@ class Command:
     summary: str
     group: str = WORK
     keras: bool = True  # whether it needs Keras, which takes seconds to import
+    backend: str | None = None  # Keras' backend, for what only one of them can do
 
     def load_settings(self) -> type:
         """Import the class of the command's settings."""
@@ -54,6 +55,9 @@ COMMANDS = {
     "check": Command("recipes.check", "check.Checking", "what is wrong with the pictures, before they are used", keras=False),
     "rank": Command("recipes.rank", "rank.Ranking", "which backbone for your pictures, from one pass each"),
     "predict": Command("recipes.predict", "predict.Prediction", "class names and probabilities of images"),
+    "export": Command(
+        "recipes.export", "export.Exporting", "a run's network as ONNX, LiteRT, SavedModel or OpenVINO", backend="tensorflow"
+    ),
     "evaluate": Command("recipes.evaluate", "evaluate.Evaluation", "how a finished run does on any pictures with labels"),
     "explain": Command("recipes.explain", "explain.Explaining", "where a run sees a class in a picture", LOOK),
     "compare": Command("recipes.compare", "compare.Comparison", "which run is better on the same pictures", LOOK, keras=False),
@@ -180,6 +184,8 @@ def _run(name: str = "--help", *arguments: str) -> int:
     if COMMANDS[name].keras:
         from recipes.compute import runtime
 
+        if backend := COMMANDS[name].backend:
+            runtime.take_backend(backend)
         runtime.start(getattr(settings, "seed", 0))
     importlib.import_module(COMMANDS[name].module).run(settings)
     return 0

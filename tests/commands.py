@@ -26,7 +26,7 @@ IMPORTED = """
     keras matplotlib.pyplot optuna keras_tuner sklearn.linear_model scipy.stats scipy.optimize scipy.linalg jinja2 tyro
     tensorboard.summary zoo.api
     recipes.finetune recipes.tune recipes.rank recipes.check recipes.predict recipes.models recipes.describe recipes.demo
-    recipes.report.run recipes.search.loop recipes.search.fine_tuning recipes.lecture.inspect_kernels
+    recipes.export recipes.report.run recipes.search.loop recipes.search.fine_tuning recipes.lecture.inspect_kernels
 """.split()
 
 

@@ -26,6 +26,7 @@ KINDS = (
     "Callbacks",
     "Runs",
     "Prediction",
+    "Export",
     "User configuration",
     "Search",
 )

@@ -26,6 +26,7 @@ FLOORS = (
     "report",
     "runs",
     "tracking",
+    "formats",
     "transfer",
     "search",
     "cli",

@@ -138,6 +138,37 @@ def make_folder(path: str | os.PathLike, fill: Callable[[Path], object]) -> Path
     return place
 
 
+def replace_folder(path: str | os.PathLike, fill: Callable[[Path], object]) -> Path:
+    """Put a folder that `fill` makes into the place of another, as a whole or, if it raises, not at all.
+
+    What killed writers have left beside it is removed.
+
+    Raises:
+        WriteError: it cannot be written.
+    """
+    place = Path(os.path.realpath(path))
+    new = place.with_name(f".{this_process().token}.{uuid.uuid4().hex[:8]}")
+    aside = new.with_name(f".{this_process().token}.{uuid.uuid4().hex[:8]}")
+    try:
+        with written(place):
+            new.mkdir(parents=True)
+        for folder in place.parent.glob(".*-*-*.????????"):
+            if is_left_over(folder, folder.name.split(".")[1]):
+                shutil.rmtree(folder, ignore_errors=True)
+        fill(new)
+        with written(place):
+            for file in new.rglob("*"):
+                flush(file)
+            if place.exists():
+                os.rename(place, aside)
+            os.rename(new, place)
+        flush(place.parent)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+        shutil.rmtree(aside, ignore_errors=True)
+    return place
+
+
 def write_text(path: str | os.PathLike, text: str) -> Path:
     """Write a whole file of text, in UTF-8."""
     return write_bytes(path, text.encode())

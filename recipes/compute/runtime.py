@@ -2,6 +2,7 @@
 
 import contextlib
 import ctypes
+import importlib.util
 import logging
 import os
 import sys
@@ -46,6 +47,17 @@ def start(seed: int) -> None:
         tf.get_logger().setLevel("ERROR")  # it warns of tracing again, which several models in one process need
 
 
+def take_backend(name: str) -> None:
+    """Have Keras compute on one backend, whatever the user has configured; a saved model is the same on all.
+
+    Raises:
+        UserError: it is not installed.
+    """
+    if not importlib.util.find_spec(name):
+        raise UserError(f"This command computes on {name}, which is not installed: pip install {name}.")
+    os.environ["KERAS_BACKEND"] = name
+
+
 def keep_memory() -> None:
     """Let the allocator keep what one step frees for the next step.
 
@@ -70,11 +82,7 @@ def quiet_import() -> Iterator[None]:
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # others may use the GPU as well
-    sys.stderr.flush()
-    screen = os.dup(2)
-    with open(os.devnull, "w") as nowhere:
-        os.dup2(nowhere.fileno(), 2)
-    try:
+    with silenced():
         import keras
 
         if keras.backend.backend() == "tensorflow":
@@ -84,6 +92,17 @@ def quiet_import() -> Iterator[None]:
                 with contextlib.suppress(RuntimeError):
                     tf.config.experimental.set_memory_growth(gpu, True)
             tf.config.list_logical_devices()  # done here, since the first look for devices prints as well
+        yield
+
+
+@contextlib.contextmanager
+def silenced() -> Iterator[None]:
+    """Turn the standard error away for the block: what libraries in C++ write there is for their developers."""
+    sys.stderr.flush()
+    screen = os.dup(2)
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
         yield
     finally:
         sys.stderr.flush()

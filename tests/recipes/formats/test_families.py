@@ -1,0 +1,178 @@
+"""Networks of every family as ONNX, LiteRT and OpenVINO, by those runtimes in this process, against Keras."""
+
+import importlib.util
+
+import keras
+import numpy as np
+import pytest
+from helpers import array, pixels, randomize
+from keras import layers
+
+import zoo
+from recipes.compute.runtime import silenced
+from recipes.data.images import Framing
+from recipes.formats import answering
+from recipes.formats.form import Job
+from recipes.formats.network import Network
+from recipes.formats.table import FORMS
+
+NOTHING = np.empty((0, 1, 1, 3), "float32")
+# The smallest member of each family, at a size that every stage survives; that of `make test` converts in seconds.
+QUICK = {"lenet5": 32}
+OTHERS = {
+    "squeezenet1_1": 64,
+    "alexnet": 227,
+    "vgg11": 32,
+    "vgg11_bn": 32,
+    "inception_v1": 64,
+    "googlenet": 64,
+    "inception_v3": 96,
+    "resnet18": 64,
+    "resnet50v2": 64,
+    "resnet20": 32,
+    "densenet121": 64,
+    "xception": 96,
+    "mobilenet": 64,
+    "mobilenet_v2": 64,
+    "mobilenet_v3_small": 64,
+    "mobilenet_v4_conv_small": 64,
+    "efficientnet_b0": 64,
+    "efficientnet_v2_b0": 64,
+    "efficientnet_lite0": 64,
+    "regnet_x_400mf": 64,
+    "regnet_y_400mf": 64,
+    "convnext_atto": 64,
+    "convnext_v2_atto": 64,
+    "vit_ti_16": 64,
+    "deit3_s_16": 64,
+    "dinov2_s_14_reg": 56,
+    "swin_tiny": 64,
+    "hgnetv2_b0": 64,
+    "tiny_vit_5m": 64,
+}
+CASES = [
+    *(pytest.param(name, size, marks=pytest.mark.slow) for name, size in QUICK.items()),
+    *(pytest.param(name, size, marks=[pytest.mark.slow, pytest.mark.deep]) for name, size in OTHERS.items()),
+]
+
+DEEP_OPENVINO = pytest.param("openvino", marks=pytest.mark.deep)
+
+
+def exported(form, network, folder, precision="float32", calibration=NOTHING):
+    """What an exported network says of pictures, as a function of them; skipped where its packages are not installed."""
+    if missing := [
+        name for name in (*FORMS[form].modules, *(["onnxruntime"] * (form == "onnx"))) if not importlib.util.find_spec(name)
+    ]:
+        pytest.skip(f"{missing[0]} is not installed")
+    with silenced():
+        FORMS[form].write(network, folder, Job(precision, {"classes": ["a", "b"]}, calibration))
+        return answering.RUNTIMES[form](str(folder / FORMS[form].file))
+
+
+def all_answers(answer, x):
+    """Answers to some pictures, one by one."""
+    return np.concatenate([answer(one[None]) for one in x])
+
+
+@pytest.mark.parametrize("form", ["onnx", "litert", "openvino"])
+@pytest.mark.parametrize("name, size", CASES)
+def test_every_family_answers_as_keras_does(name, size, form, tmp_path):
+    model = zoo.get_model(name, num_classes=5, weights=None, input_shape=(size, size, 3))
+    randomize(model, gain=0.5)
+    x = pixels(3, size, size, 3).astype("float32")
+    expected = array(model(x, training=False))
+    found = all_answers(exported(form, Network(model, Framing(size, size, 3)), tmp_path), x)
+    assert np.ptp(expected) > 1e-3  # there is something to compare
+    np.testing.assert_allclose(found, expected, atol=2e-4)
+
+
+@pytest.fixture(scope="module")
+def awkward():
+    """What tf2onnx makes files of that no runtime reads: grouped convolutions, GELU, antialiased resizing; never called."""
+    image = layers.Input((12, 12, 3))
+    x = layers.Resizing(9, 9, antialias=True)(image)  # a combined network's, for a part that sees fewer pixels
+    x = keras.ops.flip(layers.Rescaling(1 / 127.5, offset=-1)(x), axis=-1)
+    x = layers.Conv2D(8, 3, name="first")(x)
+    x = layers.BatchNormalization()(x)
+    x = layers.Conv2D(16, 3, groups=4, strides=2, padding="same")(x)
+    x = layers.Activation("gelu")(layers.LayerNormalization(epsilon=1e-6)(x))
+    x = layers.DepthwiseConv2D(3, padding="same")(x)
+    x = layers.Dense(4, activation="softmax")(layers.GlobalAveragePooling2D()(x))
+    return randomize(keras.Model(image, x))
+
+
+@pytest.mark.slow
+@pytest.mark.fault(
+    "Export",
+    "grouped convolutions, GELU, antialiased resizing, a model never called",
+    "exported, and answers as Keras does",
+    "tf2onnx ends normally with files that ONNX Runtime refuses",
+)
+@pytest.mark.parametrize("form", ["onnx", "litert", "openvino", "saved_model"])
+def test_what_tf2onnx_breaks_is_mended(awkward, form, tmp_path):
+    x = pixels(3, 12, 12, 3).astype("float32")
+    found = all_answers(exported(form, Network(awkward, Framing(12, 12, 3)), tmp_path), x)
+    np.testing.assert_allclose(found, array(awkward(x, training=False)), atol=1e-5)
+
+
+@pytest.mark.slow
+def test_the_onnx_file_is_of_the_standard_and_batch_norm_is_folded(awkward, tmp_path):
+    answer = exported("onnx", Network(awkward, Framing(12, 12, 3)), tmp_path)
+    import onnx
+
+    model = onnx.load(tmp_path / "model.onnx")
+    assert {node.domain for node in model.graph.node} == {""}
+    operations = [node.op_type for node in model.graph.node]
+    assert not {"StatefulPartitionedCall", "Erfc", "BatchNormalization"} & set(operations)
+    first = operations.index("Conv")
+    assert operations[first + 1] in ("Conv", "Pad"), "what follows the first convolution is the next: batch norm is in it"
+    assert [size.dim_param for size in model.graph.input[0].type.tensor_type.shape.dim] == ["batch", "", "", ""]
+    assert {each.key: each.value for each in model.metadata_props}["classes"] == '["a", "b"]'
+    x = pixels(5, 12, 12, 3).astype("float32")
+    np.testing.assert_allclose(answer(x), all_answers(answer, x), atol=1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("form", ["onnx", "litert", "saved_model", DEEP_OPENVINO])
+def test_pictures_of_any_size_go_in(awkward, form, tmp_path):
+    framing = Framing(12, 14, 3, "bicubic")
+    answer = exported(form, Network(awkward, framing, any_size=True), tmp_path)
+    for height, width in ((12, 12), (45, 31), (9, 130), (200, 90)):
+        from PIL import Image
+
+        from recipes.data.images import center, framed
+
+        picture = pixels(height, width, 3, seed=height)
+        shown = center(framed(Image.fromarray(picture), framing)[0], framing)[None].astype("float32")
+        np.testing.assert_allclose(answer(picture[None]), array(awkward(shown, training=False)), atol=2e-3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("form", ["onnx", "litert", DEEP_OPENVINO])
+def test_half_precision_is_half_the_size(awkward, form, tmp_path):
+    (tmp_path / "half").mkdir()
+    x, expected = pixels(3, 12, 12, 3).astype("float32"), None
+    expected = array(awkward(x, training=False))
+    found = all_answers(exported(form, Network(awkward, Framing(12, 12, 3)), tmp_path / "half", "float16"), x)
+    np.testing.assert_allclose(found, expected, atol=1e-2)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "form, precision, any_size", [("onnx", "int8", True), ("litert", "int8", False), ("litert", "dynamic", False)]
+)
+def test_eight_bits_are_near_and_resizing_keeps_its_precision(awkward, form, precision, any_size, tmp_path):
+    x = pixels(40, 12, 12, 3)
+    network = Network(awkward, Framing(12, 12, 3), any_size)
+    answer = exported(form, network, tmp_path, precision, x[:30].astype("float32"))
+    found = all_answers(answer, x[30:] if any_size else x[30:].astype("float32"))
+    difference = np.abs(found - array(awkward(x[30:].astype("float32"), training=False)))
+    assert difference.max() < 0.05
+    assert difference.max() > 1e-6 or precision == "dynamic"  # which rounds large matrices alone
+    if any_size:
+        import onnx
+
+        graph = onnx.load(tmp_path / "model.onnx").graph
+        kinds = {node.op_type for node in graph.node if node.name.startswith("framing/")}
+        assert "MatMul" in kinds and "DequantizeLinear" not in kinds
+        assert "DequantizeLinear" in {node.op_type for node in graph.node}

@@ -1,0 +1,174 @@
+"""`zoo export`: what is written is run here by its own runtime, and compared with what `zoo predict` prints."""
+
+import csv
+import importlib.util
+import json
+import shutil
+
+import commands
+import numpy as np
+import pytest
+from helpers import few_digits
+from PIL import Image
+
+from recipes import cli
+from recipes.evaluation.tasks import MULTI_CLASS, MULTI_LABEL
+from recipes.formats.agreement import compare
+
+pytestmark = pytest.mark.slow
+needs_onnx = pytest.mark.skipif(
+    not all(map(importlib.util.find_spec, ("onnx", "onnxruntime", "tf2onnx"))), reason="onnx, onnxruntime or tf2onnx is missing"
+)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A run on pictures of digits, and the folder that holds both."""
+    folder = tmp_path_factory.mktemp("export")
+    few_digits(folder / "data", 40, classes=3)
+    given = ["--model", "lenet5", "--strategy", "small", "--mirror", "no", "--output", folder / "run"]
+    done = commands.zoo("finetune", folder / "data" / "train", *given)
+    assert done.poll() == 0, done.stderr
+    return folder
+
+
+def pictures(made):
+    """Paths of some pictures of the run."""
+    return sorted((made / "data" / "train").rglob("*.png"))[::9]
+
+
+def predicted(made, paths):
+    """What `zoo predict` writes of pictures: `(pictures, classes)`."""
+    table = made / "predicted.csv"
+    done = commands.zoo("predict", made / "run", *paths, "--all-classes", "--csv", table)
+    assert done.poll() == 0, done.stderr
+    with open(table) as file:
+        rows = list(csv.DictReader(file))
+    return np.array([[float(row[f"probability_of_{name}"]) for name in "012"] for row in rows])
+
+
+@needs_onnx
+def test_onnx_answers_as_predict_prints_and_says_what_it_was_compared_on(made):
+    import onnxruntime
+
+    done = commands.zoo("export", made / "run", "--to", "onnx", "saved_model", "--output", made / "plain")
+    assert done.poll() == 0 and not done.stderr, done.stderr
+    session = onnxruntime.InferenceSession(made / "plain" / "onnx" / "model.onnx")
+    facts = session.get_modelmeta().custom_metadata_map
+    framing = json.loads((made / "plain" / "onnx" / "framing.json").read_text())
+    assert json.loads(facts["framing"]) == framing and framing["size"] == framing["resize"] == 32
+    classes = json.loads((made / "plain" / "onnx" / "classes.json").read_text())
+    assert classes == json.loads(facts["classes"]) == ["0", "1", "2"]
+    assert "EXIF" in facts["input"]
+    paths = pictures(made)
+    shown = [np.array(Image.open(path).convert("L").resize((32, 32), Image.Resampling.BILINEAR)) for path in paths]
+    (found,) = session.run(None, {"image": np.stack(shown)[..., None].astype("float32")})
+    np.testing.assert_allclose(found, predicted(made, paths), atol=1e-5)
+    for form in ("onnx", "saved_model"):
+        values = json.loads((made / "plain" / form / "export.json").read_text())
+        assert values["compared_on"] == "held-out pictures of the run"
+        agreed = values["agreement"]
+        assert agreed["difference"] < 1e-3 and agreed["same"] == agreed["clear"] > 0
+        assert values["bytes"] > 0 and values["seconds"] > 0 and values["keras_seconds"] > 0
+        assert form in done.stdout and f"{agreed['difference']:.2g}" in done.stdout
+
+
+@needs_onnx
+def test_pictures_of_any_size_answer_as_predict_prints(made, tmp_path):
+    import onnxruntime
+
+    given = ["export", made / "run", "--to", "onnx", "--any-size", "--output", tmp_path / "out"]
+    done = commands.zoo(*given, is_fresh=True, KERAS_BACKEND="torch")  # whatever the user computes on otherwise
+    assert done.poll() == 0 and not done.stderr, done.stderr
+    session = onnxruntime.InferenceSession(tmp_path / "out" / "onnx-any-size" / "model.onnx")
+    source, paths = Image.open(pictures(made)[0]).convert("L"), []
+    for number, size in enumerate(
+        ((32, 32), (64, 48), (300, 200), (31, 90), (20, 500), (47, 47), (640, 60), (100, 333), (1, 5), (900, 899))
+    ):
+        source.resize(size).save(tmp_path / f"{number}.png")
+        paths.append(tmp_path / f"{number}.png")
+    expected = predicted(made, paths)
+    for path, answer in zip(paths, expected, strict=True):
+        pixels = np.array(Image.open(path))[None, ..., None]
+        np.testing.assert_allclose(session.run(None, {"image": pixels})[0][0], answer, atol=1e-5)
+
+
+@needs_onnx
+def test_int8_is_kept_for_its_accuracy_alone(made, tmp_path):
+    given = ["export", made / "run", "--to", "onnx", "--precision", "int8", "--output", tmp_path / "out"]
+    done = commands.zoo(*given, "--loss", "1")
+    assert done.poll() == 0, done.stderr
+    values = json.loads((tmp_path / "out" / "onnx-int8" / "export.json").read_text())
+    with open(made / "run" / "files.csv") as file:
+        held_out = [row for row in csv.DictReader(file) if row["split"] == "test"] or None
+    for which in ("accuracy", "float32"):
+        low, high = values[which]["interval"]
+        assert low <= values[which]["accuracy"] <= high and values[which]["pictures"] == len(held_out)
+    assert values["float32"]["accuracy"] == pytest.approx(np.mean([row["label"] == row["prediction"] for row in held_out]))
+    spoil = "import numpy, recipes.formats.agreement as a; a.ask = lambda f, p, x: a.Answers(numpy.eye(3)[[0] * len(x)], 1.0)"
+    sentence = commands.refused(*given, setup=spoil)
+    assert "loses" in sentence and "--loss 0.01" in sentence
+    assert (tmp_path / "out" / "onnx-int8" / "model.onnx").exists()  # the one from before
+
+
+@needs_onnx
+@pytest.mark.fault(
+    "Export",
+    "a file that answers otherwise than Keras",
+    "not kept, with a sentence; other forms are",
+    "exported models that answer differently are the first complaint of users",
+)
+def test_what_answers_otherwise_is_not_kept(made, tmp_path):
+    spoil = """
+import recipes.formats.agreement as a
+ask = a.ask
+a.ask = lambda form, *rest: a.Answers(ask(form, *rest).probabilities[:, ::-1], 1.0) if form == "onnx" else ask(form, *rest)
+"""
+    out = tmp_path / "out"
+    done = commands.zoo("export", made / "run", "--to", "onnx", "saved_model", "--output", out, setup=spoil)
+    assert done.poll() == 2 and "onnx does not answer as Keras does, and is not kept" in done.stderr
+    assert [path.name for path in out.iterdir() if path.is_dir()] == ["saved_model"]
+    assert "saved_model/saved_model" in (out / "MODEL_CARD.md").read_text()
+    spoil = "import recipes.formats.onnx_form as f, onnx; onnx.save = lambda model, path: open(path, 'wb').write(b'nothing')"
+    assert "cannot be written as onnx" in commands.refused("export", made / "run", "--to", "onnx", "--output", out, setup=spoil)
+
+
+@needs_onnx
+def test_without_the_pictures_others_are_taken_and_it_is_said(made, tmp_path):
+    shutil.copytree(made / "run", tmp_path / "run")
+    path = tmp_path / "run" / "result.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"data": str(tmp_path / "gone")}))
+    given = ["export", tmp_path / "run", "--to", "onnx", "--output", tmp_path / "out"]
+    done = commands.zoo(*given)
+    assert done.poll() == 0 and "crops of two photographs" in done.stderr
+    done = commands.zoo(*given, "--images", made / "data")
+    assert done.poll() == 0 and not done.stderr and "pictures of --images" in done.stdout
+    assert "needs 10 training pictures" in commands.refused(*given, "--precision", "int8")
+
+
+def test_what_cannot_be_is_refused_in_a_sentence(made, tmp_path):
+    run, out = made / "run", ["--output", tmp_path / "out"]
+    gone = "import importlib.util as u; f = u.find_spec; u.find_spec = lambda n, *r: None if n == 'tf2onnx' else f(n, *r)"
+    assert "pip install" in commands.refused("export", run, "--to", "onnx", *out, setup=gone)
+    assert "no --precision int8" in commands.refused("export", run, "--to", "saved_model", "--precision", "int8", *out)
+    assert "no finished run" in commands.refused("export", tmp_path, "--to", "saved_model", *out)
+    assert "holds a run" in commands.refused("export", run, "--to", "saved_model", "--output", run)
+    assert not (tmp_path / "out").exists()
+
+
+def test_answers_are_compared_by_probabilities_and_by_what_they_say():
+    before = np.array([[0.6, 0.4], [0.50001, 0.49999], [0.1, 0.9]])
+    assert compare(MULTI_CLASS, before, before + [[5e-4, -5e-4]], 1e-3).holds
+    turned = np.array([[0.6, 0.4], [0.49999, 0.50001], [0.1, 0.9]])
+    found = compare(MULTI_CLASS, before, turned, 1e-3)
+    assert found.holds and (found.clear, found.same) == (2, 2)  # the second was no clear answer
+    assert not compare(MULTI_CLASS, before, before[:, ::-1], 1e-3).holds
+    assert not compare(MULTI_CLASS, before, before * np.nan, 1e-3).holds
+    assert not compare(MULTI_CLASS, before, before[:2], 1e-3).holds
+    assert not compare(MULTI_LABEL, before, before + 0.2, 1e-3).holds
+
+
+def test_help_names_the_forms(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["export", "--help"])
+    assert "saved_model" in capsys.readouterr().out
