@@ -152,7 +152,8 @@ def _say_doubts(unable: Sequence[str], tally: Tally, predicted: int, drift: Drif
     for note in unable:
         print(f"note: {note}", file=sys.stderr)
     if tally.unknown:
-        print(f"note: {tally.unknown:,} of {predicted:,} pictures are unknown: like none of the training.", file=sys.stderr)
+        pictures, are = "picture" if predicted == 1 else "pictures", "is" if tally.unknown == 1 else "are"
+        print(f"note: {tally.unknown:,} of {predicted:,} {pictures} {are} unknown: like none of the training.", file=sys.stderr)
     if drift and drift.is_alarming:
         print(f"warning: {drift.sentence}", file=sys.stderr)
 
