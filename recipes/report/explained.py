@@ -7,6 +7,7 @@ import numpy as np
 
 from recipes.errors import shown
 from recipes.evaluation.occlusion import Check
+from recipes.evaluation.paired_verdict import points
 from recipes.report.overlays import described, overlay
 from recipes.report.thumbnails import thumbnail
 
@@ -96,8 +97,8 @@ def summary(checks: Sequence[Check | None]) -> str:
         held = "The maps show what the network looks at" if hot > by_chance else "That does not bear the maps out"
     pictures = "the picture" if len(made) == 1 else f"{len(made):,} pictures"
     return (
-        f"Hiding the hottest fifth of {pictures} changes the probability of the class by {-100 * hot:+.1f} points, hiding a "
-        f"random fifth by {-100 * by_chance:+.1f}. {held}."
+        f"Hiding the hottest fifth of {pictures} changes the probability of the class by {points(-hot, '+')} points, hiding a "
+        f"random fifth by {points(-by_chance, '+')}. {held}."
     )
 
 

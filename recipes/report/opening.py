@@ -116,6 +116,7 @@ def _gap(result: Mapping, split: str, measure: str) -> str:
         return f"{lead}: {points:.1f} points more ({low:.1f} to {high:.1f}), so some of them are learnt by heart."
     if high < 0:
         return f"{lead}: {-points:.1f} points less ({-high:.1f} to {-low:.1f}), so the {split} images are easier than those."
+    low, high = (round(edge, 1) + 0.0 for edge in (low, high))  # + 0.0: no minus before 0
     return f"{lead}: no difference to the {split} images is shown ({low:+.1f} to {high:+.1f} points)."
 
 

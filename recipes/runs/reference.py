@@ -99,7 +99,10 @@ def read(folder: Path) -> Reference | None:
         ) from None
     beside = path.with_name("model.keras")
     if model != (digests.noted(beside) or sha256(beside)):
-        raise UserError(f"{shown(path)} belongs to another model than {beside.name} beside it: copy the folder as a whole.")
+        raise UserError(
+            f"{shown(path)} belongs to another model than {beside.name} beside it: copy the folder as a "
+            "whole, or remove it and do without what needs it."
+        )
     return reference
 
 

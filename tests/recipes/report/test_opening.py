@@ -38,6 +38,8 @@ def test_a_result_that_is_good_everywhere_says_so_and_asks_for_nothing():
         "No image of this part is classified wrongly.",
     )
     assert said.steps == ()
+    million = opening(result([[10**6, 0], [0, 10**6]], [[10**6, 0], [0, 10**6]]), "test", "accuracy").found[1]
+    assert million.endswith("is shown (+0.0 to +0.0 points).")
 
 
 def test_what_does_no_better_than_the_largest_class_is_not_praised():
