@@ -28,6 +28,7 @@ FLOORS = (
     "tracking",
     "transfer",
     "search",
+    "web",
     "cli",
     "lecture",
     "commands",
