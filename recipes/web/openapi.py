@@ -57,9 +57,9 @@ def _predict(settings: Serving, runs: Sequence[str], guarded: Sequence[int]) -> 
     return {
         "operationId": "predict",
         "summary": "What pictures show.",
-        "description": f"One picture as the body, or up to {MAX_PICTURES} in a form, each part with a file name being one. A request "
-        f"has at most {settings.max_bytes:,} bytes, a picture at most {settings.max_pixels:,} pixels. Of several pictures those that "
-        "cannot be read have an error, and the others their answers.",
+        "description": f"One picture as the body, or up to {MAX_PICTURES} in a form, each part with a file name being one. A "
+        f"request has at most {settings.max_bytes:,} bytes, a picture at most {settings.max_pixels:,} pixels. Of several "
+        "pictures those that cannot be read have an error, and the others their answers.",
         "parameters": [
             _parameter("run", {"type": "string", "enum": list(runs)}, "Which run answers; the first if not given."),
             _parameter("top", {"type": "integer", "minimum": 1, "maximum": MAX_TOP, "default": 3}, "How many classes to rank."),
