@@ -71,7 +71,7 @@ def _predict(settings: Serving, runs: Sequence[str], guarded: Sequence[int]) -> 
             _parameter(
                 "explain",
                 {"type": "boolean", "default": False},
-                "Give a heat map and the nearest training pictures, of one picture; for runs whose `explains` is true.",
+                "Give a heat map and the nearest training pictures, which takes longer; for runs whose `explains` is true.",
             ),
         ],
         "requestBody": {

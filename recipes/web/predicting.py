@@ -54,8 +54,6 @@ class Predictor:
             with in_time(408, f"The request was not whole after {self._settings.timeout:g} seconds."):
                 async with asyncio.timeout_at(end):
                     uploads = await pictures(request, self._settings.max_bytes)
-            if asked.explains and len(uploads) > 1:
-                raise Refusal(400, "explain is for one picture at a time.")
             with self._room.place(len(uploads) - 1, 0), in_time(503, "There was no answer in time: come again in a moment."):
                 async with asyncio.timeout_at(end):
                     told = await asyncio.gather(*(self._picture(upload, asked) for upload in uploads))

@@ -97,8 +97,12 @@ class Served:
     def warm(self) -> None:
         """Have the framework compile what answers will need, so that no client waits for that."""
         framing = self.classifier.framing
+        shape = framing.size, framing.size, framing.channels
+        noise = np.random.default_rng(0).integers(0, 256, (SIZES[-1], *shape)).astype("uint8")
         for size in SIZES:
-            self.told(np.zeros((size, framing.size, framing.size, framing.channels), "uint8"))
+            self.told(noise[:size])
+        if self.explanations:
+            self.explained(Picture(Path("noise"), "", noise[0]))
 
 
 def read(folders: Sequence[Path]) -> list[Served]:
