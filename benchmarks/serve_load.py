@@ -29,8 +29,8 @@ async def client(place: urllib.parse.SplitResult, bodies: list[bytes], first: in
         body = bodies[number % len(bodies)]
         number += 1
         began = time.monotonic()
-        head = f"POST /predict HTTP/1.1\r\nHost: {place.netloc}\r\nContent-Type: image/jpeg\r\nContent-Length: {len(body)}\r\n\r\n"
-        writer.write(head.encode() + body)
+        lines = ["POST /predict HTTP/1.1", f"Host: {place.netloc}", "Content-Type: image/jpeg", f"Content-Length: {len(body)}"]
+        writer.write("\r\n".join([*lines, "", ""]).encode() + body)
         await writer.drain()
         status, length = 0, 0
         while line := (await reader.readline()).strip():
