@@ -37,7 +37,7 @@ MAX_BYTES = 150_000
 COLUMNS = 100
 # The README's commands, and how many of their last lines it shows.
 CHECK, FINETUNE, PREDICT = "zoo check leaves", "zoo finetune leaves --strategy small", "zoo predict runs/finetune/leaves new/"
-QUICKSTART = {CHECK: 3, FINETUNE: 14, PREDICT: 14}
+QUICKSTART = {CHECK: 7, FINETUNE: 14, PREDICT: 14}
 # Pages: commands, the last of which names the page, and how many pixels of it are shown.
 OTHER = "zoo finetune leaves --strategy small --model efficientnet_lite1 --output runs/lite1"
 PAGES = {
@@ -219,7 +219,8 @@ def readme() -> None:
     for line, most in QUICKSTART.items():
         lines = lasting(said(line)).splitlines()
         kept = [one for one in lines if "What to do:" not in one][-most:]  # what was found is a screen of its own
-        rows = [row for long in kept for row in textwrap.wrap(long, COLUMNS) or [""]]
+        # A command that follows is to be copied in one piece.
+        rows = [row for long in kept for row in ([long] if long.startswith("  ") else textwrap.wrap(long, COLUMNS)) or [""]]
         printed += [f"$ {line}", *(["..."] if len(kept) < len(lines) else []), *rows, ""]
     path = ROOT / "README.md"
     text, block = path.read_text(encoding="utf-8"), "\n".join(printed).rstrip()
@@ -233,6 +234,27 @@ def terminal() -> None:
     screen("terminal", *QUICKSTART)
 
 
+def predict() -> None:
+    """Draw what a run says of new pictures, on a terminal and as JSON."""
+    said(FINETUNE)
+    screen("predict", PREDICT, "zoo predict runs/finetune/leaves new/rust_1.jpg --json - --all-classes")
+
+
+def confidence() -> None:
+    """Draw sets of classes, and what is said of a picture that is no leaf."""
+    said(FINETUNE)
+    if not (PLACE / "else").exists():
+        (PLACE / "else").mkdir()
+        noise = np.random.default_rng(0).integers(0, 256, (12, 16, 3), dtype=np.uint8)
+        Image.fromarray(noise).resize((320, 240), Image.Resampling.NEAREST).save(PLACE / "else" / "tiles.png")
+    screen("confidence", "zoo predict runs/finetune/leaves new/ else/ --coverage 0.9")
+
+
+def tracking() -> None:
+    """Draw how a run is watched."""
+    screen("tracking", "zoo finetune leaves --strategy small --tensorboard --output runs/watched")
+
+
 def errors() -> None:
     """Draw what a user reads who makes a mistake."""
     screen(
@@ -244,7 +266,10 @@ PICTURES: dict[str, Callable[[], None]] = {
     **{name: functools.partial(page, name) for name in PAGES},
     **{
         function.__name__.replace("_", "-"): function
-        for function in (rank, receptive_fields, feature_maps, augmentation, table, terminal, errors, readme)
+        for function in (
+            *(rank, receptive_fields, feature_maps, augmentation, table),
+            *(terminal, predict, confidence, tracking, errors, readme),
+        )
     },
 }
 

@@ -24,8 +24,10 @@ def test_all_files_of_the_packages_are_installed():
         top = Path(package.__file__).parent
         for path in top.rglob("*"):
             if path.is_file() and path.suffix not in (".py", ".pyc"):
-                name = ".".join(path.relative_to(top.parent).parent.parts)
-                assert any(fnmatch.fnmatch(path.name, pattern) for pattern in patterns[name]), path
+                folder = next(folder for folder in path.parents if (folder / "__init__.py").exists())
+                name = ".".join(folder.relative_to(top.parent).parts)
+                inside = path.relative_to(folder).as_posix()
+                assert any(fnmatch.fnmatch(inside, pattern) for pattern in patterns[name]), path
 
 
 def test_the_package_that_is_tested():

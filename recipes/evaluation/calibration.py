@@ -29,7 +29,7 @@ def at_temperature(task: Task, probabilities: np.ndarray, temperature: float) ->
     return task.probabilities(logits(task, probabilities) / temperature)
 
 
-def fit_temperature(
+def best_temperature(
     task: Task, labels: np.ndarray, probabilities: np.ndarray, weights: np.ndarray | None = None, spread: float = SPREAD
 ) -> float:
     """Find the temperature under which the labels are likeliest.
@@ -60,5 +60,5 @@ def tempered(labels: np.ndarray, probabilities: np.ndarray, weights: np.ndarray 
     enough, which one number mends, does not look the worse for that.
     """
     clipped = np.maximum(probabilities, MIN_PROBABILITY)
-    best = fit_temperature(MULTI_CLASS, labels, clipped, weights, math.inf)
+    best = best_temperature(MULTI_CLASS, labels, clipped, weights, math.inf)
     return MULTI_CLASS.log_loss(MULTI_CLASS.one_hot(labels, clipped.shape[1]), at_temperature(MULTI_CLASS, clipped, best))

@@ -43,6 +43,7 @@ def render(
     measures = {name: (MEASURES | LABEL_MEASURES)[name] for name in result.get("measures") or ["accuracy"]}
     return page(
         "run.html",
+        **mistakes(files, result, picture, explained or {}),
         result=result,
         data=PurePath(result["data"]).name,
         split=split,
@@ -59,7 +60,6 @@ def render(
         opening=opening(result, split, next(iter(measures))) if split else None,
         **counts(result["class_counts"], result["classes"]),
         sampled=samples(files, _weakest_first(result, split), picture),
-        **mistakes(files, result, picture, explained or {}),
         **confidence(result),
         **(measured(scores[split], result["classes"]) if split else {}),
     )

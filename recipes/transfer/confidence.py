@@ -51,7 +51,7 @@ def learn(prepared: Prepared, choice: Choice, fitted: Fitted, evaluated: Evaluat
     if known is None:
         return None, evaluated
     labels, weights = data.labels[known.images], data.weights_of(known.images)
-    temperature = 1.0 if known.is_reported else calibration.fit_temperature(data.task, labels, known.probabilities, weights)
+    temperature = 1.0 if known.is_reported else calibration.best_temperature(data.task, labels, known.probabilities, weights)
     divide_logits(prepared.model, temperature)
 
     def at(guess: np.ndarray) -> np.ndarray:

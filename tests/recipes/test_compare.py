@@ -267,7 +267,7 @@ def test_two_searches(tmp_path, capsys):
     assert "a chose units 64, rate 0.00123." in out and "judged on the same pictures" in out
     assert "b is better than a: accuracy 100.0% against 80.0%" in out and found["differences"][0]["run"] == "b"
     page = Page((tmp_path / "out" / "comparison.html").read_text())
-    assert page.table("searches")[1] == ["a", "heads", "tpe", "12", "9", "1", "loss 0.250", "90.0%79.0 – 96.0%", "50", "12"]
+    assert page.table("searches")[1] == ["a", "heads", "tpe", "12", "9", "1", "loss 0.250", "90.0% 79.0 – 96.0%", "50", "12"]
     run = write_run(tmp_path / "run", LABELS, LABELS)
     assert compared(run, a)["differences"][0]["outcome"] == "worse"  # the winner stands for the search
     c = search(tmp_path / "c", LABELS, digests=[digest(str(i)) for i in range(100)])

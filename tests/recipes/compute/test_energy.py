@@ -55,7 +55,8 @@ def test_a_long_run_reads_its_counters_now_and_then(counters, monkeypatch):
     place = zone(counters / "intel-rapl:0", "package-0", 0) / "energy_uj"
     meter, end = energy.Meter(), time.monotonic() + 10
     for now in (600_000, 100_000):  # 0.6, then 0.5 J; between two readings far apart it would be 0.1 J
-        place.write_text(f"{now}\n")
+        (new := place.with_name("new")).write_text(f"{now}\n")
+        new.replace(place)  # the counter is read while it is written: it must never be empty
         while meter._zones[place.parent] != now and time.monotonic() < end:
             time.sleep(0.005)
     assert meter.stop()["watt_hours"] == pytest.approx(1.1 / 3600)

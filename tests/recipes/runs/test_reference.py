@@ -49,7 +49,12 @@ def test_older_runs_have_none(model):
         reference.required(model.parent, "--drift")
 
 
-@pytest.mark.fault("Models", "`reference.npz` of another run lies beside a model", "refused, exit 2, both are named", "")
+@pytest.mark.fault(
+    "Models",
+    "`reference.npz` of another run lies beside a model",
+    "refused: both files are named",
+    "distances would say nothing",
+)
 def test_another_models_is_refused(model):
     reference.write(some(), model)
     model.write_bytes(b"another")
@@ -57,7 +62,12 @@ def test_another_models_is_refused(model):
         reference.read(model.parent)
 
 
-@pytest.mark.fault("Models", "`reference.npz` is cut off, or holds something else", "refused, exit 2", "")
+@pytest.mark.fault(
+    "Models",
+    "`reference.npz` is cut off, or holds something else",
+    "refused: the file is named, and what to do",
+    "pictures would be called unknown by chance",
+)
 @pytest.mark.parametrize("damage", ["cut", "text", "lengths", "infinite"])
 def test_damaged_is_refused(model, damage):
     path = reference.write(some(), model)

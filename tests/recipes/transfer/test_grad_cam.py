@@ -24,6 +24,7 @@ MEMBERS = {
     "hgnetv2_b0": {"input_shape": (64, 64, 3)},
     "dinov2_s_14_reg": {"input_shape": (28, 28, 3), "pooling": "both"},
 }
+COSTLY = {"hgnetv2_b0", "dinov2_s_14_reg"}
 
 
 def member(name, seed=0, classes=3):

@@ -179,7 +179,12 @@ def test_predict_gives_sets_and_says_what_is_unknown(finished, noise, tmp_path, 
 
 
 @pytest.mark.slow
-@pytest.mark.fault("Models", "sets or unknown pictures asked of a run that is too old for them", "said, or refused: exit 2", "")
+@pytest.mark.fault(
+    "Prediction",
+    "sets or unknown pictures are asked of a run that is too old for them",
+    "pictures are predicted, and what cannot be told is said; `--coverage` without known answers is refused",
+    "an old run is as good as it was",
+)
 def test_older_runs_predict_and_say_what_they_cannot(finished, noise, tmp_path, capsys):
     output, _ = finished
     without = tmp_path / "without"
