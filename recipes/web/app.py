@@ -65,7 +65,7 @@ def application(settings: Serving, runs: Sequence[Served], token: str | None) ->
         predictor.measures.requests.labels(path, str(status)).inc()
         predictor.measures.seconds.labels(path).observe(seconds)
 
-    return Guard(made, token, settings.is_local, answers.keys(), count)
+    return Guard(made, token, settings.max_bytes, answers.keys(), count)
 
 
 @asynccontextmanager

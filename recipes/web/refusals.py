@@ -3,6 +3,8 @@
 import re
 from dataclasses import dataclass, field
 
+from recipes.errors import shown
+
 # As Python writes an object that has no words of its own; Pillow quotes such.
 OBJECT = re.compile(r"<[\w.]+( object)? at 0x[0-9a-f]+>")
 RETRY_SECONDS = 1
@@ -27,4 +29,4 @@ def busy(sentence: str) -> Refusal:
 
 def of_picture(reason: str) -> str:
     """Write what the decoder says of a picture, in words that follow its name, for who has no access to this machine."""
-    return OBJECT.sub("the file", reason)
+    return shown(OBJECT.sub("the file", reason))

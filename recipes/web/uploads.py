@@ -20,8 +20,6 @@ RAW = ("image/", "application/octet-stream")
 MULTIPART = "multipart/form-data"
 BOOLEANS = {"true": True, "false": False}
 PARAMETERS = ("run", "top", "coverage", "explain")
-# So many times its limit is read, and forgotten, of a body that is too large: who still sends does not hear an answer.
-FORGOTTEN = 10
 
 
 @dataclass(frozen=True)
@@ -128,10 +126,9 @@ async def _body(request: Request, max_bytes: int) -> bytes:
     try:
         async for part in request.stream():
             size += len(part)
-            if size <= max_bytes:
-                parts.append(part)
-            elif size > FORGOTTEN * max_bytes:
+            if size > max_bytes:
                 break
+            parts.append(part)
     except ClientDisconnect:
         raise Refusal(400, "The request ended before it was whole.") from None
     if size > max_bytes:
@@ -159,6 +156,6 @@ async def _parts(request: Request, body: bytes) -> list[Upload]:
         raise Refusal(400, f"The form cannot be read ({type(error).__name__}).") from None
     files = [value for _, value in form.multi_items() if isinstance(value, UploadFile)]
     try:
-        return [Upload(file.filename or "", await file.read()) for file in files]
+        return [Upload(shown(file.filename or ""), await file.read()) for file in files]
     finally:
         await asyncio.gather(*(file.close() for file in files))
