@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from recipes.web.refusals import Refusal
 
-LOCAL_NAMES = ("localhost", "127.0.0.1", "[::1]", "::1")
+LOCAL_NAMES = ("localhost", "127.0.0.1", "[::1]")
 # Asked by who has no token yet: the page, which asks for it, and whether the server lives.
 OPEN_PATHS = ("/", "/health")
 HEADERS = {

@@ -199,7 +199,7 @@ def spoilt(count: int) -> list[bytes]:
 
 
 @pytest.mark.fault(
-    "picture",
+    "Prediction",
     "5,000 damaged uploads, one after the other",
     "each is refused in a sentence with a status from 400 to 499, or used with a note",
     "a server must live through whatever it is sent, and say nothing of its folders",

@@ -51,7 +51,7 @@ def test_nothing_is_computed_for_who_has_left():
 
 
 @pytest.mark.fault(
-    "machine",
+    "Prediction",
     "a network fails on a batch while others wait",
     "those in the batch are told, the next batch is answered",
     "one bad batch must not end the line",
