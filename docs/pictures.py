@@ -289,7 +289,7 @@ PICTURES: dict[str, Callable[[], None]] = {
     **{
         function.__name__.replace("_", "-"): function
         for function in (
-            *(rank, receptive_fields, feature_maps, augmentation, table),
+            *(rank, serve, receptive_fields, feature_maps, augmentation, table),
             *(terminal, predict, confidence, tracking, errors, readme),
         )
     },
