@@ -12,10 +12,12 @@ print into the README. A picture is small: at most 150 kB.
 import argparse
 import functools
 import html
+import io
 import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import textwrap
@@ -119,6 +121,26 @@ def page(name: str) -> None:
     subprocess.run([browser, *flags, place], check=True, capture_output=True, timeout=120)
     with Image.open(raw) as image:
         small(image.convert("RGB"), name)
+
+
+def serve() -> None:
+    """Photograph the page of `zoo serve` after two pictures were dropped onto it, one of them explained."""
+    sys.path.append(str(ROOT / "tests"))
+    import browser
+    import commands
+    from pages_served import answered
+
+    said(FINETUNE)
+    server = commands.start("serve", "runs/finetune/leaves", "--port", "0", cwd=PLACE, is_fresh=True)
+    server.wait_until(lambda command: "Ctrl-C" in command.stdout)
+    address = re.search(r"Open (\S+)", server.stdout)[1]
+    with browser.started(browser.program()) as chromium:
+        tab = chromium.open(address, 1280, 1000)
+        answered(tab, [PLACE / "new/mildew_1.jpg", PLACE / "new/rust_1.jpg"])
+        with Image.open(io.BytesIO(tab.screenshot())) as image:
+            small(image.convert("RGB"), "serve")
+    server.signal(signal.SIGTERM)
+    server.wait()
 
 
 def small(image: Image.Image, name: str) -> None:
@@ -263,7 +285,7 @@ PICTURES: dict[str, Callable[[], None]] = {
     **{
         function.__name__.replace("_", "-"): function
         for function in (
-            *(rank, receptive_fields, feature_maps, augmentation, table),
+            *(rank, serve, receptive_fields, feature_maps, augmentation, table),
             *(terminal, predict, confidence, tracking, errors, readme),
         )
     },

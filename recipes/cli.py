@@ -59,6 +59,7 @@ COMMANDS = {
         "recipes.export", "export.Exporting", "a run's network as ONNX, LiteRT, SavedModel or OpenVINO", backend="tensorflow"
     ),
     "evaluate": Command("recipes.evaluate", "evaluate.Evaluation", "how a finished run does on any pictures with labels"),
+    "serve": Command("recipes.serve", "serve.Serving", "a page and an HTTP interface that predict"),
     "explain": Command("recipes.explain", "explain.Explaining", "where a run sees a class in a picture", LOOK),
     "compare": Command("recipes.compare", "compare.Comparison", "which run is better on the same pictures", LOOK, keras=False),
     "models": Command("recipes.models", "models.Models", "all architectures and their weights", LOOK, keras=False),

@@ -12,7 +12,6 @@ from recipes.cli import run_as_module
 
 run_as_module(__name__)
 
-import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,7 +28,6 @@ from recipes.report.overlays import overlay
 from recipes.report.thumbnails import png
 from recipes.runs import model_file, reference
 from recipes.runs.answers import Answer
-from recipes.runs.folder import recover
 from recipes.runs.model_file import Classifier
 from recipes.settings.explain import Explaining
 from recipes.transfer import explanations
@@ -85,7 +83,7 @@ def _prepared(settings: Explaining) -> Explanations:
     except ValueError as error:  # a sentence already
         raise UserError(str(error)) from error
     known = reference.read(settings.run)
-    return Explanations(classifier, grad_cam, _asked(settings.class_name, classifier), known, _root(settings.run))
+    return Explanations(classifier, grad_cam, _asked(settings.class_name, classifier), known, reference.root(settings.run))
 
 
 def _asked(name: str | None, classifier: Classifier) -> int | None:
@@ -95,15 +93,6 @@ def _asked(name: str | None, classifier: Classifier) -> int | None:
     if name not in classifier.classes:
         raise UserError(f"--class {shown(name)} is none of the run's classes: choose one of {some(classifier.classes, 20)}.")
     return classifier.classes.index(name)
-
-
-def _root(folder: Path) -> Path | None:
-    """Find the folder of a run's training pictures; None if there is none."""
-    try:
-        place = Path(json.loads((recover(folder) / "result.json").read_text("utf-8"))["data"])
-        return place if place.is_dir() else None
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
 
 
 def _explain(settings: Explaining, made: Explanations, found: Found, tally: Tally) -> int:

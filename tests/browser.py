@@ -96,8 +96,8 @@ class Browser:
         message, _, self._rest = self._rest.partition(b"\0")
         return json.loads(message)
 
-    def open(self, page: Path, width: int = 1280, height: int = 900, dark: bool = False) -> "Tab":
-        """Open a page in a window of that size, and wait until it is there."""
+    def open(self, page: Path | str, width: int = 1280, height: int = 900, dark: bool = False) -> "Tab":
+        """Open a page, a file or an address, in a window of that size, and wait until it is there."""
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
         session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         tab = Tab(self, session, target)
@@ -106,7 +106,7 @@ class Browser:
         tab.resize(width, height)
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         tab.call("Emulation.setEmulatedMedia", features=[scheme])
-        tab.call("Page.navigate", url=page.absolute().as_uri())
+        tab.call("Page.navigate", url=page if isinstance(page, str) else page.absolute().as_uri())
         self.wait("Page.loadEventFired", session)
         return tab
 

@@ -29,6 +29,7 @@ FLOORS = (
     "formats",
     "transfer",
     "search",
+    "web",
     "cli",
     "lecture",
     "commands",

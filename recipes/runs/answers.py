@@ -67,7 +67,7 @@ def answers(assurance: Assurance, paths: Iterable[str], top: int, sample: Featur
                     yield Answer(path, error=str(found))
                 else:
                     guess, chosen, is_unknown = next(told)
-                    answer = _answer(classifier, path, guess, top, found[1])
+                    answer = worded(classifier, path, guess, top, found[1])
                     yield replace(answer, set=chosen, is_unknown=is_unknown)
 
 
@@ -87,7 +87,7 @@ def _told(assurance: Assurance, pixels: np.ndarray, sample: FeatureSample) -> It
         yield guess, chosen, None if unknown is None else bool(unknown[i])
 
 
-def _answer(classifier: Classifier, path: str, guess: np.ndarray, top: int, notes: Sequence[str]) -> Answer:
+def worded(classifier: Classifier, path: str, guess: np.ndarray, top: int, notes: Sequence[str]) -> Answer:
     """Put into words what probabilities `(classes,)` say of a picture."""
     classes, task = classifier.classes, classifier.task
     return Answer(

@@ -4,6 +4,7 @@ By these a picture's nearest training pictures are found, a picture of no known 
 those of the training as a whole. Runs that were made before there was this file predict as ever, without all that.
 """
 
+import json
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -104,6 +105,15 @@ def read(folder: Path) -> Reference | None:
             "whole, or remove it and do without what needs it."
         )
     return reference
+
+
+def root(folder: Path) -> Path | None:
+    """Find the folder of a run's training pictures; None if there is none."""
+    try:
+        place = Path(json.loads((recover(folder) / "result.json").read_text("utf-8"))["data"])
+        return place if place.is_dir() else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def required(folder: Path, what: str) -> Reference:

@@ -1,0 +1,98 @@
+"""The application: which address answers what.
+
+It is made of Starlette alone: pages of documentation that frameworks for interfaces bring fetch scripts and fonts from
+elsewhere. The interface is described by `openapi`, and tests hold it to that.
+"""
+
+import sys
+import warnings
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from recipes.settings.serve import Serving
+from recipes.web import openapi, page
+from recipes.web.guard import Guard, refused
+from recipes.web.measures import CONTENT_TYPE
+from recipes.web.predicting import Predictor
+from recipes.web.refusals import Refusal
+from recipes.web.served import Served
+from zoo import __version__
+
+
+def application(settings: Serving, runs: Sequence[Served], token: str | None) -> ASGIApp:
+    """Make the application that serves some runs; `token` is what clients must know, None for none."""
+    predictor, html = Predictor(settings, runs), page.written()
+    document = openapi.document(settings, [run.name for run in runs], token is not None)
+
+    async def predict(request: Request) -> Response:
+        return JSONResponse(await predictor.predict(request))
+
+    async def models(request: Request) -> Response:
+        return JSONResponse({"models": [run.as_dict() for run in runs]})
+
+    async def health(request: Request) -> Response:
+        return JSONResponse({"status": "ok", "version": __version__})
+
+    async def metrics(request: Request) -> Response:
+        return Response(predictor.measures.text(), media_type=CONTENT_TYPE)
+
+    async def described(request: Request) -> Response:
+        return JSONResponse(document)
+
+    async def index(request: Request) -> Response:
+        return Response(html.text, media_type="text/html; charset=utf-8", headers=html.headers)
+
+    answers: dict[str, tuple[Callable, str]] = {
+        "/": (index, "GET"),
+        "/predict": (predict, "POST"),
+        "/models": (models, "GET"),
+        "/health": (health, "GET"),
+        "/metrics": (metrics, "GET"),
+        "/openapi.json": (described, "GET"),
+    }
+    routes = [Route(path, endpoint, methods=[method]) for path, (endpoint, method) in answers.items()]
+    made = Starlette(routes=routes, exception_handlers=HANDLERS, lifespan=lambda app: _life(predictor))
+    made.router.redirect_slashes = False
+
+    def count(path: str, status: int, seconds: float) -> None:
+        predictor.measures.requests.labels(path, str(status)).inc()
+        predictor.measures.seconds.labels(path).observe(seconds)
+
+    return Guard(made, token, settings.max_bytes, answers.keys(), count)
+
+
+@asynccontextmanager
+async def _life(predictor: Predictor) -> AsyncIterator[None]:
+    """Keep Pillow's warnings about odd metadata off the screen; at the end, end the threads."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+        predictor.close()
+
+
+async def _refuse(request: Request, error: Refusal) -> Response:
+    """Answer what was refused."""
+    return refused(error)
+
+
+async def _no_such(request: Request, error: HTTPException) -> Response:
+    """Answer what there is no address for, or no such method."""
+    if error.status_code == 405:
+        return refused(Refusal(405, "This address does not answer that method.", dict(error.headers or {})))
+    return refused(Refusal(404, "There is nothing at this address: /openapi.json lists what there is."))
+
+
+async def _failed(request: Request, error: Exception) -> Response:
+    """Answer what went wrong here: the reason is for who runs the server."""
+    print(f"error: {request.url.path} failed ({type(error).__name__}: {error}).", file=sys.stderr)
+    return refused(Refusal(500, "The server failed to answer; its own output says why."))
+
+
+HANDLERS = {Refusal: _refuse, HTTPException: _no_such, Exception: _failed}
