@@ -130,13 +130,17 @@ def _check_places(settings: Prediction) -> None:
             raise UserError(f"--{name} {shown(path)} {what}, which no answers replace: give a new file behind --{name}.")
 
 
-def _kept(path: Path, run: Path) -> str:
-    """Say in words that follow its path what a file is that is not to be replaced; "" for any other, or none."""
+def _kept(path: Path, place: Path) -> str:
+    """Say in words that follow its path what a file is that is not to be replaced; "" for any other, or none.
+
+    Args:
+        place: the run's folder.
+    """
     if not path.exists():
         return ""
     if not path.is_file():
         return "is no ordinary file"
-    if path.name in RUN_FILES and os.path.realpath(path.parent) == os.path.realpath(run):
+    if path.name in RUN_FILES and os.path.realpath(path.parent) == os.path.realpath(place):
         return "is a file of the run's"
     try:
         with warnings.catch_warnings(action="ignore"), Image.open(path):
