@@ -88,7 +88,7 @@ def test_a_busy_hub_is_asked_again(run, hub):
 
 
 @pytest.mark.fault(
-    "the network",
+    "Runs",
     "a model hub has no such model, refuses the token, or dies in the middle",
     "one sentence, status 2; the token is in none of them; nothing is left on the disk, and there the old commit stays",
     "a hub is another's machine",
@@ -114,7 +114,7 @@ def test_what_a_hub_refuses_is_a_sentence(run, hub, fault, monkeypatch, tmp_path
 
 
 @pytest.mark.fault(
-    "the network",
+    "Runs",
     "what a model hub gives is changed, no run, too large, or has files whose names lead out of the folder",
     "one sentence, status 2; nothing is written; other files are not taken",
     "anybody may fill a model on a hub",

@@ -66,7 +66,7 @@ def test_no_path_of_the_machine_is_in_it():
 
 
 @pytest.mark.fault(
-    "names",
+    "Runs",
     "a class, or a folder of pictures, is named like YAML, Markdown or HTML",
     "the card says the name as it is; the hub reads the card",
     "names come from anywhere, and a hub shows the card to strangers",
