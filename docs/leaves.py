@@ -2,9 +2,10 @@
 
     python docs/leaves.py leaves
 
-writes `leaves/healthy`, `leaves/mildew` and `leaves/rust`, and beside them what real folders hold as well: a copy under
-another label, a brightened twin, a black picture, a torn file and a note. They show what the commands print and draw;
-a number that was measured on them says nothing about photographs.
+writes `leaves/healthy`, `leaves/mildew` and `leaves/rust`, and among them what real folders hold as well: a copy under
+another label, a brightened twin, a black picture, a torn file and a note; and, beside `leaves`, a folder `new` with two
+more leaves of each class, for a prediction. They show what the commands print and draw; a number that was measured on
+them says nothing about photographs.
 """
 
 import argparse
@@ -35,6 +36,16 @@ def write_leaves(folder: Path, images: int = IMAGES, seed: int = 0) -> Path:
     Image.new("RGB", SIZE).save(folder / "rust" / "lens_cap.jpg")
     (folder / "healthy" / "torn.jpg").write_bytes((folder / "healthy" / "healthy_000.jpg").read_bytes()[:900])
     (folder / "healthy" / "notes.txt").write_text("Taken in the second greenhouse.\n")
+    return folder
+
+
+def write_new(folder: Path) -> Path:
+    """Draw two more leaves of each class, in one folder without classes."""
+    folder.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(2)
+    for label in CLASSES:
+        for i in range(2):
+            leaf(rng, label).save(folder / f"{label}_{i}.jpg", quality=88)
     return folder
 
 
@@ -119,4 +130,5 @@ def _rust(rng: np.random.Generator, width: int, height: int) -> Image.Image:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
-    print(write_leaves(parser.parse_args().folder))
+    place = parser.parse_args().folder
+    print(write_leaves(place), write_new(place.parent / "new"))

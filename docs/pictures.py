@@ -85,11 +85,7 @@ def drawn() -> Path:
         shutil.rmtree(PLACE / "leaves", ignore_errors=True)
         shutil.rmtree(PLACE / "new", ignore_errors=True)
         leaves.write_leaves(PLACE / "leaves")
-        leaves.write_leaves(PLACE / "unseen", 2, seed=2)
-        (PLACE / "new").mkdir()
-        for path in (PLACE / "unseen").glob("*/*.jpg"):
-            path.replace(PLACE / "new" / path.name.replace("_00", "_"))
-        shutil.rmtree(PLACE / "unseen")
+        leaves.write_new(PLACE / "new")
         leaves.write_leaves(PLACE / "later", 8, seed=3)
     return PLACE / "leaves"
 

@@ -173,6 +173,6 @@ def _tell(settings: Checking, listing: Listing, findings: Sequence[Finding], fou
     say(f"{found['pictures']:,} pictures looked at in {found['seconds']:.1f} s: {counts}.")
     say(f"Open {(settings.folder / 'check.html').resolve()}")
     table = settings.folder / _corrections_name(settings.folder)
-    say(f"To correct, fill in the column action of {shown(table)}: no row is active before.")
+    say(f"To correct, fill in the column action of {shown(table)}; empty, it does nothing.")
     if len(listing.classes) > 1:
         suggest({"train, with what is filled in": ["zoo", "finetune", *settings.source_words(), "--corrections", table]})

@@ -17,10 +17,13 @@ import contextlib
 import glob
 import os
 import sys
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from PIL import Image
 
 from recipes.console import Columns, say
 from recipes.data.notes import Notes
@@ -31,6 +34,7 @@ from recipes.runs import model_file
 from recipes.runs.answer_files import FILES, Layout, as_line
 from recipes.runs.answers import BATCH_SIZE, Answer, answers
 from recipes.runs.assurance import FeatureSample, assurance
+from recipes.runs.folder import FILES as RUN_FILES
 from recipes.runs.model_file import Classifier
 from recipes.settings.predict import Prediction
 from zoo.progress import Progress
@@ -91,6 +95,7 @@ def run(settings: Prediction) -> int:
             "There is nothing to predict: give files, folders or patterns of pictures behind the run, as in "
             f"`zoo predict {shown(settings.run)} IMAGE...`."
         )
+    _check_places(settings)
     classifier = model_file.read(settings.run)
     sure, unable = assurance(settings.run, classifier, settings.coverage, settings.refuse, settings.score)
     found, tally, predicted, sample = expand(settings.images), Tally(), 0, FeatureSample()
@@ -118,12 +123,41 @@ def run(settings: Prediction) -> int:
     return predicted
 
 
+def _check_places(settings: Prediction) -> None:
+    """Refuse, with a UserError, to replace what no answers are in: a picture, a device, or a file of the run."""
+    for name, path in settings.files.items():
+        if what := _kept(path, settings.run):
+            raise UserError(f"--{name} {shown(path)} {what}, which no answers replace: give a new file behind --{name}.")
+
+
+def _kept(path: Path, place: Path) -> str:
+    """Say in words that follow its path what a file is that is not to be replaced; "" for any other, or none.
+
+    Args:
+        place: the run's folder.
+    """
+    if not path.exists():
+        return ""
+    if not path.is_file():
+        return "is no ordinary file"
+    if path.name in RUN_FILES and os.path.realpath(path.parent) == os.path.realpath(place):
+        return "is a file of the run's"
+    try:
+        with warnings.catch_warnings(action="ignore"), Image.open(path):
+            return "is a picture"
+    except Image.DecompressionBombError:
+        return "is a picture"
+    except (OSError, ValueError):
+        return ""
+
+
 def _say_doubts(unable: Sequence[str], tally: Tally, predicted: int, drift: Drift | None) -> None:
     """Say what the run cannot tell, how many pictures are unknown, and whether all of them differ from what it knows."""
     for note in unable:
         print(f"note: {note}", file=sys.stderr)
     if tally.unknown:
-        print(f"note: {tally.unknown:,} of {predicted:,} pictures are unknown: like none of the training.", file=sys.stderr)
+        pictures, are = "picture" if predicted == 1 else "pictures", "is" if tally.unknown == 1 else "are"
+        print(f"note: {tally.unknown:,} of {predicted:,} {pictures} {are} unknown: like none of the training.", file=sys.stderr)
     if drift and drift.is_alarming:
         print(f"warning: {drift.sentence}", file=sys.stderr)
 

@@ -97,7 +97,7 @@ def _plan(search: Search, study: Study) -> str:
     if settings.scope == "heads":
         what = f"features of {', '.join(search.cuts)}, in {len(search.views)} views"
     else:
-        head = "the best of a search over heads" if study.identity["head"] else "solved, for no search over heads is known"
+        head = "the best of a search over heads" if study.identity["head"] else "solved, because no search over heads is known"
         what = f"fine-tuning, each trial in a process of its own; its head is {head}"
     lines = [
         f"{shown(data.root)}: {len(search.train):,} training images of {len(data.classes):,} classes, of which "

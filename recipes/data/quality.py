@@ -53,7 +53,7 @@ def remarks(appearances: Sequence[Appearance]) -> list[Remark]:
 def _blank(pictures: np.ndarray, brightness: np.ndarray) -> Iterator[Remark]:
     """Name the pictures of one colour."""
     for index in pictures:
-        reason = f"shows nothing: one grey of {brightness[index]:.0f} of 255 all over"
+        reason = f"shows nothing: one grey all over, {brightness[index]:.0f} of 255"
         yield Remark(int(index), "blank", reason, "leave it out, or fetch it again")
 
 

@@ -49,7 +49,7 @@ def threshold(scores: np.ndarray, coverage: float) -> float:
 
     It is the ⌈(n + 1) · coverage⌉-th smallest of the scores `(n,)`; infinite, where these are too few to promise that.
     """
-    place = math.ceil(round((len(scores) + 1) * coverage, 9))
+    place = max(1, math.ceil(round((len(scores) + 1) * coverage, 9)))
     return float(np.partition(scores, place - 1)[place - 1]) if place <= len(scores) else math.inf
 
 
@@ -69,9 +69,12 @@ def thresholds(scores: np.ndarray, labels: np.ndarray, classes: int, coverage: f
     return found
 
 
-def needed(coverage: float) -> int:
-    """Count the pictures that the least threshold needs: with fewer, only sets of all classes keep the promise."""
-    return math.ceil(round(coverage / (1 - coverage), 9))
+def needed(coverage: float) -> float:
+    """Count the pictures that the least threshold needs: with fewer, only sets of all classes keep the promise.
+
+    It is infinite for what lies so near to 1 that floating-point numbers do not tell the two apart.
+    """
+    return math.ceil(round(coverage / (1 - coverage), 9)) if coverage < 1 else math.inf
 
 
 def label_threshold(scores: list[np.ndarray], coverage: float) -> float:

@@ -74,7 +74,7 @@ def remarks(found: Mapping) -> list[str]:
             "is about seeds and divisions of these alone."
         )
     if not found["repeats"]:
-        lines.append("This is about these trained models: trained with another seed, each would be another one.")
+        lines.append("This is about these trained models: with another seed, each would have become a different one.")
     return lines
 
 

@@ -10,11 +10,10 @@ from recipes.evaluation.metrics import LABEL_MEASURES, MEASURES
 from recipes.report.confidence import confidence
 from recipes.report.counts import counts
 from recipes.report.measured import measured
-from recipes.report.mistakes import MAX_MISTAKES
+from recipes.report.mistakes import MAX_MISTAKES, not_explained
 from recipes.report.opening import opening
 from recipes.report.page import page
 from recipes.report.run import MAX_LEFT_OUT
-from recipes.report.thumbnails import thumbnail
 
 MAX_GROUPS = 50
 
@@ -47,7 +46,7 @@ def render(result: dict, files: Iterable[dict], picture: Callable[[str], np.ndar
         split=part,
         splits=[(part, scores)],
         measures=measures,
-        mistakes=[row | {"thumbnail": thumbnail(picture(row["path"]))} for row in mistakes],
+        mistakes=[row | {"explained": not_explained(row["path"], picture)} for row in mistakes],
         mistake_count=len(wrong),
         left_out=left_out[:MAX_LEFT_OUT],
         left_out_count=len(left_out),

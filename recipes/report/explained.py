@@ -7,6 +7,7 @@ import numpy as np
 
 from recipes.errors import shown
 from recipes.evaluation.occlusion import Check
+from recipes.evaluation.paired_verdict import points
 from recipes.report.overlays import described, overlay
 from recipes.report.thumbnails import thumbnail
 
@@ -29,7 +30,7 @@ class HeatMap:
         """The map in a sentence; of one that is empty, that it says nothing."""
         name = shown(self.name)
         if not self.heat.max() > 0:
-            return f"{name}: the map is empty, for nothing in the picture speaks for it at this stage"
+            return f"{name}: the map is empty, because nothing in the picture speaks for it at this stage"
         return f"{name}: {described(self.heat)}"
 
 
@@ -80,7 +81,7 @@ def verdict(check: Check) -> str:
         return f"{numbers}: the map is borne out"
     if check.without_hottest - check.without_random >= TELLING:
         return f"{numbers}: the map is not borne out, so do not build on it"
-    return f"{numbers}: this tells neither for nor against the map, for the class does not hang on that fifth"
+    return f"{numbers}: this speaks neither for nor against the map, because hiding either costs the class about as much"
 
 
 def summary(checks: Sequence[Check | None]) -> str:
@@ -91,13 +92,13 @@ def summary(checks: Sequence[Check | None]) -> str:
     hot, by_chance = (
         float(np.mean([check.whole - getattr(check, f"without_{what}") for check in made])) for what in ("hottest", "random")
     )
-    held = "That tells neither for nor against the maps"
+    held = "That speaks neither for nor against the maps"
     if abs(hot - by_chance) >= TELLING:
         held = "The maps show what the network looks at" if hot > by_chance else "That does not bear the maps out"
     pictures = "the picture" if len(made) == 1 else f"{len(made):,} pictures"
     return (
-        f"Hiding the hottest fifth of {pictures} changes the probability of the class by {-100 * hot:+.1f} points, hiding a "
-        f"random fifth by {-100 * by_chance:+.1f}. {held}."
+        f"Hiding the hottest fifth of {pictures} changes the probability of the class by {points(-hot, '+')} points, hiding a "
+        f"random fifth by {points(-by_chance, '+')}. {held}."
     )
 
 

@@ -49,13 +49,18 @@ def mistakes(
     return {
         "mistakes": [
             row
-            | {
-                "explained": figure(explained[row["path"]])
-                if row["path"] in explained
-                else {"path": row["path"], "thumbnail": thumbnail(picture(row["path"]))}
-            }
+            | {"explained": figure(explained[row["path"]]) if row["path"] in explained else not_explained(row["path"], picture)}
             for row in rows
         ],
         "mistake_count": len(found(files, reported_split(result))),
         "checked": summary([explained[row["path"]].check for row in rows if row["path"] in explained]),
     }
+
+
+def not_explained(path: str, picture: Callable[[str], np.ndarray | None]) -> dict:
+    """Prepare a picture for the template `explained.html` where there is nothing but the picture itself.
+
+    Args:
+        picture: gives the pixels `(height, width, channels)` of a path, None if there are none.
+    """
+    return {"path": path, "thumbnail": thumbnail(picture(path))}

@@ -96,7 +96,7 @@ def _against_baseline(result: Mapping, split: str, measure: str) -> str:
         return ""
     (share, who), scores = known, result["metrics"][split]
     value, interval = scores[measure], scores[f"{measure}_interval"]
-    lead = f"The {NAMES[measure]} of {percent(value)} is to be compared with {percent(share)}, what {who} would give"
+    lead = f"The {NAMES[measure]} of {percent(value)} is to be compared with the {percent(share)} that {who} would give"
     if (interval[0] if interval else value) > share:
         return f"{lead}: {100 * (value - share):.1f} points more."
     return f"{lead}: these {scores['images']:,} images do not show that the model is better than that."
@@ -113,9 +113,10 @@ def _gap(result: Mapping, split: str, measure: str) -> str:
     points, low, high = (100 * value for value in difference(there, here))
     lead = f"On the training images the {NAMES[measure]} is {percent(there[0])}"
     if low > 0:
-        return f"{lead}: {points:.1f} points more ({low:.1f} to {high:.1f}), so part of them is learnt by heart."
+        return f"{lead}: {points:.1f} points more ({low:.1f} to {high:.1f}), so some of them are learnt by heart."
     if high < 0:
         return f"{lead}: {-points:.1f} points less ({-high:.1f} to {-low:.1f}), so the {split} images are easier than those."
+    low, high = (round(edge, 1) + 0.0 for edge in (low, high))  # + 0.0: no minus before 0
     return f"{lead}: no difference to the {split} images is shown ({low:+.1f} to {high:+.1f} points)."
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,6 +13,7 @@ import numpy as np
 from recipes.data.images import Framing, read_bytes, whole
 from recipes.data.sources.archive import is_archive, unpacked, without_wrappers
 from recipes.errors import ImageError, UserError, shown, some
+from recipes.evaluation.metrics import LABEL_MEASURES, MEASURES
 from recipes.evaluation.tasks import LABEL_SEPARATOR
 from recipes.runs.folder import recover
 from recipes.settings.sources import is_tfds
@@ -22,6 +24,9 @@ from zoo.files import from_cell
 PREDICTED = {"finetune": "run", "evaluate": "evaluation"}
 SEARCHED = {"tune": "search", "tune_hypermodel": "search"}
 COLUMNS = ("path", "split", "label", "prediction", "probability", "sha256")
+# What a result may lack, and what each is where it has it.
+SHAPES = dict.fromkeys(("model", "seconds", "strategy", "settings", "objective", "identity", "repeats", "input"), dict)
+SHAPES |= {"measures": list}
 # The part of an evaluation whose table names none: all of its pictures.
 EVALUATED = "evaluated"
 
@@ -121,7 +126,7 @@ def read(folder: Path) -> Finished | Searched:
     """
     place = recover(folder)
     result = _result(folder, place)
-    what = result.get("recipe")
+    what = str(result.get("recipe"))
     if what in SEARCHED:
         best = place / "best"
         return Searched(folder, _with(folder, result, "best", "counts"), read_run(best) if best.is_dir() else None)
@@ -162,17 +167,32 @@ def _damaged(folder: Path, name: str, reason: object) -> UserError:
 
 
 def _with(folder: Path, result: dict, *names: str) -> dict:
-    """See that a result has what is needed of it, each an object of JSON. Raises UserError."""
+    """See that a result has what is needed of it, each an object of JSON, and the rest in its shape. Raises UserError."""
     for name in names:
         if not isinstance(result.get(name), dict):
             raise _damaged(folder, "result.json", f"it has no {name!r} as they are written today")
+    if wrong := [name for name, kind in SHAPES.items() if not isinstance(result.get(name), kind | None)]:
+        raise _damaged(folder, "result.json", f"its {wrong[0]!r} is not as it is written today")
     return result
+
+
+def _is_measure(item: tuple[str, object]) -> bool:
+    """Whether a value of a part's metrics is what its name says, as far as it is read here."""
+    name, value = item
+    if name.endswith("_interval"):
+        return value is None or (isinstance(value, list) and len(value) == 2 and all(map(_is_number, value)))
+    return name not in ("images", *MEASURES, *LABEL_MEASURES) or value is None or _is_number(value)
+
+
+def _is_number(value: object) -> bool:
+    """Whether a value of JSON is a number."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _finished(folder: Path, place: Path, result: dict) -> Finished:
     """Read the tables beside a result. Raises UserError."""
     _with(folder, result, "metrics")
-    if not all(isinstance(scores, dict) for scores in result["metrics"].values()):
+    if not all(isinstance(scores, dict) and all(map(_is_measure, scores.items())) for scores in result["metrics"].values()):
         raise _damaged(folder, "result.json", "its 'metrics' are not as they are written today")
     if not isinstance(result.get("data"), str):
         raise _damaged(folder, "result.json", "it does not say of which data it is")
@@ -211,6 +231,8 @@ def _answer(row: dict) -> Answer:
     cells = {name: from_cell(row[name]) for name in ("path", "label", "prediction")}
     split, weight = row["split"] or EVALUATED, float(row.get("weight") or 1)
     probability = float(row["probability"])
+    if not (0 < weight < math.inf and 0 <= probability <= 1):
+        raise ValueError(f"{row['path']} has the weight {weight:g} and the probability {probability:g}")
     return Answer(
         **cells, split=split, probability=probability, group=row.get("group") or "", weight=weight, digest=row["sha256"]
     )

@@ -99,7 +99,10 @@ def read(folder: Path) -> Reference | None:
         ) from None
     beside = path.with_name("model.keras")
     if model != (digests.noted(beside) or sha256(beside)):
-        raise UserError(f"{shown(path)} belongs to another model than {beside.name} beside it: copy the folder as a whole.")
+        raise UserError(
+            f"{shown(path)} belongs to another model than {beside.name} beside it: copy the folder as a "
+            "whole, or remove it and do without what needs it."
+        )
     return reference
 
 
@@ -111,8 +114,8 @@ def required(folder: Path, what: str) -> Reference:
     """
     if (found := read(folder)) is None:
         raise UserError(
-            f"{what} needs {NAME}, the features of training pictures, and {shown(folder)} has none, for "
-            "it came from a hub or is older: "
+            f"{what} needs {NAME}, the features of training pictures, and {shown(folder)} has none, because it came from a hub "
+            "or is older: "
             f"make the run again, `zoo finetune --recipe {shown(folder / 'recipe.json')}`."
         )
     return found

@@ -186,8 +186,8 @@ def _groups(answers: Sequence[Sequence[Answer]], names: Sequence[str]) -> tuple[
     _, numbers = np.unique(units, return_inverse=True)
     if (count := int(numbers.max()) + 1) < len(digests):
         findings.append(
-            f"The {len(digests):,} pictures are {counted(count, 'group')} (what is never divided, near-duplicates and copies): "
-            "a group counts as one where chance is reckoned."
+            f"The {len(digests):,} pictures are {counted(count, 'group')} (near-duplicates, copies, and what --groups names): "
+            "a group counts once where chance is computed."
         )
     return numbers, findings
 
@@ -215,7 +215,7 @@ def _of_part(runs: Sequence[Finished], names: Sequence[str], part: str) -> list[
     without = [name for run, name in zip(runs, names, strict=True) if run.kind == "run" and not run.parts.get("test")]
     have = "has" if len(without) == 1 else "have"
     return [
-        f"Compared on the validation part, for {some(without)} {have} no test part."
+        f"Compared on the validation part, because {some(without)} {have} no test part."
         if without
         else "Compared on the validation part, whose pictures the evaluation has."
     ]

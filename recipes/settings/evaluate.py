@@ -51,10 +51,10 @@ class Evaluation(SourceCommand, OfRun):
     labels: Path | None = None
     """Table of the pictures in DATA, as for `zoo finetune`; the folders are the labels if not given."""
     split: Literal["train", "val", "test", "all"] | None = None
-    """Part of DATA to measure; if not given, test/, without one val/, without both everything."""
+    """Part of DATA to measure; if not given, test/; val/ if there is no test/; everything if there is neither."""
     corruptions: str | None = None
-    """Measure how the run bears worse pictures: any of blur, jpeg, brightness, noise, rotate90, separated by commas, each at
-    three strengths (rotate90: one), or all. Each strength takes as long as the evaluation; none if not given."""
+    """Measure how the run copes with worse pictures: any of blur, jpeg, brightness, noise, rotate90, separated by commas, each
+    at three strengths (rotate90: one), or all. Each strength takes as long as the evaluation; none if not given."""
     views: str | None = None
     """Measure what it gains to show the run several views of a picture and to average: mirror, ten_crop, or both, with a comma
     between; and how long it takes; none if not given."""

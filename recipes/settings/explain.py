@@ -12,7 +12,7 @@ from recipes.settings.sources import resolved
 
 @dataclass(frozen=True)
 class Explaining(FolderCommand):
-    """Where a run's network sees a class in pictures, what hiding that does, and which training pictures are like them."""
+    """Where a run's network sees a class in pictures, what hiding it does, and which training pictures are like them."""
 
     COMMAND = "explain"
     EXAMPLES = ("zoo explain runs/finetune/photos new.jpg", "zoo explain runs/finetune/photos 'new/*.jpg' --class ant")
@@ -24,7 +24,7 @@ class Explaining(FolderCommand):
     class_name: Annotated[str | None, arg(name="class")] = field(default=None, kw_only=True)
     """Class to look for; each picture's likeliest if not given."""
     stage: str | None = field(default=None, kw_only=True)
-    """Stage of the network whose map is drawn, as `zoo describe` names them; the last that knows places if not given."""
+    """Stage of the network whose map is drawn, as `zoo describe` names them; the last that still knows places if not given."""
     output: Path | None = field(default=None, kw_only=True)
     """Folder for the page and the overlays; runs/explain/NAME-OF-RUN if not given."""
 

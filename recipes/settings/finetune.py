@@ -49,8 +49,8 @@ class Recipe(TransferCommand):
     """Time for the whole run, such as 90s, 10m or 1h; as long as it takes if not given."""
     augment: Literal["auto", "none", "crops", "alexnet", "modern"] = "auto"
     """What training pictures go through: auto, by the strategy; none, the central crop alone, as strategy small does; crops,
-    random crops and mirrored ones, or, for a head alone, four fixed views; alexnet, its paper's, and ten test crops beside;
-    modern, random-resized crop, TrivialAugment, erasing, mixup and cutmix."""
+    random crops and mirrored ones, or, for a head alone, four fixed views; alexnet, its paper's, and ten crops in
+    the test as well; modern, random-resized crop, TrivialAugment, erasing, mixup and cutmix."""
     epochs: int | None = None
     """Epochs of fine-tuning; the strategy's if not given."""
     learning_rate: float | None = None
@@ -62,7 +62,7 @@ class Recipe(TransferCommand):
     """The classifier: linear, a logistic regression; dropout, the same trained with dropout; hidden, with a layer of 256
     units before it; cosine, directions of class means, for a few images a class."""
     pooling: Literal["average", "max", "both"] = "average"
-    """What makes a vector of the last feature map; average is the network's own way, also where that is none. Of a vision
+    """What makes a vector of the last feature map; average is the network's own way, even if that is another. Of a vision
     transformer both are its class token and the mean of its patches, as in DINOv2's linear probes."""
     balance: Literal["none", "weights", "sampling"] = "none"
     """For classes of uneven size: weights, each class counts as much as any other; sampling, pictures are drawn so that each
@@ -73,10 +73,10 @@ class Recipe(TransferCommand):
     picture has exactly one label, classes exclude each other, as those of folders do. Rules: docs/tables.md. The folders are
     the labels if not given."""
     seeds: int = 1
-    """Repeat the run with so many seeds, from --seed on, each with its own split if the split is not DATA's, and report mean
-    and 95 % interval. Cheap with strategy small; others train the network so many times."""
+    """Repeat the run with this many seeds, from --seed on, each with its own split if the split is not DATA's, and report mean
+    and 95 % interval. Cheap with strategy small; others train the network each time."""
     folds: int | None = None
-    """Measure by so many folds inside the training part, too, and report mean and 95 % interval; costs as --seeds does.
+    """Measure by this many folds inside the training part, too, and report mean and 95 % interval; costs what --seeds does.
     No folds if not given."""
     tuned: Annotated[HeadSettings | None, Fixed, Suppress] = None
     """The head that a search has found, instead of --head; strategy small trains it."""

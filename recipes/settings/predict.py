@@ -36,8 +36,8 @@ class Prediction:
     score: Literal["lac", "aps", "raps"] = "lac"
     """Of --coverage: the smallest sets (lac), or those that grow where an image is hard (aps), without a long tail (raps)."""
     refuse: float | None = None
-    """Share of known images that may be called unknown, 0.05 if not given: the more, the more foreign ones are found. 0
-    calls none so."""
+    """Share of known images that may be called unknown, 0.05 if not given: the more may be, the more foreign ones are
+    found. 0 calls none unknown."""
     csv: Path | None = None
     """Write a table, a row an image, instead of lines on the screen; none if not given."""
     json: Path | None = None

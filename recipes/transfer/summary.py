@@ -32,7 +32,7 @@ def plan(prepared: Prepared, strategy: Strategy) -> str:
     lines.append(f"{origin.name}, strategy {strategy.name} ({frozen}), because {strategy.reason}.")
     if unused := unused_flags(prepared.recipe, strategy, prepared.augmentation(strategy)):
         why = "sees no augmented pictures" if strategy.phases else "trains the head alone, on features computed once"
-        lines.append(f"{', '.join(unused)}: not used, for the training {why}.")
+        lines.append(f"{', '.join(unused)}: not used, because the training {why}.")
     return "\n".join(lines)
 
 

@@ -136,6 +136,10 @@ def test_worse_pictures_and_several_views(evaluation, finished, digits, tmp_path
     mirror, ten = found["views"]
     assert (mirror["views"], ten["views"]) == (2, 2)  # LeNet's digits have no border to cut corners from
     assert mirror["accuracy"] == ten["accuracy"] and mirror["seconds"] > 0 and mirror["seconds_of_one"] > 0
+    shown = Page((tmp_path / "out" / "report.html").read_text()).text("mistakes")
+    wrong = [row for row in rows(tmp_path / "out") if not row["reason"] and row["prediction"] != row["label"]]
+    surest = max(wrong, key=lambda row: float(row["probability"]))
+    assert surest["path"] in shown and "no preview" not in shown
 
 
 @pytest.mark.slow

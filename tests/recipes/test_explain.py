@@ -78,7 +78,7 @@ def test_the_nearest_are_training_pictures_by_a_distance_computed_otherwise(expl
 def test_the_page_is_whole_and_its_pictures_have_words(explained):
     text = (explained / "out" / "explain.html").read_text()
     page = Page(text)
-    assert "What run looks at" in page.text("headline") and "6 pictures" in page.text("headline")
+    assert "What the run “run” looks at" in page.text("headline") and "6 pictures" in page.text("headline")
     words = [alt for alt in page.images("alt") if alt.startswith("Heat map for ")]
     assert len(words) == 6 and all("hottest" in one for one in words)
     assert all(page.images("alt"))

@@ -23,6 +23,7 @@ from PIL import Image
 from recipes import cli, finetune
 from recipes.compute import signals
 from recipes.errors import UserError
+from recipes.evaluation.calibration import at_temperature
 from recipes.runs.folder import writing
 from recipes.settings.finetune import Recipe
 from recipes.settings.tuned import FineTuneSettings
@@ -234,15 +235,21 @@ def test_auto_says_what_it_measured_and_tried_and_leaves_no_trace_of_the_trials(
     found = replace(found, phases=tuple(phases))
     fit(again, found)
     listed = [float(row["probability"]) for row in table(tmp_path / "run" / "files.csv")]
-    np.testing.assert_allclose(engine.probabilities(again, found).max(axis=1), listed, atol=1e-5)
+    guess = at_temperature(again.data.task, engine.probabilities(again, found), result["confidence"]["temperature"])
+    np.testing.assert_allclose(guess.max(axis=1), listed, atol=1e-5)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("change, kept", [(0.01, True), (0.2, False)])
 def test_a_run_whose_evaluation_is_not_the_models_is_not_kept(digits, tmp_path, monkeypatch, change, kept):
     """What a GPU rounds in another batch passes; what comes from another network does not."""
-    predict = engine.probabilities
-    monkeypatch.setattr(engine, "probabilities", lambda *given: predict(*given) * (1 - change) + change * np.eye(10)[3])
+    answers = engine.answers
+
+    def others(*given):
+        found = answers(*given)
+        return replace(found, probabilities=found.probabilities * (1 - change) + change * np.eye(10)[3])
+
+    monkeypatch.setattr(engine, "answers", others)
     recipe = Recipe(digits, tmp_path / "run", "lenet5", strategy="small")
     with contextlib.nullcontext() if kept else pytest.raises(UserError, match="The evaluated model differs from the trained"):
         finetune.run(recipe)

@@ -1,17 +1,21 @@
 """Answers as CSV, JSON and Parquet: read back elsewhere they are those of the screen, whole, and take no memory."""
 
 import json
+import os
 import signal
 
 import commands
 import pytest
 from helpers import few_digits, python
+from PIL import Image
 
-from recipes import cli
+from recipes import cli, predict
 from recipes.console import Columns
+from recipes.errors import UserError
 from recipes.runs import answers
 from recipes.runs.answer_files import Layout, csv_file, json_file, parquet_file
 from recipes.runs.answers import Answer
+from recipes.settings.predict import Prediction
 
 READ = """
 import csv, json, sys
@@ -95,6 +99,25 @@ def test_a_kill_leaves_the_file_that_was_there(finished, digits, tmp_path, capsy
         (["--csv", str(tmp_path / "b"), "--json", str(tmp_path / "b")], "--csv and --json both name"),
     ):
         assert cli.main([*base, *flags]) == 2 and words in capsys.readouterr().err
+
+
+def test_answers_replace_no_picture_no_device_and_nothing_of_the_run(tmp_path):
+    """As `--csv *.jpg` would, whose first picture is the file behind the flag."""
+    Image.new("RGB", (4, 4)).save(tmp_path / "a.png")
+    (tmp_path / "result.json").write_text("{}")
+    (tmp_path / "earlier.csv").write_text("path,prediction\n")
+    os.mkfifo(tmp_path / "pipe")
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
+    for name, said in (
+        ("a.png", "is a picture"),
+        ("result.json", "is a file of the run's"),
+        ("pipe", "is no ordinary file"),
+        ("earlier.csv", "has no model.keras"),  # it may be replaced
+    ):
+        with pytest.raises(UserError, match=said):
+            predict.run(Prediction(tmp_path, ("new.jpg",), csv=tmp_path / name))
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()} == before
+    assert (tmp_path / "pipe").is_fifo()
 
 
 def test_answers_are_taken_as_they_come_and_none_is_kept():

@@ -38,7 +38,7 @@ def test_a_run_on_a_table_keeps_groups_together_and_counts_by_weights(table, tmp
     result, rows = run(tmp_path / "run", table, "--groups", "burst", "--folds", "3", "--columns", "label=label")
     out = capsys.readouterr().out
     assert "Groups by the column burst, which stay together: 24." in out and "with weights from 1 to 4" in out
-    assert "images, each by its weight" in out
+    assert "Each image counts by its weight." in out
     assert result["groups"] == 24 and result["weights"] == [1, 4] and result["data"] == str(table.resolve())
     places = {}
     for row in rows:

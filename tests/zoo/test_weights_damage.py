@@ -280,6 +280,8 @@ def test_a_runs_model_is_compared_with_its_digest(tmp_path):
     assert f"{path} is not what was written" in sentence and "model.keras.sha256" in sentence
     refused(path, "is not what was written", function=lambda path: zoo.lenet5(weights=path))
     (output / "model.keras.sha256").unlink()  # as the sentence says, for who changed it
+    assert "reference.npz belongs to another model" in commands.refused("predict", output, picture)
+    (output / "reference.npz").unlink()  # and so does this one
     assert commands.zoo("predict", output, picture).poll() == 0
 
 

@@ -378,9 +378,9 @@ class TestRun:
         assert (name == "alexnet") == bool(crops) == ("\ntest, mean over crops  " in capsys.readouterr().out)
         if crops:
             assert set(crops) == {"validation", "test"}
-            rows = page.table("splits")
-            assert [row[0] for row in rows[-2:]] == ["validation, mean over crops", "test, mean over crops"]
-            assert rows[-1][1] == str(crops["test"]["images"])
+            head, images, *_ = page.table("splits")
+            assert head[-2:] == ["validation, mean over crops", "test, mean over crops"]
+            assert images[0] == "images" and images[-1] == str(crops["test"]["images"])
 
     def test_none_shows_each_picture_in_one_way_only(self, digits, tmp_path):
         output = tmp_path / "run"

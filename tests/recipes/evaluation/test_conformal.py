@@ -17,6 +17,7 @@ def test_the_threshold_is_a_count():
     assert threshold(scores, 0.95) == 0.19
     assert threshold(scores, 0.96) == math.inf
     assert [needed(coverage) for coverage in (0.5, 0.9, 0.95, 0.99)] == [1, 9, 19, 99]
+    assert threshold(scores, 1e-11) == 0.01 and needed(1 - 1e-17) == math.inf  # never the largest, never a division by 0
     assert math.isfinite(threshold(scores[:9], 0.9)) and threshold(scores[:8], 0.9) == math.inf
 
 

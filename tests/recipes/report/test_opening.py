@@ -32,17 +32,19 @@ def text(of: dict, split: str = "test", measure: str = "accuracy") -> str:
 def test_a_result_that_is_good_everywhere_says_so_and_asks_for_nothing():
     said = opening(result([[300, 0], [0, 300]], [[300, 0], [0, 300]]), "test", "accuracy")
     assert said.found == (
-        "The accuracy of 100.0% is to be compared with 50.0%, what always answering “a”, the class with most training images, "
-        "would give: 50.0 points more.",
+        "The accuracy of 100.0% is to be compared with the 50.0% that always answering “a”, the class with most training "
+        "images, would give: 50.0 points more.",
         "On the training images the accuracy is 100.0%: no difference to the test images is shown (-0.6 to +0.6 points).",
         "No image of this part is classified wrongly.",
     )
     assert said.steps == ()
+    million = opening(result([[10**6, 0], [0, 10**6]], [[10**6, 0], [0, 10**6]]), "test", "accuracy").found[1]
+    assert million.endswith("is shown (+0.0 to +0.0 points).")
 
 
 def test_what_does_no_better_than_the_largest_class_is_not_praised():
     said = text(result([[90, 10], [50, 50]], [[40, 10], [12, 8]], counts=[700, 100]))
-    assert "68.6% is to be compared with 71.4%, what always answering “a”" in said
+    assert "68.6% is to be compared with the 71.4% that always answering “a”" in said
     assert "these 70 images do not show that the model is better than that" in said
     # The interval, 57.0 to 78.2 %, holds what the largest class alone gives, although the accuracy lies above it.
     assert "do not show" in text(result([[90, 10], [50, 50]], [[45, 5], [12, 8]], counts=[700, 100]))
@@ -60,7 +62,7 @@ def test_several_labels_are_compared_with_a_ranking_by_chance():
     scores = label_metrics(labels, np.where(labels, 0.9, 0.1), ["a", "b"])
     of = {"metrics": {"test": scores}, "class_counts": {"train": {"a": 3, "b": 2}}, "classes": ["a", "b"]}
     assert baseline(of, "test", "mean_average_precision") == (pytest.approx((0.75 + 0.5) / 2), "a ranking by chance")
-    assert "100.0% is to be compared with 62.5%, what a ranking by chance would give" in text(
+    assert "100.0% is to be compared with the 62.5% that a ranking by chance would give" in text(
         of, measure="mean_average_precision"
     )
 

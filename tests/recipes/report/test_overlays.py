@@ -48,3 +48,4 @@ def test_a_verdict_says_no_more_than_the_check():
     assert "by +7.0 points" in (text := summary([Check(0.9, 0.97, 0.9)])) and text.endswith("does not bear the maps out.")
     assert summary([Check(0.9, 0.88, 0.9)]).endswith("neither for nor against the maps.")
     assert summary([None]) == ""
+    assert "by +0.0 points, hiding a random fifth by +0.0." in summary([Check(0.9, 0.9 - 1e-7, 0.9 - 1e-7)])  # no minus

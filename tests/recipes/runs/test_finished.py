@@ -54,8 +54,9 @@ def test_what_is_no_run(folder, tmp_path):
     (tmp_path / "empty").mkdir()
     assert "has no result.json; `zoo finetune` writes one when it ends" in refused(tmp_path / "empty")
     assert f"did you mean {folder}?" in refused(tmp_path)
-    change(folder, recipe="rank")
-    assert "holds the results of `zoo rank`" in refused(folder)
+    for what in ("rank", ["rank"]):
+        change(folder, recipe=what)
+        assert f"holds the results of `zoo {what}`" in refused(folder)
 
 
 @pytest.mark.parametrize(
@@ -68,6 +69,11 @@ def test_what_is_no_run(folder, tmp_path):
         ({"metrics": {"test": {"images": 11, "accuracy": 1.0}}}, "its test part gives other numbers than result.json"),
         ({"data": None}, "of which data"),
         ({"classes": "ants"}, "no list of its classes"),
+        ({"metrics": {"test": {"images": 10, "accuracy": "all"}}}, "not as they are written today"),
+        ({"metrics": {"test": {"images": 10, "accuracy": 1.0, "accuracy_interval": 1}}}, "not as they are written today"),
+        ({"model": "mobilenet"}, "'model' is not as it is written today"),
+        ({"seconds": 1.5}, "'seconds' is not as it is written today"),
+        ({"measures": 1}, "'measures' is not as it is written today"),
     ],
 )
 def test_a_result_that_was_changed(folder, values, said):
@@ -79,6 +85,7 @@ def test_a_result_that_was_changed(folder, values, said):
     ("old", "new", "said"),
     [
         (",0.9,", ",much,", "could not convert"),
+        (",0.9,", ",nan,", "has the weight 1 and the probability nan"),
         ("path,", "file,", "it has no column path"),
         ("sha256", "digest", "it has no column sha256"),
         ("\n", "\ntest/x.jpg,test,ants,ants,0.5,,,\n", "has no sha256"),
@@ -90,6 +97,14 @@ def test_a_table_that_was_changed(folder, old, new, said):
     assert said in refused(folder) and "files.csv is damaged, or was changed" in refused(folder)
     table.unlink()
     assert "has no files.csv" in refused(folder)
+
+
+@pytest.mark.parametrize("weight", [0.0, -1.0, float("nan"), float("inf")])
+def test_weights_that_no_run_writes(tmp_path, weight):
+    write_run(tmp_path / "run", LABELS, LABELS, weight=[1.0] * 10)
+    table = tmp_path / "run" / "files.csv"
+    table.write_text(table.read_text().replace(",1.0,", f",{weight},"))
+    assert f"has the weight {weight:g}" in refused(tmp_path / "run")
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", '{"a": NaN}'])

@@ -193,7 +193,7 @@ def test_older_runs_predict_and_say_what_they_cannot(finished, noise, tmp_path, 
     predict.run(Prediction(without, (str(noise),), coverage=0.9))
     out, err = capsys.readouterr()
     assert "unknown" not in out and "{" in out
-    assert "has no reference.npz, for it is older" in err and "Make the run again" in err
+    assert "has no reference.npz, because it is older" in err and "Make the run again" in err
     members = {}
     with zipfile.ZipFile(output / "model.keras") as archive:
         members = {name: archive.read(name) for name in archive.namelist() if name != "confidence.json"}
