@@ -273,6 +273,12 @@ def tracking() -> None:
     screen("tracking", "zoo finetune leaves --strategy small --tensorboard --output runs/watched")
 
 
+def hub() -> None:
+    """Draw what would go to a model hub, and the head of the card that goes with it."""
+    said(FINETUNE)
+    screen("hub", "zoo push runs/finetune/leaves ada/leaves --dry-run")
+
+
 def errors() -> None:
     """Draw what a user reads who makes a mistake."""
     screen(
@@ -286,7 +292,7 @@ PICTURES: dict[str, Callable[[], None]] = {
         function.__name__.replace("_", "-"): function
         for function in (
             *(rank, serve, receptive_fields, feature_maps, augmentation, table),
-            *(terminal, predict, confidence, tracking, errors, readme),
+            *(terminal, predict, confidence, tracking, hub, errors, readme),
         )
     },
 }

@@ -66,6 +66,8 @@ COMMANDS = {
     "describe": Command(
         "recipes.describe", "describe.Description", "an architecture: its stages, costs and receptive fields", LOOK
     ),
+    "push": Command("recipes.push", "hub.Pushing", "a run to a model hub, without its pictures", keras=False),
+    "pull": Command("recipes.pull", "hub.Pulling", "a run from a model hub, checked", keras=False),
     "demo": Command("recipes.demo", "demo.Demo", "the main job on digits, with and without pretraining"),
     "lenet_mnist": Command(
         "recipes.lecture.lenet_mnist", "lecture.LenetMnist", "train the LeNet-5 that ships with the zoo", LECTURE

@@ -105,8 +105,8 @@ def assurance(
         )
     if known is None:
         notes.append(
-            f"{shown(folder)} has no {reference.NAME}, because it is older: unknown pictures and drift are not recognised. "
-            "Make the run again to have both."
+            f"{shown(folder)} has no {reference.NAME}, because it is older or came from a hub: unknown pictures and drift are "
+            "not recognised. Make the run again to have both."
         )
     elif refuse and not (sure and math.isfinite(sure.foreign_threshold(refuse))):
         notes.append(

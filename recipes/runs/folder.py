@@ -28,6 +28,7 @@ FILES = {
     "reference.npz",
     "result.json",
     "report.html",
+    "MODEL_CARD.md",
     "recipe.json",
     "files.csv",
     "history.csv",

@@ -124,7 +124,8 @@ def required(folder: Path, what: str) -> Reference:
     """
     if (found := read(folder)) is None:
         raise UserError(
-            f"{what} needs {NAME}, the features of training pictures, and {shown(folder)} has none, because it is older: "
+            f"{what} needs {NAME}, the features of training pictures, and {shown(folder)} has none, because it came from a hub "
+            "or is older: "
             f"make the run again, `zoo finetune --recipe {shown(folder / 'recipe.json')}`."
         )
     return found

@@ -1,4 +1,4 @@
-"""What a run leaves behind: `result.json`, `report.html`, the tables and the model."""
+"""What a run leaves behind: `result.json`, `report.html`, `MODEL_CARD.md`, the tables and the model."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -12,6 +12,7 @@ from recipes.compute.versions import versions
 from recipes.data.dataset import Dataset
 from recipes.data.division import SPLITS
 from recipes.data.images import center
+from recipes.report.card import card
 from recipes.report.mistakes import worst
 from recipes.report.run import render
 from recipes.runs import model_file, reference
@@ -62,6 +63,7 @@ def write(outcome: Outcome, folder: Path, stranger: model_file.Stranger, clock: 
         write_text(folder / "report.html", page)
     result |= {"seconds": {"total": clock.total} | clock.seconds}  # the report's too
     write_json(folder / "result.json", result)
+    write_text(folder / "MODEL_CARD.md", card(result))
     return result, steps
 
 

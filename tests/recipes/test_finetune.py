@@ -39,6 +39,7 @@ FILES = {
     "reference.npz",
     "result.json",
     "report.html",
+    "MODEL_CARD.md",
     "recipe.json",
     "files.csv",
     "history.csv",
@@ -81,6 +82,8 @@ def test_small_sees_each_picture_once_unless_it_is_asked_for_more(digits, tmp_pa
 def test_the_folder_holds_the_contract(finished):
     output, result = finished
     assert {path.name for path in output.iterdir()} == FILES
+    card = (output / "MODEL_CARD.md").read_text("utf-8")
+    assert f"value: {result['metrics']['test']['accuracy']}\n" in card and str(output.parent) not in card
     assert result["schema"] == 2 and result["classes"] == list("0123456789")
     assert result["counts"] == {"train": 80, "validation": 20, "test": 20, "left_out": 0}
     assert result["strategy"]["name"] == "small" and result["strategy"]["freeze_until"] == "pre_logits"

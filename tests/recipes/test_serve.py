@@ -152,7 +152,7 @@ def test_an_explanation_has_a_map_and_training_pictures_without_their_folders(se
 def test_what_cannot_be_is_refused_in_a_sentence_that_the_document_knows(server, method, path, body, headers, status, words):
     found, told, sent = server.ask(method, path, body, headers)
     assert found == status and list(told) == ["error"] and words in told["error"]
-    assert re.fullmatch(r"[A-Z].*\.", told["error"]) and sent["x-content-type-options"] == "nosniff"
+    assert re.fullmatch(r"[A-Za-z].*\.", told["error"]) and sent["x-content-type-options"] == "nosniff"
     listed = server.ask("GET", "/openapi.json")[1]["paths"].get(path.partition("?")[0], {}).get(method.lower())
     assert listed is None or str(status) in listed["responses"]
 

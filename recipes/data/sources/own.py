@@ -29,6 +29,7 @@ RUN_FILES = {
     "reference.npz",
     "result.json",
     "report.html",
+    "MODEL_CARD.md",
     "recipe.json",
     "files.csv",
     "history.csv",
