@@ -59,8 +59,10 @@ def run(settings: Serving) -> None:
         for one in runs:
             one.warm()
             progress.advance()
+    served_runs = application(settings, runs, token)
+    listener.listen()  # who comes from here on waits until the server is up, and is not refused
     _say_place(settings, listener, token)
-    _serve(application(settings, runs, token), listener)
+    _serve(served_runs, listener)
     say("Stopped: what had been taken was answered.")
 
 
