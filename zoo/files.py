@@ -117,13 +117,9 @@ def make_folder(path: str | os.PathLike, fill: Callable[[Path], object]) -> Path
     place = Path(path)
     if place.is_dir():
         return place
-    new = place.with_name(f".{this_process().token}.{uuid.uuid4().hex[:8]}")
+    new = _beside(place)
     try:
-        with written(place):
-            new.mkdir(parents=True)
-        for folder in place.parent.glob(".*-*-*.????????"):
-            if is_left_over(folder, folder.name.split(".")[1]):
-                shutil.rmtree(folder, ignore_errors=True)
+        _begin(new, place)
         fill(new)
         if hasattr(os, "sync"):  # there may be too many files to flush each
             os.sync()
@@ -138,6 +134,20 @@ def make_folder(path: str | os.PathLike, fill: Callable[[Path], object]) -> Path
     return place
 
 
+def _beside(place: Path) -> Path:
+    """Name a folder beside a place, of this process alone."""
+    return place.with_name(f".{this_process().token}.{uuid.uuid4().hex[:8]}")
+
+
+def _begin(new: Path, place: Path) -> None:
+    """Make the folder that will become `place`, and remove what killed writers have left beside it. Raises WriteError."""
+    with written(place):
+        new.mkdir(parents=True)
+    for folder in place.parent.glob(".*-*-*.????????"):
+        if is_left_over(folder, folder.name.split(".")[1]):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
 def replace_folder(path: str | os.PathLike, fill: Callable[[Path], object]) -> Path:
     """Put a folder that `fill` makes into the place of another, as a whole or, if it raises, not at all.
 
@@ -147,14 +157,9 @@ def replace_folder(path: str | os.PathLike, fill: Callable[[Path], object]) -> P
         WriteError: it cannot be written.
     """
     place = Path(os.path.realpath(path))
-    new = place.with_name(f".{this_process().token}.{uuid.uuid4().hex[:8]}")
-    aside = new.with_name(f".{this_process().token}.{uuid.uuid4().hex[:8]}")
+    new, aside = _beside(place), _beside(place)
     try:
-        with written(place):
-            new.mkdir(parents=True)
-        for folder in place.parent.glob(".*-*-*.????????"):
-            if is_left_over(folder, folder.name.split(".")[1]):
-                shutil.rmtree(folder, ignore_errors=True)
+        _begin(new, place)
         fill(new)
         with written(place):
             for file in new.rglob("*"):
