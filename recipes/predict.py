@@ -27,6 +27,7 @@ from PIL import Image
 
 from recipes.console import Columns, say
 from recipes.data.notes import Notes
+from recipes.data.sources.own import RUN_FILES
 from recipes.data.sources.walk import SYSTEM_NAMES, Walk
 from recipes.errors import UserError, shown, some
 from recipes.evaluation.drift import Drift
@@ -34,7 +35,6 @@ from recipes.runs import model_file
 from recipes.runs.answer_files import FILES, Layout, as_line
 from recipes.runs.answers import BATCH_SIZE, Answer, answers
 from recipes.runs.assurance import FeatureSample, assurance
-from recipes.runs.folder import FILES as RUN_FILES
 from recipes.runs.model_file import Classifier
 from recipes.settings.predict import Prediction
 from zoo.progress import Progress

@@ -16,23 +16,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from recipes.console import say
+from recipes.data.sources.own import RUN_FILES
 from recipes.errors import UserError, shown
 from recipes.settings.shared import DataCommand
 from recipes.settings.sources import resolved
 from zoo.disk import WriteError
 from zoo.files import flush, is_left_over, is_token, occupied, this_process
 
-FILES = {
-    "model.keras",
-    "model.keras.sha256",
-    "reference.npz",
-    "result.json",
-    "report.html",
-    "MODEL_CARD.md",
-    "recipe.json",
-    "files.csv",
-    "history.csv",
-}
 FOLDERS = {"tensorboard"}
 # In a folder that is being written this file says that it is one of ours.
 MARK = ".zoo-run"
@@ -200,7 +190,7 @@ def _written_by(folder: Path) -> str | None:
 
 def _foreign(folder: Path) -> list[str]:
     """List what a folder holds beside a run's files."""
-    return sorted(path.name for path in folder.iterdir() if path.name not in (FOLDERS if path.is_dir() else FILES))
+    return sorted(path.name for path in folder.iterdir() if path.name not in (FOLDERS if path.is_dir() else RUN_FILES))
 
 
 def _refuse_foreign(folder: Path, place: Path, recipe: str) -> None:

@@ -45,7 +45,7 @@ def data(tmp_path) -> Path:
 
 
 def test_the_marks_are_those_that_are_written():
-    assert own.RUN_FILES >= {name for name in folder.FILES if not name.startswith(".")}
+    assert own.RUN_FILES >= {name for name in folder.RUN_FILES if not name.startswith(".")}
     assert {journal.JOURNAL, search.OWNER, search.MARK, search.STORAGE} <= own.MARKS.keys()
 
 
