@@ -35,6 +35,7 @@ from keras import ops
 import zoo
 from callbacks.learning_rate import warmup_cosine
 from callbacks.optimizers import get_optimizer
+from recipes.compute.compiling import jit
 from recipes.console import say
 from recipes.data.batches import Batches
 from recipes.data.dataset import Dataset, prepare
@@ -136,7 +137,7 @@ def _train(folder: Path, settings: LenetMnist, name: str, seed: int, data: Datas
     rate = warmup_cosine(settings.learning_rate, len(batches) * epochs)
     optimizer = get_optimizer(settings.optimizer, rate, form.weight_decay)
     loss = keras.losses.CategoricalCrossentropy(label_smoothing=form.smoothing)
-    model.compile(optimizer, loss, metrics=["accuracy"], jit_compile=False)
+    model.compile(optimizer, loss, metrics=["accuracy"], jit_compile=jit())
     history = training.History(Phase(f"{name}, seed {seed}", epochs, settings.learning_rate, None, augment=True), len(batches))
     model.fit(batches, epochs=epochs, verbose=0, shuffle=False, callbacks=[history])
     _save(model, folder / f"{name}-{seed}.safetensors")
