@@ -9,7 +9,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 
-from recipes.compute import configuration, signals
+from recipes.compute import compiling, configuration, signals
 from recipes.errors import UserError, shown
 
 # As in glibc's malloc.h.
@@ -38,7 +38,9 @@ def start(seed: int) -> None:
     signals.raise_swallowed()
     configuration.settle()
     keras.utils.set_random_seed(seed)
-    if keras.backend.backend() == "jax":  # whose numbers have 32 bits; Keras' MixUp asks for more
+    if keras.backend.backend() == "jax":
+        compiling.keep_compiled()
+        # Its numbers have 32 bits; Keras' MixUp asks for more.
         warnings.filterwarnings("ignore", "Explicitly requested dtype int64", UserWarning)
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
