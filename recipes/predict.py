@@ -231,7 +231,10 @@ def say_rest(found: Found, tally: Tally, count: int, done: str) -> None:
     for note in (*found.notes, *tally.left_out):
         print(f"warning: {note}", file=sys.stderr)
     if tally.unsaid:
-        print(f"warning: {tally.unsaid:,} more files are left out; --csv FILE has the reason of each.", file=sys.stderr)
+        print(
+            f"warning: {tally.unsaid:,} more files are left out; `zoo predict --csv FILE` writes the reason of each.",
+            file=sys.stderr,
+        )
     if tally.failed:
         raise UserError(
             f"{tally.failed} of what was given could not be {done}, {count} pictures were: {'; '.join(tally.problems)}."
