@@ -42,6 +42,7 @@ class Command:
     group: str = WORK
     keras: bool = True  # whether it needs Keras, which takes seconds to import
     backend: str | None = None  # Keras' backend, for what only one of them can do
+    resumes: bool = False  # whether it keeps what it has done, if it is interrupted
 
     def load_settings(self) -> type:
         """Import the class of the command's settings."""
@@ -50,15 +51,21 @@ class Command:
 
 
 COMMANDS = {
-    "finetune": Command("recipes.finetune", "finetune.Flags", "from a folder of images to a classifier with a report"),
-    "tune": Command("recipes.tune", "tune.Tuning", "search over heads, or over ways to fine-tune"),
-    "check": Command("recipes.check", "check.Checking", "what is wrong with the pictures, before they are used", keras=False),
-    "rank": Command("recipes.rank", "rank.Ranking", "which backbone for your pictures, from one pass each"),
+    "finetune": Command(
+        "recipes.finetune", "finetune.Flags", "from a folder of images to a classifier with a report", resumes=True
+    ),
+    "tune": Command("recipes.tune", "tune.Tuning", "search over heads, or over ways to fine-tune", resumes=True),
+    "check": Command(
+        "recipes.check", "check.Checking", "what is wrong with the pictures, before they are used", keras=False, resumes=True
+    ),
+    "rank": Command("recipes.rank", "rank.Ranking", "which backbone for your pictures, from one pass each", resumes=True),
     "predict": Command("recipes.predict", "predict.Prediction", "class names and probabilities of images"),
     "export": Command(
         "recipes.export", "export.Exporting", "a run's network as ONNX, LiteRT, SavedModel or OpenVINO", backend="tensorflow"
     ),
-    "evaluate": Command("recipes.evaluate", "evaluate.Evaluation", "how a finished run does on any pictures with labels"),
+    "evaluate": Command(
+        "recipes.evaluate", "evaluate.Evaluation", "how a finished run does on any pictures with labels", resumes=True
+    ),
     "serve": Command("recipes.serve", "serve.Serving", "a page and an HTTP interface that predict"),
     "explain": Command("recipes.explain", "explain.Explaining", "where a run sees a class in a picture", LOOK),
     "compare": Command("recipes.compare", "compare.Comparison", "which run is better on the same pictures", LOOK, keras=False),
@@ -68,9 +75,9 @@ COMMANDS = {
     ),
     "push": Command("recipes.push", "hub.Pushing", "a run to a model hub, without its pictures", keras=False),
     "pull": Command("recipes.pull", "hub.Pulling", "a run from a model hub, checked", keras=False),
-    "demo": Command("recipes.demo", "demo.Demo", "the main job on digits, with and without pretraining"),
+    "demo": Command("recipes.demo", "demo.Demo", "the main job on digits, with and without pretraining", resumes=True),
     "lenet_mnist": Command(
-        "recipes.lecture.lenet_mnist", "lecture.LenetMnist", "train the LeNet-5 that ships with the zoo", LECTURE
+        "recipes.lecture.lenet_mnist", "lecture.LenetMnist", "train the LeNet-5 that ships with the zoo", LECTURE, resumes=True
     ),
     "receptive_fields": Command(
         "recipes.lecture.receptive_fields", "lecture.ReceptiveFields", "convolutions by hand, and what each stage sees", LECTURE
@@ -79,10 +86,18 @@ COMMANDS = {
         "recipes.lecture.inspect_kernels", "lecture.InspectKernels", "learned kernels, and feature maps of a picture", LECTURE
     ),
     "compare_optimizers": Command(
-        "recipes.lecture.compare_optimizers", "lecture.CompareOptimizers", "which optimiser is best on your data", LECTURE
+        "recipes.lecture.compare_optimizers",
+        "lecture.CompareOptimizers",
+        "which optimiser is best on your data",
+        LECTURE,
+        resumes=True,
     ),
     "compare_regularizers": Command(
-        "recipes.lecture.compare_regularizers", "lecture.CompareRegularizers", "what closes the gap to the test", LECTURE
+        "recipes.lecture.compare_regularizers",
+        "lecture.CompareRegularizers",
+        "what closes the gap to the test",
+        LECTURE,
+        resumes=True,
     ),
 }
 
@@ -106,14 +121,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         return _refused(_unwritten(error))
     except KeyboardInterrupt:
-        _say_on_error(
-            "\nzoo: interrupted; the output folder is as it was, and what was decoded, computed and trained is kept: "
-            "the same command goes on from there."
-        )
+        _say_on_error(f"\nzoo: interrupted; {_left(*arguments)}.")
         return signals.status()
     finally:
         _drain(sys.stdout)
         _drain(sys.stderr)
+
+
+def _left(name: str = "", *_: str) -> str:
+    """Say what a command that was interrupted has left."""
+    if name in COMMANDS and COMMANDS[name].resumes:
+        return (
+            "the output folder is as it was, and what was decoded, computed and trained is kept: the same command goes on from "
+            "there"
+        )
+    return "no file is half written: the same command begins anew"
 
 
 def _open_streams() -> None:

@@ -25,7 +25,7 @@ from recipes.compute.machine import machine
 from recipes.compute.runtime import silenced
 from recipes.console import say, table
 from recipes.data.images import Framing
-from recipes.data.sources.own import mark
+from recipes.data.sources.own import mark, refuse_foreign
 from recipes.errors import ImageError, UserError, shown
 from recipes.formats import agreement, card, pictures, resizing
 from recipes.formats.agreement import LIMITS, Agreement
@@ -201,7 +201,8 @@ def _said(found: Agreement, source: str) -> str:
 
 
 def _check_output(settings: Exporting) -> None:
-    """Refuse to write into a run's folder, which would no more be known as one. Raises UserError."""
+    """Refuse to write into a run's folder, which would no more be known as one, and among other files. Raises UserError."""
+    refuse_foreign(settings.folder)
     if (settings.folder / "model.keras").exists():
         raise UserError(
             f"--output {shown(settings.folder)} holds a run, which keeps to its own files: choose another, or leave it out."

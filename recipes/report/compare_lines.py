@@ -54,7 +54,7 @@ def run_lines(found: Mapping) -> list[str]:
         table([_difference(row) for row in differences]),
         "",
         *(_counts(row) for row in differences),
-        *(row["classes_verdict"] for row in differences),
+        *(f"{_pair(row)}{row['classes_verdict']}" for row in differences),
         *_settings(found["settings"]),
         *remarks(found),
     ]
@@ -101,6 +101,11 @@ def _difference(row: Mapping) -> dict:
         NAMES[key]: f"{points(one['difference'], '+')}{_interval(one['interval'])}" for key, one in row["measures"].items()
     }
     return {"run": f"{row['run']} - {row['baseline']}", **cells}
+
+
+def _pair(row: Mapping) -> str:
+    """Name the two runs that a sentence is about, where there are more."""
+    return f"{row['run']} and {row['baseline']}: " if row["runs_adjusted"] > 1 else ""
 
 
 def _counts(row: Mapping) -> str:

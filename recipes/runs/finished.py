@@ -251,7 +251,7 @@ def _check_table(found: Finished) -> None:
 
 
 def short_names(folders: Sequence[Path]) -> list[str]:
-    """Name folders by as few of their last parts as tell them apart.
+    """Name folders, so that it can be printed, by as few of their last parts as tell them apart.
 
     Raises:
         UserError: one is given twice.
@@ -261,7 +261,7 @@ def short_names(folders: Sequence[Path]) -> list[str]:
         if place in places[:i]:
             raise UserError(f"{shown(folders[i])} is given twice: a run cannot be compared with itself.")
     for count in range(1, max(len(place.parts) for place in places) + 1):
-        names = ["/".join(place.parts[-count:]) for place in places]
+        names = [shown("/".join(place.parts[-count:])) for place in places]
         if len(set(names)) == len(names):
             break
     return names

@@ -14,6 +14,7 @@ from scipy.stats import binomtest
 
 from recipes import compare
 from recipes.errors import UserError
+from recipes.report import charts
 from recipes.settings.compare import Comparison
 
 ANTS, BEES = "ants", "bees"
@@ -82,7 +83,29 @@ def test_several_runs_are_corrected_for_their_number(tmp_path, capsys):
     assert [row["p_adjusted"] for row in found["differences"]] == pytest.approx(3 * [3 * binomtest(0, 6).pvalue])
     assert {row["outcome"] for row in found["differences"]} == {"not shown"}
     assert [row["run"] for row in found["differences"]] == ["b", "c", "d"]
-    assert "corrected for 3 comparisons). Nearly: the interval leaves 0 out, the test does not." in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "corrected for 3 comparisons). Nearly: the interval leaves 0 out, the test does not." in out
+    assert all(out.count(f"{name} and a: No difference is shown on any of the 2 classes by itself") == 1 for name in "bcd")
+
+
+def test_runs_that_know_other_classes_are_said_to_and_no_name_breaks_a_line(tmp_path, capsys):
+    a = write_run(tmp_path / "a", LABELS, LABELS)
+    b = write_run(tmp_path / "b\nzoo: all is well", LABELS, ["wasps", *LABELS[1:]], classes=[BEES, ANTS, "wasps"])
+    compared(a, b)
+    compared(b, a)
+    out = capsys.readouterr().out
+    assert "\nb\\nzoo: all is well knows also wasps, other than a: they do not answer quite the same question.\n" in out
+    assert "\na does not know wasps, other than b\\nzoo: all is well: " in out and "\nzoo:" not in out
+
+
+def test_a_chart_takes_a_name_for_no_formula_and_holds_any_letters(tmp_path, recwarn):
+    """matplotlib reads what lies between two dollars, and warns of what its letters do not have, and of no room."""
+    a = write_run(tmp_path / "a", LABELS, LABELS)
+    others = [write_run(tmp_path / name, LABELS, LABELS) for name in (r"5$ \bad{$", "\u87fb\U0001f41c", 200 * "L")]
+    compared(a, *others, output=tmp_path / "page")
+    assert r"5$ \bad{$" in (tmp_path / "page" / "comparison.html").read_text() and not list(recwarn)
+    assert [charts.named(path.name) for path in others[:2]] == [r"5\$ \bad{\$", r"\u87fb\U0001f41c"]
+    assert charts.named(200 * "L") == f"{15 * 'L'}…{16 * 'L'}"
 
 
 def test_uneven_classes_are_compared_by_what_their_runs_report(tmp_path, capsys):
