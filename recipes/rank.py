@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import zoo
-from recipes.console import say, suggest
+from recipes.console import percent, say, suggest
 from recipes.data.decoding import decode_all
 from recipes.data.findings import grouped
 from recipes.data.look import FRAMING, look
@@ -227,7 +227,7 @@ def answer(rows: Sequence[Mapping]) -> str:
             f"{fast['candidate']}, {fast['images/s']:.1f} images/s"
         )
 
-    return verdict(compared, "accuracy", undecided, form=".1%")
+    return verdict(compared, "accuracy", undecided, write=percent)
 
 
 def ranked(rows: Sequence[Mapping]) -> list[Mapping]:
@@ -247,10 +247,9 @@ def cost(teams: Sequence[Mapping], rows: Sequence[Mapping]) -> list[str]:
     """Say what the best pair and triple reach, what they cost beside the best one alone, and how to have them."""
     best = rows[0]
     return [
-        "The best {} is {candidate}: {accuracy:.1%} ({low:.1%} to {high:.1%}), at {images/s:.1f} images/s and {MB:.0f} MB, "
-        "{:.1f} times the time of {} alone. `zoo finetune` takes it as {}.".format(
-            what, best["images/s"] / team["images/s"], best["candidate"], shown(shlex.join(_words(team["flags"]))), **team
-        )
+        f"The best {what} is {team['candidate']}: {contenders.accuracy(team)}, at {team['images/s']:.1f} images/s and "
+        f"{team['MB']:.0f} MB, {best['images/s'] / team['images/s']:.1f} times the time of {best['candidate']} alone. "
+        f"`zoo finetune` takes it as {shown(shlex.join(_words(team['flags'])))}."
         for what, team in zip(("pair", "triple"), teams, strict=False)
     ]
 

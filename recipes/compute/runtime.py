@@ -37,7 +37,8 @@ def start(seed: int) -> None:
         ) from error
     signals.raise_swallowed()
     configuration.settle()
-    keras.utils.set_random_seed(seed)
+    with silenced():  # on every backend Keras seeds TensorFlow as well, which is imported for that
+        keras.utils.set_random_seed(seed)
     if keras.backend.backend() == "jax":  # whose numbers have 32 bits; Keras' MixUp asks for more
         warnings.filterwarnings("ignore", "Explicitly requested dtype int64", UserWarning)
     if keras.backend.backend() == "tensorflow":

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from recipes.console import percent
 from recipes.evaluation import metrics
 from recipes.evaluation.folds import grouped_folds
 
@@ -126,7 +127,7 @@ class MultiClass(Task):
             return classes[label]
         if set(np.unique(label)) <= {0, 1}:
             return classes[label.argmax()]
-        return ", ".join(f"{classes[i]} {label[i]:.0%}" for i in np.argsort(-label, kind="stable")[:2])
+        return ", ".join(f"{classes[i]} {percent(label[i], 0)}" for i in np.argsort(-label, kind="stable")[:2])
 
     def count(self, labels: np.ndarray, classes: int) -> list[int]:
         return np.bincount(labels, minlength=classes).tolist()
@@ -200,7 +201,7 @@ class MultiLabel(Task):
 
     def names(self, label: np.ndarray, classes: Sequence[str]) -> str:
         if not set(np.unique(label)) <= {0, 1}:
-            return ", ".join(f"{classes[i]} {label[i]:.0%}" for i in np.argsort(-label, kind="stable")[:2])
+            return ", ".join(f"{classes[i]} {percent(label[i], 0)}" for i in np.argsort(-label, kind="stable")[:2])
         return LABEL_SEPARATOR.join(classes[i] for i in np.flatnonzero(label))
 
     def count(self, labels: np.ndarray, classes: int) -> list[int]:

@@ -48,7 +48,7 @@ def test_a_difference_that_is_not_shown(tmp_path, capsys):
     low, high = row["measures"]["accuracy"]["interval"]
     assert low < 0 < high and row["measures"]["balanced_accuracy"]["values"] == pytest.approx([0.95, (57 / 60 + 39 / 40) / 2])
     out = capsys.readouterr().out
-    assert "No difference shown between a and b: accuracy 94.0% and 96.0% on the same 100 pictures of the test part, " in out
+    assert "No difference shown between a and b: accuracy 94.0 % and 96.0 % on the same 100 pictures of the test part, " in out
     assert f"difference 2.0 points (95 % interval {100 * low:.1f} to {100 * high:.1f}; McNemar p = 0.62)" in out
     assert f"up to {100 * high:.1f} points is not ruled out" in out
     assert "No difference is shown on any of the 2 classes by itself, after correction for 2 tests." in out
@@ -62,7 +62,7 @@ def test_a_difference_that_is_shown_is_the_same_from_either_side(tmp_path, capsy
     assert found["differences"][0]["outcome"] == "worse" and other["differences"][0]["outcome"] == "better"
     out = capsys.readouterr().out
     assert (
-        out.count("a is better than b: accuracy 99.0% against 75.0% on the same 100 pictures of the test part, by 24.0 points")
+        out.count("a is better than b: accuracy 99.0 % against 75.0 % on the same 100 pictures of the test part, by 24.0 points")
         == 2
     )
     assert [round(edge, 9) for edge in found["differences"][0]["measures"]["accuracy"]["interval"]] == [
@@ -92,7 +92,7 @@ def test_uneven_classes_are_compared_by_what_their_runs_report(tmp_path, capsys)
     found = compared(a, b)
     assert found["measure"] == "balanced_accuracy" and found["differences"][0]["outcome"] == "better"
     assert found["differences"][0]["measures"]["accuracy"]["difference"] == 0
-    assert "b is better than a: balanced accuracy 94.4% against 50.0%" in capsys.readouterr().out
+    assert "b is better than a: balanced accuracy 94.4 % against 50.0 %" in capsys.readouterr().out
 
 
 def test_a_group_counts_as_one(tmp_path, capsys):
@@ -221,7 +221,7 @@ def test_the_page(tmp_path, capsys):
     text = (tmp_path / "out" / "comparison.html").read_text()
     page = Page(text)
     assert "No difference shown between i>/run and b/run" in page.text("headline") and "<i>" not in text
-    assert page.table("runs")[1][:2] == ["i>/run", "85.0%"] and "Only b/run is right, not i>/run: 3" in page.text("pictures")
+    assert page.table("runs")[1][:2] == ["i>/run", "85.0 %"] and "Only b/run is right, not i>/run: 3" in page.text("pictures")
     shown = [source for source in page.images("src") if source.startswith("data:image/jpeg")]
     assert len(shown) == 2 and "2 of the pictures below are not shown" in page.text("pictures")
     assert str(tmp_path) not in text and "/home/me" not in text and "script" not in text
@@ -265,9 +265,9 @@ def test_two_searches(tmp_path, capsys):
     found = compared(a, b, output=tmp_path / "out")
     out = capsys.readouterr().out
     assert "a chose units 64, rate 0.00123." in out and "judged on the same pictures" in out
-    assert "b is better than a: accuracy 100.0% against 80.0%" in out and found["differences"][0]["run"] == "b"
+    assert "b is better than a: accuracy 100.0 % against 80.0 %" in out and found["differences"][0]["run"] == "b"
     page = Page((tmp_path / "out" / "comparison.html").read_text())
-    assert page.table("searches")[1] == ["a", "heads", "tpe", "12", "9", "1", "loss 0.250", "90.0% 79.0 – 96.0%", "50", "12"]
+    assert page.table("searches")[1] == ["a", "heads", "tpe", "12", "9", "1", "loss 0.250", "90.0 % 79.0 – 96.0 %", "50", "12"]
     run = write_run(tmp_path / "run", LABELS, LABELS)
     assert compared(run, a)["differences"][0]["outcome"] == "worse"  # the winner stands for the search
     c = search(tmp_path / "c", LABELS, digests=[digest(str(i)) for i in range(100)])
@@ -291,7 +291,7 @@ def test_repeats_with_the_same_seeds(tmp_path, capsys):
     assert row["measures"]["accuracy"]["interval"] == pytest.approx(
         [1 / 15 - 4.3027 * 0.057735 / 3**0.5, 1 / 15 + 4.3027 * 0.057735 / 3**0.5], abs=1e-4
     )
-    assert "accuracy 80.0% (a) and 86.7% (b), difference +6.7 points" in capsys.readouterr().out
+    assert "accuracy 80.0 % (a) and 86.7 % (b), difference +6.7 points" in capsys.readouterr().out
     assert compared(a, write_run(tmp_path / "c", LABELS, LABELS))["repeats"] == []
 
 

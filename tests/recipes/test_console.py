@@ -15,8 +15,8 @@ from recipes import console
 from zoo.progress import Progress
 
 ROWS = [
-    {"part": "train", "images": 244, "accuracy (95 % interval)": "100.0% (98.4% to 100.0%)"},
-    {"part": "test \x1b[31m", "images": 9, "accuracy (95 % interval)": "[b]66.7%[/b] (35.4% to 87.9%)"},
+    {"part": "train", "images": 244, "accuracy (95 % interval)": "100.0 % (98.4 % to 100.0 %)"},
+    {"part": "test \x1b[31m", "images": 9, "accuracy (95 % interval)": "[b]66.7 %[/b] (35.4 % to 87.9 %)"},
 ]
 
 
@@ -63,8 +63,8 @@ def test_a_table_in_a_file_is_aligned_text_alone(capsys):
     console.show(ROWS)
     assert capsys.readouterr().out == (
         "part           images  accuracy (95 % interval)\n"
-        "train             244  100.0% (98.4% to 100.0%)\n"
-        "test \\x1b[31m       9  [b]66.7%[/b] (35.4% to 87.9%)\n"
+        "train             244  100.0 % (98.4 % to 100.0 %)\n"
+        "test \\x1b[31m       9  [b]66.7 %[/b] (35.4 % to 87.9 %)\n"
     )
 
 
@@ -73,7 +73,7 @@ def test_a_table_on_a_terminal_has_lines(terminal):
     console.show(ROWS)
     shown = re.sub(r"\x1b\[[\d;]*m", "", text := stream.shown())
     assert "─" * 20 in shown and "\x1b[" in text
-    assert r"test \x1b[31m" in shown and "[b]66.7%[/b] (35.4% to 87.9%)" in shown  # neither a command nor markup
+    assert r"test \x1b[31m" in shown and "[b]66.7 %[/b] (35.4 % to 87.9 %)" in shown  # neither a command nor markup
 
 
 @pytest.mark.parametrize("columns", [30, 200])
