@@ -33,7 +33,9 @@ def run(settings: Description) -> str:
     facts = analysis.analyze(model)
     stages = stage_rows(facts, zoo.stages(model))
     shape = " × ".join(map(str, model.input_shape[1:]))
-    title = f"{model.name}, variant {model.origin.variant} of {', '.join(model.origin.variants)}, input {shape}"
+    variant, *others = sorted(model.origin.variants, key=lambda name: name != model.origin.variant)
+    form = f", built as {variant} does (--variant {' or '.join(others)}: as there)" if others else ""
+    title = f"{model.name}, input {shape}{form}"
     costs = "{} stages, {} parameters, {} multiply-adds".format(len(zoo.stages(model)), *_costs(facts))
     tables = [align(stages, "<>>>>>>"), models.table(models.records(model.name))]
     if settings.layers:

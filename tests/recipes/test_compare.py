@@ -62,7 +62,9 @@ def test_a_difference_that_is_shown_is_the_same_from_either_side(tmp_path, capsy
     assert found["differences"][0]["outcome"] == "worse" and other["differences"][0]["outcome"] == "better"
     out = capsys.readouterr().out
     assert (
-        out.count("a is better than b: accuracy 99.0 % against 75.0 % on the same 100 pictures of the test part, by 24.0 points")
+        out.count(
+            "a is better than b: accuracy 99.0 % against 75.0 % on the same 100 pictures of the test part, by 24.0 points"
+        )
         == 2
     )
     assert [round(edge, 9) for edge in found["differences"][0]["measures"]["accuracy"]["interval"]] == [
