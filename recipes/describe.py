@@ -34,7 +34,7 @@ def run(settings: Description) -> str:
     stages = stage_rows(facts, zoo.stages(model))
     shape = " × ".join(map(str, model.input_shape[1:]))
     variant, *others = sorted(model.origin.variants, key=lambda name: name != model.origin.variant)
-    form = f", built as {variant} does (--variant {' or '.join(others)}: as there)" if others else ""
+    form = f", built as in {variant} (--variant: {', '.join(others)})" if others else ""
     title = f"{model.name}, input {shape}{form}"
     costs = "{} stages, {} parameters, {} multiply-adds".format(len(zoo.stages(model)), *_costs(facts))
     tables = [align(stages, "<>>>>>>"), models.table(models.records(model.name))]

@@ -58,6 +58,26 @@ def p_text(p: float) -> str:
     return "p < 0.0001" if p < 1e-4 else f"p = {p:.2g}"
 
 
+def loss_sentence(row: dict) -> str:
+    """Say whether a difference of the log-losses is shown, from a difference, a value of comparison.json."""
+    found = row["losses"]
+    if found is None:
+        return (
+            f"Log-losses are not compared: files.csv of {some(row['without_losses'])} is of an earlier version and has none; "
+            "`zoo evaluate` on the same pictures writes them."
+        )
+    (first, second), interval = found["values"], found["interval"] and [round(edge, 3) + 0.0 for edge in found["interval"]]
+    corrected = f", corrected for {row['runs_adjusted']} comparisons" if row["runs_adjusted"] > 1 else ""
+    chance = f"signs flipped by chance, {p_text(found['p_adjusted'])}{corrected}"
+    between = f"95 % interval {interval[0]:.3f} to {interval[1]:.3f}; {chance}" if interval else chance
+    gap = f"difference {round(found['difference'], 3) + 0.0:+.3f} ({between})"
+    said = f"{row['baseline']} {first:.3f}, {row['run']} {second:.3f}, {gap}"
+    if found["outcome"] == "not shown":
+        return f"By log-loss, which also counts how sure each answer is, no difference is shown: {said}."
+    better = row["run"] if found["outcome"] == "better" else row["baseline"]
+    return f"By log-loss, which also counts how sure each answer is, {better} is better: {said}."
+
+
 def class_sentence(row: dict) -> str:
     """Say on which classes a difference is shown, from a difference, a value of comparison.json."""
     shown = [found for found in row["classes"] if found["outcome"] != "not shown"]

@@ -82,6 +82,10 @@ class Task(ABC):
         """Give the probability of one picture's answer, from probabilities `(classes,)`; of several, the least sure."""
 
     @abstractmethod
+    def losses(self, labels: np.ndarray, guess: np.ndarray) -> np.ndarray:
+        """Give each picture's log-loss `(images,)` from labels, as the metrics average it."""
+
+    @abstractmethod
     def loss(self, labels: np.ndarray) -> str:
         """Name Keras' loss for labels, which may have been mixed."""
 
@@ -164,6 +168,9 @@ class MultiClass(Task):
     def confidence(self, guess: np.ndarray) -> float:
         return float(guess.max())
 
+    def losses(self, labels: np.ndarray, guess: np.ndarray) -> np.ndarray:
+        return metrics.losses(labels, guess)
+
     def loss(self, labels: np.ndarray) -> str:
         return "categorical_crossentropy" if labels.ndim > 1 else "sparse_categorical_crossentropy"
 
@@ -238,6 +245,9 @@ class MultiLabel(Task):
 
     def confidence(self, guess: np.ndarray) -> float:
         return float(np.abs(guess - ~self.predicted(guess)).min())
+
+    def losses(self, labels: np.ndarray, guess: np.ndarray) -> np.ndarray:
+        return metrics.label_losses(labels, guess)
 
     def loss(self, labels: np.ndarray) -> str:
         return "binary_crossentropy"

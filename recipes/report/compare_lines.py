@@ -54,6 +54,7 @@ def run_lines(found: Mapping) -> list[str]:
         table([_difference(row) for row in differences]),
         "",
         *(_counts(row) for row in differences),
+        *(row["losses_verdict"] for row in differences),
         *(row["classes_verdict"] for row in differences),
         *_settings(found["settings"]),
         *remarks(found),

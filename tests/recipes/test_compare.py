@@ -10,7 +10,7 @@ import pytest
 from helpers import digits_folder
 from page import Page
 from runs_on_paper import digest, picture, write_run
-from scipy.stats import binomtest
+from scipy.stats import binomtest, permutation_test
 
 from recipes import compare
 from recipes.errors import UserError
@@ -35,6 +35,48 @@ def refused(*folders, output=None) -> str:
 
 
 LABELS = [ANTS] * 60 + [BEES] * 40
+
+
+def losses_of(seed, mean):
+    """Losses of the 100 pictures, of which the mean is known."""
+    drawn = np.random.default_rng(seed).gamma(2, size=len(LABELS))
+    return (drawn / drawn.mean() * mean).tolist()
+
+
+def test_losses_are_compared_picture_by_picture(tmp_path, capsys):
+    """The same answers, surer or less sure: what accuracy cannot tell, the losses do."""
+    base = np.array(losses_of(0, 0.4))
+    each = {"a": base, "b": base + np.array(losses_of(1, 0.05)), "c": base + np.random.default_rng(2).normal(0, 0.02, 100)}
+    folders = [write_run(tmp_path / name, LABELS, flipped(LABELS, 3), loss=values) for name, values in each.items()]
+    worse, same = compared(*folders)["differences"]
+    change = each["b"] - each["a"]
+    assert worse["losses"]["values"] == pytest.approx([each["a"].mean(), each["b"].mean()])
+    edges = [change.mean() + t * 2 * change.std() / 10 for t in (-1, 1)]
+    assert worse["losses"]["interval"] == pytest.approx(edges, rel=0.05)
+    expected = permutation_test(
+        (each["c"], each["a"]), lambda x, y, axis: np.mean(x - y, axis=axis), permutation_type="samples"
+    )
+    assert same["losses"]["p"] == pytest.approx(expected.pvalue, abs=0.03)
+    assert (worse["outcome"], worse["losses"]["outcome"], same["losses"]["outcome"]) == ("not shown", "worse", "not shown")
+    out = capsys.readouterr().out
+    assert "By log-loss, which also counts how sure each answer is, a is better: a 0.400, b 0.450, difference +0.050 (" in out
+    assert "By log-loss, which also counts how sure each answer is, no difference is shown: a 0.400, c 0." in out
+
+
+def test_runs_without_losses_are_compared_without_them(tmp_path, capsys):
+    old = write_run(tmp_path / "old", LABELS, LABELS)
+    new = write_run(tmp_path / "new", LABELS, flipped(LABELS, 3), loss=losses_of(0, 0.4))
+    (row,) = compared(new, old)["differences"]
+    assert row["losses"] is None
+    assert "Log-losses are not compared: files.csv of old is of an earlier version and has none; " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("losses, said", [(losses_of(0, 0.5), "gives other numbers"), (["-1"] * 100, "has the loss -1")])
+def test_losses_that_are_another_runs_are_refused(tmp_path, losses, said):
+    scores = {"metrics": {"test": {"images": 100, "accuracy": 0.99, "loss": 0.4}}}
+    run = write_run(tmp_path / "run", LABELS, flipped(LABELS, 3), loss=losses, more=scores)
+    fine = write_run(tmp_path / "fine", LABELS, LABELS)
+    assert said in refused(run, fine)
 
 
 def test_a_difference_that_is_not_shown(tmp_path, capsys):

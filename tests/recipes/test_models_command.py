@@ -238,7 +238,7 @@ def test_describe_prints_costs_stages_weights_and_layers(zoo_command):
 @pytest.mark.slow
 def test_describe_with_options(zoo_command):
     _, out, _ = zoo_command("describe", "mobilenet_v2", "--alpha", "0.35", "--image-size", "65", "--variant", "keras")
-    assert out.startswith("mobilenet_v2, input 65 × 65 × 3, built as keras does (--variant torch or timm: as there)\n")
+    assert out.startswith("mobilenet_v2, input 65 × 65 × 3, built as in keras (--variant: torch, timm)\n")
     assert ", 1,691,208 parameters, " in out.splitlines()[1]
 
 
