@@ -108,6 +108,16 @@ def test_progress_is_one_line_of_the_terminal(terminal):
     assert max(map(len, lines)) == 23
 
 
+def test_a_log_has_the_last_line_of_progress_once(capsys, monkeypatch):
+    """Even where the last step took the 10 s after which a line is written in any case."""
+    clock = iter(range(0, 1000, 11))
+    monkeypatch.setattr("zoo.progress.time.monotonic", lambda: next(clock))
+    with Progress("reading", 2, "images") as progress:
+        progress.advance()
+        progress.advance()
+    assert [line.split()[1] for line in capsys.readouterr().err.splitlines()] == ["1/2", "2/2"]
+
+
 @pytest.mark.slow
 def test_what_a_run_says_comes_next_works_when_pasted(tmp_path):
     digits_folder(tmp_path / "my 'digits'", 6)

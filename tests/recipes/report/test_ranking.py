@@ -1,5 +1,6 @@
 """The chart of `zoo rank`, measured as it is drawn."""
 
+import io
 import itertools
 
 from recipes.report.ranking import accuracy_and_speed, heaps
@@ -16,7 +17,7 @@ ROWS = [
 def test_no_label_lies_over_another_and_every_name_is_there():
     rows = [{"candidate": n, "images/s": s, "accuracy": a, "low": a - 0.06, "high": a + 0.03} for n, s, a in ROWS]
     figure = accuracy_and_speed(rows, rows[:1])
-    figure.canvas.draw()
+    figure.savefig(io.BytesIO())  # lays it out
     (plot,) = figure.axes
     names = figure.texts
     assert [label.get_text() for label in plot.texts] == ["1", "2", "3, 4", "5"]
