@@ -29,7 +29,7 @@ def file_rows(data: Dataset, probabilities: np.ndarray) -> Iterator[dict]:
             "label": data.task.names(label, data.classes),
             "prediction": LABEL_SEPARATOR.join(data.classes[i] for i in predicted),
             "probability": round(data.task.confidence(guess), 6),
-            "loss": round(float(loss), 6),
+            "loss": round(float(loss), 6) + 0.0,  # + 0.0: no minus before 0
             "reason": "",
             "note": data.notes.get(digest, ""),
             **{name: values[i] for name, values in more.items()},
