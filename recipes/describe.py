@@ -33,8 +33,8 @@ def run(settings: Description) -> str:
     facts = analysis.analyze(model)
     stages = stage_rows(facts, zoo.stages(model))
     shape = " × ".join(map(str, model.input_shape[1:]))
-    variant, *others = sorted(model.origin.variants, key=lambda name: name != model.origin.variant)
-    form = f", built as in {variant} (--variant: {', '.join(others)})" if others else ""
+    others = ", ".join(name for name in model.origin.variants if name != model.origin.variant)
+    form = f", built as in {model.origin.variant} (--variant: {others})" if others else ""
     title = f"{model.name}, input {shape}{form}"
     costs = "{} stages, {} parameters, {} multiply-adds".format(len(zoo.stages(model)), *_costs(facts))
     tables = [align(stages, "<>>>>>>"), models.table(models.records(model.name))]
