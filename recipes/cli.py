@@ -5,8 +5,10 @@ Nothing heavy is imported before the settings have been read.
 
 import contextlib
 import dataclasses
+import difflib
 import errno
 import importlib
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -17,7 +19,7 @@ from typing import TextIO
 from recipes.compute import signals
 from recipes.console import STANDARD_OUTPUT, say
 from recipes.errors import UserError, shown
-from recipes.settings import help
+from recipes.settings import help, misread
 from zoo import __version__
 from zoo.disk import WriteError
 
@@ -201,7 +203,9 @@ def _run(name: str = "--help", *arguments: str) -> int:
         say(f"zoo {__version__}")
         return 0
     if name not in COMMANDS:
-        raise UserError(f"There is no command {name!r}: choose one of {', '.join(COMMANDS)}.")
+        near = difflib.get_close_matches(name, COMMANDS, 1)
+        hint = f"did you mean {near[0]}?" if near else f"choose one of {', '.join(COMMANDS)}."
+        raise UserError(f"There is no command {shown(name)!r}: {hint}")
     if not HELP.isdisjoint(arguments):
         say(help.page(name, COMMANDS[name].load_settings()))
         return 0
@@ -229,7 +233,12 @@ def read_settings(name: str, arguments: list[str]) -> object:
         from recipes.settings.finetune import Recipe
 
         default = kind(**vars(Recipe.load(Path(file))) | {"recipe": Path(file)})
-    settings = tyro.cli(kind, prog=f"zoo {name}", args=arguments, default=default)
+    told = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(told):
+            settings = tyro.cli(kind, prog=f"zoo {name}", args=arguments, default=default)
+    except SystemExit as error:
+        raise UserError(misread.reason(name, kind, arguments, told.getvalue())) from error
     if name != "finetune":
         return settings
     if default and settings.data != default.data and settings.output == default.output:
@@ -240,7 +249,7 @@ def read_settings(name: str, arguments: list[str]) -> object:
 def _recipe_file(arguments: Sequence[str]) -> str | None:
     """Find what --recipe names among the flags; None without it. Raises UserError if it is given twice."""
     files = []
-    for word, following in zip(arguments, [*arguments[1:], None], strict=True):
+    for word, following in zip(arguments, [*arguments, None][1:], strict=True):
         if word.startswith("--recipe="):
             files.append(word.partition("=")[2])
         elif word == "--recipe":

@@ -92,7 +92,7 @@ def use_share_axis(plot: "Axes", values: np.ndarray) -> None:
     low, high = (max(0.0, low - max(0.0, high - 1)), min(1.0, high - min(0.0, low)))
     edge = 0.01 * (high - low)  # a dot at the end of the scale is not cut in half
     plot.set_ylim(low - edge, high + edge)
-    plot.yaxis.set_major_formatter(lambda value, place: f"{plain(100 * value)}%")
+    plot.yaxis.set_major_formatter(lambda value, place: f"{plain(100 * value)} %")
 
 
 def use_log_axis(plot: "Axes", across: np.ndarray) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from recipes.console import percent
 from recipes.report.charts import BLUE, GRAY, MIN_SHARES, ORANGE, named, panels, plain, svg, use_page_colors
 from recipes.search.records import TrialRecord, ranked
 
@@ -74,7 +75,7 @@ def as_charts(
     chosen = ", ".join(f"{name} {_label(best.values.get(name))}" for name in (list(shares) or varied(records))[:MAX_AXES])
     words = {
         "parallel coordinates": f"{count} as lines through their hyper-parameters; the best is {last}: {chosen}.",
-        "importance": f"Shares of importance: {', '.join(f'{name} {share:.0%}' for name, share in shares.items())}.",
+        "importance": f"Shares of importance: {', '.join(f'{name} {percent(share, 0)}' for name, share in shares.items())}.",
         "loss by trial": f"{loss} of {count}, from {best.loss:.4f} to {trials[-1].loss:.4f}; the best is {last}.",
     }
     return [{"title": title, "uri": svg(figure), "alt": f"Chart: {words[title]}"} for title, figure in figures.items()]
@@ -86,7 +87,7 @@ def draw_importance(shares: Mapping[str, float], explained: float) -> "Figure":
     names = list(shares)[::-1]
     plot.barh(range(len(names)), [shares[name] for name in names], color=BLUE, height=0.6)
     plot.set_yticks(range(len(names)), [named(name) for name in names])
-    plot.set_xlabel(f"share (all together explain {explained:.0%} of the order of the trials)")
+    plot.set_xlabel(f"share (all together explain {percent(explained, 0)} of the order of the trials)")
     use_page_colors(plot)
     return figure
 

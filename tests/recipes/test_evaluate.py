@@ -153,7 +153,7 @@ def test_worse_pictures_and_several_views(evaluation, finished, digits, tmp_path
 def test_the_page_holds_what_was_measured(evaluation):
     command, output = evaluation
     page, found = Page((output / "report.html").read_text()), result(output)
-    accuracy = f"{found['metrics']['test']['accuracy']:.1%}"
+    accuracy = f"{100 * found['metrics']['test']['accuracy']:.1f} %"
     assert accuracy in page.text("headline") and accuracy in command.stdout
     assert [row[0] for row in page.table("robustness")[1:]] == ["noise", "noise", "noise", "rotate90"]
     assert page.table("groups")[1][0] == found["by_group"][0]["name"]
