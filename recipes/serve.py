@@ -114,10 +114,12 @@ def _serve(app: object, listener: socket.socket) -> None:
     """Answer until a signal comes, and then what has been taken."""
     import uvicorn
 
+    from recipes.web.connection import Connection
+
     config = uvicorn.Config(
         app,
         loop="asyncio",
-        http="h11",
+        http=Connection,
         ws="none",
         log_config=None,
         log_level="critical",
