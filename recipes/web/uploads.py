@@ -16,7 +16,8 @@ from recipes.web.served import Served
 
 MAX_PICTURES = 64
 MAX_TOP = 1000
-RAW = ("image/", "application/octet-stream")
+# The last is what curl says of any body unless it is told otherwise.
+RAW = ("image/", "application/octet-stream", "application/x-www-form-urlencoded")
 MULTIPART = "multipart/form-data"
 BOOLEANS = {"true": True, "false": False}
 PARAMETERS = ("run", "top", "coverage", "explain")
