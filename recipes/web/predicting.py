@@ -11,7 +11,7 @@ import numpy as np
 from starlette.requests import Request
 
 from recipes.data.images import Framing, center, decode, dimensions
-from recipes.errors import ImageError
+from recipes.errors import ImageError, LargeImageError
 from recipes.settings.serve import Serving
 from recipes.transfer.explanations import Picture
 from recipes.web.measures import Measures
@@ -76,9 +76,9 @@ class Predictor:
         loop, count = asyncio.get_running_loop(), self.measures.pictures
         try:
             decoded = await loop.run_in_executor(self._decoders, self._decode, upload.data, asked.run.classifier.framing)
-        except (ImageError, Refusal) as error:
+        except ImageError as error:
             count.labels(asked.run.name, "refused").inc()
-            status = error.status if isinstance(error, Refusal) else 422
+            status = 413 if isinstance(error, LargeImageError) else 422
             return nothing(upload.name, of_picture(str(error))) | {"status": status}
         except MemoryError:
             raise busy("There is too little memory for this picture: come again in a moment.") from None
@@ -101,11 +101,11 @@ class Predictor:
         return found
 
     def _decode(self, data: bytes, framing: Framing) -> Decoded:
-        """Decode a picture whose header says that it is small enough. Raises ImageError or Refusal."""
+        """Decode a picture whose header says that it is small enough. Raises ImageError."""
         width, height = dimensions(data)
         if width * height > self._settings.max_pixels:
             limit = self._settings.max_pixels
-            raise Refusal(413, f"has {width * height:,} pixels, more than the limit of {limit:,}")
+            raise LargeImageError(f"has {width * height:,} pixels, more than the limit of {limit:,}")
         pixels, notes = decode(data, framing)
         return Decoded(center(pixels, framing), notes)
 
