@@ -1,9 +1,9 @@
-"""Lets clients of a running `zoo serve` dawdle in four ways, and says how fast others are answered meanwhile, and what it holds.
+"""Lets clients of a running `zoo serve` dawdle in four ways, and says how fast others are answered meanwhile.
 
     zoo serve runs/finetune/photos --port 8000
     python benchmarks/serve_dawdlers.py http://127.0.0.1:8000 photo.jpg
 
-They send a header a second and never end, say nothing at all, send a byte of a picture now and then, or ask for pages and read none.
+They send headers without end, say nothing at all, send a byte of a picture now and then, or ask for pages and read none.
 """
 
 import argparse
@@ -79,7 +79,7 @@ async def all_ways(address: str, picture: bytes) -> None:
     upload = f"POST /predict HTTP/1.1\r\n{host}Content-Length: 100000\r\n\r\n".encode()
     pages = f"GET / HTTP/1.1\r\n{host}\r\n".encode() * 1000
     for name, clients, how in (
-        ("a header a second", 300, (f"GET / HTTP/1.1\r\n{host}".encode(), b"X: y\r\n", True)),
+        ("headers without end", 300, (f"GET / HTTP/1.1\r\n{host}".encode(), b"X: y\r\n", True)),
         ("nothing", 1000, (b"", b"", True)),
         ("a byte of a picture", 200, (upload, b"x", True)),
         ("reads no page", 20, (pages, pages, False)),
