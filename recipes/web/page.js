@@ -61,9 +61,10 @@ async function start() {
     const box = element("input", { type: "checkbox", checked: true, value: one.name });
     byId("runs").append(element("label", {}, box, one.name));
   }
-  const camera = Boolean(navigator.mediaDevices && navigator.mediaDevices.getUserMedia);
-  byId("camera").hidden = !camera;
-  byId("no-camera").hidden = camera;
+  const devices = navigator.mediaDevices;
+  byId("no-camera").hidden = Boolean(devices);
+  const found = devices ? await devices.enumerateDevices().catch(() => []) : [];
+  byId("camera").hidden = !found.some((one) => one.kind === "videoinput");
 }
 
 function named(classes) {
@@ -197,8 +198,9 @@ async function openCamera() {
   try {
     byId("video").srcObject = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" } });
     await byId("video").play();
-  } catch {
-    return say("The camera cannot be used: allow it for this page.");
+  } catch (error) {
+    const isAway = error.name === "NotFoundError";
+    return say(isAway ? "There is no camera any more." : "The camera cannot be used: allow it for this page, and close what else uses it.");
   }
   byId("shooting").hidden = false;
   byId("shoot").focus();
