@@ -115,11 +115,12 @@ def _say_place(settings: Serving, listener: socket.socket, token: str | None) ->
     is_any = settings.host in ANY
     name = ANY[settings.host] if is_any else settings.host
     host = f"[{name}]" if ":" in name else name
-    fragment = f"#{token}" if token and TOKEN not in os.environ else ""
+    is_given = bool(os.environ.get(TOKEN))  # an empty one is none
+    fragment = f"#{token}" if token and not is_given else ""
     elsewhere = f" (from other machines: with this one's name or address in place of {name})" if is_any else ""
     say(f"Open http://{host}:{listener.getsockname()[1]}/{fragment}{elsewhere}")
     if token:
-        where = f"that of {TOKEN}" if TOKEN in os.environ else token
+        where = f"that of {TOKEN}" if is_given else token
         say(f"Programs send the header `Authorization: Bearer TOKEN`; the token is {where}.")
     if not settings.is_local:
         say("Answers and pictures travel unencrypted: put a proxy with TLS before it where others can listen.")

@@ -291,6 +291,19 @@ def test_others_need_the_token(run, pictures):
     assert running.command.wait() == 0
 
 
+def test_an_empty_token_is_none_and_the_one_that_is_made_is_said(run):
+    running = Server(run, "--host", "0.0.0.0", ZOO_TOKEN="")
+    place = urlsplit(running.address)
+    assert (
+        place.hostname == "127.0.0.1"
+        and len(place.fragment) >= 32
+        and f"the token is {place.fragment}." in running.command.stdout
+    )
+    assert running.ask("GET", "/models", None, {"Authorization": f"Bearer {place.fragment}"})[0] == 200
+    running.command.signal(signal.SIGTERM)
+    assert running.command.wait() == 0
+
+
 SHOWN = """[...document.querySelectorAll("article")].map((one) => [one.querySelector("h2").textContent,
     [...one.querySelectorAll("tbody tr")].map((row) => [row.cells[0].textContent, row.cells[1].textContent])])"""
 
