@@ -153,7 +153,8 @@ function shown(found, run, coverage) {
   if (!run.one_label) parts.push(element("p", {}, `Labels over one half: ${found.prediction || "none"}.`));
   if (found.set) {
     const share = Math.round(100 * coverage);
-    parts.push(element("p", {}, `Right in ${share} % of pictures: one of {${found.set.join(", ")}}`));
+    const what = run.one_label ? `Right in ${share} % of pictures: one of` : `On average ${share} % of a picture's labels are among`;
+    parts.push(element("p", {}, `${what} {${found.set.join(", ")}}`));
   }
   if (found.notes.length) parts.push(element("p", { className: "soft" }, `Note: the picture ${found.notes.join("; ")}.`));
   return parts;
