@@ -23,7 +23,7 @@ import numpy as np
 
 from recipes.console import say, table
 from recipes.data.images import Framing
-from recipes.data.sources.own import mark
+from recipes.data.sources.own import mark, refuse_foreign
 from recipes.errors import ImageError, UserError, shown
 from recipes.formats import card, pictures, resizing
 from recipes.formats.exporter import Exporter, Shown
@@ -118,7 +118,8 @@ def _row(one: dict) -> dict:
 
 
 def _check_output(settings: Exporting) -> None:
-    """Refuse to write into a run's folder, which would no more be known as one. Raises UserError."""
+    """Refuse to write into a run's folder, which would no more be known as one, and among other files. Raises UserError."""
+    refuse_foreign(settings.folder)
     if (settings.folder / "model.keras").exists():
         raise UserError(
             f"--output {shown(settings.folder)} holds a run, which keeps to its own files: choose another, or leave it out."

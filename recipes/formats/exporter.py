@@ -9,7 +9,7 @@ import numpy as np
 
 from recipes.compute.machine import machine
 from recipes.compute.runtime import silenced
-from recipes.console import say
+from recipes.console import percent, say
 from recipes.errors import UserError, shown
 from recipes.formats import agreement, unknown
 from recipes.formats.agreement import LIMITS, Agreement, Answers
@@ -140,14 +140,15 @@ class Exporter:
         lost, says = before.accuracy - after.accuracy, f"{self.settings.precision} {after}, float32 {before}"
         if not lost <= self.settings.loss + 1e-9:
             raise UserError(
-                f"The network as {form.name} loses {lost:.1%} of accuracy, more than --loss {self.settings.loss:g}, and is not "
-                f"kept: {says}. Give a higher --loss, or --precision float16."
+                f"The network as {form.name} loses {percent(lost)} of accuracy, more than --loss {self.settings.loss:g}, and "
+                f"is not kept: {says}. Give a higher --loss, or --precision float16."
             )
         found = {"float32": before.as_dict(), "accuracy": after.as_dict()}
         if self.known:
             refused = {"float32": scores, "accuracy": answers.scores}
             found[SCORE] = {name: float((each > self.known.threshold).mean()) for name, each in refused.items()}
-            says += f"; unknown are {found[SCORE]['accuracy']:.1%} of them, and {found[SCORE]['float32']:.1%} by float32"
+            after_share, before_share = (percent(found[SCORE][name]) for name in ("accuracy", "float32"))
+            says += f"; unknown are {after_share} of them, and {before_share} by float32"
         return found | {"says": f"{says}."}
 
 

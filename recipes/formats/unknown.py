@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from recipes.console import percent
 from recipes.evaluation import conformal, foreign
 from recipes.runs import reference
 from recipes.runs.assurance import REFUSED
@@ -30,7 +31,7 @@ LARGE = "three pictures of each class, which it takes, would outgrow the network
 SCORE_IS = (
     "unknown_score is 0 for a picture that is known and at most 2: one minus the cosine between its features and those of its "
     "third nearest among {rows:,} of {total:,} training pictures, which are inside the network as features. A known picture "
-    "exceeds unknown_threshold with a probability of {refused:.0%}; what exceeds it is unknown, whatever its probabilities."
+    "exceeds unknown_threshold with a probability of {refused}; what exceeds it is unknown, whatever its probabilities."
 )
 
 
@@ -78,7 +79,7 @@ def known(run: Path, classifier: Classifier) -> tuple[Known | None, str]:
         units, threshold = _fewer(found, classifier, most)
     if not math.isfinite(threshold):
         return None, NONE.format(reason=FEW)
-    words = SCORE_IS.format(rows=len(units), total=total, refused=REFUSED)
+    words = SCORE_IS.format(rows=len(units), total=total, refused=percent(REFUSED, 0))
     return Known(units, threshold, words), words
 
 
