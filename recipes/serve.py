@@ -13,11 +13,21 @@ from recipes.cli import run_as_module
 
 run_as_module(__name__)
 
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 from recipes.console import say
-from recipes.errors import UserError
+from recipes.errors import UserError, shown
 from recipes.settings.serve import Serving
 from recipes.web import listening
+from zoo.files import occupied
 from zoo.progress import Progress
+
+if TYPE_CHECKING:
+    from recipes.web.collecting import Collection
+
+OWNER = ".owner"
 
 
 def run(settings: Serving) -> None:
@@ -36,16 +46,32 @@ def run(settings: Serving) -> None:
     from recipes.web import served
     from recipes.web.app import application
 
-    runs = served.read(settings.runs)
-    for one in runs:
-        for note in one.notes:
-            say(f"note: {note}")
-    with Progress("preparation", len(runs), "runs") as progress:
+    with ExitStack() as stack:
+        collection = _collection(settings.collect, stack) if settings.collect else None
+        runs = served.read(settings.runs)
         for one in runs:
-            one.warm()
-            progress.advance()
-    served_runs = application(settings, runs, token)
-    listener.listen()  # who comes from here on waits until the server is up, and is not refused
-    listening.say_place(settings, listener, token)
-    listening.serve(served_runs, listener)
-    say("Stopped: what had been taken was answered.")
+            for note in one.notes:
+                say(f"note: {note}")
+        with Progress("preparation", len(runs), "runs") as progress:
+            for one in runs:
+                one.warm()
+                progress.advance()
+        served_runs = application(settings, runs, token, collection)
+        listener.listen()  # who comes from here on waits until the server is up, and is not refused
+        listening.say_place(settings, listener, token)
+        listening.serve(served_runs, listener)
+        say("Stopped: what had been taken was answered.")
+
+
+def _collection(folder: Path, stack: ExitStack) -> "Collection":
+    """Open the folder of corrected pictures, which no other server writes meanwhile. Raises UserError."""
+    from recipes.web.collecting import Collection
+
+    collection = Collection(folder)
+    try:
+        stack.enter_context(occupied(folder / OWNER))
+    except BlockingIOError as error:
+        raise UserError(
+            f"--collect {shown(folder)} is being written by {shown(error)}: end that server, or give another folder."
+        ) from None
+    return collection

@@ -34,6 +34,10 @@ class Serving(ListeningCommand):
     timeout: float = 30
     """Seconds that a request may take, its upload and the wait included."""
 
+    collect: Path | None = None
+    """Folder for pictures whose answer a person corrects on the page, and their labels: pictures/ and corrections.csv, which
+    train together; nothing is kept, and nothing can be corrected, if not given."""
+
     def __post_init__(self):
         super().__post_init__()
         check_positive(self, "queue", "max_pixels")
