@@ -72,12 +72,7 @@ def application(settings: Serving, runs: Sequence[Served], token: str | None, co
     refusing = handlers("/openapi.json lists what there is")
     made = Starlette(routes=routes, exception_handlers=refusing, lifespan=lambda app: _life(predictor))
     made.router.redirect_slashes = False
-
-    def count(path: str, status: int, seconds: float) -> None:
-        predictor.measures.requests.labels(path, str(status)).inc()
-        predictor.measures.seconds.labels(path).observe(seconds)
-
-    return Guard(made, token, settings.max_bytes, answers.keys(), count)
+    return Guard(made, token, settings.max_bytes, answers.keys(), predictor.measures.answered)
 
 
 @asynccontextmanager
