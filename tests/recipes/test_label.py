@@ -211,7 +211,8 @@ def test_a_kill_loses_no_label_and_the_labels_train(place):
 
 def test_pictures_with_labels_are_confirmed_and_corrected(place):
     """A picture beside class folders comes first, agreeing is `keep`, and the table may be one that `zoo check` has begun."""
-    shutil.copy(place / "new" / "1-01.png", place / "digits" / "train" / "loose.png")
+    with Image.open(place / "new" / "1-01.png") as image:  # turned, so that it is no copy of another
+        image.rotate(8).save(place / "digits" / "train" / "loose.png")
     checked = place / "checked"
     done = commands.zoo("check", place / "digits" / "train", "--output", checked)
     assert (checked / "corrections.csv").exists(), done.stderr
