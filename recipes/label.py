@@ -54,9 +54,7 @@ def run(settings: Labelling) -> Path:
 
         desk = Desk(pictures, classifier.classes, classifier.task, known, table)
         served = application(desk, classifier.framing, token)
-        listener.listen()
-        listening.say_place(settings, listener, token)
-        listening.serve(served, listener)
+        listening.run_until_ended(settings, served, listener, token)
     _tell(settings, table)
     return table.place
 

@@ -17,6 +17,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from recipes.compute import signals
 from recipes.console import say
 from recipes.errors import UserError, shown
 from recipes.settings.serve import Serving
@@ -57,9 +58,9 @@ def run(settings: Serving) -> None:
                 one.warm()
                 progress.advance()
         served_runs = application(settings, runs, token, collection)
-        listener.listen()  # who comes from here on waits until the server is up, and is not refused
-        listening.say_place(settings, listener, token)
-        listening.serve(served_runs, listener)
+        if not listening.run_until_ended(settings, served_runs, listener, token):
+            say("Stopped at once: what had not been answered was dropped.")
+            raise SystemExit(signals.status())
         say("Stopped: what had been taken was answered.")
 
 

@@ -60,7 +60,7 @@ def application(desk: Desk, framing: Framing, token: str | None) -> ASGIApp:
         return Response(data, media_type="image/jpeg")
 
     async def label(request: Request) -> Response:
-        number, action, labels = _wanted(request, await body(request, MAX_BYTES))
+        number, action, labels = _wanted(request, await body(request, MAX_BYTES, lambda size: None))
         try:
             return JSONResponse(await asyncio.to_thread(desk.put, number, action, labels))
         except UserError as error:

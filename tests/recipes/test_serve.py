@@ -8,10 +8,13 @@ import os
 import random
 import re
 import signal
+import struct
 import threading
 import time
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import browser
 import commands
@@ -79,6 +82,8 @@ def predicted(run, pictures) -> dict[str, dict]:
 
 def test_answers_are_those_of_predict_alone_and_in_a_form(server, pictures, predicted):
     alone = [server.ask("POST", "/predict?top=3&coverage=0.8", path.read_bytes(), JPEG) for path in pictures]
+    by_curl = server.ask("POST", "/predict", pictures[0].read_bytes(), {"Content-Type": "application/x-www-form-urlencoded"})
+    assert by_curl[0] == 200, "what `curl --data-binary` says of a body"
     body, headers = form(*((path.name, path.read_bytes()) for path in pictures))
     status, together, _ = server.ask("POST", "/predict?top=3&coverage=0.8", body, headers)
     assert status == 200 and {status for status, *_ in alone} == {200}
@@ -134,6 +139,9 @@ def test_an_explanation_has_a_map_and_training_pictures_without_their_folders(se
         ("POST", "/corrections?label=0&top=1", b"x", {}, 400, "choose of run, label"),
         ("POST", "/corrections?label=0", b"Holidays", {}, 422, "is a text file"),
         ("POST", "/corrections?label=0", *form(("a.png", b"x"), ("b.png", b"y")), 400, "of one picture, found 2"),
+        ("POST", "/predict", b"x", {"Content-Length": "9" * 15, "Expect": "100-continue"}, 413, "more than 1,000,000 bytes"),
+        ("GET", "/models", None, {"Origin": "http://evil.example"}, 403, "other sites"),
+        ("GET", "/models", None, {"Origin": "null"}, 403, "other sites"),
         ("GET", "/models", None, {"Host": "evil.example"}, 421, "localhost"),
         ("GET", "/models", None, {"Sec-Fetch-Site": "cross-site"}, 403, "other sites"),
     ],
@@ -149,8 +157,12 @@ def test_what_cannot_be_is_refused_in_a_sentence_that_the_document_knows(server,
 def test_a_picture_with_too_many_pixels_is_refused_on_its_header(server):
     buffer = io.BytesIO()
     Image.new("1", (2000, 2000)).save(buffer, "PNG")
-    status, told, _ = server.ask("POST", "/predict", buffer.getvalue())
+    data = buffer.getvalue()
+    status, told, _ = server.ask("POST", "/predict", data)
     assert status == 413 and told["error"] == "The picture has 4,000,000 pixels, more than the limit of 1,000,000."
+    head = b"IHDR" + struct.pack(">II", 60_000, 60_000) + data[24:29]
+    status, told, _ = server.ask("POST", "/predict", data[:12] + head + struct.pack(">I", zlib.crc32(head)) + data[33:])
+    assert status == 413 and told["error"] == "The picture has 3,600,000,000 pixels, more than the limit of 50,000,000."
 
 
 def spoilt(count: int) -> list[bytes]:
@@ -290,6 +302,21 @@ CORRECT = """(() => {
     select.dispatchEvent(new Event("change"));
     button.click();
 })()"""
+
+
+def test_an_empty_token_is_none_and_the_one_that_is_made_is_said(run):
+    running = Server("serve", run, "--host", "0.0.0.0", ZOO_TOKEN="")
+    place = urlsplit(running.address)
+    assert (
+        place.hostname == "127.0.0.1"
+        and len(place.fragment) >= 32
+        and f"the token is {place.fragment}." in running.command.stdout
+    )
+    assert running.ask("GET", "/models", None, {"Authorization": f"Bearer {place.fragment}"})[0] == 200
+    running.command.signal(signal.SIGTERM)
+    assert running.command.wait() == 0
+
+
 SHOWN = """[...document.querySelectorAll("article")].map((one) => [one.querySelector("h2").textContent,
     [...one.querySelectorAll("tbody tr")].map((row) => [row.cells[0].textContent, row.cells[1].textContent])])"""
 
