@@ -83,9 +83,10 @@ class Predictor:
             try:  # that it is one
                 await loop.run_in_executor(self._decoders, self._decode, uploads[0].data, run.classifier.framing)
             except ImageError as error:
-                raise Refusal(422, f"The picture {of_picture(str(error))}.") from None
-            except Refusal as error:
-                raise Refusal(error.status, f"The picture {error.sentence}.") from None
+                status = 413 if isinstance(error, LargeImageError) else 422
+                raise Refusal(status, f"The picture {of_picture(str(error))}.") from None
+            except MemoryError:
+                raise busy("There is too little memory for this picture: come again in a moment.") from None
             name = await loop.run_in_executor(self._decoders, collection.add, uploads[0].data, labels)
         return {"name": name, "labels": labels}
 
