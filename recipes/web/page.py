@@ -1,4 +1,4 @@
-"""The page: one answer without any other file, under a policy that lets no script run but its own.
+"""A page: one answer without any other file, under a policy that lets no script run but its own.
 
 The policy names the SHA-256 of the page's one script and of its one style sheet, so that nothing else runs, not even from the
 same origin, and the page fetches from its own server alone.
@@ -18,9 +18,10 @@ class Page:
     headers: dict[str, str]
 
 
-def written() -> Page:
-    """Put the page together."""
-    script, style = _read("recipes.web", "page.js"), _read("recipes.report", "style.css") + _read("recipes.web", "page.css")
+def written(name: str) -> Page:
+    """Put a page together: NAME.html, its own script and style, and what the pages share."""
+    script = _read("recipes.web", "shared.js") + _read("recipes.web", f"{name}.js")
+    style = _read("recipes.report", "style.css") + _read("recipes.web", "shared.css") + _read("recipes.web", f"{name}.css")
     policy = {
         "default-src": "'none'",
         "script-src": _hash(script),
@@ -35,7 +36,7 @@ def written() -> Page:
         "Content-Security-Policy": "; ".join(f"{name} {value}" for name, value in policy.items()),
         "Permissions-Policy": "camera=(self), microphone=(), geolocation=()",
     }
-    text = _read("recipes.web", "page.html").replace("/*STYLE*/", style).replace("/*SCRIPT*/", script)
+    text = _read("recipes.web", f"{name}.html").replace("/*STYLE*/", style).replace("/*SCRIPT*/", script)
     return Page(text, headers)
 
 
