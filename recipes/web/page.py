@@ -4,10 +4,9 @@ The policy names the SHA-256 of the page's one script and of its one style sheet
 same origin, and the page fetches from its own server alone.
 """
 
-import base64
-import hashlib
 from dataclasses import dataclass
-from importlib import resources
+
+from recipes.report import asking
 
 
 @dataclass(frozen=True)
@@ -20,30 +19,16 @@ class Page:
 
 def written() -> Page:
     """Put the page together."""
-    script, style = _read("recipes.web", "page.js"), _read("recipes.report", "style.css") + _read("recipes.web", "page.css")
-    policy = {
-        "default-src": "'none'",
-        "script-src": _hash(script),
-        "style-src": _hash(style),
-        "img-src": "'self' data: blob:",
-        "connect-src": "'self'",
-        "base-uri": "'none'",
-        "form-action": "'none'",
-        "frame-ancestors": "'none'",
-    }
+    style, script = asking.style(), asking.script(asking.read("recipes.web", "page.js"))
+    more = {"img-src": "'self' data: blob:", "connect-src": "'self'", "frame-ancestors": "'none'"}
     headers = {
-        "Content-Security-Policy": "; ".join(f"{name} {value}" for name, value in policy.items()),
+        "Content-Security-Policy": asking.policy(script, style, more),
         "Permissions-Policy": "camera=(self), microphone=(), geolocation=()",
     }
-    text = _read("recipes.web", "page.html").replace("/*STYLE*/", style).replace("/*SCRIPT*/", script)
-    return Page(text, headers)
-
-
-def _read(package: str, name: str) -> str:
-    """Read a file of a package."""
-    return resources.files(package).joinpath(name).read_text("utf-8")
-
-
-def _hash(text: str) -> str:
-    """Write the digest by which a policy knows a script or a style."""
-    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+    parts = {
+        "/*STYLE*/": style,
+        "/*SCRIPT*/": script,
+        "<!--ASKING-->": asking.own("asking.html"),
+        "<!--SETS-->": asking.own("sets.html"),
+    }
+    return Page(asking.filled(asking.read("recipes.web", "page.html"), parts), headers)
