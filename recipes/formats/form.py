@@ -11,6 +11,9 @@ import numpy as np
 from recipes.errors import UserError
 from recipes.formats.network import Network
 
+# Precisions whose answers are others, so that what they cost in accuracy is measured.
+QUANTIZED = ("int8", "dynamic")
+
 
 @dataclass(frozen=True)
 class Job:

@@ -90,13 +90,21 @@ class Classifier:
 
     @cached_property
     def _with_features(self) -> "keras.Model":
-        """The network with its last features, averaged over the pixels where they are a map, as a first output."""
-        import keras
+        return with_features(self.model)
 
-        features = self.model.get_layer("pre_logits").output
-        if features.ndim > 2:
-            features = keras.ops.mean(features, axis=tuple(range(1, features.ndim - 1)))
-        return keras.Model(self.model.input, [features, self.model.output])
+
+def with_features(model: "keras.Model") -> "keras.Model":
+    """Give a network its last features, averaged over the pixels where they are a map, as a first output.
+
+    Raises:
+        ValueError: it has no stage "pre_logits".
+    """
+    import keras
+
+    features = model.get_layer("pre_logits").output
+    if features.ndim > 2:
+        features = keras.ops.mean(features, axis=tuple(range(1, features.ndim - 1)))
+    return keras.Model(model.input, [features, model.output])
 
 
 def save(

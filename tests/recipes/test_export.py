@@ -8,7 +8,7 @@ import shutil
 import commands
 import numpy as np
 import pytest
-from helpers import few_digits
+from helpers import few_digits, pixels
 from PIL import Image
 
 from recipes import cli
@@ -38,13 +38,14 @@ def pictures(made):
 
 
 def predicted(made, paths):
-    """What `zoo predict` writes of pictures: `(pictures, classes)`."""
+    """What `zoo predict` writes of pictures: `(pictures, classes)`, and which it calls unknown, `(pictures,)`."""
     table = made / "predicted.csv"
     done = commands.zoo("predict", made / "run", *paths, "--all-classes", "--csv", table)
     assert done.poll() == 0, done.stderr
     with open(table) as file:
         rows = list(csv.DictReader(file))
-    return np.array([[float(row[f"probability_of_{name}"]) for name in "012"] for row in rows])
+    shares = np.array([[float(row[f"probability_of_{name}"]) for name in "012"] for row in rows])
+    return shares, np.array([row["unknown"] == "true" for row in rows])
 
 
 @needs_onnx
@@ -61,13 +62,22 @@ def test_onnx_answers_as_predict_prints_and_says_what_it_was_compared_on(made):
     assert classes == json.loads(facts["classes"]) == ["0", "1", "2"]
     assert "EXIF" in facts["input"]
     paths = pictures(made)
+    for number in range(6):  # what is no digit
+        Image.fromarray(pixels(32, 32, seed=number)).save(made / f"noise{number}.png")
+        paths.append(made / f"noise{number}.png")
     shown = [np.array(Image.open(path).convert("L").resize((32, 32), Image.Resampling.BILINEAR)) for path in paths]
-    (found,) = session.run(None, {"image": np.stack(shown)[..., None].astype("float32")})
-    np.testing.assert_allclose(found, predicted(made, paths), atol=1e-5)
+    found, scores = session.run(None, {"image": np.stack(shown)[..., None].astype("float32")})
+    expected, is_unknown = predicted(made, paths)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    assert [output.name for output in session.get_outputs()] == ["probabilities", "unknown_score"]
+    assert scores.shape == (len(paths),) and is_unknown.any() and not is_unknown.all()
+    assert np.array_equal(scores > float(facts["unknown_threshold"]), is_unknown)
+    assert "third nearest" in facts["unknown_is"]
     for form in ("onnx", "saved_model"):
         values = json.loads((made / "plain" / form / "export.json").read_text())
         assert values["compared_on"] == "held-out pictures of the run"
-        agreed = values["agreement"]
+        agreed, told = values["agreement"], values["unknown_score"]
+        assert told["difference"] < 1e-4 and told["same"] == told["clear"] > 0
         assert agreed["difference"] < 1e-3 and agreed["same"] == agreed["clear"] > 0
         assert values["bytes"] > 0 and values["seconds"] > 0 and values["keras_seconds"] > 0
         assert form in done.stdout and f"{agreed['difference']:.2g}" in done.stdout
@@ -87,10 +97,10 @@ def test_pictures_of_any_size_answer_as_predict_prints(made, tmp_path):
     ):
         source.resize(size).save(tmp_path / f"{number}.png")
         paths.append(tmp_path / f"{number}.png")
-    expected = predicted(made, paths)
+    expected, _ = predicted(made, paths)
     for path, answer in zip(paths, expected, strict=True):
-        pixels = np.array(Image.open(path))[None, ..., None]
-        np.testing.assert_allclose(session.run(None, {"image": pixels})[0][0], answer, atol=1e-5)
+        given = np.array(Image.open(path))[None, ..., None]
+        np.testing.assert_allclose(session.run(None, {"image": given})[0][0], answer, atol=1e-5)
 
 
 @needs_onnx
@@ -105,7 +115,10 @@ def test_int8_is_kept_for_its_accuracy_alone(made, tmp_path):
         low, high = values[which]["interval"]
         assert low <= values[which]["accuracy"] <= high and values[which]["pictures"] == len(held_out)
     assert values["float32"]["accuracy"] == pytest.approx(np.mean([row["label"] == row["prediction"] for row in held_out]))
-    spoil = "import numpy, recipes.formats.agreement as a; a.ask = lambda f, p, x: a.Answers(numpy.eye(3)[[0] * len(x)], 1.0)"
+    spoil = """
+import numpy, recipes.formats.agreement as a
+a.ask = lambda f, p, x, _: a.Answers(numpy.eye(3)[[0] * len(x)], numpy.zeros(len(x)), 1.0, 1.0)
+"""
     sentence = commands.refused(*given, setup=spoil)
     assert "loses" in sentence and "--loss 0.01" in sentence
     assert (tmp_path / "out" / "onnx-int8" / "model.onnx").exists()  # the one from before
@@ -122,7 +135,10 @@ def test_what_answers_otherwise_is_not_kept(made, tmp_path):
     spoil = """
 import recipes.formats.agreement as a
 ask = a.ask
-a.ask = lambda form, *rest: a.Answers(ask(form, *rest).probabilities[:, ::-1], 1.0) if form == "onnx" else ask(form, *rest)
+def turned(form, *rest):
+    found = ask(form, *rest)
+    return a.Answers(found.probabilities[:, ::-1], found.scores, 1.0, 1.0) if form == "onnx" else found
+a.ask = turned
 """
     out = tmp_path / "out"
     done = commands.zoo("export", made / "run", "--to", "onnx", "saved_model", "--output", out, setup=spoil)
