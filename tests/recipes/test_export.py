@@ -14,6 +14,9 @@ from PIL import Image
 from recipes import cli
 from recipes.evaluation.tasks import MULTI_CLASS, MULTI_LABEL
 from recipes.formats.agreement import compare
+from recipes.formats.answering import RUNTIMES
+from recipes.formats.table import FORMS
+from zoo.files import occupied
 
 pytestmark = pytest.mark.slow
 needs_onnx = pytest.mark.skipif(
@@ -85,22 +88,24 @@ def test_onnx_answers_as_predict_prints_and_says_what_it_was_compared_on(made):
 
 @needs_onnx
 def test_pictures_of_any_size_answer_as_predict_prints(made, tmp_path):
-    import onnxruntime
-
-    given = ["export", made / "run", "--to", "onnx", "--any-size", "--output", tmp_path / "out"]
+    modules = {"onnx": "onnxruntime", "litert": "ai_edge_litert", "openvino": "openvino"}
+    forms = [form for form, module in modules.items() if importlib.util.find_spec(module)]
+    given = ["export", made / "run", "--to", *forms, "--any-size", "--output", tmp_path / "out"]
     done = commands.zoo(*given, is_fresh=True, KERAS_BACKEND="torch")  # whatever the user computes on otherwise
     assert done.poll() == 0 and not done.stderr, done.stderr
-    session = onnxruntime.InferenceSession(tmp_path / "out" / "onnx-any-size" / "model.onnx")
     source, paths = Image.open(pictures(made)[0]).convert("L"), []
     for number, size in enumerate(
         ((32, 32), (64, 48), (300, 200), (31, 90), (20, 500), (47, 47), (640, 60), (100, 333), (1, 5), (900, 899))
     ):
         source.resize(size).save(tmp_path / f"{number}.png")
         paths.append(tmp_path / f"{number}.png")
-    expected, _ = predicted(made, paths)
-    for path, answer in zip(paths, expected, strict=True):
-        given = np.array(Image.open(path))[None, ..., None]
-        np.testing.assert_allclose(session.run(None, {"image": given})[0][0], answer, atol=1e-5)
+    expected, is_unknown = predicted(made, paths)
+    threshold = json.loads((tmp_path / "out" / "onnx-any-size" / "export.json").read_text())["facts"]["unknown_threshold"]
+    for form in forms:
+        ask = RUNTIMES[form](str(tmp_path / "out" / f"{form}-any-size" / FORMS[form].file))
+        found = [ask(np.array(Image.open(path))[None, ..., None]) for path in paths]
+        np.testing.assert_allclose(np.concatenate([answer for answer, _ in found]), expected, atol=1e-5, err_msg=form)
+        assert np.array_equal(np.concatenate([score for _, score in found]) > threshold, is_unknown), form
 
 
 @needs_onnx
@@ -145,6 +150,9 @@ a.ask = turned
     assert done.poll() == 2 and "onnx does not answer as Keras does, and is not kept" in done.stderr
     assert [path.name for path in out.iterdir() if path.is_dir()] == ["saved_model"]
     assert "saved_model/saved_model" in (out / "MODEL_CARD.md").read_text()
+    card = (made / "run" / "MODEL_CARD.md").read_text()
+    assert card.count("## Exports") == 1 and "| `saved_model` | float32 |" in card and "| `onnx` |" not in card
+    assert card.startswith("---") and "## Limits" in card  # and the rest is there
     spoil = "import recipes.formats.onnx_form as f, onnx; onnx.save = lambda model, path: open(path, 'wb').write(b'nothing')"
     assert "cannot be written as onnx" in commands.refused("export", made / "run", "--to", "onnx", "--output", out, setup=spoil)
 
@@ -170,6 +178,9 @@ def test_what_cannot_be_is_refused_in_a_sentence(made, tmp_path):
     assert "no finished run" in commands.refused("export", tmp_path, "--to", "saved_model", *out)
     assert "holds a run" in commands.refused("export", run, "--to", "saved_model", "--output", run)
     assert not (tmp_path / "out").exists()
+    (tmp_path / "out").mkdir()
+    with occupied(tmp_path / "out" / ".owner"):
+        assert "is being written by process" in commands.refused("export", run, "--to", "saved_model", *out)
 
 
 def test_answers_are_compared_by_probabilities_and_by_what_they_say():
