@@ -5,6 +5,7 @@ import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import browser
 import numpy as np
@@ -16,7 +17,9 @@ from recipes.formats import html_form, onnx_form
 from recipes.formats.form import Job, Page
 from recipes.formats.network import Network
 
-onnx = pytest.importorskip("onnx")
+if TYPE_CHECKING:
+    import onnx
+
 CLASSES = ["ants", "bees", "wasps </script>", "a very long name of a class that goes on and on"]
 # Of each answer: the name, the table, and the sentences beside it.
 SHOWN = """[...document.querySelectorAll("article")].reverse().map((one) => ({
@@ -71,6 +74,7 @@ def asked(tab: browser.Tab, contents: Sequence[bytes]) -> list[dict]:
 
 def colors_network(framing: Framing, classes: int) -> "onnx.ModelProto":
     """A network that multiplies the mean colours of 8 x 8 tiles: with maps, and with the largest logit as its score."""
+    onnx = pytest.importorskip("onnx")
     size, channels, side = framing.size, framing.channels, framing.size // 8
     kernel = onnx.numpy_helper.from_array(
         np.random.default_rng(0).normal(0, 4, (channels, classes)).astype("float32"), "kernel"

@@ -42,9 +42,9 @@ def fetch() -> Path:
     except (OSError, http.client.HTTPException, ValueError, WeightsError) as error:
         if isinstance(error, urllib.error.HTTPError):
             error.close()
-        place = _place()
+        named = re.sub("//[^/@]*@", "//", address)  # without a password
         raise UserError(
-            f"--to html needs ONNX Runtime for browsers: no copy in {shown(place)}, and {shown(address)} cannot be had "
+            f"--to html needs ONNX Runtime for browsers: no copy in {shown(_place())}, and {shown(named)} cannot be had "
             f"({shown(getattr(error, 'reason', error))}): download it elsewhere and put it there, as {FILE}."
         ) from None
     if _digest(target) != SHA512:
