@@ -38,9 +38,14 @@ function weights(old, resized, interpolation, from = 0, count = resized) {
   });
 }
 
+/** Makes whole numbers of weights, in one array: those of pixel `i` stand from `starts[i]` to before `starts[i + 1]`. */
 function whole(parts) {
-  const digits = (one) => Math.trunc(one * ONE + (one < 0 ? -0.5 : 0.5));
-  return parts.map(({ first, values }) => ({ first, values: Int32Array.from(values, digits) }));
+  const starts = [0];
+  for (const { values } of parts) starts.push(starts[starts.length - 1] + values.length);
+  const digits = Int32Array.from(parts.flatMap(({ values }) => [...values]), (one) => Math.trunc(one * ONE + (one < 0 ? -0.5 : 0.5)));
+  const firsts = parts.map((one) => one.first);
+  const last = Math.max(...firsts.map((first, i) => first + starts[i + 1] - starts[i]));
+  return { firsts: Int32Array.from(firsts), starts: Int32Array.from(starts), digits, ends: [Math.min(...firsts), last] };
 }
 
 /** Says how a side is used and resized: pixels kept, of those cut off in front, pixels afterwards, the first of the middle. */
@@ -55,22 +60,22 @@ function side(length, short, framing) {
  * Resizes lines of pixels into others; `step` is from pixel to pixel of a line, `stride` from line to line.
  * `from` and `to` are { pixels, start, step, stride }; the lines from `first` to before `last` are resized.
  */
-function pass(from, to, parts, channels, first, last) {
+function pass(from, to, { firsts, starts, digits }, channels, [first, last]) {
   const { pixels: old, step } = from;
   const made = to.pixels;
-  parts.forEach(({ first: at, values }, i) => {
-    const count = values.length;
-    for (let line = first; line < last; line++) {
-      const source = from.start + line * from.stride + at * step;
+  for (let line = first; line < last; line++) {
+    for (let i = 0; i < firsts.length; i++) {
+      const end = starts[i + 1];
+      const source = from.start + line * from.stride + firsts[i] * step;
       const target = to.start + line * to.stride + i * to.step;
       for (let channel = 0; channel < channels; channel++) {
         let sum = ONE >> 1;
-        for (let k = 0, place = source + channel; k < count; k++, place += step) sum = (sum + Math.imul(old[place], values[k])) | 0;
+        for (let k = starts[i], place = source + channel; k < end; k++, place += step) sum = (sum + Math.imul(old[place], digits[k])) | 0;
         sum >>= 22;
         made[target + channel] = sum < 0 ? 0 : sum > 255 ? 255 : sum;
       }
     }
-  });
+  }
 }
 
 /**
@@ -84,7 +89,6 @@ function framed(pixels, step, width, height, framing) {
   const down = side(height, short, framing);
   const columns = whole(weights(across.kept, across.resized, interpolation, across.first, size));
   const rows = whole(weights(down.kept, down.resized, interpolation, down.first, size));
-  const ends = (parts) => [Math.min(...parts.map((one) => one.first)), Math.max(...parts.map((one) => one.first + one.values.length))];
   const source = { pixels, start: step * (down.cut * width + across.cut) };
   const found = { pixels: new Uint8Array(size * size * channels), start: 0 };
   // As Pillow since version 13: the columns of a tall picture come first.
@@ -93,14 +97,14 @@ function framed(pixels, step, width, height, framing) {
   const between = { pixels: new Uint8Array((isTall ? across.kept : down.kept) * size * channels), start: 0 };
   if (isTall) {
     const lines = { step: channels * across.kept, stride: channels };
-    pass({ ...source, step: step * width, stride: step }, { ...between, ...lines }, rows, channels, ...ends(columns));
+    pass({ ...source, step: step * width, stride: step }, { ...between, ...lines }, rows, channels, columns.ends);
     const flat = { step: channels, stride: channels * across.kept };
-    pass({ ...between, ...flat }, { ...found, step: channels, stride: channels * size }, columns, channels, 0, size);
+    pass({ ...between, ...flat }, { ...found, step: channels, stride: channels * size }, columns, channels, [0, size]);
   } else {
     const lines = { step: channels, stride: channels * size };
-    pass({ ...source, step, stride: step * width }, { ...between, ...lines }, columns, channels, ...ends(rows));
+    pass({ ...source, step, stride: step * width }, { ...between, ...lines }, columns, channels, rows.ends);
     const turned = { step: channels * size, stride: channels };
-    pass({ ...between, ...turned }, { ...found, ...turned }, rows, channels, 0, size);
+    pass({ ...between, ...turned }, { ...found, ...turned }, rows, channels, [0, size]);
   }
   return { pixels: found.pixels, notes: framingNotes(found.pixels, width, height, framing) };
 }
