@@ -113,6 +113,23 @@ def optimisers(root: Path) -> Figure:
 
 
 # --------------------------------------------------------------------------------------------------------- diagrams
+def active_learning(root: Path) -> Figure:
+    """Draw the accuracy by the number of labels, by how their pictures were chosen, and that of all labels."""
+    figure, axes = plot()
+    *rows, last = table_of(root / "docs" / "label.md", "labels", "least sure first")
+    labels = [int(row[0].replace(",", "")) for row in rows]
+    for column, (name, color) in enumerate((("least sure first", BLUE), ("at random", ORANGE)), 1):
+        middle, half = np.array([re.findall(r"[\d.]+", row[column]) for row in rows], float).T
+        axes.plot(labels, middle, "o-", color=color, label=name, markersize=5)
+        axes.fill_between(labels, middle - half, middle + half, color=color, alpha=0.15, linewidth=0)
+    everything = float(re.findall(r"[\d.]+", last[1])[0])
+    axes.axhline(everything, color=GREY, linestyle="--", label=f"all {last[0]}")
+    axes.set_xlabel("pictures with a label")
+    axes.set_ylabel("accuracy on the test part, %")
+    axes.legend(frameon=False, loc="lower right")
+    return figure
+
+
 def canvas(width: float, height: float) -> tuple[Figure, Axes]:
     """Make an empty drawing whose units are tenths of an inch."""
     figure = Figure(figsize=(width, height), facecolor="white")
@@ -279,6 +296,7 @@ DIAGRAMS: dict[str, Callable[[Path], Figure]] = {
         accuracy_and_time,
         heads,
         optimisers,
+        active_learning,
         what_is_trained,
         floors,
         sources,

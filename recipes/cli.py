@@ -60,6 +60,7 @@ COMMANDS = {
     ),
     "evaluate": Command("recipes.evaluate", "evaluate.Evaluation", "how a finished run does on any pictures with labels"),
     "serve": Command("recipes.serve", "serve.Serving", "a page and an HTTP interface that predict"),
+    "label": Command("recipes.label", "label.Labelling", "a page to label pictures, the least sure first"),
     "explain": Command("recipes.explain", "explain.Explaining", "where a run sees a class in a picture", LOOK),
     "compare": Command("recipes.compare", "compare.Comparison", "which run is better on the same pictures", LOOK, keras=False),
     "models": Command("recipes.models", "models.Models", "all architectures and their weights", LOOK, keras=False),

@@ -19,7 +19,7 @@ from recipes.evaluation.occlusion import HIDDEN_SHARE
 from recipes.formats import browser_runtime, onnx_form, resizing
 from recipes.formats.form import Form, Job
 from recipes.formats.network import Network
-from recipes.report import asking, overlays
+from recipes.report import overlays, scripted
 from zoo.disk import in_bytes
 
 FILE, NOTICES = "index.html", "ThirdPartyNotices.txt"
@@ -52,11 +52,12 @@ def write(network: Network, folder: Path, job: Job) -> None:
 
 def _page(job: Job, framing: Framing, packed: Mapping[str, str]) -> str:
     """Write the page around what is packed into it."""
-    style, script = asking.style(), asking.script(_read("page.js"))
+    style = scripted.style(scripted.own("asking.css"))
+    script = scripted.script(scripted.own("asking.js"), _read("page.js"))
     facts = job.facts
     texts = {
         "NAME": job.page.name,
-        "POLICY": asking.policy(script, style, WORKER),
+        "POLICY": scripted.policy(script, style, WORKER),
         "MODEL": ", ".join(filter(None, (facts["model"], job.precision))),
         "LICENSE": facts["license"] or UNKNOWN,
         "CITATIONS": "; ".join(facts["citations"]) or UNKNOWN,
@@ -65,11 +66,10 @@ def _page(job: Job, framing: Framing, packed: Mapping[str, str]) -> str:
     }
     parts = {name: html.escape(text) for name, text in texts.items()}
     parts |= {name.upper(): text for name, text in packed.items()}
-    parts |= {name.upper(): asking.own(f"{name}.html") for name in ("asking", "sets")}
     parts["FACTS"] = json.dumps(_facts(job, framing)).replace("<", "\\u003c")
     parts["WORKER"] = _read("framing.js") + _read("worker.js")
     marks = {f"<!--{name}-->": text for name, text in parts.items()} | {"/*STYLE*/": style, "/*SCRIPT*/": script}
-    return asking.filled(_read("page.html"), marks)
+    return scripted.filled(_read("page.html"), marks | scripted.marked())
 
 
 def _facts(job: Job, framing: Framing) -> dict:
@@ -98,7 +98,7 @@ def _packed(data: bytes) -> str:
 
 def _read(name: str) -> str:
     """Read a file of this package."""
-    return asking.read("recipes.formats", name)
+    return scripted.read("recipes.formats", name)
 
 
 HTML = Form(

@@ -1,20 +1,8 @@
-"use strict";
-// Parts of every page that people bring pictures to. The page has the elements of asking.html, and its own script, behind this
-// one, has `take(files)`. Nothing that comes from a server or a file is ever read as HTML: everything becomes text nodes.
+// Parts of every page that people bring pictures to. The page has the elements of asking.html; its own script, behind this one, has
+// `take(files)`.
 
 const MAX_SHOWN = 100;
 const UNNAMED = "pasted picture";
-const byId = (id) => document.getElementById(id);
-
-function element(name, properties = {}, ...children) {
-  const made = Object.assign(document.createElement(name), properties);
-  made.append(...children.filter((child) => child !== null && child !== ""));
-  return made;
-}
-
-function say(text) {
-  byId("said").textContent = text;
-}
 
 function named(classes) {
   const most = 6;

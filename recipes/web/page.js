@@ -1,35 +1,13 @@
-const MAX_TRIES = 20;
 const AT_ONCE = 2;
 const TOP = 5;
-const pause = (seconds) => new Promise((done) => setTimeout(done, 1000 * seconds));
 let models = [];
-let token = "";
+let collects = false;
 const waiting = [];
 let working = 0;
 
-/** Asks the server; waits and asks again where it says that it is busy. Throws an Error with its sentence. */
-async function ask(path, options = {}) {
-  const headers = { ...(options.headers || {}), ...(token ? { Authorization: `Bearer ${token}` } : {}) };
-  for (let tries = 1; ; tries++) {
-    let answer;
-    try {
-      answer = await fetch(path, { ...options, headers });
-    } catch {
-      throw new Error("The server does not answer.");
-    }
-    if (answer.status === 503 && tries < MAX_TRIES) {
-      await pause(Number(answer.headers.get("Retry-After")) || 1);
-      continue;
-    }
-    const value = await answer.json().catch(() => ({ error: `The server answered with status ${answer.status}.` }));
-    if (answer.ok) return value;
-    throw Object.assign(new Error(value.error), { status: answer.status });
-  }
-}
-
 async function start() {
   try {
-    models = (await ask("/models")).models;
+    ({ models, collects } = await ask("/models"));
   } catch (error) {
     byId("served").textContent = error.status === 401 ? "" : error.message;
     byId("entrance").hidden = error.status !== 401;
@@ -99,9 +77,33 @@ async function answer(job) {
     const [found] = (await ask(question(run, more), body(job))).predictions;
     side.replaceChildren(title, ...shown(found, run, coverage));
     if (run.explains) side.append(explainer(job));
+    if (collects) side.append(corrector(job));
   } catch (error) {
     side.replaceChildren(title, element("p", { className: "warn" }, error.message));
   }
+}
+
+/** Makes what says that a picture shows something else: the server keeps it, with its label. */
+function corrector(job) {
+  const { run } = job;
+  const options = run.classes.map((name) => element("option", { value: name }, name));
+  const select = element("select", { multiple: !run.one_label }, run.one_label ? element("option", { value: "" }, "…") : "", ...options);
+  const button = element("button", { type: "button", disabled: run.one_label }, "Correct");
+  const told = element("p", { className: "soft", role: "status" });
+  select.addEventListener("change", () => (button.disabled = run.one_label && !select.value));
+  button.addEventListener("click", async () => {
+    const labels = [...select.selectedOptions].map((option) => ["label", option.value]);
+    button.disabled = true;
+    try {
+      const kept = await ask(`/corrections?${new URLSearchParams([["run", run.name], ...labels])}`, body(job));
+      told.textContent = `Kept, with its label: ${kept.labels.join(", ") || "none"}.`;
+    } catch (error) {
+      told.textContent = error.message;
+      button.disabled = false;
+    }
+  });
+  const label = element("label", {}, "It shows ", select);
+  return element("div", { className: "correct" }, element("div", { className: "row" }, label, button), told);
 }
 
 /** Makes the button that asks where the class is seen, and which training pictures are like this one. */
@@ -145,9 +147,4 @@ byId("entrance").addEventListener("submit", (event) => {
   start();
 });
 
-// The token comes behind the sign #, which no browser sends to a server; it does not stay in the address.
-if (location.hash.length > 1) {
-  token = decodeURIComponent(location.hash.slice(1));
-  history.replaceState(null, "", location.pathname);
-}
 start();

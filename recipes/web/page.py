@@ -1,4 +1,4 @@
-"""The page: one answer without any other file, under a policy that lets no script run but its own.
+"""A page: one answer without any other file, under a policy that lets no script run but its own.
 
 The policy names the SHA-256 of the page's one script and of its one style sheet, so that nothing else runs, not even from the
 same origin, and the page fetches from its own server alone.
@@ -6,7 +6,10 @@ same origin, and the page fetches from its own server alone.
 
 from dataclasses import dataclass
 
-from recipes.report import asking
+from recipes.report import scripted
+
+# Those that people bring pictures to.
+ASKING = {"page"}
 
 
 @dataclass(frozen=True)
@@ -17,18 +20,21 @@ class Page:
     headers: dict[str, str]
 
 
-def written() -> Page:
-    """Put the page together."""
-    style, script = asking.style(), asking.script(asking.read("recipes.web", "page.js"))
+def written(name: str) -> Page:
+    """Put a page together: NAME.html, its own script and style, and what the pages share."""
+    asking = ["asking"] * (name in ASKING)
+    scripts = [*(scripted.own(f"{part}.js") for part in asking), _read("shared.js"), _read(f"{name}.js")]
+    script = scripted.script(*scripts)
+    style = scripted.style(*(scripted.own(f"{part}.css") for part in asking), _read(f"{name}.css"))
     more = {"img-src": "'self' data: blob:", "connect-src": "'self'", "frame-ancestors": "'none'"}
     headers = {
-        "Content-Security-Policy": asking.policy(script, style, more),
+        "Content-Security-Policy": scripted.policy(script, style, more),
         "Permissions-Policy": "camera=(self), microphone=(), geolocation=()",
     }
-    parts = {
-        "/*STYLE*/": style,
-        "/*SCRIPT*/": script,
-        "<!--ASKING-->": asking.own("asking.html"),
-        "<!--SETS-->": asking.own("sets.html"),
-    }
-    return Page(asking.filled(asking.read("recipes.web", "page.html"), parts), headers)
+    marks = {"/*STYLE*/": style, "/*SCRIPT*/": script} | scripted.marked()
+    return Page(scripted.filled(_read(f"{name}.html"), marks), headers)
+
+
+def _read(name: str) -> str:
+    """Read a file of this package."""
+    return scripted.read("recipes.web", name)

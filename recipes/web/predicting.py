@@ -14,10 +14,11 @@ from recipes.data.images import Framing, center, decode, dimensions
 from recipes.errors import ImageError
 from recipes.settings.serve import Serving
 from recipes.transfer.explanations import Picture
+from recipes.web.collecting import Collection
 from recipes.web.measures import Measures
 from recipes.web.refusals import Refusal, busy, of_picture
 from recipes.web.served import Served
-from recipes.web.uploads import Question, Upload, announced, in_time, pictures, question
+from recipes.web.uploads import Question, Upload, announced, correction, in_time, pictures, question
 from recipes.web.waiting import LARGEST_REQUESTS, Line, Room
 
 
@@ -51,9 +52,7 @@ class Predictor:
         with self._room.place(1, announced(request, self._settings.max_bytes)):
             loop = asyncio.get_running_loop()
             end = loop.time() + self._settings.timeout
-            with in_time(408, f"The request was not whole after {self._settings.timeout:g} seconds."):
-                async with asyncio.timeout_at(end):
-                    uploads = await pictures(request, self._settings.max_bytes)
+            uploads = await self._uploads(request, end)
             with self._room.place(len(uploads) - 1, 0), in_time(503, "There was no answer in time: come again in a moment."):
                 async with asyncio.timeout_at(end):
                     told = await asyncio.gather(*(self._picture(upload, asked) for upload in uploads))
@@ -63,6 +62,29 @@ class Predictor:
         for one in told:
             one.pop("status", None)
         return {"run": asked.run.name, "predictions": list(told)}
+
+    async def keep(self, request: Request, collection: Collection) -> dict:
+        """Keep the picture of a request with its labels, as values for JSON. Raises Refusal."""
+        run, labels = correction(request.query_params, self.runs)
+        with self._room.place(1, announced(request, self._settings.max_bytes)):
+            loop = asyncio.get_running_loop()
+            uploads = await self._uploads(request, loop.time() + self._settings.timeout)
+            if len(uploads) > 1:
+                raise Refusal(400, f"A correction is of one picture, found {len(uploads)}: send each by itself.")
+            try:  # that it is one
+                await loop.run_in_executor(self._decoders, self._decode, uploads[0].data, run.classifier.framing)
+            except ImageError as error:
+                raise Refusal(422, f"The picture {of_picture(str(error))}.") from None
+            except Refusal as error:
+                raise Refusal(error.status, f"The picture {error.sentence}.") from None
+            name = await loop.run_in_executor(self._decoders, collection.add, uploads[0].data, labels)
+        return {"name": name, "labels": labels}
+
+    async def _uploads(self, request: Request, end: float) -> list[Upload]:
+        """Read the pictures of a request before its time has come. Raises Refusal."""
+        with in_time(408, f"The request was not whole after {self._settings.timeout:g} seconds."):
+            async with asyncio.timeout_at(end):
+                return await pictures(request, self._settings.max_bytes)
 
     async def _picture(self, upload: Upload, asked: Question) -> dict:
         """Answer for one picture of a request; for one that cannot be read, with the reason."""

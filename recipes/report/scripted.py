@@ -1,4 +1,4 @@
-"""What pages have in common to which people bring pictures: `zoo serve`'s, and that of `zoo export --to html`.
+"""Pages with a script: those of `zoo serve` and `zoo label`, and that of `zoo export --to html`.
 
 Each is one file, under a policy that lets no script run but its own and no style apply but its own: it names their SHA-256.
 """
@@ -18,18 +18,23 @@ def read(package: str, name: str) -> str:
 
 
 def own(name: str) -> str:
-    """Read a file of this package: `asking.html`, `asking.css`, `asking.js`, `sets.html` or `style.css`."""
-    return read("recipes.report", name).rstrip("\n")
+    """Read a file of this package: `elements` for every page, `asking` for those that people bring pictures to, `sets.html`."""
+    return read("recipes.report", name)
 
 
-def style() -> str:
-    """Give the style sheet."""
-    return f"{own('style.css')}\n{own('asking.css')}\n"
+def style(*texts: str) -> str:
+    """Give the style sheet of a page: what all pages have, and what it has beside."""
+    return "\n".join(text.rstrip("\n") for text in (own("style.css"), own("elements.css"), *texts)) + "\n"
 
 
-def script(more: str) -> str:
-    """Give the script of a page, whose own part is `more`."""
-    return f"{own('asking.js')}\n\n{more}"
+def script(*texts: str) -> str:
+    """Give the script of a page: what all pages have, and what it has beside."""
+    return "\n\n".join(text.rstrip("\n") for text in (own("elements.js"), *texts)) + "\n"
+
+
+def marked() -> dict[str, str]:
+    """Give the markup that pages take over, by its marks in their templates."""
+    return {f"<!--{name.upper()}-->": own(f"{name}.html").rstrip("\n") for name in ("asking", "sets")}
 
 
 def policy(script_text: str, style_text: str, more: Mapping[str, str]) -> str:
