@@ -77,5 +77,5 @@ def test_another_file_is_refused(package, tmp_path):
     package.write_bytes(good)
     cached = browser_runtime.fetch()
     cached.write_bytes(good[:-1] + b"?")
-    with pytest.raises(UserError, match="is not onnxruntime-web.*remove it"):
+    with pytest.raises(UserError, match="is not onnxruntime-web.*Remove it"):
         browser_runtime.fetch()
