@@ -56,7 +56,10 @@ COMMANDS = {
     "rank": Command("recipes.rank", "rank.Ranking", "which backbone for your pictures, from one pass each"),
     "predict": Command("recipes.predict", "predict.Prediction", "class names and probabilities of images"),
     "export": Command(
-        "recipes.export", "export.Exporting", "a run's network as ONNX, LiteRT, SavedModel or OpenVINO", backend="tensorflow"
+        "recipes.export",
+        "export.Exporting",
+        "a run's network as ONNX, LiteRT, SavedModel, OpenVINO, a page",
+        backend="tensorflow",
     ),
     "evaluate": Command("recipes.evaluate", "evaluate.Evaluation", "how a finished run does on any pictures with labels"),
     "serve": Command("recipes.serve", "serve.Serving", "a page and an HTTP interface that predict"),

@@ -3,6 +3,7 @@
     zoo export RUN --to onnx litert saved_model openvino
     zoo export RUN --to onnx --any-size          # pictures of any size: resizing is in the network
     zoo export RUN --to litert --precision int8  # a quarter of the size, with its accuracy beside
+    zoo export RUN --to html                     # a page that answers in a browser, without a server
     python -m recipes.export RUN --to onnx
 
 Each form gets a folder with the network, `classes.json`, `framing.json` and `export.json`, which says what was measured;

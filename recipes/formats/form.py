@@ -66,7 +66,7 @@ class Form:
         precisions: those that it has, and for each whether pictures of any size are possible.
         write: writes the network into a folder.
         frames_pictures: whether what is written frames pictures of any size by itself, outside the network.
-        fetch: brings what it needs from elsewhere, before anything is written.
+        fetch: brings what it needs from elsewhere, before anything is written; raises UserError where it is not to be had.
     """
 
     name: str
