@@ -66,7 +66,7 @@ def run(settings: Exporting) -> Path:
     mark(settings.folder)
     found, problems = [], []
     with _sentences(), held(settings.folder, settings.folder / OWNER):
-        exporter = Exporter(settings, classifier, _shown(settings, classifier), _page(settings, classifier))
+        exporter = Exporter(settings, classifier, _shown(settings, classifier), _page(settings, classifier, chosen))
         for form in chosen:
             try:
                 found.append(exporter.write(form))
@@ -120,8 +120,10 @@ def _last_words(chosen: Sequence[Form], facts: Mapping) -> Iterator[str]:
     yield facts["unknown_is"]
 
 
-def _page(settings: Exporting, classifier: Classifier) -> Page:
-    """Gather what a page tells of the run."""
+def _page(settings: Exporting, classifier: Classifier, chosen: Sequence[Form]) -> Page | None:
+    """Gather what a page tells of the run; None where no page is asked for."""
+    if not any(form.frames_pictures for form in chosen):
+        return None
     try:
         maps = GradCam(classifier.model).class_maps
     except (UserError, ValueError):  # a network that knows no places

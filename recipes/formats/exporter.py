@@ -44,7 +44,7 @@ class Shown:
 class Exporter:
     """Writes one run's network in one form after the other."""
 
-    def __init__(self, settings: Exporting, classifier: Classifier, shown_to: Shown, page: Page):
+    def __init__(self, settings: Exporting, classifier: Classifier, shown_to: Shown, page: Page | None = None):
         self.settings, self.classifier, self.shown, self.page = settings, classifier, shown_to, page
         self.known, unknown_is = unknown.known(settings.run, classifier)
         self.network = Network(classifier.model, classifier.framing, known=self.known)

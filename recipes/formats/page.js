@@ -50,6 +50,7 @@ async function start() {
 
 /** Puts pictures into the line, each with its place on the page. */
 function take(files) {
+  if (byId("asking").hidden) return;
   const coverage = byId("coverage").value;
   for (const file of [...files].filter((one) => one instanceof Blob)) {
     const name = file.name || UNNAMED;
