@@ -17,9 +17,8 @@ from PIL import Image, ImageOps, features
 
 from recipes.data.images import Framing, center, decode
 from recipes.errors import ImageError
-from recipes.evaluation.occlusion import hottest
 from recipes.formats import resizing
-from recipes.report.overlays import described
+from recipes.report.overlays import described, overlay
 
 onnxruntime = pytest.importorskip("onnxruntime")
 pytestmark = pytest.mark.slow
@@ -214,9 +213,16 @@ def test_the_page_says_what_the_network_does(chromium, page, by_runtime, tmp_pat
     tab.close()
 
 
-def test_the_hottest_fifth_is_drawn_as_in_reports(chromium, page):
-    tab = ready(chromium, page)
+def test_heat_is_drawn_as_in_reports(chromium, page):
     heat = np.random.default_rng(0).integers(-3, 9, (64, 64)).astype("float32")  # many equal ones
-    mask = tab.evaluate(f"[...hottest(Float32Array.from({heat.ravel().tolist()}))]")
-    np.testing.assert_array_equal(np.reshape(mask, heat.shape), hottest(heat))
+    picture = np.asarray(photograph(64, 64))
+    draw = """((pixels, heat) => {
+        const canvas = overlay(Uint8Array.from(pixels), Float32Array.from(heat));
+        return [...canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data];
+    })"""
+    tab = ready(chromium, page)
+    drawn = tab.evaluate(f"{draw}({picture.ravel().tolist()}, {heat.ravel().tolist()})")
+    expected = overlay(picture, heat)
+    found = np.reshape(drawn, (*expected.shape[:2], 4))[..., :3]
+    assert np.abs(found - expected.astype(int)).max() <= 1
     tab.close()
