@@ -15,7 +15,7 @@ from recipes.data.sources.corrections_file import NOTHING, CorrectionsFile, Wish
 from recipes.errors import shown
 from recipes.evaluation.tasks import LABEL_SEPARATOR, Task
 from recipes.runs.reference import Reference
-from recipes.transfer.acquisition import margins, quick_head
+from recipes.transfer.acquisition import least_sure, margins, quick_head
 from recipes.transfer.pool import Pool
 from recipes.web.refusals import Refusal
 
@@ -23,6 +23,8 @@ from recipes.web.refusals import Refusal
 LEARNT_AT_ONCE = 20
 # Pictures that the page is told of at once.
 AHEAD = 6
+# A rate is told when labels have come for so long.
+MIN_MINUTES = 0.25
 # Classes of a picture that the page is told of, the likeliest first.
 MAX_RANKED = 50
 
@@ -63,7 +65,7 @@ class Desk:
         """Count pictures and labels, as values for JSON; `rate` is labels a minute of this session."""
         done = len(self._table.wishes.keys() & self._places.keys())
         minutes = (time.monotonic() - self._begun) / 60 if self._begun else 0
-        rate = round(self._count / minutes, 1) if self._count > 1 and minutes else None
+        rate = round(self._count / minutes) if minutes > MIN_MINUTES else None
         return {"done": done, "pictures": len(self.pool.files), "rate": rate, "learnt": self._order.labels}
 
     def next(self) -> list[dict]:
@@ -74,8 +76,12 @@ class Desk:
 
     def _ranked(self, probabilities: np.ndarray, labels: int) -> Order:
         """Order all pictures by what is thought of them."""
+        left = np.array([self._wish_of(i) == NOTHING for i in range(len(self.pool.files))])
         has_label = np.array([bool(file.label) for file in self.pool.files])
-        return Order(probabilities, np.lexsort((self._sure(probabilities), has_label)).tolist(), labels)
+        sure, ranked = self._sure(probabilities), []
+        for some in (np.flatnonzero(left & ~has_label), np.flatnonzero(left & has_label), np.flatnonzero(~left)):
+            ranked += some[least_sure(sure[some], self.pool.features[some], LEARNT_AT_ONCE)].tolist()
+        return Order(probabilities, ranked, labels)
 
     def _wish_of(self, number: int) -> Wish:
         """Find what is wanted of a picture."""

@@ -119,7 +119,8 @@ def corrected(listing: Listing, corrections: Corrections, is_learnt: bool = True
     Raises:
         UserError: a picture is not in the listing, a label is no class of it, or a class has no picture any more.
     """
-    listing = _with_loose(listing, corrections) if listing.classes else _labelled(listing, corrections, is_learnt)
+    has_labels = any(file.label for file in listing.files) or not listing.files
+    listing = _with_loose(listing, corrections) if has_labels else _labelled(listing, corrections, is_learnt)
     known = {file.path for file in listing.files}
     out = {path for path, _ in listing.left_out}
     for path, rows in corrections.rows.items():
@@ -159,13 +160,14 @@ def _names(to: str) -> list[str]:
 def _labelled(listing: Listing, corrections: Corrections, is_learnt: bool) -> Listing:
     """Take the classes of pictures without labels from those that corrections give them. Raises UserError for a single one."""
     given = {path: _names(row.to) for path, rows in corrections.rows.items() for row in rows if row.action == RELABEL}
-    classes = tuple(sorted({name for names in given.values() for name in names}))
+    new = {name for names in given.values() for name in names} - set(listing.classes)
+    classes = (*listing.classes, *sorted(new))
     if is_learnt and len(classes) == 1:
         raise UserError(
             f"{shown(corrections.file)} gives the pictures of {shown(listing.root)} one label only, {shown(classes[0])}: two "
             "are the least that can be told apart."
         )
-    if not classes:
+    if not given:
         return listing
     one_label = all(len(names) == 1 for names in given.values())
     out = {path for path, rows in corrections.rows.items() if any(row.action == LEAVE_OUT for row in rows)}

@@ -150,6 +150,8 @@ def test_pictures_without_labels_get_those_of_corrections(tmp_path, place):
     assert {path for path, reason in reasons.items() if reason == "has no label"} == {f"{place}{x}.jpg" for x in "def"}
     several = chosen(folder, *rows[:2], f"{place}e.jpg,relabel,dog;cat", f"{place}f.jpg,relabel,")
     assert [f.label for f in several.files] == [("cat",), ("dog",), ("cat", "dog"), ()] and not several.task.one_label
+    measured = listed(Labelled(folder, tmp_path / "corrections.csv"), known=("emu", "dog"))
+    assert measured.classes == ("emu", "dog", "cat") and [f.label for f in measured.files] == [f.label for f in several.files]
     with pytest.raises(UserError, match="one class folder only, 100CANON" if place else "one label only, cat"):
         chosen(folder, rows[0])
 

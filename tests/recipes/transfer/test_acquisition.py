@@ -10,9 +10,17 @@ from recipes.transfer.acquisition import PENALTY, least_sure, margins, quick_hea
 def test_margins_and_their_order_by_hand():
     guesses = np.array([[0.5, 0.3, 0.2], [0.4, 0.35, 0.25], [0.98, 0.01, 0.01], [0.2, 0.2, 0.6]])
     assert margins(MULTI_CLASS, guesses) == pytest.approx([0.2, 0.05, 0.97, 0.4])
-    assert least_sure(MULTI_CLASS, guesses, np.array([0, 1, 3])).tolist() == [1, 0, 3]
     labels = np.array([[0.9, 0.2], [0.45, 0.99], [0.5, 0.5]])
     assert margins(MULTI_LABEL, labels) == pytest.approx([0.6, 0.1, 0])
+
+
+def test_the_middle_of_each_group_of_alike_pictures_comes_first():
+    sure = np.array([0.3, 0.1, 0.12, 0.2, 0.9])
+    features = np.array([[5, 5], [0, 0], [0, 0.1], [0.1, 0], [9, 9]], "float32")
+    # By hand: of two groups, one about the origin and one far from it, the one in the middle; then the others.
+    assert least_sure(sure, features, 2).tolist() == [1, 0, 2, 3, 4]
+    assert least_sure(sure, features, 5).tolist() == [1, 2, 3, 0, 4]
+    assert least_sure(sure, np.ones((5, 2)), 2).tolist() == [1, 2, 3, 0, 4], "copies"
 
 
 def test_the_quick_head_is_scikit_learns():
