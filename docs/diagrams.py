@@ -122,7 +122,7 @@ def active_learning(root: Path) -> Figure:
         middle, half = np.array([re.findall(r"[\d.]+", row[column]) for row in rows], float).T
         axes.plot(labels, middle, "o-", color=color, label=name, markersize=5)
         axes.fill_between(labels, middle - half, middle + half, color=color, alpha=0.15, linewidth=0)
-    everything = float(re.findall(r"[\d.]+", last[1])[0])
+    everything = float(last[1].split()[0])
     axes.axhline(everything, color=GREY, linestyle="--", label=f"all {last[0]}")
     axes.set_xlabel("pictures with a label")
     axes.set_ylabel("accuracy on the test part, %")

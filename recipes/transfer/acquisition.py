@@ -15,8 +15,8 @@ import numpy as np
 from recipes.evaluation.tasks import Task
 from recipes.transfer import logistic
 
-# Of half the squared weights, relative to the mean loss, on standardised features: none is chosen by cross-validation, which
-# takes a hundred times as long as this one fit, and what is least sure hardly hangs on it.
+# Of half the squared weights, relative to the mean loss, on standardised features: a strong one, so that the head is not surer
+# than it should be. None is chosen by cross-validation, which takes a hundred times as long as this one fit.
 PENALTY = 1e-1
 # Of so many times the pictures of a batch, the least sure ones, a batch is chosen.
 CHOICE = 5

@@ -113,8 +113,8 @@ def _class_folders(walk: Walk, split: str, parent: str, known: Collection[str] =
         raise UserError(f"{walk.place(parent)} holds no class folders, and {_unlabelled(walk, parent)}")
     if not labels and strays:
         raise UserError(
-            f"In {walk.place(parent)} the images are not in class folders: {LAYOUT_HINT}; or say on a page what they show, with "
-            f"a run that knows the classes: zoo label {walk.place(parent)} RUN"
+            f"In {walk.place(parent)} the images are not in class folders: {LAYOUT_HINT}; or say what they show, with a run "
+            f"that knows the classes: zoo label {walk.place(parent)} RUN"
         )
     if not labels:
         raise UserError(f"{walk.place(parent)} is empty: {LAYOUT_HINT}.")
