@@ -23,7 +23,7 @@ from recipes.report import overlays, scripted
 from zoo.disk import in_bytes
 
 FILE, NOTICES = "index.html", "ThirdPartyNotices.txt"
-# Compressed; a string of Chromium's holds 512 MB, and base64 takes a third more.
+# Of base64. A page of so much opened in Chromium, in half a minute; a string there holds 512 MB.
 MAX_NETWORK_BYTES = 300_000_000
 WORKER = {"worker-src": "blob:", "script-src": "'wasm-unsafe-eval'", "img-src": "blob: data:"}
 UNKNOWN = "not known"
