@@ -45,7 +45,7 @@ async function start() {
   byId("about").textContent = `${facts.name}: ${named(facts.classes)}`;
   byId("asking").hidden = false;
   byId("sets").hidden = !facts.sets;
-  findCamera();
+  await findCamera();
 }
 
 /** Puts pictures into the line, each with its place on the page. */

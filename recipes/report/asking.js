@@ -41,25 +41,28 @@ function shown(found, run, coverage) {
   if (!run.one_label) parts.push(element("p", {}, `Labels over one half: ${found.prediction || "none"}.`));
   if (found.set) {
     const share = Math.round(100 * coverage);
-    parts.push(element("p", {}, `Right in ${share} % of pictures: one of {${found.set.join(", ")}}`));
+    const what = run.one_label ? `Right in ${share} % of pictures: one of` : `On average ${share} % of a picture's labels are among`;
+    parts.push(element("p", {}, `${what} {${found.set.join(", ")}}`));
   }
   if (found.notes.length) parts.push(element("p", { className: "soft" }, `Note: the picture ${found.notes.join("; ")}.`));
   return parts;
 }
 
-/** Offers the camera where the browser gives it, and says when it does where it does not. */
-function findCamera() {
-  const camera = Boolean(navigator.mediaDevices && navigator.mediaDevices.getUserMedia);
-  byId("camera").hidden = !camera;
-  byId("no-camera").hidden = camera;
+/** Offers the camera where there is one, and says when browsers give one where they do not. */
+async function findCamera() {
+  const devices = navigator.mediaDevices;
+  byId("no-camera").hidden = Boolean(devices);
+  const found = devices ? await devices.enumerateDevices().catch(() => []) : [];
+  byId("camera").hidden = !found.some((one) => one.kind === "videoinput");
 }
 
 async function openCamera() {
   try {
     byId("video").srcObject = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" } });
     await byId("video").play();
-  } catch {
-    return say("The camera cannot be used: allow it for this page.");
+  } catch (error) {
+    const isAway = error.name === "NotFoundError";
+    return say(isAway ? "There is no camera any more." : "The camera cannot be used: allow it for this page, and close what else uses it.");
   }
   byId("shooting").hidden = false;
   byId("shoot").focus();

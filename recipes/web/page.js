@@ -24,7 +24,7 @@ async function start() {
     const box = element("input", { type: "checkbox", checked: true, value: one.name });
     byId("runs").append(element("label", {}, box, one.name));
   }
-  findCamera();
+  await findCamera();
 }
 
 function chosenRuns() {
