@@ -61,7 +61,7 @@ def converted(function: Any, outputs: Sequence[str]) -> "onnx.ModelProto":
 
     given, found = ([tensor.name for tensor in tensors] for tensors in (function.inputs, function.outputs))
     graph = function.graph.as_graph_def()
-    kernels = _taken_out(graph)
+    kernels = taken_out(graph)
     model, _ = tf2onnx.convert.from_graph_def(
         graph, "network", [*given, *kernels], found, opset=OPSET, custom_op_handlers={"Erfc": (_complement_of_erf, [])}
     )
@@ -79,7 +79,7 @@ def converted(function: Any, outputs: Sequence[str]) -> "onnx.ModelProto":
     return model
 
 
-def _taken_out(graph: Any) -> dict[str, np.ndarray]:
+def taken_out(graph: Any) -> dict[str, np.ndarray]:
     """Make inputs of the large kernels in a graph of TensorFlow's, and give these by the names of their tensors.
 
     tf2onnx copies constants dozens of times: AlexNet's 240 MB took 12 GB. What it would do to kernels, which is to
@@ -90,7 +90,8 @@ def _taken_out(graph: Any) -> dict[str, np.ndarray]:
     readers: dict[str, list] = {}
     for node in graph.node:
         for name in node.input:
-            readers.setdefault(name.lstrip("^").partition(":")[0], []).append(node)
+            if not name.startswith("^"):  # which only waits for it
+                readers.setdefault(name.partition(":")[0], []).append(node)
 
     def operations(name: str) -> set[str]:
         found = readers.get(name, [])

@@ -7,6 +7,7 @@ already; older files have none); and `origin.json`, the licence of the weights t
 """
 
 import contextlib
+import errno
 import json
 import os
 import subprocess
@@ -165,6 +166,9 @@ def read(folder: Path) -> Classifier:
     except WeightsError as error:
         raise UserError(f"{shown(path)} {error}") from None
     except Exception as error:  # changed bytes make Keras, and zlib, raise almost anything
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):  # Keras unpacks it there
+            place = shown(tempfile.gettempdir())
+            raise UserError(f"{shown(path)} cannot be unpacked, for {place} is full: make room there, or set TMPDIR.") from None
         reason = shown(str(error) or type(error).__name__)
         raise UserError(f"{shown(path)} is damaged or was not written by `zoo finetune` ({reason}).") from error
     return classifier

@@ -125,6 +125,8 @@ def test_what_tf2onnx_breaks_is_mended(awkward, form, tmp_path):
 @pytest.mark.slow
 def test_the_onnx_file_is_of_the_standard_and_batch_norm_is_folded(awkward, tmp_path, monkeypatch):
     monkeypatch.setattr(onnx_form, "LARGE_KERNEL", 200)  # as if its kernels were megabytes, which go round tf2onnx
+    graph = Network(awkward, Framing(12, 12, 3)).only_model().graph.as_graph_def()
+    assert {kernel.ndim for kernel in onnx_form.taken_out(graph).values()} == {2, 4}
     answer = exported("onnx", Network(awkward, Framing(12, 12, 3)), tmp_path)
     import onnx
 
@@ -140,6 +142,7 @@ def test_the_onnx_file_is_of_the_standard_and_batch_norm_is_folded(awkward, tmp_
     assert {each.key: each.value for each in model.metadata_props}["classes"] == '["a", "b"]'
     x = pixels(5, 12, 12, 3).astype("float32")
     np.testing.assert_allclose(answer(x), all_answers(answer, x), atol=1e-6)
+    np.testing.assert_allclose(answer(x), array(awkward(x, training=False)), atol=1e-5)
 
 
 @pytest.mark.slow
