@@ -143,6 +143,21 @@ def serve() -> None:
     server.wait()
 
 
+def export_page() -> None:
+    """Photograph an exported page after two pictures were dropped onto it."""
+    sys.path += [str(ROOT), str(ROOT / "tests")]
+    import browser
+    from pages_exported import dropped, ready
+
+    said(FINETUNE)
+    said("zoo export runs/finetune/leaves --to html")
+    with browser.started(browser.program()) as chromium:
+        tab = ready(chromium, PLACE / "runs/export/leaves/html/index.html")
+        dropped(tab, [PLACE / "new/mildew_1.jpg", PLACE / "new/rust_1.jpg"])
+        with Image.open(io.BytesIO(tab.screenshot())) as image:
+            small(image.convert("RGB"), "export-page")
+
+
 def label() -> None:
     """Photograph the page of `zoo label` after a few leaves were labelled by their keys."""
     sys.path.append(str(ROOT / "tests"))
@@ -317,7 +332,7 @@ PICTURES: dict[str, Callable[[], None]] = {
     **{
         function.__name__.replace("_", "-"): function
         for function in (
-            *(rank, serve, label, receptive_fields, feature_maps, augmentation, table),
+            *(rank, serve, label, export_page, receptive_fields, feature_maps, augmentation, table),
             *(terminal, predict, confidence, tracking, hub, errors, readme),
         )
     },

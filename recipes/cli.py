@@ -63,7 +63,10 @@ COMMANDS = {
     "rank": Command("recipes.rank", "rank.Ranking", "which backbone for your pictures, from one pass each", resumes=True),
     "predict": Command("recipes.predict", "predict.Prediction", "class names and probabilities of images"),
     "export": Command(
-        "recipes.export", "export.Exporting", "a run's network as ONNX, LiteRT, SavedModel or OpenVINO", backend="tensorflow"
+        "recipes.export",
+        "export.Exporting",
+        "a run's network as ONNX, LiteRT, SavedModel, OpenVINO, a page",
+        backend="tensorflow",
     ),
     "evaluate": Command(
         "recipes.evaluate", "evaluate.Evaluation", "how a finished run does on any pictures with labels", resumes=True

@@ -3,6 +3,7 @@
     zoo export RUN --to onnx litert saved_model openvino
     zoo export RUN --to onnx --any-size          # pictures of any size: resizing is in the network
     zoo export RUN --to litert --precision int8  # a quarter of the size, with its accuracy beside
+    zoo export RUN --to html                     # a page that answers in a browser, without a server
     python -m recipes.export RUN --to onnx
 
 Each form gets a folder with the network, `classes.json`, `framing.json` and `export.json`, which says what was measured;
@@ -16,7 +17,7 @@ run_as_module(__name__)
 
 import contextlib
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,8 @@ from recipes.data.sources.own import mark, refuse_foreign
 from recipes.errors import ImageError, UserError, shown
 from recipes.formats import card, pictures, resizing
 from recipes.formats.exporter import Exporter, Shown
-from recipes.formats.form import QUANTIZED
+from recipes.formats.facts import set_limits
+from recipes.formats.form import QUANTIZED, Form, Page
 from recipes.formats.pictures import HELD_OUT, MAX_PICTURES, Picture
 from recipes.formats.table import FORMS
 from recipes.predict import Tally, expand, say_rest
@@ -36,6 +38,7 @@ from recipes.runs.answers import Answer
 from recipes.runs.folder import held, recover
 from recipes.runs.model_file import Classifier
 from recipes.settings.export import Exporting
+from recipes.transfer.grad_cam import GradCam
 from zoo.disk import WriteError, in_bytes
 from zoo.files import write_text
 
@@ -56,23 +59,25 @@ def run(settings: Exporting) -> Path:
         form.require(settings.precision, settings.any_size)
     _check_output(settings)
     classifier = model_file.read(settings.run)
-    if settings.any_size:
-        resizing.check(classifier.framing)
+    for flag in [*["--any-size"] * settings.any_size, *(f"--to {form.name}" for form in chosen if form.frames_pictures)]:
+        resizing.check(classifier.framing, flag)
+    for form in chosen:
+        form.fetch()
     mark(settings.folder)
     found, problems = [], []
     with _sentences(), held(settings.folder, settings.folder / OWNER):
-        exporter = Exporter(settings, classifier, _shown(settings, classifier))
+        exporter = Exporter(settings, classifier, _shown(settings, classifier), _page(settings, classifier, chosen))
         for form in chosen:
             try:
                 found.append(exporter.write(form))
             except UserError as error:
                 problems.append(str(error))
         if found:
-            _write_cards(settings, exporter.facts)
+            _write_cards(settings, exporter.facts[settings.any_size])
     if found:
         say(table([_row(one) for one in found]))
-        say(exporter.facts["input"])
-        say(exporter.facts["unknown_is"])
+        for sentence in _last_words(chosen, exporter.facts[settings.any_size]):
+            say(sentence)
     if problems:
         raise UserError(" ".join(problems))
     return settings.folder
@@ -104,6 +109,26 @@ def _write_cards(settings: Exporting, facts: Mapping) -> None:
             write_text(of_run, card.with_section(text, exports))
         except WriteError as error:
             print(f"note: the run's card says nothing of its exports: {shown(error)}", file=sys.stderr)
+
+
+def _last_words(chosen: Sequence[Form], facts: Mapping) -> Iterator[str]:
+    """Say how the networks are fed that were asked for, and what tells pictures of no known class."""
+    if any(form.frames_pictures for form in chosen):
+        yield "The page reads and frames pictures by itself: open it in a browser, from the disk or any web server."
+    if not all(form.frames_pictures for form in chosen):
+        yield facts["input"]
+    yield facts["unknown_is"]
+
+
+def _page(settings: Exporting, classifier: Classifier, chosen: Sequence[Form]) -> Page | None:
+    """Gather what a page tells of the run; None where no page is asked for."""
+    if not any(form.frames_pictures for form in chosen):
+        return None
+    try:
+        maps = GradCam(classifier.model).class_maps
+    except (UserError, ValueError):  # a network that knows no places
+        maps = None
+    return Page(settings.subject, classifier.task.one_label, set_limits(classifier), maps)
 
 
 def _row(one: dict) -> dict:

@@ -6,7 +6,10 @@ is, none where the network has none. Then it prints a line, and for every line o
 takes.
 """
 
+import base64
+import gzip
 import os
+import re
 import sys
 import time
 from collections.abc import Callable
@@ -22,8 +25,8 @@ Answer = Callable[[np.ndarray], list[np.ndarray]]
 EXACT = {"INFERENCE_PRECISION_HINT": "f32"}
 
 
-def onnx(path: str) -> Answer:
-    """Run a network by ONNX Runtime."""
+def onnx(path: str | bytes) -> Answer:
+    """Run a network by ONNX Runtime, from its file or its content."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -32,6 +35,13 @@ def onnx(path: str) -> Answer:
     kind = "uint8" if "uint8" in session.get_inputs()[0].type else "float32"
     names = [output.name for output in session.get_outputs()]
     return lambda pixels: session.run([name for name in OUTPUTS if name in names], {"image": pixels.astype(kind)})
+
+
+def html(path: str) -> Answer:
+    """Run the network inside a page by ONNX Runtime; browsers run it by the same, as WebAssembly."""
+    with open(path, encoding="utf-8") as file:
+        (packed,) = re.findall('id="network">([^<]*)<', file.read())
+    return onnx(gzip.decompress(base64.b64decode(packed)))
 
 
 def litert(path: str) -> Answer:
@@ -82,7 +92,7 @@ def openvino(path: str) -> Answer:
     return run
 
 
-RUNTIMES = {"onnx": onnx, "litert": litert, "saved_model": saved_model, "openvino": openvino}
+RUNTIMES = {"onnx": onnx, "litert": litert, "saved_model": saved_model, "openvino": openvino, "html": html}
 
 
 def main(form: str, path: str, asked: str, given: str, said: TextIO) -> None:

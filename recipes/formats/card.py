@@ -12,6 +12,7 @@ from recipes.formats.facts import preparation
 from zoo.disk import in_bytes
 
 NAME = "MODEL_CARD.md"
+PAGE = "- A page, in a folder that begins with html, needs nothing of this: open it in a browser."
 # So many names of classes are written.
 MAX_CLASSES = 50
 SECTION = "## Exports"
@@ -57,6 +58,7 @@ def render(name: str, facts: Mapping, exports: Sequence[Mapping], others: Sequen
         "",
         f"- Then, for networks in folders that end in any-size: {whole}",
         f"- Then, for all others: {framed}",
+        *[PAGE] * any(one["form"] == "html" for one in exports),
         "",
         facts["unknown_is"],
         "",

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,7 @@ from recipes.errors import UserError, shown
 from recipes.formats import agreement, unknown
 from recipes.formats.agreement import LIMITS, Agreement, Answers
 from recipes.formats.facts import facts
-from recipes.formats.form import QUANTIZED, Form, Job
+from recipes.formats.form import QUANTIZED, Form, Job, Page
 from recipes.formats.network import SCORE, Network
 from recipes.formats.pictures import Picture
 from recipes.runs.model_file import Classifier
@@ -44,11 +44,11 @@ class Shown:
 class Exporter:
     """Writes one run's network in one form after the other."""
 
-    def __init__(self, settings: Exporting, classifier: Classifier, shown_to: Shown):
-        self.settings, self.classifier, self.shown = settings, classifier, shown_to
+    def __init__(self, settings: Exporting, classifier: Classifier, shown_to: Shown, page: Page | None = None):
+        self.settings, self.classifier, self.shown, self.page = settings, classifier, shown_to, page
         self.known, unknown_is = unknown.known(settings.run, classifier)
-        self.network = Network(classifier.model, classifier.framing, settings.any_size, self.known)
-        self.facts = facts(settings.run, classifier, settings.any_size, self.known, unknown_is)
+        self.network = Network(classifier.model, classifier.framing, known=self.known)
+        self.facts = {any_size: facts(settings.run, classifier, any_size, self.known, unknown_is) for any_size in (False, True)}
         self.judged = shown_to.held_out or shown_to.compared
         self.before = self._answers()
         self._keras_seconds()  # the first call is traced
@@ -61,22 +61,23 @@ class Exporter:
         """
         measured = {}
         name = "-".join([form.name] + [self.settings.precision] * (self.settings.precision != "float32"))
-        folder = self.settings.folder / (f"{name}-any-size" if self.settings.any_size else name)
+        any_size = form.resizes_inside(self.settings.any_size)
+        folder, told = self.settings.folder / (f"{name}-any-size" if any_size else name), self.facts[any_size]
 
         def fill(new: Path) -> None:
-            job = Job(self.settings.precision, self.facts, self.shown.calibration)
+            job = Job(self.settings.precision, told, self.shown.calibration, self.page)
             try:
                 with silenced():
-                    form.write(self.network, new, job)
+                    form.write(replace(self.network, any_size=any_size), new, job)
             except OSError:
                 raise
             except Exception as error:  # converters raise almost anything
                 reason = " ".join(str(error).split())[:MAX_REASON] or type(error).__name__
                 raise UserError(f"The network cannot be written as {form.name}: {shown(reason)}") from error
             measured.update(self._measured(form, new))
-            write_json(new / "classes.json", self.facts["classes"])
-            write_json(new / "framing.json", self.facts["framing"])
-            write_json(new / NAME, {"schema": SCHEMA, "recipe": "export"} | measured | {"facts": self.facts})
+            write_json(new / "classes.json", told["classes"])
+            write_json(new / "framing.json", told["framing"])
+            write_json(new / NAME, {"schema": SCHEMA, "recipe": "export"} | measured | {"facts": told})
 
         say(f"{form.name}: being written, and run on {len(self.judged):,} pictures.")
         replace_folder(folder, fill)
@@ -86,7 +87,9 @@ class Exporter:
     def _measured(self, form: Form, folder: Path) -> dict:
         """Look at a form that was written. Raises UserError if it answers otherwise than Keras."""
         size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-        answers = agreement.ask(form.name, folder / form.file, [one.given for one in self.judged], self._keras_seconds)
+        any_size = form.resizes_inside(self.settings.any_size)
+        given = [one.given if any_size else one.framed for one in self.judged]
+        answers = agreement.ask(form.name, folder / form.file, given, self._keras_seconds)
         is_quantized = self.settings.precision in QUANTIZED
         found = {
             "form": form.name,
@@ -96,7 +99,7 @@ class Exporter:
             "compared_on": "held-out pictures of the run" if is_quantized else self.shown.source,
             "seconds": answers.seconds,
             "keras_seconds": answers.keras_seconds,
-            "timed_on": list(self.judged[0].given.shape),
+            "timed_on": list(given[0].shape),
             "machine": machine(),
         }
         return found | (self._accuracy(form, answers) if is_quantized else self._agreement(form, answers))
@@ -118,7 +121,8 @@ class Exporter:
 
     def _agreement(self, form: Form, answers: Answers) -> dict:
         """Compare the answers. Raises UserError if they differ."""
-        kind = "any_size" if self.settings.any_size and self.settings.precision == "float32" else self.settings.precision
+        any_size, precision = form.resizes_inside(self.settings.any_size), self.settings.precision
+        kind = "any_size" if any_size and precision == "float32" else precision
         guess, scores = self.before
         compared = [agreement.compare(self.classifier.task, guess, answers.probabilities, LIMITS[kind])]
         says = _said(compared[0], self.shown.source)

@@ -1,10 +1,12 @@
 """What a program must know to feed an exported network, and to name what it says."""
 
 import json
+import math
 from dataclasses import asdict
 from pathlib import Path
 
 from recipes.data.images import Framing
+from recipes.evaluation.confidence import ROUNDING
 from recipes.formats.network import OUTPUT, SCORE
 from recipes.formats.unknown import Known
 from recipes.runs.folder import recover
@@ -13,6 +15,8 @@ from zoo.files import sha256
 from zoo.weights import digests
 
 SCHEMA = 1
+# That a page offers: `recipes/report/sets.html`.
+COVERAGES = ("0.8", "0.9", "0.95", "0.99")
 OUTSIDE = (
     "Before a picture is the network's: turn it upright by its EXIF orientation, convert its colours to sRGB, put transparent "
     "parts on white, and make it {colors}."
@@ -53,6 +57,20 @@ def facts(run: Path, classifier: Classifier, any_size: bool, known: Known | None
         "license": network.get("license"),
         "citations": network.get("citations") or [],
     }
+
+
+def set_limits(classifier: Classifier) -> dict[str, list[float | None]] | None:
+    """Find the score up to which each class is in a set, for each of `COVERAGES`: None for a class that is in every set.
+
+    The score is 1 − probability, in float32. None in place of all where the run does not know how sure it is.
+    """
+    sure, found = classifier.confidence, {}
+    if sure is None or not sure.count:
+        return None
+    for coverage in COVERAGES:
+        limits = sure.thresholds(classifier.task, len(classifier.classes), float(coverage)) + ROUNDING
+        found[coverage] = [limit if math.isfinite(limit) else None for limit in limits.tolist()]
+    return found
 
 
 def preparation(framing: Framing) -> tuple[str, str, str]:

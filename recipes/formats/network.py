@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import keras
     import tensorflow as tf
 
-INPUT, OUTPUT, SCORE = "image", "probabilities", "unknown_score"
+INPUT, OUTPUT, SCORE, MAPS = "image", "probabilities", "unknown_score", "class_maps"
 FEATURES, FRAMED = "features", "framed"
 
 
@@ -27,22 +27,37 @@ class Network:
     """What is exported: a model, and how pictures become its input.
 
     With `any_size` that is a part of the graph; else the input is framed pictures `(batch, size, size, channels)`, float32.
-    `known` is by what it scores how foreign a picture is; None if it does not.
+    `known` is by what it scores how foreign a picture is; None if it does not. `maps` are a tensor of the model's that says how
+    much each place speaks for each class, `(batch, height, width, classes)`; None if it does not say it.
     """
 
     model: "keras.Model"
     framing: Framing
     any_size: bool = False
     known: Known | None = None
+    maps: "keras.KerasTensor | None" = None
 
     @cached_property
-    def _with_features(self) -> "keras.Model":
-        return with_features(self.model)
+    def _with_parts(self) -> "keras.Model":
+        """The model with all that lies behind framing and before scores as outputs, by their names."""
+        import keras
+
+        found = {OUTPUT: self.model.output}
+        if self.known:
+            found[FEATURES] = with_features(self.model).outputs[0]
+        if self.maps is not None:
+            found[MAPS] = self.maps
+        return keras.Model(self.model.input, found)
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """Names of what lies behind framing and before scores, in alphabetical order."""
+        return tuple(sorted([OUTPUT, *[MAPS] * (self.maps is not None), *[FEATURES] * bool(self.known)]))
 
     @property
     def outputs(self) -> tuple[str, ...]:
         """Names of what it gives, in order."""
-        return (OUTPUT, SCORE) if self.known else (OUTPUT,)
+        return OUTPUT, *[MAPS] * (self.maps is not None), *[SCORE] * bool(self.known)
 
     def answers(self, image: "tf.Tensor") -> dict[str, "tf.Tensor"]:
         """Give probabilities `(batch, classes)` of an input and, where it can, scores `(batch,)`, by their names."""
@@ -52,13 +67,10 @@ class Network:
         return found
 
     def _parts(self, image: "tf.Tensor") -> dict[str, "tf.Tensor"]:
-        """Give probabilities of an input and, where it scores, features `(batch, features)`."""
+        """Give of an input what `parts` names: probabilities, maps and, where it scores, features `(batch, features)`."""
         with plainly():
             pixels = resizing.framed(image, self.framing) if self.any_size else image
-            if not self.known:
-                return {OUTPUT: self.model(pixels, training=False)}
-            features, probabilities = self._with_features(pixels, training=False)
-            return {OUTPUT: probabilities, FEATURES: features}
+            return self._with_parts(pixels, training=False)
 
     def signature(self, batch: int | None = None) -> "tf.TensorSpec":
         """Describe the input, of any number of pictures or of so many."""
@@ -88,7 +100,7 @@ class Network:
         return frozen(lambda image: {FRAMED: resizing.framed(image, self.framing)}, self.signature())
 
     def only_model(self) -> Any:
-        """Trace what lies behind framing: from "image" to "probabilities" and, where it scores, "features"."""
+        """Trace what lies behind framing: from "image" to what `parts` names."""
         inner = replace(self, any_size=False)
         return frozen(inner._parts, inner.signature())
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from recipes.formats.form import Form, Job
-from recipes.formats.network import FEATURES, FRAMED, INPUT, OUTPUT, SCORE, Network
+from recipes.formats.network import FEATURES, FRAMED, INPUT, SCORE, Network
 
 if TYPE_CHECKING:
     import onnx
@@ -28,7 +28,14 @@ def write(network: Network, folder: Path, job: Job) -> None:
     """Write `model.onnx`, with the facts as its metadata."""
     import onnx
 
-    model = _folded(converted(network.only_model(), (FEATURES, OUTPUT) if network.known else (OUTPUT,)), folder)
+    onnx.save(built(network, folder, job), folder / FILE)
+
+
+def built(network: Network, folder: Path, job: Job) -> "onnx.ModelProto":
+    """Make the model of ONNX's, with the facts as its metadata; `folder` holds what is needed on the way."""
+    import onnx
+
+    model = _folded(converted(network.only_model(), network.parts), folder)
     if job.precision == "float16":
         model = _halved(model)
     if job.precision == "int8":
@@ -42,7 +49,7 @@ def write(network: Network, folder: Path, job: Job) -> None:
     model.producer_name = "keras-transfer-zoo"
     onnx.helper.set_model_props(model, {name: _text(value) for name, value in job.facts.items()})
     onnx.checker.check_model(model)
-    onnx.save(model, folder / FILE)
+    return model
 
 
 def converted(function: Any, outputs: Sequence[str]) -> "onnx.ModelProto":

@@ -1,20 +1,8 @@
-"use strict";
-// Nothing that comes from a server or a file is ever read as HTML: everything becomes text nodes.
+// Pages of a server: how it is asked, and the token that it may want.
 
 const MAX_TRIES = 20;
-const byId = (id) => document.getElementById(id);
 const pause = (seconds) => new Promise((done) => setTimeout(done, 1000 * seconds));
 let token = "";
-
-function element(name, properties = {}, ...children) {
-  const made = Object.assign(document.createElement(name), properties);
-  made.append(...children.filter((child) => child !== null && child !== ""));
-  return made;
-}
-
-function say(text) {
-  byId("said").textContent = text;
-}
 
 /** Asks the server; waits and asks again where it says that it is busy. Throws an Error with its sentence. */
 async function ask(path, options = {}) {

@@ -5,10 +5,12 @@ import importlib.util
 import json
 import shutil
 
+import browser
 import commands
 import numpy as np
 import pytest
 from helpers import few_digits, pixels
+from pages_exported import asked, dropped, ready, registry
 from PIL import Image
 
 from recipes import cli
@@ -107,6 +109,34 @@ def test_pictures_of_any_size_answer_as_predict_prints(made, tmp_path):
         atol = 2e-3 if form == "openvino" else 1e-5  # a grey level differs here and there in OpenVINO's
         np.testing.assert_allclose(np.concatenate([answer for answer, _ in found]), expected, atol=atol, err_msg=form)
         assert np.array_equal(np.concatenate([score for _, score in found]) > threshold, is_unknown), form
+
+
+@needs_onnx
+def test_a_page_answers_twenty_pictures_as_predict_prints(made, tmp_path):
+    if (path := browser.program()) is None:
+        pytest.skip("no Chromium here: install Debian's chromium, or set ZOO_TEST_CHROMIUM")
+    given = ["export", made / "run", "--to", "html", "--any-size", "--output", tmp_path]
+    done = commands.zoo(*given, npm_config_registry=registry())
+    assert done.poll() == 0, done.stderr
+    assert "open it in a browser" in done.stdout and "needs nothing of this" in (tmp_path / "MODEL_CARD.md").read_text()
+    values = json.loads((tmp_path / "html" / "export.json").read_text())
+    assert values["agreement"]["same"] == values["agreement"]["clear"] > 0 and values["agreement"]["limit"] == 1e-3
+    paths = sorted((made / "data" / "train").rglob("*.png"))[::9][:14]
+    colored = np.random.default_rng(0).integers(0, 256, (3, 4, 3)).astype("uint8")
+    for number, size in enumerate(((32, 32), (90, 40), (300, 20), (31, 400), (200, 203), (7, 9))):
+        paths.append(tmp_path / f"{number}.jpg")
+        Image.fromarray(colored).resize(size, Image.Resampling.BICUBIC).save(paths[-1])
+    expected, unknown = predicted(made, paths)
+    with browser.started(path) as chromium:
+        tab = ready(chromium, tmp_path / "html" / "index.html")
+        found = dropped(tab, paths)
+        told = asked(tab, [path.read_bytes() for path in paths])
+        assert tab.complaints == []
+    np.testing.assert_allclose([one["probabilities"] for one in told], expected, atol=1e-5)
+    for one, row, is_unknown in zip(found, expected, unknown, strict=True):
+        assert [name for name, _ in one["rows"]] == [str(i) for i in np.argsort(-row, kind="stable")]
+        np.testing.assert_allclose([share for _, share in one["rows"]], np.sort(row)[::-1], atol=6e-5)
+        assert one["unknown"] == is_unknown and one["map"] is None  # LeNet averages nothing
 
 
 @needs_onnx
