@@ -6,7 +6,7 @@
 random, are looked at first, then 50 at a time: as `zoo label` chooses, at random, by the smallest margin alone, or by BADGE
 (Ash et al. 2020, arXiv:1906.03671: k-means++ on the gradients of the last layer, which are the features times what the
 probabilities lack of the guess). After each batch the head that chooses is solved again; now and then a head whose penalty
-is chosen inside what is labelled is tested on 2,000 pictures of test/, on which nothing is ever chosen. Three seeds draw pool
+is chosen inside what is labelled is tested on 2,000 pictures of test/, by which no run chooses anything. Three seeds draw pool
 and first pictures, the same for all ways. The same command goes on where it was cut off.
 """
 

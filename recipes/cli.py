@@ -65,7 +65,7 @@ COMMANDS = {
     "export": Command(
         "recipes.export",
         "export.Exporting",
-        "a run's network as ONNX, LiteRT, SavedModel, OpenVINO, a page",
+        "a run's network for other programs, or as a page",
         backend="tensorflow",
     ),
     "evaluate": Command(

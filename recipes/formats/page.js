@@ -167,7 +167,7 @@ function described(heat) {
   const third = (at) => Math.floor((3 * at) / size);
   const [row, column] = [["upper", "middle", "lower"][third(Math.floor(peak / size))], ["left", "middle", "right"][third(peak % size)]];
   const place = row === column ? "in the middle" : `at the ${row} ${column}`;
-  return `hottest ${place}, its hottest fifth holding ${Math.round((100 * sum((i) => mask[i])) / sum(() => true))}% of the heat`;
+  return `hottest ${place}, its hottest fifth holding ${Math.round((100 * sum((i) => mask[i])) / sum(() => true))} % of the heat`;
 }
 
 start();

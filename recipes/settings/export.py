@@ -21,7 +21,6 @@ class Exporting(FolderCommand):
     COMMAND = "export"
     EXAMPLES = (
         "zoo export runs/finetune/photos --to onnx litert --any-size",
-        "zoo export runs/finetune/photos --to litert --precision int8",
         "zoo export runs/finetune/photos --to html",
     )
 
