@@ -17,8 +17,10 @@ import numpy as np
 TOLERANCE = 1e-7
 MAX_STEPS = 300
 MAX_HALVINGS = 20
-# Relative precision of a loss in float32, which no step can be held to.
-ROUNDING = 3e-7
+# What rounding of features and logits to float32 does to a mean loss: no step can be held to less, and after so many in a row
+# that bring no more, nothing is left to gain.
+ROUNDING = 1e-7
+MAX_STALLS = 3
 
 # An array of NumPy or of the backend.
 Array = Any
@@ -43,7 +45,6 @@ class Course:
     point: Array
     penalty: float = 0.0
     pairs: list[tuple[Array, Array]] = field(default_factory=list)
-    steps: int = 0
 
 
 @dataclass(frozen=True)
@@ -78,22 +79,23 @@ def minimize(
     course.penalty = penalty
     answer = yield course.point
     first = _preconditioner(answer.curvature, penalty, covariance, exclusive, ops)
+    stalls = 0
     for _ in range(MAX_STEPS):
         direction = _direction(answer.slope, course.pairs, first, ops)
         descent = _dot(answer.slope, direction, ops)
-        if -descent <= 2 * tolerance:
+        if -descent <= 2 * tolerance or stalls == MAX_STALLS:
             return
         size = 1.0
         for _ in range(MAX_HALVINGS):
             point = course.point + size * direction
             new = yield point
-            if new.value <= answer.value + 1e-4 * size * descent + ROUNDING * abs(answer.value):
+            if new.value <= answer.value + 1e-4 * size * descent + ROUNDING:
                 break
             size *= float(np.clip(-descent * size / (2 * (new.value - answer.value - descent * size)), 0.1, 0.5))
         else:  # no step brings it down: it has met the precision of float32
             return
         step, change = point - course.point, new.slope - answer.slope
-        course.steps += 1
+        stalls = stalls + 1 if answer.value - new.value < ROUNDING else 0
         if _dot(step, change, ops) > 1e-10 * _dot(step, step, ops):
             course.pairs = [*course.pairs, (step, change)][-most_pairs:]
         course.point, answer = point, new

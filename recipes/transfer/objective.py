@@ -233,11 +233,11 @@ class Problems:
 
         def part(start: int, stop: int, x: Array) -> tuple[Array, Array, Array]:
             logits = ops.reshape(kernels @ ops.transpose(x), (count, self.classes, -1)) + points[:, :, -1:]
-            partition, guess = _softmax(logits, ops) if self._exclusive else _sigmoid(logits, ops)
+            partition, guess = softmax(logits, ops) if self._exclusive else sigmoid(logits, ops)
             some = share[:, start:stop]
             weighted = some[:, None] * guess
             curvature = ops.sum(weighted * (1 - guess), axis=2)
-            return ops.sum(some * partition, axis=1), _with_bias(weighted, x, ops), curvature
+            return self._inner(some, partition), _with_bias(weighted, x, ops), curvature
 
         value, slope, curvature = 0.0, -sums, 0.0
         for values, slopes, curvatures in self._samples.mapped(count * self.classes, part, self._views):
@@ -249,13 +249,18 @@ class Problems:
         self, points: Array, value: Array, slope: Array, curvature: Array, sums: Array, penalty: np.ndarray
     ) -> list[Answer]:
         """Add the penalties, and what each problem's pictures say for their labels."""
-        ops, fetch = self._arrays.ops, self._arrays.fetch
+        ops = self._arrays.ops
         factor = self.classes / (self.classes - 1) if self._exclusive and self.classes > 1 else 1.0
         inner = points[:, :, :-1]
-        value = fetch(value) - fetch(ops.sum(points * sums, axis=(1, 2))) + penalty / 2 * fetch(ops.sum(inner**2, axis=(1, 2)))
+        value = value - self._inner(points, sums) + penalty / 2 * self._inner(inner, inner)
         decay = self._arrays.send(penalty[:, None, None])
         slope = slope + ops.concatenate([decay * inner, ops.zeros_like(points[:, :, -1:])], axis=2)
         return [Answer(float(value[i]), slope[i], factor * curvature[i][:, None]) for i in range(len(penalty))]
+
+    def _inner(self, one: Array, other: Array) -> np.ndarray:
+        """Compute inner products, one a problem, in double precision: a loss is a small difference of large ones."""
+        one, other = (self._arrays.fetch(of).reshape(len(of), -1) for of in (one, other))
+        return np.einsum("pi,pi->p", one, other, dtype="float64")
 
 
 def _with_bias(weighted: Array, x: Array, ops) -> Array:
@@ -265,7 +270,7 @@ def _with_bias(weighted: Array, x: Array, ops) -> Array:
     return ops.concatenate([products, ops.sum(weighted, axis=2, keepdims=True)], axis=2)
 
 
-def _softmax(logits: Array, ops) -> tuple[Array, Array]:
+def softmax(logits: Array, ops) -> tuple[Array, Array]:
     """Give log-partitions `(problems, rows)` and probabilities of logits `(problems, classes, rows)`."""
     largest = ops.max(logits, axis=1, keepdims=True)
     powers = ops.exp(logits - largest)
@@ -273,7 +278,7 @@ def _softmax(logits: Array, ops) -> tuple[Array, Array]:
     return (ops.log(total) + largest)[:, 0], powers / total
 
 
-def _sigmoid(logits: Array, ops) -> tuple[Array, Array]:
+def sigmoid(logits: Array, ops) -> tuple[Array, Array]:
     """Give log-partitions `(problems, rows)`, summed over classes, and probabilities of logits `(problems, classes, rows)`."""
     partition = ops.maximum(logits, 0) + ops.log1p(ops.exp(-ops.abs(logits)))
     return ops.sum(partition, axis=1), 0.5 * (1 + ops.tanh(0.5 * logits))

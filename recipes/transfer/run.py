@@ -126,11 +126,11 @@ def _fit_head(prepared: Prepared, rows: Rows, shown: list[View]) -> FittedHead:
     """Fit the recipe's head to the features of the training part: it becomes the model's classifier."""
     recipe, data = prepared.recipe, prepared.data
     train = data.part("train")
-    views = ViewFeatures(rows.take(np.arange(len(shown) * len(train))), len(shown))
+    stacked = ViewFeatures(rows.take(np.arange(len(shown) * len(train))), len(shown))
     mirrored = [view.mirrored for view in shown]
     if recipe.tuned:
         more = data.groups_of(train), data.weights_of(train)
-        return heads.fit_tuned(prepared.model, recipe.tuned, views.array(), mirrored, data.labels[train], recipe.seed, *more)
+        return heads.fit_tuned(prepared.model, recipe.tuned, stacked.array(), mirrored, data.labels[train], recipe.seed, *more)
     choose_mirror, groups = recipe.mirror == "auto", data.groups_of(train)
     folds = logistic.folds_of(data.task, data.labels[train], recipe.seed, groups)
     most = logistic.problems_at_most(mirrored, choose_mirror, len(folds)) if recipe.head != "cosine" else 0
@@ -138,7 +138,7 @@ def _fit_head(prepared: Prepared, rows: Rows, shown: list[View]) -> FittedHead:
         return heads.fit(
             prepared.model,
             recipe.head,
-            views,
+            stacked,
             mirrored,
             data.labels[train],
             recipe.seed,

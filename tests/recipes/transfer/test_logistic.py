@@ -1,7 +1,11 @@
 """The fast head: the same minimum as scikit-learn's, chosen inside the training part."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
+from helpers import ROOT, python
 from scipy.special import softmax
 
 from recipes.compute import threads
@@ -79,16 +83,41 @@ def test_several_labels_are_a_regression_each_with_any_arrays(library):
         np.testing.assert_allclose(ours[:, i], reference.predict_proba(x)[:, 1], atol=3e-3)
 
 
-def test_the_arrays_of_a_gpu_give_the_same_head():
-    import keras
-
+def guesses_with(ops):
+    """Probabilities of two heads, of different pictures and penalties, that a library of arrays gives."""
     x, labels = problem(images=60, features=90)
-    given = labels, np.ones((2, 60), bool), np.array([0.1, 0.001]), lambda: None
-    (kernels, biases), (ours, own) = (
-        logistic.solve(MULTI_CLASS, x[None], *given, arrays=Arrays(ops)) for ops in (np, keras.ops)
+    used = np.arange(60) % 5 > np.arange(2)[:, None] - 1  # of the second, a fifth is left out
+    kernels, biases = logistic.solve(
+        MULTI_CLASS, x[None], labels, used, np.array([0.1, 0.01]), lambda: None, arrays=Arrays(ops)
     )
-    np.testing.assert_allclose(ours, kernels, atol=2e-3)
-    np.testing.assert_allclose(own, biases, atol=2e-3)
+    return softmax(x @ kernels + biases[:, None], axis=2)
+
+
+@pytest.mark.slow
+@pytest.mark.deep
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_the_arrays_of_every_backend_give_the_same_head(backend, tmp_path):
+    pytest.importorskip(backend)
+    script = """
+import json, sys
+sys.path[:0] = sys.argv[1:]
+import keras
+from test_logistic import guesses_with
+print(json.dumps(guesses_with(keras.ops).tolist()))
+"""
+    found = python(script, ROOT / "tests", Path(__file__).parent, ROOT, cwd=tmp_path, KERAS_BACKEND=backend)
+    np.testing.assert_allclose(json.loads(found.splitlines()[-1]), guesses_with(np), atol=2e-3)
+
+
+def test_the_solver_loads_no_backend(tmp_path):
+    script = """
+import sys
+import numpy as np
+from recipes.transfer import logistic
+logistic.fit(np.random.default_rng(0).normal(size=(1, 20, 3)), [False], np.arange(20) % 2, 0)
+assert not {"keras", "tensorflow", "torch", "jax"} & set(sys.modules)
+"""
+    python(script, cwd=tmp_path, PYTHONPATH=str(ROOT))
 
 
 def test_the_path_ends_where_the_loss_has_risen_and_its_best_is_that_of_the_whole(monkeypatch):
@@ -136,9 +165,9 @@ def test_no_block_holds_all_pictures_and_classes(monkeypatch):
     """So memory does not grow with their product."""
     x, labels = problem(images=3000, features=8, classes=600)
     sizes = []
-    softmax_of = objective._softmax
+    softmax_of = objective.softmax
     monkeypatch.setattr(objective, "BLOCK_NUMBERS", 100_000)
-    monkeypatch.setattr(objective, "_softmax", lambda logits, ops: sizes.append(logits.size) or softmax_of(logits, ops))
+    monkeypatch.setattr(objective, "softmax", lambda logits, ops: sizes.append(logits.size) or softmax_of(logits, ops))
     logistic.solve(MULTI_CLASS, x[None], labels, np.ones((1, 3000), bool), np.array([1.0]), lambda: None)
     assert max(sizes) <= 256 * 600 < 3000 * 600
 
