@@ -75,7 +75,8 @@ def minimize(
     penalized = ops.concatenate([ops.ones((1, shape[1] - 1), dtype="float32"), ops.zeros((1, 1), dtype="float32")], axis=1)
     # The penalty's part of what the pairs say of the curvature is known for any penalty.
     shift = float(penalty - course.penalty)
-    course.pairs = [(step, change + shift * step * penalized) for step, change in course.pairs]
+    moved = [(step, change + shift * step * penalized) for step, change in course.pairs]
+    course.pairs = [pair for pair in moved if _is_sound(*pair, penalty, ops)]
     course.penalty = penalty
     answer = yield course.point
     first = _preconditioner(answer.curvature, penalty, covariance, exclusive, ops)
@@ -96,9 +97,15 @@ def minimize(
             return
         step, change = point - course.point, new.slope - answer.slope
         stalls = stalls + 1 if answer.value - new.value < ROUNDING else 0
-        if _dot(step, change, ops) > 1e-10 * _dot(step, step, ops):
+        if _is_sound(step, change, penalty, ops):
             course.pairs = [*course.pairs, (step, change)][-most_pairs:]
         course.point, answer = point, new
+
+
+def _is_sound(step: Array, change: Array, penalty: float, ops: ModuleType) -> bool:
+    """Whether a pair shows half the penalty's own curvature at least: rounding may have left less of a short step."""
+    kernel = step[:, :-1]
+    return _dot(step, change, ops) > max(penalty / 2 * _dot(kernel, kernel, ops), 1e-10 * _dot(step, step, ops))
 
 
 def _preconditioner(

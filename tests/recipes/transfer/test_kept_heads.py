@@ -77,10 +77,10 @@ def test_what_it_follows_from_has_changed(change, solutions):
 
 
 @pytest.mark.fault(
-    "damaged file",
+    "Runs",
     "a solved head in the cache is cut short, or a byte of it is changed",
-    "it is solved anew, and kept again",
-    "the file begins with the digest of the rest",
+    "It is solved anew, and kept again.",
+    "The file begins with the digest of the rest.",
 )
 @pytest.mark.parametrize("fault", ["cut", "changed", "empty"])
 def test_a_damaged_head_is_solved_anew(fault, solutions, tmp_path):
