@@ -8,15 +8,36 @@ from unittest import mock
 import numpy as np
 
 if TYPE_CHECKING:
+    import keras
     import tensorflow as tf
 
 
 def frozen(call: Callable, signature: "tf.TensorSpec", output: str) -> Any:
     """Trace a function of one tensor, with its variables as constants, as a concrete function of TensorFlow's."""
     import tensorflow as tf
+
+    return _constants(lambda image: tf.identity(call(image), name=output), signature)
+
+
+def constant(model: "keras.Model", batch_size: int) -> Any:
+    """Trace a network for batches of pixels, uint8, of one size: its outputs are called "output_0", "output_1", ..."""
+    import keras
+    import tensorflow as tf
+
+    def call(pixels: tf.Tensor) -> list[tf.Tensor]:
+        with plainly():
+            outputs = keras.tree.flatten(model(tf.cast(pixels, "float32"), training=False))
+        return [tf.identity(output, name=f"output_{number}") for number, output in enumerate(outputs)]
+
+    return _constants(call, tf.TensorSpec((batch_size, *model.input_shape[1:]), tf.uint8, name="pixels"))
+
+
+def _constants(call: Callable, signature: "tf.TensorSpec") -> Any:
+    """Trace a function of one tensor with its variables as constants."""
+    import tensorflow as tf
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-    function = tf.function(lambda image: tf.identity(call(image), name=output), [signature], autograph=False)
+    function = tf.function(call, [signature], autograph=False)
     return convert_variables_to_constants_v2(function.get_concrete_function())
 
 

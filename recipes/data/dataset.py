@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from recipes.data import notes, split
-from recipes.data.decoding import decode_all
+from recipes.data.decoding import Announce, decode_all
 from recipes.data.division import divide, leaking, missing_parts, told
 from recipes.data.findings import grouped
 from recipes.data.images import Framing, center
@@ -107,18 +107,27 @@ class Dataset:
         )
 
 
-def prepare(folder: Listing, framing: Framing, validation: float, test: float, seed: int, keep_leaks: bool = False) -> Dataset:
+def prepare(
+    folder: Listing,
+    framing: Framing,
+    validation: float,
+    test: float,
+    seed: int,
+    keep_leaks: bool = False,
+    announce: Announce | None = None,
+) -> Dataset:
     """Decode and divide what a source has listed; unreadable pictures are left out, named and counted.
 
     Args:
         validation: share of a class's pictures to split off, where the listing has no such part.
         test: the same.
         keep_leaks: keep pictures of which an earlier part of the listing holds a copy; they are left out otherwise.
+        announce: told of pictures as soon as they are decoded, as by `decode_all`.
 
     Raises:
         UserError: a class has too few pictures, or the cache cannot be written or has too little room.
     """
-    decoded = decode_all(folder, framing)
+    decoded = decode_all(folder, framing, announce=announce)
     digests = decoded.digests
     left_out = [*folder.left_out, *((file.path, reason) for file, reason in decoded.problems)]
     warn_of_left_out(folder.root, left_out)

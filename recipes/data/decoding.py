@@ -27,6 +27,9 @@ KINDS = (INTEGER, FLOAT)
 # Between the largest values of two classes: a step from one range to the next is about 4.
 MAX_RATIO = 3
 
+# Called with the digests of files that have been decoded, and their pixels.
+Announce = Callable[[Sequence[str], Rows], None]
+
 
 @dataclass(frozen=True)
 class Decoded:
@@ -66,12 +69,19 @@ def in_threads(function: Callable, items: Sequence) -> Iterator:
         yield from pool.map(function, items)
 
 
-def decode_all(folder: Listing, framing: Framing, needs_pixels: bool = True, has_ranges: bool = False) -> Decoded:
+def decode_all(
+    folder: Listing,
+    framing: Framing,
+    needs_pixels: bool = True,
+    has_ranges: bool = False,
+    announce: Announce | None = None,
+) -> Decoded:
     """Decode what no earlier run has decoded.
 
     Args:
         needs_pixels: whether pixels will be read; if not, those that are kept are not looked at, which takes longest.
         has_ranges: whether the framing is a finished run's, whose ranges hold for these pictures, too.
+        announce: told of pictures of 8 bits, shard by shard, until a shard holds one with more: that changes the framing.
 
     Raises:
         UserError: the values of deep pictures are on no scale, or the cache cannot be written or has too little room.
@@ -91,12 +101,16 @@ def decode_all(folder: Listing, framing: Framing, needs_pixels: bool = True, has
     def look(digest: str, data: bytes) -> Depth | Examined | None:
         return None if is_known(digest) else measure(data) or examine(data, framing)
 
-    contents = Contents(folder.root)
+    contents, is_plain = Contents(folder.root), True
     for shard in _in_shards(contents, folder.files, look, "reading", is_known):
         problems += [(file, str(found)) for file, _, found in shard if isinstance(found, ImageError)]
         digests |= {file: digest for file, digest, found in shard if not isinstance(found, ImageError)}
         _add_pixels(pixels, appearances, {digest: found for _, digest, found in shard if isinstance(found, Examined)})
         _add_depths(depths, {digest: found for _, digest, found in shard if isinstance(found, Depth)})
+        read = [digest for _, digest, found in shard if not isinstance(found, ImageError)]
+        is_plain = is_plain and all(digest in appearances for digest in read)
+        if announce and is_plain and read:
+            announce(read, pixels.rows(read))
     deep = _depths(depths, {file: digest for file, digest in digests.items() if digest not in appearances})
     ranges, findings = ({}, []) if has_ranges else _ranges(folder, deep)
     framing = replace(framing, **ranges)

@@ -41,7 +41,7 @@ def averaged(classifier: Classifier, data: Dataset, kind: str) -> Timed:
     shown = distinct(VIEWS[kind], data)
 
     def pixels(images: np.ndarray) -> np.ndarray:
-        return np.stack([crop(data, image, view) for image in images for view in shown])
+        return np.stack([crop(data.pixels[[image]][0], data.framing, view) for image in images for view in shown])
 
     return _predicted(classifier, data, pixels, kind.replace("_", " "), len(shown))
 
