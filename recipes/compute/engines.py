@@ -19,6 +19,7 @@ import numpy as np
 
 from recipes.compute import devices
 from recipes.compute.graphs import constant
+from recipes.compute.machine import cores
 from recipes.errors import UserError, shown
 from recipes.settings.shared import EngineName
 
@@ -32,8 +33,9 @@ CALLERS = 2
 MAX_BATCH = 16
 # Of the largest value, between OpenVINO's and Keras' answer to noise: more is no order of sums, but a fault.
 MAX_DIFFERENCE = 1e-4
-# OpenVINO computes in bfloat16 where a processor can, unless it is told otherwise.
-EXACT = {"INFERENCE_PRECISION_HINT": "f32"}
+# OpenVINO computes in bfloat16 where a processor can, unless it is told otherwise; and ties its threads to cores, where others
+# decode pictures.
+SETTINGS = {"INFERENCE_PRECISION_HINT": "f32", "NUM_STREAMS": CALLERS, "ENABLE_CPU_PINNING": False}
 
 # Networks, by name, that OpenVINO could not compute in this process.
 _refused: set[str] = set()
@@ -89,6 +91,19 @@ def build(model: "keras.Model", batch_size: int, engine: EngineName = "auto") ->
         _refused.add(model.name)
         print(f"note: OpenVINO cannot compute {model.name} ({reason}): Keras does.", file=sys.stderr)
         return build(model, batch_size, KERAS)
+
+
+def plain(model: "keras.Model", batch_size: int) -> Engine:
+    """Take Keras' `predict_on_batch`, a batch at a time: for weights that change, which would be frozen for a few answers."""
+    import keras
+
+    one_by_one = threading.Lock()  # Keras' states are no threads' business
+
+    def run(pixels: np.ndarray) -> list[np.ndarray]:
+        with one_by_one:
+            return [np.asarray(output) for output in keras.tree.flatten(model.predict_on_batch(pixels))]
+
+    return Engine(KERAS, batch_size, run)
 
 
 def _why_not() -> str:
@@ -152,7 +167,7 @@ def _of_openvino(model: "keras.Model", batch_size: int) -> Pass:
     with tempfile.TemporaryDirectory(prefix="zoo-") as place:
         path = Path(place, "network.pb")
         path.write_bytes(constant(model, batch_size).graph.as_graph_def().SerializeToString())
-        network = core.compile_model(core.read_model(path), "CPU", EXACT | {"NUM_STREAMS": CALLERS})
+        network = core.compile_model(core.read_model(path), "CPU", SETTINGS | {"INFERENCE_NUM_THREADS": cores()})
     by_name = {name.partition(":")[0]: output for output in network.outputs for name in output.names}
     outputs = [by_name[f"output_{number}"] for number in range(len(model.outputs))]
     own = threading.local()

@@ -61,8 +61,8 @@ def _gathered(answer: Answerer, images: np.ndarray, kept: np.ndarray) -> Answers
 def _from_images(prepared: Prepared, progress: Progress) -> Answerer:
     """Answer by passing pictures through the whole network."""
     model, data, recipe = prepared.model, prepared.data, prepared.recipe
-    both = keras.Model(model.input, [vector_cut(model, "pre_logits").output(model), model.output], name=model.name)
-    engine = engines.build(both, recipe.batch_size, recipe.engine)
+    both = keras.Model(model.input, [vector_cut(model, "pre_logits").output(model), model.output])
+    engine = engines.plain(both, recipe.batch_size)
 
     def answer(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         vectors, guess = features.forward(engine, data, [(i, CENTER) for i in images], progress)

@@ -269,7 +269,7 @@ def ten_crop(prepared: Prepared, fitted: Fitted) -> np.ndarray:
     if len(held_out):
         with Progress("ten crops", len(held_out) * len(shown), "views") as progress:
             samples = [(i, view) for i in held_out for view in shown]
-            engine = engines.build(prepared.model, recipe.batch_size, recipe.engine)
+            engine = engines.plain(prepared.model, recipe.batch_size)
             guesses = features.forward(engine, data, samples, progress)[0]
         means[held_out] = guesses.reshape(len(held_out), len(shown), -1).mean(axis=1)
     return means
