@@ -136,6 +136,7 @@ def main() -> None:
             for _ in range(given.rounds):
                 for engine, rounds in found.items():
                     rounds.append(one_round(folder, model, engine, given.weights, Path(place, "cache")))
+                    print(model, engine, {name: round(value, 2) for name, value in rounds[-1].items()}, flush=True)
             for engine, rounds in found.items():
                 middle = {name: statistics.median(row[name] for row in rounds) for name in rounds[0]}
                 limit = statistics.median((row["decoding"] + row["forward"]) / cores / row["pass"] for row in rounds)

@@ -88,8 +88,7 @@ def decode_all(
     """
     kind = f"v{DECODER_VERSION}-{framing.size}-{framing.resize}-{framing.channels}-{framing.interpolation}"
     pixels = Store(cache_folder("pixels") / kind, (framing.resize, framing.resize, framing.channels), "uint8")
-    depths = Store(cache_folder("depths") / f"v{DECODER_VERSION}", (2,), "float64")
-    appearances = Appearances()
+    depths, appearances = Store(cache_folder("depths") / f"v{DECODER_VERSION}", (2,), "float64"), Appearances()
     pixels.require_room(len(folder.files))
     digests: dict[File, str] = {}
     problems: list[tuple[File, str]] = []
@@ -107,10 +106,7 @@ def decode_all(
         digests |= {file: digest for file, digest, found in shard if not isinstance(found, ImageError)}
         _add_pixels(pixels, appearances, {digest: found for _, digest, found in shard if isinstance(found, Examined)})
         _add_depths(depths, {digest: found for _, digest, found in shard if isinstance(found, Depth)})
-        read = [digest for _, digest, found in shard if not isinstance(found, ImageError)]
-        is_plain = is_plain and all(digest in appearances for digest in read)
-        if announce and is_plain and read:
-            announce(read, pixels.rows(read))
+        is_plain = is_plain and _announced(shard, pixels, appearances, announce)
     deep = _depths(depths, {file: digest for file, digest in digests.items() if digest not in appearances})
     ranges, findings = ({}, []) if has_ranges else _ranges(folder, deep)
     framing = replace(framing, **ranges)
@@ -122,10 +118,7 @@ def decode_all(
         problems += gone.items()
         digests = {file: digest for file, digest in digests.items() if file not in gone}
         _add_pixels(pixels, appearances, {keys[file]: found for file, _, found in shard if isinstance(found, Examined)})
-    warned = _what_tells_classes_apart(digests, deep)
-    for finding in warned:
-        print(f"warning: {finding}", file=sys.stderr)
-    return Decoded(framing, digests, problems, findings + warned, keys, pixels, appearances)
+    return Decoded(framing, digests, problems, findings + _warned(digests, deep), keys, pixels, appearances)
 
 
 def _in_shards(
@@ -163,6 +156,17 @@ def _in_shards(
                 found[item[0]] = item
                 progress.advance()
             yield [found[file] for file in those]
+
+
+def _announced(
+    shard: Sequence[tuple[File, str, object]], pixels: Store, appearances: Appearances, announce: Announce | None
+) -> bool:
+    """Tell of a shard's pictures, unless one has more than 8 bits; returns whether none has."""
+    read = [digest for _, digest, found in shard if not isinstance(found, ImageError)]
+    is_plain = all(digest in appearances for digest in read)
+    if announce and is_plain and read:
+        announce(read, pixels.rows(read))
+    return is_plain
 
 
 def _add_pixels(store: Store, appearances: Appearances, examined: Mapping[str, Examined]) -> None:
@@ -210,6 +214,14 @@ def _ranges(folder: Listing, deep: Mapping[File, Depth]) -> tuple[dict[str, int]
             f"{top}, here and in predictions."
         )
     return ranges, findings
+
+
+def _warned(files: Iterable[File], deep: Mapping[File, Depth]) -> list[str]:
+    """Warn of what tells classes apart."""
+    found = _what_tells_classes_apart(files, deep)
+    for finding in found:
+        print(f"warning: {finding}", file=sys.stderr)
+    return found
 
 
 def _what_tells_classes_apart(files: Iterable[File], deep: Mapping[File, Depth]) -> list[str]:
