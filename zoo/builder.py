@@ -5,6 +5,7 @@ import inspect
 import os
 import textwrap
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -18,7 +19,7 @@ from zoo import origin as origins
 from zoo import pixels, surgery
 from zoo.arguments import annotated, check_activation, integer, penalty, rate, read_shape, shown
 from zoo.classes import names_of
-from zoo.keras_private import without_values
+from zoo.keras_private import draw_values, values_later, without_values
 from zoo.layers import CLASSIFIER, classifier
 from zoo.migrating import unknown_options
 from zoo.origin import Origin
@@ -222,15 +223,18 @@ def build(
     variant, mode = _form(network, torch_names, source, variant, preprocessing)
     input_shape = input_shape or legal(_input_shape(family, variant, source))
     inputs = layers.Input(input_shape, name="image")
-    x = body(preprocess(inputs, mode), variant)
+    x = preprocess(inputs, mode)
     classes = _num_classes(family, source) if num_classes is None else num_classes
-    model = keras.Model(inputs, _outputs(x, family.head, classes, dropout, activation), name=name)
+    # What a file fills is not drawn before: JAX compiles every initialiser, which took longer than all else.
+    with values_later() if source else nullcontext():
+        model = keras.Model(inputs, _outputs(body(x, variant), family.head, classes, dropout, activation), name=name)
 
     origin_of = _origins(network, family, torch_names, arguments, variant, mode, model.outputs[0].shape[-1])
     origins.mark(model, origin_of(source))
     if source:
         head = source.saved.head if source.saved else ()
         whole = loading.load(model, source.path, num_classes is not None, head, partial(_relatives, name))
+        draw_values(model)
         model.origin = model.origin if whole else origins.of_part(model)
     pixels.watch(model)
     if l2:

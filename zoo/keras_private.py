@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator, Mapping
 
 import keras
+import numpy as np
 from keras import layers
 from keras.src.backend.common import global_state
 
@@ -78,14 +79,40 @@ def calls(model: keras.Model) -> list:
 @contextlib.contextmanager
 def without_values() -> Iterator[None]:
     """Let models built inside the block have variables without values, and leave no trace in Keras' and Python's state."""
-    collected, state = "uninitialized_variables", random.getstate()
+    state = random.getstate()
+    try:
+        with values_later():
+            yield
+    finally:
+        random.setstate(state)
+
+
+@contextlib.contextmanager
+def values_later() -> Iterator[None]:
+    """Let models built inside the block have variables without values, to which `give_value` and `draw_values` give them."""
+    collected = "uninitialized_variables"
     before = list(global_state.get_global_attribute(collected, []))
     try:
         with keras.StatelessScope(initialize_variables=False):
             yield
     finally:
         global_state.set_global_attribute(collected, before)  # or the next scope would give the variables their values
-        random.setstate(state)
+
+
+def give_value(variable: keras.Variable, value: np.ndarray) -> None:
+    """Assign a value to a variable, also to one that has none yet: its initialiser is never run."""
+    if variable._value is None:
+        variable._initializer = lambda shape, dtype=None: keras.ops.convert_to_tensor(value, dtype)
+        variable._deferred_initialize()
+    else:
+        variable.assign(value)
+
+
+def draw_values(model: keras.Model) -> None:
+    """Let the initialisers give their values to those variables of a model that have none yet."""
+    for variable in model.variables:
+        if variable._value is None:
+            variable._deferred_initialize()
 
 
 def _graph(model: keras.Model) -> keras.Model | None:

@@ -62,14 +62,24 @@ def _seconds(model: "keras.Model", pixels: np.ndarray) -> float:
     return statistics.median(taken[1:])
 
 
+def instructions() -> str:
+    """Tell processors apart by what they can compute: their kind and, where the system lists them, their instructions."""
+    listed = next((line for line in _cpuinfo() if line.lower().startswith(("flags", "features"))), "")
+    return f"{platform.machine()} {_processor()} {listed}"
+
+
 def _processor() -> str:
     """Name the processor as its maker does."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        lines = []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    names = [line.partition(":")[2].strip() for line in _cpuinfo() if line.startswith("model name")]
     return names[0] if names else platform.processor() or platform.machine()
+
+
+def _cpuinfo() -> list[str]:
+    """Read what Linux says of the processor; nothing elsewhere."""
+    try:
+        return Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return []
 
 
 def _memory() -> int | None:

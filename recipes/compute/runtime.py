@@ -9,7 +9,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 
-from recipes.compute import configuration, signals
+from recipes.compute import compiling, configuration, signals
 from recipes.errors import UserError, shown
 
 # As in glibc's malloc.h.
@@ -37,8 +37,11 @@ def start(seed: int) -> None:
         ) from error
     signals.raise_swallowed()
     configuration.settle()
-    keras.utils.set_random_seed(seed)
-    if keras.backend.backend() == "jax":  # whose numbers have 32 bits; Keras' MixUp asks for more
+    with silenced():  # on every backend Keras seeds TensorFlow as well, which is imported for that
+        keras.utils.set_random_seed(seed)
+    if keras.backend.backend() == "jax":
+        compiling.keep_compiled()
+        # Its numbers have 32 bits; Keras' MixUp asks for more.
         warnings.filterwarnings("ignore", "Explicitly requested dtype int64", UserWarning)
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf

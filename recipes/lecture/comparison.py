@@ -11,6 +11,7 @@ import numpy as np
 
 from callbacks.optimizers import get_optimizer
 from callbacks.state import snapshot
+from recipes.compute.compiling import jit
 from recipes.console import say
 from recipes.data import augment
 from recipes.data.batches import Batches
@@ -100,7 +101,7 @@ class RepeatedTraining:
         self.model.compile(
             self._optimizer,
             keras.losses.SparseCategoricalCrossentropy(),
-            jit_compile=False,
+            jit_compile=jit(),
             metrics=["accuracy", keras.metrics.SparseCategoricalCrossentropy(name="log_loss")],  # the loss without penalties
         )
         self._optimizer.build(self.model.trainable_variables)

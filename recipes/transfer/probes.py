@@ -14,6 +14,7 @@ import numpy as np
 
 import zoo
 from recipes.compute import engines
+from recipes.compute.compiling import jit
 from recipes.data.dataset import Dataset
 from recipes.data.images import center
 from recipes.data.views import CENTER
@@ -133,7 +134,7 @@ def training_rate(model: keras.Model, data: Dataset, images: np.ndarray, batch_s
     chosen = np.resize(images, batch_size)
     pixels, labels = center(data.pixels[chosen], data.framing), data.labels[chosen]
     copy, seconds = keras.models.clone_model(model), []
-    copy.compile("adam", "sparse_categorical_crossentropy", jit_compile=False)
+    copy.compile("adam", "sparse_categorical_crossentropy", jit_compile=jit())
     with Progress("speed of training", (1 + TIMED_BATCHES) * batch_size, "images") as progress:
         for _ in range(1 + TIMED_BATCHES):
             start = time.monotonic()

@@ -16,6 +16,7 @@ from callbacks.checkpoint import TrainingState
 from callbacks.learning_rate import warmup_cosine
 from callbacks.optimizers import LayerwiseRates, decayed_rates, get_optimizer
 from callbacks.state import Stateful
+from recipes.compute.compiling import jit
 from recipes.compute.versions import versions
 from recipes.data.batches import Batches
 from recipes.errors import UserError, refuse_shortage, shown
@@ -94,7 +95,7 @@ def compile_whole(part: keras.Model, optimizer: keras.optimizers.Optimizer, labe
 
     A step that makes variables is traced twice by TensorFlow, which takes longer than a short training.
     """
-    part.compile(optimizer, task.loss(labels), metrics=[task.accuracy_metric()], jit_compile=False)
+    part.compile(optimizer, task.loss(labels), metrics=[task.accuracy_metric()], jit_compile=jit())
     optimizer.build(part.trainable_variables)
     part.compute_metrics(None, labels[:1], np.zeros((1, *part.output_shape[1:]), "float32"))
     part.reset_metrics()

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from zoo.keras_private import made_by
+from zoo.keras_private import give_value, made_by
 from zoo.layers import CLASS_TOKEN, CLASSIFIER, POSITIONS
 from zoo.weights.adapting import adapt_positions, adapt_stem, has_positions
 from zoo.weights.files import is_torch, open_tensors
@@ -81,7 +81,7 @@ def load(
             value = adapt_stem(value, variable.shape[2], bool(origin and origin.bgr))
         if layer.name == POSITIONS and (rename or value.shape != variable.shape):
             value = adapt_positions(value.reshape(-1, variable.shape[1]), *stem.output.shape[1:3], tokens)
-        variable.assign(value.reshape(variable.shape))
+        give_value(variable, value.reshape(variable.shape))
     return any(layer.name == CLASSIFIER for _, _, layer in plan)
 
 
