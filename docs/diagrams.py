@@ -272,6 +272,14 @@ def export(root: Path) -> Figure:
     return figure
 
 
+def frozen_pass(root: Path) -> Figure:
+    """Draw what goes on at once while features are computed."""
+    reading = ["two threads a core\nread and decode\npictures"]
+    kept = ["pixels, on the disk,\nby content"]
+    passing = ["thread 1: cut a batch,\npass it", "thread 2: cut the next,\npass it"]
+    return flow([reading, kept, passing, ["features, on the disk,\nby content"]], box_width=17.0)
+
+
 def migrating(root: Path) -> Figure:
     """Draw the calls of other libraries beside those of this one."""
     theirs = ['keras.applications\nResNet50(weights="imagenet")', 'timm\ncreate_model("resnet50.a1_in1k")']
@@ -318,6 +326,7 @@ DIAGRAMS: dict[str, Callable[[Path], Figure]] = {
         workers,
         weights,
         export,
+        frozen_pass,
         migrating,
         new_model,
     )
