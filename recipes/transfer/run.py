@@ -37,23 +37,31 @@ from zoo.progress import Progress
 Report = Callable[[dict, Sequence[Path]], None]
 
 
-def prepare(recipe: Recipe) -> Prepared:
+def prepare(recipe: Recipe, clock: Clock | None = None) -> Prepared:
     """Read and divide the pictures, and build the network with an untrained head.
+
+    Args:
+        clock: counts the steps "reading" and "building".
 
     Raises:
         UserError: data or weights cannot be used.
     """
+    clock = clock or Clock()
     keras.utils.set_random_seed(recipe.seed)  # so that a network without weights is the same, whatever was drawn before
     combined.check(recipe)
     # First of all: no weights need be fetched for a folder that is not there.
-    listing = scan(recipe)
-    _check_task(recipe, listing.task)
-    body = backbone(recipe)
-    batch_norm.require(recipe.batch_norm, body)
-    data = dataset.prepare(listing, framing(body), recipe.validation, recipe.test, recipe.seed, recipe.keep_leaks)
-    batch_norm.check(recipe.batch_norm, len(data.part("train")), recipe.batch_size)
-    keras.utils.set_random_seed(recipe.seed)
-    return Prepared(recipe, data, new_head(recipe, body, data))
+    with clock.step("reading"):
+        listing = scan(recipe)
+        _check_task(recipe, listing.task)
+    with clock.step("building"):
+        body = backbone(recipe)
+        batch_norm.require(recipe.batch_norm, body)
+    with clock.step("reading"):
+        data = dataset.prepare(listing, framing(body), recipe.validation, recipe.test, recipe.seed, recipe.keep_leaks)
+        batch_norm.check(recipe.batch_norm, len(data.part("train")), recipe.batch_size)
+    with clock.step("building"):
+        keras.utils.set_random_seed(recipe.seed)
+        return Prepared(recipe, data, new_head(recipe, body, data))
 
 
 def _check_task(recipe: Recipe, task: Task) -> None:

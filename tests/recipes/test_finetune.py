@@ -84,7 +84,7 @@ def test_the_folder_holds_the_contract(finished):
     assert {path.name for path in output.iterdir()} == FILES
     card = (output / "MODEL_CARD.md").read_text("utf-8")
     assert f"value: {result['metrics']['test']['accuracy']}\n" in card and str(output.parent) not in card
-    assert result["schema"] == 2 and result["classes"] == list("0123456789")
+    assert result["schema"] == 3 and result["classes"] == list("0123456789")
     assert result["counts"] == {"train": 80, "validation": 20, "test": 20, "left_out": 0}
     assert result["strategy"]["name"] == "small" and result["strategy"]["freeze_until"] == "pre_logits"
     assert result["strategy"]["frozen"] == ["c1", "c3", "c5", "f6"]
