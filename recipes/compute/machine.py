@@ -30,12 +30,13 @@ def speed(call: Callable[[np.ndarray], object], pixels: np.ndarray) -> dict:
     """Time a compiled network on pictures, as a user's own `predict` would be.
 
     Args:
-        call: passes pictures through the network; has done so before.
-        pixels: `(batch, height, width, channels)`.
+        call: passes pictures through the network.
+        pixels: `(batch, height, width, channels)`, as it has passed them before.
 
     Returns:
         "one", the seconds for a single picture, and "many", those for each of the "batch"; medians of a few calls.
     """
+    call(pixels[:1])  # which may compile it for one picture
     return {
         "one": _seconds(call, pixels[:1]),
         "many": _seconds(call, pixels) / len(pixels),
@@ -44,13 +45,13 @@ def speed(call: Callable[[np.ndarray], object], pixels: np.ndarray) -> dict:
 
 
 def _seconds(call: Callable[[np.ndarray], object], pixels: np.ndarray) -> float:
-    """Time a call: the median of a few after the first, which may compile."""
+    """Time a call: the median of a few."""
     taken, began = [], time.monotonic()
-    while len(taken) <= TIMED_CALLS and (len(taken) < 2 or time.monotonic() - began < MAX_TIMED_SECONDS):
+    while len(taken) < TIMED_CALLS and (not taken or time.monotonic() - began < MAX_TIMED_SECONDS):
         start = time.monotonic()
         call(pixels)
         taken.append(time.monotonic() - start)
-    return statistics.median(taken[1:])
+    return statistics.median(taken)
 
 
 def instructions() -> str:
