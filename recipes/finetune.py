@@ -14,6 +14,7 @@ from recipes.cli import run_as_module
 
 run_as_module(__name__)
 
+import contextlib
 import shutil
 from functools import partial
 from pathlib import Path
@@ -64,7 +65,9 @@ def train(recipe: Recipe) -> Outcome:
                 choice = choose(prepared, clock.start)
             say(summary.plan(prepared, choice.strategy))
             values = run_settings(recipe.as_dict()) | {"chosen strategy": choice.strategy.name}
-            with tracked(recipe, recipe.folder.name, values, folder / FOLDER) as trackers:
+            with contextlib.ExitStack() as stack:
+                with clock.step("tracking"):  # whose libraries take seconds to import
+                    trackers = stack.enter_context(tracked(recipe, recipe.folder.name, values, folder / FOLDER))
                 outcome = _reach(prepared, choice, clock, trackers)
                 result, history = results.write(outcome, folder, stranger, clock, meter)
                 for row in history:

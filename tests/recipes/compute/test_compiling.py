@@ -11,7 +11,9 @@ import zoo
 from recipes.compute.compiling import BATCH_SIZE, compiled
 
 OTHERS = """
+import sys
 import keras
+import numpy as np
 from recipes.compute.compiling import compiled
 model, x = keras.models.load_model(sys.argv[1]), np.load(sys.argv[2])
 for count in (1, 3, 18):
