@@ -16,6 +16,8 @@ COPY pyproject.toml setup.cfg README.md LICENSE ./
 COPY callbacks ./callbacks
 COPY zoo ./zoo
 COPY recipes ./recipes
+# The project alone, whose setup.cfg says which versions of others it takes.
+# hadolint ignore=DL3013
 RUN pip install --no-cache-dir ".[serve]" \
     && useradd --uid 10001 --no-create-home --home-dir /tmp --shell /usr/sbin/nologin zoo
 

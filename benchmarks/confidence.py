@@ -3,6 +3,7 @@
     python benchmarks/confidence.py ../shared --output runs/confidence                    # three seeds, the head alone
     python benchmarks/confidence.py ../shared --output runs/confidence --strategies auto --folders mnist-5 cifar-50
     python benchmarks/confidence.py ../shared --output runs/confidence --backbones efficientnet_lite0 --seeds 1
+    python benchmarks/confidence.py ../shared --output runs/turned --folders rotation-100 --groups '_(.+)[.]'  # turns together
 
 The folders are those of benchmarks/strategies.py. Nothing is held out but the test, on which all is measured: temperature and
 thresholds come from inside the training part. First table: log-loss and calibration error before and after the temperature.
@@ -63,7 +64,7 @@ def _trained(name: str, backbone: str, strategy: str, seed: int, given: argparse
         recipe = strategies._recipe(data, None, backbone, strategy, seed, given.shared)
     else:
         recipe = Recipe(data, model=backbone, strategy=strategy, seed=seed)
-    recipe = replace(recipe, validation=given.validation)
+    recipe = replace(recipe, validation=given.validation, groups=given.groups)
     prepared = prepare(recipe)
     choice = choose(prepared, time.monotonic())
     fitted = fit(prepared, choice.strategy)
@@ -260,6 +261,7 @@ def main() -> None:
     parser.add_argument("--strategies", nargs="+", default=["small"])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--validation", type=float, default=0.0, help="share of the training part to hold out beside the test")
+    parser.add_argument("--groups", help="which pictures belong together, as for `zoo finetune`")
     parser.add_argument("--foreign", action="store_true", help="the third table, and not the first two")
     given = parser.parse_args()
     given.output.mkdir(parents=True, exist_ok=True)
@@ -271,6 +273,7 @@ def main() -> None:
             for strategy in given.strategies:
                 for seed in range(given.seeds):
                     title = f"{work.__name__} {name}, {backbone}, {strategy}, validation {given.validation:g}, seed {seed}"
+                    title += f", groups {given.groups}" if given.groups else ""
                     run = experiment.once(title, lambda n=name, b=backbone, s=strategy, i=seed: work(n, b, s, i, given))
                     runs.append({"folder": name, "backbone": backbone, "asked": strategy, "seed": seed} | run)
     if not given.foreign:

@@ -116,8 +116,9 @@ def _pictures(name: str, shared: Path, generator: np.random.Generator, inner: bo
         test = {keys[i]: test[keys[i]] for i in sorted(np.random.default_rng(0).permutation(len(keys))[:TEST])}
     for part, keys in {"train": dict.fromkeys(chosen), "test": test}.items():
         for i, key in enumerate(keys):
-            suffix = Path(str(key[0] if isinstance(key, tuple) else key)).suffix
-            yield part, files.get(key) or test[key], f"{i:05}{suffix}", read(key)
+            source = Path(str(key[0] if isinstance(key, tuple) else key))
+            stem = f"{i:05}_{source.stem}" if isinstance(key, tuple) else f"{i:05}"  # the turns of a picture are a group
+            yield part, files.get(key) or test[key], f"{stem}{source.suffix}", read(key)
 
 
 def _count(labels) -> dict[str, int]:

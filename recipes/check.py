@@ -27,7 +27,7 @@ from recipes.data.look import FRAMING, Look, look
 from recipes.data.sources import corrections
 from recipes.data.sources.chosen import listed, tell
 from recipes.data.sources.listing import File, Listing
-from recipes.data.sources.own import check_output, mark
+from recipes.data.sources.own import check_output, mark, refuse_foreign
 from recipes.errors import UserError, shown
 from recipes.evaluation.tasks import LABEL_SEPARATOR
 from recipes.report.check import render
@@ -50,6 +50,7 @@ def run(settings: Checking) -> Path:
     began = time.monotonic()
     check_default(settings)
     check_output(settings)
+    refuse_foreign(settings.folder)
     listing = listed(settings, needs_labels=settings.model is not None)
     if listing.classes and not settings.json:
         tell(settings, listing)

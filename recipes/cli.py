@@ -5,8 +5,10 @@ Nothing heavy is imported before the settings have been read.
 
 import contextlib
 import dataclasses
+import difflib
 import errno
 import importlib
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -17,7 +19,7 @@ from typing import TextIO
 from recipes.compute import lifetime, signals
 from recipes.console import STANDARD_OUTPUT, say
 from recipes.errors import UserError, shown
-from recipes.settings import help
+from recipes.settings import help, misread
 from zoo import __version__
 from zoo.disk import WriteError
 
@@ -42,6 +44,7 @@ class Command:
     group: str = WORK
     keras: bool = True  # whether it needs Keras, which takes seconds to import
     backend: str | None = None  # Keras' backend, for what only one of them can do
+    resumes: bool = False  # whether it keeps what it has done, if it is interrupted
 
     def load_settings(self) -> type:
         """Import the class of the command's settings."""
@@ -50,15 +53,21 @@ class Command:
 
 
 COMMANDS = {
-    "finetune": Command("recipes.finetune", "finetune.Flags", "from a folder of images to a classifier with a report"),
-    "tune": Command("recipes.tune", "tune.Tuning", "search over heads, or over ways to fine-tune"),
-    "check": Command("recipes.check", "check.Checking", "what is wrong with the pictures, before they are used", keras=False),
-    "rank": Command("recipes.rank", "rank.Ranking", "which backbone for your pictures, from one pass each"),
+    "finetune": Command(
+        "recipes.finetune", "finetune.Flags", "from a folder of images to a classifier with a report", resumes=True
+    ),
+    "tune": Command("recipes.tune", "tune.Tuning", "search over heads, or over ways to fine-tune", resumes=True),
+    "check": Command(
+        "recipes.check", "check.Checking", "what is wrong with the pictures, before they are used", keras=False, resumes=True
+    ),
+    "rank": Command("recipes.rank", "rank.Ranking", "which backbone for your pictures, from one pass each", resumes=True),
     "predict": Command("recipes.predict", "predict.Prediction", "class names and probabilities of images"),
     "export": Command(
         "recipes.export", "export.Exporting", "a run's network as ONNX, LiteRT, SavedModel or OpenVINO", backend="tensorflow"
     ),
-    "evaluate": Command("recipes.evaluate", "evaluate.Evaluation", "how a finished run does on any pictures with labels"),
+    "evaluate": Command(
+        "recipes.evaluate", "evaluate.Evaluation", "how a finished run does on any pictures with labels", resumes=True
+    ),
     "serve": Command("recipes.serve", "serve.Serving", "a page and an HTTP interface that predict"),
     "explain": Command("recipes.explain", "explain.Explaining", "where a run sees a class in a picture", LOOK),
     "compare": Command("recipes.compare", "compare.Comparison", "which run is better on the same pictures", LOOK, keras=False),
@@ -68,9 +77,9 @@ COMMANDS = {
     ),
     "push": Command("recipes.push", "hub.Pushing", "a run to a model hub, without its pictures", keras=False),
     "pull": Command("recipes.pull", "hub.Pulling", "a run from a model hub, checked", keras=False),
-    "demo": Command("recipes.demo", "demo.Demo", "the main job on digits, with and without pretraining"),
+    "demo": Command("recipes.demo", "demo.Demo", "the main job on digits, with and without pretraining", resumes=True),
     "lenet_mnist": Command(
-        "recipes.lecture.lenet_mnist", "lecture.LenetMnist", "train the LeNet-5 that ships with the zoo", LECTURE
+        "recipes.lecture.lenet_mnist", "lecture.LenetMnist", "train the LeNet-5 that ships with the zoo", LECTURE, resumes=True
     ),
     "receptive_fields": Command(
         "recipes.lecture.receptive_fields", "lecture.ReceptiveFields", "convolutions by hand, and what each stage sees", LECTURE
@@ -79,10 +88,18 @@ COMMANDS = {
         "recipes.lecture.inspect_kernels", "lecture.InspectKernels", "learned kernels, and feature maps of a picture", LECTURE
     ),
     "compare_optimizers": Command(
-        "recipes.lecture.compare_optimizers", "lecture.CompareOptimizers", "which optimiser is best on your data", LECTURE
+        "recipes.lecture.compare_optimizers",
+        "lecture.CompareOptimizers",
+        "which optimiser is best on your data",
+        LECTURE,
+        resumes=True,
     ),
     "compare_regularizers": Command(
-        "recipes.lecture.compare_regularizers", "lecture.CompareRegularizers", "what closes the gap to the test", LECTURE
+        "recipes.lecture.compare_regularizers",
+        "lecture.CompareRegularizers",
+        "what closes the gap to the test",
+        LECTURE,
+        resumes=True,
     ),
 }
 
@@ -110,14 +127,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         return _refused(_unwritten(error))
     except KeyboardInterrupt:
-        _say_on_error(
-            "\nzoo: interrupted; the output folder is as it was, and what was decoded, computed and trained is kept: "
-            "the same command goes on from there."
-        )
+        _say_on_error(f"\nzoo: interrupted; {_left(*arguments)}.")
         return signals.status()
     finally:
         _drain(sys.stdout)
         _drain(sys.stderr)
+
+
+def _left(name: str = "", *_: str) -> str:
+    """Say what a command that was interrupted has left."""
+    if name in COMMANDS and COMMANDS[name].resumes:
+        return (
+            "the output folder is as it was, and what was decoded, computed and trained is kept: the same command goes on from "
+            "there"
+        )
+    return "no file is half written: the same command begins anew"
 
 
 def _open_streams() -> None:
@@ -184,7 +208,9 @@ def _run(name: str = "--help", *arguments: str) -> int:
         say(f"zoo {__version__}")
         return 0
     if name not in COMMANDS:
-        raise UserError(f"There is no command {name!r}: choose one of {', '.join(COMMANDS)}.")
+        near = difflib.get_close_matches(name, COMMANDS, 1)
+        hint = f"did you mean {near[0]}?" if near else f"choose one of {', '.join(COMMANDS)}."
+        raise UserError(f"There is no command {shown(name)!r}: {hint}")
     if not HELP.isdisjoint(arguments):
         say(help.page(name, COMMANDS[name].load_settings()))
         return 0
@@ -212,7 +238,12 @@ def read_settings(name: str, arguments: list[str]) -> object:
         from recipes.settings.finetune import Recipe
 
         default = kind(**vars(Recipe.load(Path(file))) | {"recipe": Path(file)})
-    settings = tyro.cli(kind, prog=f"zoo {name}", args=arguments, default=default)
+    told = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(told):
+            settings = tyro.cli(kind, prog=f"zoo {name}", args=arguments, default=default)
+    except SystemExit as error:
+        raise UserError(misread.reason(name, kind, arguments, told.getvalue())) from error
     if name != "finetune":
         return settings
     if default and settings.data != default.data and settings.output == default.output:
@@ -223,7 +254,7 @@ def read_settings(name: str, arguments: list[str]) -> object:
 def _recipe_file(arguments: Sequence[str]) -> str | None:
     """Find what --recipe names among the flags; None without it. Raises UserError if it is given twice."""
     files = []
-    for word, following in zip(arguments, [*arguments[1:], None], strict=True):
+    for word, following in zip(arguments, [*arguments, None][1:], strict=True):
         if word.startswith("--recipe="):
             files.append(word.partition("=")[2])
         elif word == "--recipe":

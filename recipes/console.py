@@ -12,6 +12,16 @@ from zoo.tables import align
 STANDARD_OUTPUT = "<stdout>"
 
 
+def percent(share: float, digits: int = 1) -> str:
+    """Write a share in percent, as all of the project does."""
+    return f"{100 * share:.{digits}f} %"
+
+
+def with_interval(share: float, interval: Sequence[float] | None) -> str:
+    """Write a share in percent, and its interval (low, high) behind it, where it has one."""
+    return percent(share) + (f" ({percent(interval[0])} to {percent(interval[1])})" if interval else "")
+
+
 def say(line: str = "", end: str = "\n") -> None:
     """Print lines for the user; names that cannot be printed do not end a run, and none reaches the terminal as a command.
 

@@ -18,7 +18,7 @@ import json
 from pathlib import Path
 
 from recipes import finetune
-from recipes.console import say, show, suggest
+from recipes.console import say, show, suggest, with_interval
 from recipes.data.digits import write_digits
 from recipes.data.sources.own import mark
 from recipes.settings.demo import Demo
@@ -46,8 +46,7 @@ def run(settings: Demo) -> Path:
         say(f"\n{name}:")
         data = finetune.train(recipe).prepared.data
         measured = json.loads((recipe.folder / "result.json").read_text())["metrics"]["test"]
-        low, high = measured["accuracy_interval"]
-        accuracy[name] = f"{measured['accuracy']:.1%} ({low:.1%} to {high:.1%})"
+        accuracy[name] = with_interval(measured["accuracy"], measured["accuracy_interval"])
     say(f"\nTest accuracy after {settings.images_per_class} pictures of each digit:")
     show([{"start": name, "accuracy (95 % interval)": value} for name, value in accuracy.items()])
     say(f"Open {(settings.folder / 'pretrained' / 'report.html').resolve()}")

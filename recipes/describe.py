@@ -33,7 +33,9 @@ def run(settings: Description) -> str:
     facts = analysis.analyze(model)
     stages = stage_rows(facts, zoo.stages(model))
     shape = " × ".join(map(str, model.input_shape[1:]))
-    title = f"{model.name}, variant {model.origin.variant} of {', '.join(model.origin.variants)}, input {shape}"
+    others = ", ".join(name for name in model.origin.variants if name != model.origin.variant)
+    form = f", built as in {model.origin.variant} (--variant: {others})" if others else ""
+    title = f"{model.name}, input {shape}{form}"
     costs = "{} stages, {} parameters, {} multiply-adds".format(len(zoo.stages(model)), *_costs(facts))
     tables = [align(stages, "<>>>>>>"), models.table(models.records(model.name))]
     if settings.layers:

@@ -15,6 +15,10 @@ class ImageError(Exception):
     """Says why a file is no usable picture, in words that follow its path, such as "is truncated"."""
 
 
+class LargeImageError(ImageError):
+    """Says that a picture has more pixels than are read."""
+
+
 def refuse_shortage(error: OSError, path: object) -> None:
     """Raise a UserError if a file could not be opened for want of something, which says nothing of the file."""
     if error.errno in SHORTAGES:

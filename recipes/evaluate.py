@@ -22,7 +22,7 @@ from pathlib import Path
 import keras
 
 from recipes.compute.versions import versions
-from recipes.console import say, table
+from recipes.console import percent, say, table
 from recipes.data import measured as pictures
 from recipes.data.dataset import Dataset
 from recipes.data.sources.chosen import listed
@@ -193,7 +193,7 @@ def _row(name: str, one: dict) -> dict:
 def _measure(one: dict, name: str) -> dict:
     """Make the cells of a measure and its interval."""
     interval = one[f"{name}_interval"]
-    return {"value": f"{one[name]:.1%}", "95 % interval": interval and f"{interval[0]:.1%} to {interval[1]:.1%}"}
+    return {"value": percent(one[name]), "95 % interval": interval and f"{percent(interval[0])} to {percent(interval[1])}"}
 
 
 def _points(name: str, one: dict) -> dict:

@@ -12,14 +12,15 @@ from recipes.cli import run_as_module
 
 run_as_module(__name__)
 
+import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from recipes.console import say
 from recipes.data.decoding import in_threads
 from recipes.data.images import Framing
-from recipes.data.sources.own import mark
+from recipes.data.sources.own import mark, refuse_foreign
 from recipes.errors import ImageError, UserError, shown, some
 from recipes.predict import Found, Tally, expand, say_rest
 from recipes.report.explain import MAX_SHOWN, render
@@ -68,7 +69,8 @@ def run(settings: Explaining) -> Path:
 
 
 def _check_output(settings: Explaining) -> None:
-    """Refuse to write into a run's folder, which would no more be known as one. Raises UserError."""
+    """Refuse to write into a run's folder, which would no more be known as one, and among other files. Raises UserError."""
+    refuse_foreign(settings.folder)
     if (settings.folder / "model.keras").exists():
         raise UserError(
             f"--output {shown(settings.folder)} holds a run, which keeps to its own files: choose another, or leave it out."
@@ -98,7 +100,7 @@ def _asked(name: str | None, classifier: Classifier) -> int | None:
 def _explain(settings: Explaining, made: Explanations, found: Found, tally: Tally) -> int:
     """Explain the pictures batch by batch, and write; gives how many there were."""
     shown_ones: list[Explained] = []
-    values, checks, names = [], [], set()
+    values, checks, names = [], [], _pictures_in(settings.folder, found.paths)
     for pictures in _batches(found, tally, made.classifier.framing):
         mark(settings.folder)  # not before: where nothing can be explained, no folder is made
         for one in made.of(pictures):
@@ -141,6 +143,13 @@ def _read(path: Path, framing: Framing) -> Picture | ImageError:
         return explanations.read(path, framing)
     except ImageError as error:
         return error
+
+
+def _pictures_in(folder: Path, paths: Sequence[str]) -> set[str]:
+    """List the names of the pictures that lie where the overlays go, in small letters: no overlay replaces one."""
+    place = os.path.realpath(folder)
+    there = {parent for parent in {os.path.dirname(path) for path in paths} if os.path.realpath(parent) == place}
+    return {os.path.basename(path).lower() for path in paths if os.path.dirname(path) in there}
 
 
 def _name(path: str, names: set[str]) -> str:

@@ -23,9 +23,9 @@ import numpy as np
 
 from recipes.compute.machine import machine
 from recipes.compute.runtime import silenced
-from recipes.console import say, table
+from recipes.console import percent, say, table
 from recipes.data.images import Framing
-from recipes.data.sources.own import mark
+from recipes.data.sources.own import mark, refuse_foreign
 from recipes.errors import ImageError, UserError, shown
 from recipes.formats import agreement, card, pictures, resizing
 from recipes.formats.agreement import LIMITS, Agreement
@@ -132,8 +132,8 @@ class Export:
         lost, says = before.accuracy - after.accuracy, f"{self.settings.precision} {after}, float32 {before}"
         if not lost <= self.settings.loss + 1e-9:
             raise UserError(
-                f"The network as {form.name} loses {lost:.1%} of accuracy, more than --loss {self.settings.loss:g}, and is not "
-                f"kept: {says}. Give a higher --loss, or --precision float16."
+                f"The network as {form.name} loses {percent(lost)} of accuracy, more than --loss {self.settings.loss:g}, and "
+                f"is not kept: {says}. Give a higher --loss, or --precision float16."
             )
         return {"float32": before.as_dict(), "accuracy": after.as_dict(), "seconds": answers.seconds, "says": f"{says}."}
 
@@ -201,7 +201,8 @@ def _said(found: Agreement, source: str) -> str:
 
 
 def _check_output(settings: Exporting) -> None:
-    """Refuse to write into a run's folder, which would no more be known as one. Raises UserError."""
+    """Refuse to write into a run's folder, which would no more be known as one, and among other files. Raises UserError."""
+    refuse_foreign(settings.folder)
     if (settings.folder / "model.keras").exists():
         raise UserError(
             f"--output {shown(settings.folder)} holds a run, which keeps to its own files: choose another, or leave it out."

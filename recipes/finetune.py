@@ -29,7 +29,7 @@ from recipes.tracking.trackers import FOLDER, Trackers, require, run_scores, run
 from recipes.transfer import confidence, repeats, results, summary
 from recipes.transfer.backbone_choice import AUTO, chosen
 from recipes.transfer.judged_labels import judged
-from recipes.transfer.run import again, evaluate, fit, prepare
+from recipes.transfer.run import again, evaluate, fit, prepare, with_crops
 from recipes.transfer.state import Choice, Clock, Outcome, Prepared
 from recipes.transfer.trials import choose
 
@@ -89,6 +89,8 @@ def _reach(prepared: Prepared, choice: Choice, clock: Clock, trackers: Trackers)
         evaluated = evaluate(prepared, fitted)
     with clock.step("confidence"):
         sure, evaluated = confidence.learn(prepared, choice, fitted, evaluated)
+    with clock.step("evaluation"):
+        evaluated = with_crops(prepared, fitted, evaluated)
     with clock.step("repeats"):
         other = partial(again, prepared, fitted.strategy)
         repeated = repeats.measure(prepared.recipe, prepared.data, fitted.strategy, evaluated.probabilities, other)

@@ -43,6 +43,8 @@ MAX_SAID = 100
 # Whose widths say how wide the first column of a table is.
 MEASURED_PATHS = 1_000
 MAX_PROBLEMS = 20
+# Letters of a class's name for which a column leaves room from the first row on.
+MAX_NAME = 40
 OVER = 0.5
 
 
@@ -204,7 +206,7 @@ def _columns(classifier: Classifier, paths: Sequence[str], top: int, has_sets: b
     path = max((len(shown(path)) for path in paths[:MEASURED_PATHS]), default=0)
     if not classifier.task.one_label:
         return Columns(("picture", "classes over 0.5", *last), (path, 0, *(0 for _ in last)))
-    ranks, name = min(top, len(classifier.classes)), max(len(shown(name)) for name in classifier.classes)
+    ranks, name = min(top, len(classifier.classes)), min(MAX_NAME, max(len(shown(name)) for name in classifier.classes))
     names = ("class", "probability", *("next", "probability") * (ranks - 1))
     return Columns(("picture", *names, *last), (path, *(name, 0) * ranks, *(0 for _ in last)))
 
@@ -231,7 +233,10 @@ def say_rest(found: Found, tally: Tally, count: int, done: str) -> None:
     for note in (*found.notes, *tally.left_out):
         print(f"warning: {note}", file=sys.stderr)
     if tally.unsaid:
-        print(f"warning: {tally.unsaid:,} more files are left out; --csv FILE has the reason of each.", file=sys.stderr)
+        print(
+            f"warning: {tally.unsaid:,} more files are left out; `zoo predict --csv FILE` writes the reason of each.",
+            file=sys.stderr,
+        )
     if tally.failed:
         raise UserError(
             f"{tally.failed} of what was given could not be {done}, {count} pictures were: {'; '.join(tally.problems)}."

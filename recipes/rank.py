@@ -27,10 +27,9 @@ import shlex
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import zoo
-from recipes.console import say, suggest
+from recipes.console import percent, say, suggest
 from recipes.data.decoding import decode_all
 from recipes.data.findings import grouped
 from recipes.data.look import FRAMING, look
@@ -38,7 +37,7 @@ from recipes.data.sources.chosen import scan_for_one_label
 from recipes.data.sources.listing import Listing
 from recipes.errors import UserError, shown
 from recipes.evaluation.verdict import Contender, verdict
-from recipes.report.charts import panels
+from recipes.report.ranking import accuracy_and_speed
 from recipes.runs.journal import Experiment
 from recipes.settings.finetune import Recipe
 from recipes.settings.rank import Ranking
@@ -51,9 +50,6 @@ from recipes.transfer.contenders import MEASURED, Pace, in_words, multiply_adds,
 from zoo.weights import catalog
 from zoo.weights.catalog.entry import Entry
 from zoo.weights.tags import must_be_named
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 # Settings that what is measured of a candidate does not depend on.
 INDEPENDENT_OF = ("models", "weights", "variant", "preprocessing", "budget")
@@ -227,7 +223,7 @@ def answer(rows: Sequence[Mapping]) -> str:
             f"{fast['candidate']}, {fast['images/s']:.1f} images/s"
         )
 
-    return verdict(compared, "accuracy", undecided, form=".1%")
+    return verdict(compared, "accuracy", undecided, write=percent)
 
 
 def ranked(rows: Sequence[Mapping]) -> list[Mapping]:
@@ -247,10 +243,9 @@ def cost(teams: Sequence[Mapping], rows: Sequence[Mapping]) -> list[str]:
     """Say what the best pair and triple reach, what they cost beside the best one alone, and how to have them."""
     best = rows[0]
     return [
-        "The best {} is {candidate}: {accuracy:.1%} ({low:.1%} to {high:.1%}), at {images/s:.1f} images/s and {MB:.0f} MB, "
-        "{:.1f} times the time of {} alone. `zoo finetune` takes it as {}.".format(
-            what, best["images/s"] / team["images/s"], best["candidate"], shown(shlex.join(_words(team["flags"]))), **team
-        )
+        f"The best {what} is {team['candidate']}: {contenders.accuracy(team)}, at {team['images/s']:.1f} images/s and "
+        f"{team['MB']:.0f} MB, {best['images/s'] / team['images/s']:.1f} times the time of {best['candidate']} alone. "
+        f"`zoo finetune` takes it as {shown(shlex.join(_words(team['flags'])))}."
         for what, team in zip(("pair", "triple"), teams, strict=False)
     ]
 
@@ -271,26 +266,12 @@ def _report(experiment: Experiment, rows: list[dict], teams: list[dict]) -> None
     said, costs = answer(alone), cost(teams, alone)
     measured = ranked([*alone, *({k: v for k, v in team.items() if k != "flags"} for team in teams)])
     best = front(measured)
-    experiment.save_figure("accuracy_and_speed", _figure(measured, best))
+    experiment.save_figure("accuracy_and_speed", accuracy_and_speed(measured, best))
     for row in best:
         row["note"] = "front"
     flags = {team["candidate"]: team["flags"] for team in teams}
     experiment.finish([*measured, *failed], answer=said, together=costs, flags=flags, front=[row["candidate"] for row in best])
     say("\n" + "\n".join([said, *costs]))
-
-
-def _figure(rows: Sequence[Mapping], best: Sequence[Mapping]) -> "Figure":
-    """Draw accuracy against speed, and the Pareto front."""
-    figure, (plot,) = panels(1, 7.2, 4.8)
-    speed, accuracy = ([row[name] for row in rows] for name in ("images/s", "accuracy"))
-    spans = [[row["accuracy"] - row["low"] for row in rows], [row["high"] - row["accuracy"] for row in rows]]
-    plot.errorbar(speed, accuracy, spans, fmt="o", capsize=3, markersize=5, elinewidth=0.8)
-    plot.plot([row["images/s"] for row in best], [row["accuracy"] for row in best], "--", linewidth=1, label="Pareto front")
-    for row in rows:
-        plot.annotate(row["candidate"], (row["images/s"], row["accuracy"]), (6, 4), textcoords="offset points", fontsize=8)
-    plot.set(xscale="log", xlabel="images per second", ylabel="accuracy of a linear probe (95 % interval)")
-    plot.legend(frameon=False, fontsize="small")
-    return figure
 
 
 def _identity(root: Path, pictures: Listing) -> str:

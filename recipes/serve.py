@@ -19,6 +19,7 @@ import secrets
 import signal
 import socket
 
+from recipes.compute import signals
 from recipes.console import say
 from recipes.errors import UserError, shown, some
 from recipes.settings.serve import Serving
@@ -33,6 +34,8 @@ LIBRARIES = {
 }
 TOKEN = "ZOO_TOKEN"
 MIN_TOKEN = 16
+# Addresses that stand for all of a machine's, with the one by which it reaches itself.
+ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
 
 def run(settings: Serving) -> None:
@@ -60,9 +63,14 @@ def run(settings: Serving) -> None:
             one.warm()
             progress.advance()
     served_runs = application(settings, runs, token)
-    listener.listen()  # who comes from here on waits until the server is up, and is not refused
+    try:
+        listener.listen()  # who comes from here on waits until the server is up, and is not refused
+    except OSError as error:  # another took the address meanwhile
+        raise _not_listening(settings, error) from None
     _say_place(settings, listener, token)
-    _serve(served_runs, listener)
+    if not _serve(served_runs, listener):
+        say("Stopped at once: what had not been answered was dropped.")
+        raise SystemExit(signals.status())
     say("Stopped: what had been taken was answered.")
 
 
@@ -90,34 +98,45 @@ def _listener(settings: Serving) -> socket.socket:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(place)
     except (OSError, UnicodeError) as error:
-        raise UserError(
-            f"--host {shown(settings.host)} --port {settings.port} cannot be listened on "
-            f"({getattr(error, 'strerror', error)}): choose another, or 0 for any free port."
-        ) from None
+        raise _not_listening(settings, error) from None
     return listener
+
+
+def _not_listening(settings: Serving, error: Exception) -> UserError:
+    """Make the error of an address that cannot be listened on."""
+    return UserError(
+        f"--host {shown(settings.host)} --port {settings.port} cannot be listened on "
+        f"({getattr(error, 'strerror', error)}): choose another, or --port 0 for any that is free."
+    )
 
 
 def _say_place(settings: Serving, listener: socket.socket, token: str | None) -> None:
     """Say where the page is."""
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    fragment = f"#{token}" if token and TOKEN not in os.environ else ""
-    say(f"Open http://{host}:{listener.getsockname()[1]}/{fragment}")
+    is_any = settings.host in ANY
+    name = ANY[settings.host] if is_any else settings.host
+    host = f"[{name}]" if ":" in name else name
+    is_given = bool(os.environ.get(TOKEN))  # an empty one is none
+    fragment = f"#{token}" if token and not is_given else ""
+    elsewhere = f" (from other machines: with this one's name or address in place of {name})" if is_any else ""
+    say(f"Open http://{host}:{listener.getsockname()[1]}/{fragment}{elsewhere}")
     if token:
-        where = f"that of {TOKEN}" if TOKEN in os.environ else token
+        where = f"that of {TOKEN}" if is_given else token
         say(f"Programs send the header `Authorization: Bearer TOKEN`; the token is {where}.")
     if not settings.is_local:
         say("Answers and pictures travel unencrypted: put a proxy with TLS before it where others can listen.")
-    say("Ctrl-C ends it.")
+    say("Ctrl-C ends it, a second one without the answers that are still to come.")
 
 
-def _serve(app: object, listener: socket.socket) -> None:
-    """Answer until a signal comes, and then what has been taken."""
+def _serve(app: object, listener: socket.socket) -> bool:
+    """Answer until a signal comes, and then what has been taken; return whether a second Ctrl-C let it do that."""
     import uvicorn
+
+    from recipes.web.connection import Connection
 
     config = uvicorn.Config(
         app,
         loop="asyncio",
-        http="h11",
+        http=Connection,
         ws="none",
         log_config=None,
         log_level="critical",
@@ -132,3 +151,4 @@ def _serve(app: object, listener: socket.socket) -> None:
         server.run(sockets=[listener])
     except KeyboardInterrupt:  # uvicorn raises the signal again that has ended it
         pass
+    return not server.force_exit

@@ -27,6 +27,7 @@ KINDS = (
     "Runs",
     "Prediction",
     "Export",
+    "Flags",
     "User configuration",
     "Search",
 )

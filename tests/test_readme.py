@@ -55,7 +55,7 @@ def test_the_commands(tmp_path):
         assert done.poll() == 0, done.stderr
         out += done.stdout
     assert (tmp_path / "runs" / "finetune" / "leaves" / "report.html").exists()
-    assert re.search(r"^test +\d+  \d+\.\d% \(", out, re.M)
+    assert re.search(r"^test +\d+  \d+\.\d % \(", out, re.M)
     assert len(re.findall(r"^new/(healthy|mildew|rust)\.jpg +\1 +[\d.]+", out, re.M)) == 3
 
 

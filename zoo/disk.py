@@ -29,6 +29,9 @@ class WriteError(OSError):
         reason = f"{self.filename} cannot be written ({self.strerror})"
         if self.errno == errno.ENOSPC and _is_full_of_files(self.filename):
             return f"{reason}: there are as many files on that disk as it can hold: remove some, or choose another place."
+        folder = os.path.dirname(os.path.realpath(self.filename))
+        if self.errno == errno.ENOENT and not os.path.isdir(folder):
+            return f"{reason}: there is no folder {folder}: make it, or choose another place."
         if self.errno not in REMEDIES:
             return f"{reason}: choose another place, or make it one that can be written."
         need = f"it needs {in_bytes(self.needed)} or more, and {in_bytes(self.free)} are free there"

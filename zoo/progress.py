@@ -49,6 +49,8 @@ class Progress:
             raise KeyboardInterrupt
         self._done += count
         now = time.monotonic()
+        if self._done == self._total and not self._live:  # the last line of a log is written at the end
+            return
         if now - self._shown >= (0.1 if self._live else 10):
             self._shown = now
             self._show("" if self._live else "\n", note)

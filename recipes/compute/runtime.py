@@ -37,7 +37,8 @@ def start(seed: int) -> None:
         ) from error
     signals.raise_swallowed()
     configuration.settle()
-    keras.utils.set_random_seed(seed)
+    with silenced():  # on every backend Keras seeds TensorFlow as well, which is imported for that
+        keras.utils.set_random_seed(seed)
     if keras.backend.backend() == "jax":
         compiling.keep_compiled()
         # Its numbers have 32 bits; Keras' MixUp asks for more.

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from recipes.console import percent
+
 PERMUTATIONS = 199
 MAX_P = 0.01
 # Below, more pictures would show a difference that does no harm. Of the way from chance to always right.
@@ -52,11 +54,11 @@ class Difference:
     @property
     def sentence(self) -> str:
         """The finding in words."""
-        shown = "; ".join(f"{share:.0%} of {target} have {source}" for target, source, share in self.values)
+        shown = "; ".join(f"{percent(share, 0)} of {target} have {source}" for target, source, share in self.values)
         known = "label" if self.source == "class" else self.source
         return (
-            f"The {known} alone tells the {self.target}: {self.accuracy:.0%} right, where {self.chance:.0%} are chance "
-            f"(p = {self.p:.3f}; {shown})."
+            f"The {known} alone tells the {self.target}: {percent(self.accuracy, 0)} right, where "
+            f"{percent(self.chance, 0)} are chance (p = {self.p:.3f}; {shown})."
         )
 
 

@@ -40,7 +40,7 @@ from recipes.data import depth, jpeg
 from recipes.data.appearance import Appearance, appearance_of
 from recipes.data.profiles import to_srgb
 from recipes.data.signatures import what_it_is
-from recipes.errors import ImageError, refuse_shortage
+from recipes.errors import ImageError, LargeImageError, refuse_shortage
 
 DECODER_VERSION = 2
 MAX_PIXELS = 50_000_000
@@ -261,9 +261,9 @@ def _check_size(width: int, height: int) -> None:
         raise ImageError("has no pixels")
 
 
-def _too_large(pixels: int) -> ImageError:
+def _too_large(pixels: int) -> LargeImageError:
     """Make the error of a picture with too many pixels."""
-    return ImageError(f"has {pixels:,} pixels, more than the limit of {MAX_PIXELS:,}")
+    return LargeImageError(f"has {pixels:,} pixels, more than the limit of {MAX_PIXELS:,}")
 
 
 def _frames(image: Image.Image) -> list[str]:

@@ -15,7 +15,7 @@ from recipes.data.decoding import Decoded, decode_all
 from recipes.data.findings import grouped
 from recipes.data.images import Framing
 from recipes.data.look import look
-from recipes.data.sources.listing import File, Listing
+from recipes.data.sources.listing import File, Listing, plain
 from recipes.data.split import united
 from recipes.errors import UserError, shown, some
 from recipes.evaluation.tasks import Task
@@ -135,7 +135,8 @@ def _check_classes(listing: Listing, classes: Sequence[str]) -> None:
     foreign = {name: count for name, count in sorted(counts.items()) if name not in classes}
     if not foreign:
         return
-    pairs = [(name, near[0]) for name in foreign if (near := get_close_matches(name, classes, 1, 0.8))]
+    known = {plain(name): name for name in classes}
+    pairs = [(name, known[near[0]]) for name in foreign if (near := get_close_matches(plain(name), known, 1, 0.8))]
     hint = f" Is {shown(pairs[0][0])} what it calls {shown(pairs[0][1])}?" if pairs else ""
     named = some(f"{name} ({count:,})" for name, count in foreign.items())
     raise UserError(

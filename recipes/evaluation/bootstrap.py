@@ -123,12 +123,7 @@ class Pair:
             first, second = self._sums(counts, self._first), self._sums(counts, self._second)
             for name, measure in measures.items():
                 found[name].append(measure(second) - measure(first))
-        tail = expanded_tail(self.groups)
-        intervals = {}
-        for name, parts in found.items():
-            low, high = (float(edge) for edge in np.quantile(np.concatenate(parts), (tail, 1 - tail)))
-            intervals[name] = (low, high) if high - low > 1e-12 else None
-        return intervals
+        return {name: _edges(np.concatenate(parts), self.groups) for name, parts in found.items()}
 
     def p_value(self, measure: Measure) -> float:
         """Compute how often the difference is as large as it is if the answers to each group are swapped by chance."""
@@ -149,6 +144,25 @@ class Pair:
     def _sums(self, counts: np.ndarray, part: csr_array) -> Sums:
         """Add up drawn groups: `counts` says how often each was drawn, `(draws, groups)`."""
         return split(np.asarray((part.T @ counts.T).T), self._classes)
+
+
+def interval_of_mean(sums: np.ndarray, sizes: np.ndarray) -> tuple[float, float] | None:
+    """Compute the 95 % interval of a mean over pictures, from DRAWS draws of their groups, as `Pair.intervals` does.
+
+    Args:
+        sums: `(groups,)`, the sum over each group's pictures; `sizes` how much these count.
+    """
+    if len(sums) < 2:
+        return None
+    means = [(counts @ sums) / (counts @ sizes) for counts in drawn_counts(len(sums))]
+    return _edges(np.concatenate(means), len(sums))
+
+
+def _edges(drawn: np.ndarray, groups: int) -> tuple[float, float] | None:
+    """Find the ends of an interval from drawn values; None if none differs from another."""
+    tail = expanded_tail(groups)
+    low, high = (float(edge) for edge in np.quantile(drawn, (tail, 1 - tail)))
+    return (low, high) if high - low > 1e-12 else None
 
 
 def split(rows: np.ndarray, classes: int) -> Sums:

@@ -55,10 +55,9 @@ def metrics(labels: np.ndarray, probabilities: np.ndarray, classes: Sequence[str
     there = sums[1] > 0
     recalls = _counted(*(found[there] for found in (sums[0], sums[1], squares[1])))
     bins, error = calibration(probabilities.max(axis=1), predictions == labels, each)
-    truth = probabilities[np.arange(len(labels)), labels]
     return {
         **_accuracy(predictions == labels, each, weights),
-        "loss": float(np.average(-np.log(np.clip(truth, MIN_PROBABILITY, 1.0)), weights=each)),
+        "loss": float(np.average(losses(labels, probabilities), weights=each)),
         "balanced_accuracy": float(np.divide(*recalls).mean()),
         "balanced_accuracy_interval": list(mean_of_shares(*recalls)),
         **_with_interval("macro_f1", partial(_macro_f1, len(classes)), labels, predictions, each),
@@ -67,6 +66,19 @@ def metrics(labels: np.ndarray, probabilities: np.ndarray, classes: Sequence[str
         "classes": _per_class(np.bincount(labels, minlength=len(classes)), sums, squares, classes),
         "confusion": confusion(labels, predictions),
     }
+
+
+def losses(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    """Give each image's log-loss `(images,)`, from class numbers `(images,)` and probabilities `(images, classes)`."""
+    truth = probabilities[np.arange(len(labels)), labels].astype(np.float64)
+    return -np.log(np.clip(truth, MIN_PROBABILITY, 1.0))
+
+
+def label_losses(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    """Give each image's log-loss `(images,)`, the sum over its labels, from 0 and 1 and probabilities, `(images, classes)`."""
+    chances = np.asarray(probabilities, np.float64)
+    right = np.where(np.asarray(labels) > 0.5, chances, 1 - chances)
+    return -np.log(np.clip(right, MIN_PROBABILITY, 1)).sum(axis=1)
 
 
 def confusion(labels: np.ndarray, predictions: np.ndarray) -> list[list[int]]:
@@ -179,7 +191,6 @@ def label_metrics(
     if not np.isfinite(probabilities).all():
         raise ValueError("the model's predictions are not finite numbers; training has diverged")
     predictions, each = probabilities > 0.5, _each(weights, len(labels))
-    clipped = np.clip(np.where(labels, probabilities, 1 - probabilities), MIN_PROBABILITY, 1)
     sets = (predictions & labels, labels, predictions)
     sums, squares = ([power @ members for members in sets] for power in (each, each**2))
     accuracy = _accuracy((predictions == labels).all(axis=1), each, weights)
@@ -189,7 +200,7 @@ def label_metrics(
         **_with_interval("macro_f1", lambda *drawn: float(np.mean(_f1(*drawn, axis=0))), labels, predictions, each),
         **_with_interval("micro_f1", lambda *drawn: float(_f1(*drawn, axis=None)), labels, predictions, each),
         **accuracy,
-        "loss": float(np.average(-np.log(clipped).sum(axis=1), weights=each)),
+        "loss": float(np.average(label_losses(labels, probabilities), weights=each)),
         "classes": [
             row | _with_interval("average_precision", average_precision, labels[:, i], probabilities[:, i], each)
             for i, row in enumerate(_per_class(labels.sum(axis=0), sums, squares, classes))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from recipes.console import percent
 from recipes.evaluation import metrics
 from recipes.evaluation.folds import grouped_folds
 
@@ -81,6 +82,10 @@ class Task(ABC):
         """Give the probability of one picture's answer, from probabilities `(classes,)`; of several, the least sure."""
 
     @abstractmethod
+    def losses(self, labels: np.ndarray, guess: np.ndarray) -> np.ndarray:
+        """Give each picture's log-loss `(images,)` from labels, as the metrics average it."""
+
+    @abstractmethod
     def loss(self, labels: np.ndarray) -> str:
         """Name Keras' loss for labels, which may have been mixed."""
 
@@ -126,7 +131,7 @@ class MultiClass(Task):
             return classes[label]
         if set(np.unique(label)) <= {0, 1}:
             return classes[label.argmax()]
-        return ", ".join(f"{classes[i]} {label[i]:.0%}" for i in np.argsort(-label, kind="stable")[:2])
+        return ", ".join(f"{classes[i]} {percent(label[i], 0)}" for i in np.argsort(-label, kind="stable")[:2])
 
     def count(self, labels: np.ndarray, classes: int) -> list[int]:
         return np.bincount(labels, minlength=classes).tolist()
@@ -162,6 +167,9 @@ class MultiClass(Task):
 
     def confidence(self, guess: np.ndarray) -> float:
         return float(guess.max())
+
+    def losses(self, labels: np.ndarray, guess: np.ndarray) -> np.ndarray:
+        return metrics.losses(labels, guess)
 
     def loss(self, labels: np.ndarray) -> str:
         return "categorical_crossentropy" if labels.ndim > 1 else "sparse_categorical_crossentropy"
@@ -200,7 +208,7 @@ class MultiLabel(Task):
 
     def names(self, label: np.ndarray, classes: Sequence[str]) -> str:
         if not set(np.unique(label)) <= {0, 1}:
-            return ", ".join(f"{classes[i]} {label[i]:.0%}" for i in np.argsort(-label, kind="stable")[:2])
+            return ", ".join(f"{classes[i]} {percent(label[i], 0)}" for i in np.argsort(-label, kind="stable")[:2])
         return LABEL_SEPARATOR.join(classes[i] for i in np.flatnonzero(label))
 
     def count(self, labels: np.ndarray, classes: int) -> list[int]:
@@ -237,6 +245,9 @@ class MultiLabel(Task):
 
     def confidence(self, guess: np.ndarray) -> float:
         return float(np.abs(guess - ~self.predicted(guess)).min())
+
+    def losses(self, labels: np.ndarray, guess: np.ndarray) -> np.ndarray:
+        return metrics.label_losses(labels, guess)
 
     def loss(self, labels: np.ndarray) -> str:
         return "binary_crossentropy"

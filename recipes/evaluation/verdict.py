@@ -21,7 +21,7 @@ def verdict(
     what: str,
     undecided: Callable[[list[Contender]], str],
     best: Callable = max,
-    form: str = ".4g",
+    write: Callable[[float], str] = "{:.4g}".format,
 ) -> str:
     """Say which is best, and whether another's interval reaches its.
 
@@ -30,10 +30,10 @@ def verdict(
         what: what the values are, such as "accuracy".
         undecided: the end of the sentence, from those whose intervals reach that of the best.
         best: `max` or `min`.
-        form: how the values are written, as for `format`.
+        write: how a value is written.
     """
     leader = best(contenders, key=lambda contender: contender.value)
-    start = f"{_lead(leader, what, form)} (95 % interval {leader.low:{form}} to {leader.high:{form}})"
+    start = f"{_lead(leader, what, write)} (95 % interval {write(leader.low)} to {write(leader.high)})"
     close = [c for c in contenders if c is not leader and c.low <= leader.high and leader.low <= c.high]
     return f"{start}, but {undecided(close)}." if close else f"{start}, and no other interval reaches it."
 
@@ -54,6 +54,6 @@ def verdict_over_seeds(scores: Mapping[str, Sequence[float | None]], what: str, 
     return verdict(found, what, undecided, best)
 
 
-def _lead(leader: Contender, what: str, form: str = ".4g") -> str:
+def _lead(leader: Contender, what: str, write: Callable[[float], str] = "{:.4g}".format) -> str:
     """Begin the sentence: which is best, and its value."""
-    return f"{leader.name} has the best {what}, {leader.value:{form}}"
+    return f"{leader.name} has the best {what}, {write(leader.value)}"

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from recipes.console import percent
 from recipes.errors import UserError, shown
 from recipes.evaluation.intervals import wilson
 from recipes.evaluation.tasks import LABEL_SEPARATOR, Task
@@ -99,7 +100,7 @@ class Measured:
     pictures: int
 
     def __str__(self) -> str:
-        return f"{self.accuracy:.1%} ({self.low:.1%} to {self.high:.1%}, {self.pictures:,} pictures)"
+        return f"{percent(self.accuracy)} ({percent(self.low)} to {percent(self.high)}, {self.pictures:,} pictures)"
 
     def as_dict(self) -> dict:
         """Write the values as JSON takes them."""

@@ -5,6 +5,7 @@ import math
 from dataclasses import asdict
 from pathlib import Path
 
+from recipes.console import percent
 from recipes.data.images import Framing
 from recipes.runs.assurance import REFUSED
 from recipes.runs.folder import recover
@@ -22,7 +23,7 @@ FRAMED = (
 ANY_SIZE = "give it whole, as uint8: resizing and cropping are in the network. A picture longer than 10:1 loses its ends."
 FOREIGN = (
     "One minus the cosine between a picture's features at pre_logits and those of its third nearest training picture: a known "
-    "picture exceeds this with a probability of {refused:.0%}. The training pictures' features are in reference.npz of the run."
+    "picture exceeds this with a probability of {refused}. The training pictures' features are in reference.npz of the run."
 )
 
 
@@ -43,7 +44,7 @@ def facts(run: Path, classifier: Classifier, any_size: bool) -> dict:
         "temperature": sure.temperature if sure else None,
         "temperature_is": "inside the network: probabilities need no other",
         "unknown_threshold": threshold if math.isfinite(threshold) else None,
-        "unknown_is": FOREIGN.format(refused=REFUSED),
+        "unknown_is": FOREIGN.format(refused=percent(REFUSED, 0)),
         "model": network.get("name"),
         "license": network.get("license"),
         "citations": network.get("citations") or [],

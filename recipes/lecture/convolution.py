@@ -6,6 +6,7 @@ import keras
 import numpy as np
 from keras import layers
 
+from recipes.console import percent
 from zoo import analysis
 
 INPUT = np.array([[1, 2, 0, 3, 1], [1, 0, 0, 2, 2], [2, 1, 2, 1, 1], [0, 0, 1, 0, 0], [1, 2, 1, 1, 1]])
@@ -69,7 +70,7 @@ def stacks() -> list[dict]:
                 "kernels": ", ".join(f"{k} × {k}" for k in stack),
                 "sees": times((seen, seen)),
                 "weights / C²": weights,
-                "fewer than one kernel": f"{1 - weights / seen**2:.0%}",
+                "fewer than one kernel": percent(1 - weights / seen**2, 0),
             }
         )
     return rows

@@ -36,7 +36,7 @@ import zoo
 from callbacks.learning_rate import warmup_cosine
 from callbacks.optimizers import get_optimizer
 from recipes.compute.compiling import jit
-from recipes.console import say
+from recipes.console import percent, say
 from recipes.data.batches import Batches
 from recipes.data.dataset import Dataset, prepare
 from recipes.data.images import Framing
@@ -146,7 +146,10 @@ def _train(folder: Path, settings: LenetMnist, name: str, seed: int, data: Datas
     guesses = model.predict(pixels[images], batch_size=500, verbose=0).argmax(axis=1)
     wrong = int((guesses != data.labels[images]).sum())
     error, (low, high) = wrong / len(images), wilson(wrong, len(images))
-    say(f"{name}, seed {seed}: {part} error {error:.2%} (95 % interval {low:.2%} to {high:.2%}, {len(images):,} images)")
+    say(
+        f"{name}, seed {seed}: {part} error {percent(error, 2)} "
+        f"(95 % interval {percent(low, 2)} to {percent(high, 2)}, {len(images):,} images)"
+    )
     losses = [row["loss"] for row in history.rows]
     return {"part": part, "wrong": wrong, "images": len(images), "error": error, "interval": [low, high], "losses": losses}
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from recipes.errors import shown
 from zoo.files import write_bytes
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ GRAY = "#7d8590"
 INK = "<style>:root{--ink:#59636e}@media screen and (prefers-color-scheme:dark){:root{--ink:#9da7b3}}</style>"
 # The least part of the scale from 0 to 1 that an axis of shares shows.
 MIN_SHARES = 0.2
+# Letters of a name in a chart, which leave room for the chart.
+MAX_NAME = 32
 
 
 def panels(count: int = 1, width: float = 6.4, height: float = 4.2) -> "tuple[Figure, list[Axes]]":
@@ -60,6 +63,20 @@ def column(rows: list[dict], key: str) -> np.ndarray:
     return np.array([np.nan if row.get(key) is None else row[key] for row in rows], dtype=float)
 
 
+def named(name: object) -> str:
+    """Write a name, which may come from anywhere, as a chart's text: of a long one the ends, and no sign is a formula's.
+
+    What the chart's letters do not have is escaped.
+    """
+    from matplotlib.font_manager import FontProperties, findfont, get_font
+
+    font, text = get_font(findfont(FontProperties())), shown(name)
+    if len(text) > MAX_NAME:
+        text = f"{text[: MAX_NAME // 2 - 1]}…{text[-MAX_NAME // 2 :]}"
+    seen = "".join(letter if font.get_char_index(ord(letter)) else ascii(letter)[1:-1] for letter in text)
+    return seen.replace("$", r"\$")
+
+
 def plain(value: float) -> str:
     """Write a number of an axis in full, such as 0.001, with six digits at most: no power, no offset to add."""
     return np.format_float_positional(float(f"{value:.6g}"), trim="-")
@@ -75,7 +92,7 @@ def use_share_axis(plot: "Axes", values: np.ndarray) -> None:
     low, high = (max(0.0, low - max(0.0, high - 1)), min(1.0, high - min(0.0, low)))
     edge = 0.01 * (high - low)  # a dot at the end of the scale is not cut in half
     plot.set_ylim(low - edge, high + edge)
-    plot.yaxis.set_major_formatter(lambda value, place: f"{plain(100 * value)}%")
+    plot.yaxis.set_major_formatter(lambda value, place: f"{plain(100 * value)} %")
 
 
 def use_log_axis(plot: "Axes", across: np.ndarray) -> None:

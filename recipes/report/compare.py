@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from recipes.evaluation.paired_verdict import NAMES, p_text, points
-from recipes.report.charts import BLUE, GRAY, page_plot, svg
+from recipes.report.charts import BLUE, GRAY, named, page_plot, svg
 from recipes.report.compare_lines import setting
 from recipes.report.page import page
 from recipes.report.thumbnails import thumbnail
@@ -56,7 +56,7 @@ def _chart(differences: Sequence[dict], lead: str) -> str:
         if one["interval"]:
             plot.plot([100 * edge for edge in one["interval"]], [place, place], color=BLUE, linewidth=2)
         plot.plot(100 * one["difference"], place, "o", color=BLUE)
-    plot.set_yticks(range(len(differences)), [row["run"] for row in reversed(differences)])
+    plot.set_yticks(range(len(differences)), [named(row["run"]) for row in reversed(differences)])
     plot.set_ylim(-0.6, len(differences) - 0.4)
     edges = [abs(100 * edge) for row in differences for edge in row["measures"][lead]["interval"] or ()]
     reach = max(5, *edges, *(abs(100 * row["measures"][lead]["difference"]) for row in differences)) * 1.1

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from recipes.console import table
+from recipes.console import percent, table, with_interval
 from recipes.errors import shown
 from recipes.evaluation.paired_verdict import NAMES, points
 
@@ -18,7 +18,7 @@ def search_lines(found: Mapping) -> list[str]:
             "scored": row["scored"],
             "objective": row["objective"],
             "best": row["score"],
-            "accuracy": _with_interval(row["accuracy"], row["accuracy_interval"]),
+            "accuracy": _measured(row["accuracy"], row["accuracy_interval"]),
             "held out": row["held_out"],
             "seconds": round(row["seconds"]),
         }
@@ -38,7 +38,7 @@ def run_lines(found: Mapping) -> list[str]:
             "run": row["name"],
             "strategy": row["strategy"],
             **{
-                NAMES[key]: _with_interval(one["value"], one["interval"] if key == found["measure"] else None)
+                NAMES[key]: _measured(one["value"], one["interval"] if key == found["measure"] else None)
                 for key, one in row["measures"].items()
             },
         }
@@ -54,7 +54,8 @@ def run_lines(found: Mapping) -> list[str]:
         table([_difference(row) for row in differences]),
         "",
         *(_counts(row) for row in differences),
-        *(row["classes_verdict"] for row in differences),
+        *(f"{_pair(row)}{row['losses_verdict']}" for row in differences),
+        *(f"{_pair(row)}{row['classes_verdict']}" for row in differences),
         *_settings(found["settings"]),
         *remarks(found),
     ]
@@ -67,7 +68,7 @@ def remarks(found: Mapping) -> list[str]:
     lines = list(found["findings"])
     for row in found["repeats"]:
         key, one = next(iter(row["measures"].items()))
-        values = f"{one['values'][0]:.1%} ({row['baseline']}) and {one['values'][1]:.1%} ({row['run']})"
+        values = f"{percent(one['values'][0])} ({row['baseline']}) and {percent(one['values'][1])} ({row['run']})"
         gap = f"{points(one['difference'], '+')} points{_interval(one['interval'])}"
         lines.append(
             f"Means over repeats ({row['what']}): {NAMES[key]} {values}, difference {gap}. Repeats share pictures, so this "
@@ -103,6 +104,11 @@ def _difference(row: Mapping) -> dict:
     return {"run": f"{row['run']} - {row['baseline']}", **cells}
 
 
+def _pair(row: Mapping) -> str:
+    """Name the two runs that a sentence is about, where there are more."""
+    return f"{row['run']} and {row['baseline']}: " if row["runs_adjusted"] > 1 else ""
+
+
 def _counts(row: Mapping) -> str:
     """Say how many pictures each of two runs has right."""
     alone = f"{row['run']} alone has {row['only_run_right']:,} right, {row['baseline']} alone {row['only_baseline_right']:,}"
@@ -114,8 +120,6 @@ def _interval(interval: Sequence[float] | None) -> str:
     return f" ({points(interval[0])} to {points(interval[1])})" if interval else ""
 
 
-def _with_interval(value: float | None, interval: Sequence[float] | None) -> str:
-    """Write a share with its interval, where it has one."""
-    if value is None:
-        return "–"
-    return f"{value:.1%}" + (f" ({interval[0]:.1%} to {interval[1]:.1%})" if interval else "")
+def _measured(value: float | None, interval: Sequence[float] | None) -> str:
+    """Write a share with its interval, and a dash where there is none."""
+    return "–" if value is None else with_interval(value, interval)

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from recipes.console import percent
 from recipes.report.charts import BLUE, page_plot, svg, use_share_axis
 
 # The share of the pictures, the surest, that the sentence on saying nothing is about.
@@ -32,7 +33,7 @@ def _chart(abstention: dict) -> dict:
     figure, axes = page_plot("share of the images that is answered", "accuracy")
     axes.plot(coverage, accuracy, color=BLUE, linewidth=1.8)
     axes.set_xlim(0, 1.02)
-    axes.xaxis.set_major_formatter(lambda value, place: f"{100 * value:.0f}%")
+    axes.xaxis.set_major_formatter(lambda value, place: percent(value, 0))
     use_share_axis(axes, accuracy)
-    words = ", ".join(f"{row['accuracy']:.1%} of the surest {row['coverage']:.0%}" for row in abstention["rows"])
+    words = ", ".join(f"{percent(row['accuracy'])} of the surest {percent(row['coverage'], 0)}" for row in abstention["rows"])
     return {"title": "accuracy by coverage", "uri": svg(figure), "alt": f"Chart of accuracy by coverage: right are {words}."}

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from recipes.console import percent
 from recipes.evaluation.intervals import wilson
 from recipes.report.charts import BLUE, GRAY, ORANGE, column, page_plot, svg
 
@@ -80,7 +81,7 @@ def _calibration(bins: list[dict], error: float) -> dict:
     largest = bins[int(images.argmax())]
     alt = (
         f"Chart of accuracy by confidence: of {int(images.sum()):,} images, {largest['images']:,} lie in the fullest bin, with "
-        f"a mean confidence of {largest['confidence']:.1%} and an accuracy of {largest['accuracy']:.1%}; on average the two "
-        f"differ by {error:.1%}."
+        f"a mean confidence of {percent(largest['confidence'])} and an accuracy of {percent(largest['accuracy'])}; on average "
+        f"the two differ by {percent(error)}."
     )
     return {"title": "accuracy by confidence", "uri": svg(figure), "alt": alt}

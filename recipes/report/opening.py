@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from recipes.console import percent
 from recipes.evaluation.metrics import LABEL_MEASURES, MEASURES
 
 # A class is called weak where its recall lies this far below the mean of all classes.
@@ -41,11 +42,6 @@ def opening(result: Mapping, split: str, measure: str) -> Opening:
     found = [_against_baseline(result, split, measure), _gap(result, split, measure), _weakest(scores), _confusion(scores)]
     steps = [_labels(result), _more_pictures(result, split), _training(result, split, measure), _more_measured(scores, split)]
     return Opening(tuple(filter(None, found)), tuple(filter(None, steps))[:MAX_STEPS])
-
-
-def percent(share: float) -> str:
-    """Write a share."""
-    return f"{100 * share:.1f}%"
 
 
 def quoted(name: str) -> str:

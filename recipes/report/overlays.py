@@ -6,6 +6,7 @@ much, also for readers who tell red from green badly, and in print; a line aroun
 
 import numpy as np
 
+from recipes.console import percent
 from recipes.evaluation.occlusion import hottest
 
 COLORS = "viridis"
@@ -50,7 +51,7 @@ def described(heat: np.ndarray) -> str:
     peak = np.unravel_index(heat.argmax(), heat.shape)
     row, column = (names[3 * at // side] for names, at, side in zip((ROWS, COLUMNS), peak, heat.shape, strict=True))
     place = "in the middle" if row == column else f"at the {row} {column}"
-    return f"hottest {place}, its hottest fifth holding {drawn[mask].sum() / drawn.sum():.0%} of the heat"
+    return f"hottest {place}, its hottest fifth holding {percent(drawn[mask].sum() / drawn.sum(), 0)} of the heat"
 
 
 def _grown(mask: np.ndarray, pixels: int) -> np.ndarray:

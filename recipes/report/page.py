@@ -4,8 +4,11 @@ import re
 from collections.abc import Callable
 from importlib import resources
 
+from recipes.console import percent
 from recipes.errors import shown
 from recipes.report.sharing import shortener
+
+NO_BREAK = "\N{NO-BREAK SPACE}"
 
 
 def page(name: str, **content: object) -> str:
@@ -28,11 +31,13 @@ def page(name: str, **content: object) -> str:
         lstrip_blocks=True,
     )
     environment.filters |= {
-        "percent": lambda value: _shown(value, lambda number: f"{100 * number:.1f}%"),
+        "percent": lambda value: _shown(value, lambda number: Markup(percent(number).replace(" ", NO_BREAK))),
         "points": lambda value: _shown(value, lambda number: f"{round(100 * number, 1) + 0.0:+.1f}"),
         "decimal": lambda value: _shown(value, lambda number: f"{number:.3f}"),
         "count": lambda value: _shown(value, lambda number: f"{number:,}"),
-        "interval": lambda pair: f"{100 * pair[0]:.1f} – {100 * pair[1]:.1f}%" if pair else "–",
+        "interval": lambda pair: (
+            Markup(f"{100 * pair[0]:.1f} – {percent(pair[1])}".replace(" %", f"{NO_BREAK}%")) if pair else "–"
+        ),
         "headings": headings,
         "breakable": lambda name: Markup(Markup.escape(shown(name)).replace("_", Markup("_<wbr>"))),  # a line may end there
         "latency": lambda seconds: _shown(seconds, latency),

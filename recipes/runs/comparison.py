@@ -5,10 +5,10 @@ from itertools import pairwise
 
 import numpy as np
 
-from recipes.evaluation.bootstrap import LABEL_MEASURES, MEASURES, Pair
+from recipes.evaluation.bootstrap import LABEL_MEASURES, MEASURES, Pair, interval_of_mean
 from recipes.evaluation.intervals import mean_interval, wilson
 from recipes.evaluation.paired import holm, newcombe, sign_flip_test
-from recipes.evaluation.paired_verdict import class_sentence, paired_verdict
+from recipes.evaluation.paired_verdict import class_sentence, loss_sentence, paired_verdict
 from recipes.runs.finished import Finished
 from recipes.runs.shared_pictures import SAID, SharedPictures, shared_pictures
 
@@ -39,9 +39,10 @@ def compare(runs: Sequence[Finished], names: Sequence[str]) -> tuple[dict, Share
         row |= {"run": names[row["index"]], "baseline": names[0], "p_adjusted": adjusted, "runs_adjusted": len(differences)}
         row |= {"outcome": _outcome(row, lead)}
     _judge_classes(pictures, runs[0].one_label, differences)
+    _judge_losses(pictures, names, differences)
     for row in differences:
         row["verdict"] = paired_verdict(row, lead, len(pictures), SAID[pictures.part])
-        row["classes_verdict"] = class_sentence(row)
+        row["classes_verdict"], row["losses_verdict"] = class_sentence(row), loss_sentence(row)
     return {
         "schema": SCHEMA,
         "recipe": "compare",
@@ -130,6 +131,33 @@ def _judge_classes(pictures: SharedPictures, one_label: bool, differences: list[
         }
     for row in differences:
         row["classes"].sort(key=lambda found: (found["p_adjusted"], found["p"], -abs(found["difference"])))
+
+
+def _judge_losses(pictures: SharedPictures, names: Sequence[str], differences: list[dict]) -> None:
+    """Add to each difference that of the log-losses, None where a run has none; p-values are adjusted for all differences."""
+    each = [np.array([one.loss for one in those], float) for those in pictures.answers]
+    sizes = np.bincount(pictures.groups, pictures.weights)
+    for row in differences:
+        first, second = each[0], each[row["index"]]
+        row["without_losses"] = [names[i] for i in (0, row["index"]) if np.isnan(each[i]).any()]
+        if row["without_losses"]:
+            row["losses"] = None
+            continue
+        sums = _sums(pictures, second - first)
+        values = [float(np.average(losses, weights=pictures.weights)) for losses in (first, second)]
+        interval = interval_of_mean(sums, sizes)
+        found = {"values": values, "difference": values[1] - values[0], "interval": interval and list(interval)}
+        row["losses"] = found | {"p": sign_flip_test(sums)}
+    rows = [row["losses"] for row in differences if row["losses"]]
+    for found, adjusted in zip(rows, holm([found["p"] for found in rows]), strict=True):
+        found["p_adjusted"] = adjusted
+        found["outcome"] = _outcome({"p_adjusted": adjusted, "measures": {"loss": _turned(found)}}, "loss")
+
+
+def _turned(found: Mapping) -> dict:
+    """Give a difference of losses, of which less is better, as one of which more is better."""
+    low, high = found["interval"] or (None, None)
+    return {"difference": -found["difference"], "interval": None if low is None else [-high, -low]}
 
 
 def _class(

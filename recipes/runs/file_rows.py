@@ -19,8 +19,9 @@ def file_rows(data: Dataset, probabilities: np.ndarray) -> Iterator[dict]:
         probabilities: of the pictures that are used, `(images, classes)`.
     """
     more = _more(data)
-    each = zip(data.paths, data.digests, data.labels, data.splits, probabilities, strict=True)
-    for i, (path, digest, label, split, guess) in enumerate(each):
+    losses = data.task.losses(data.labels, probabilities)
+    each = zip(data.paths, data.digests, data.labels, data.splits, probabilities, losses, strict=True)
+    for i, (path, digest, label, split, guess, loss) in enumerate(each):
         predicted = np.flatnonzero(data.task.predicted(guess))
         yield {
             "path": path,
@@ -28,13 +29,14 @@ def file_rows(data: Dataset, probabilities: np.ndarray) -> Iterator[dict]:
             "label": data.task.names(label, data.classes),
             "prediction": LABEL_SEPARATOR.join(data.classes[i] for i in predicted),
             "probability": round(data.task.confidence(guess), 6),
+            "loss": round(float(loss), 6) + 0.0,  # + 0.0: no minus before 0
             "reason": "",
             "note": data.notes.get(digest, ""),
             **{name: values[i] for name, values in more.items()},
             "sha256": digest,
         }
     for path, reason in data.left_out:
-        empty = dict.fromkeys(("split", "label", "prediction", "probability", "note"), "")
+        empty = dict.fromkeys(("split", "label", "prediction", "probability", "loss", "note"), "")
         yield {"path": path, **empty, "reason": reason, **dict.fromkeys(more, ""), "sha256": _digest(data.root / path)}
 
 

@@ -33,7 +33,7 @@ EVALUATED = "evaluated"
 
 @dataclass(frozen=True)
 class Answer:
-    """A picture that was used, and what a model said of it."""
+    """A picture that was used, and what a model said of it; `loss` is its log-loss, None in tables that have none."""
 
     path: str
     split: str
@@ -43,6 +43,7 @@ class Answer:
     group: str
     weight: float
     digest: str
+    loss: float | None = None
 
 
 @dataclass(frozen=True)
@@ -230,12 +231,13 @@ def _answer(row: dict) -> Answer:
         raise ValueError(f"{row['path']} has no sha256")
     cells = {name: from_cell(row[name]) for name in ("path", "label", "prediction")}
     split, weight = row["split"] or EVALUATED, float(row.get("weight") or 1)
-    probability = float(row["probability"])
+    probability, loss = float(row["probability"]), float(row["loss"]) if row.get("loss") else None
+    if loss is not None and not 0 <= loss < math.inf:
+        raise ValueError(f"{row['path']} has the loss {loss:g}")
     if not (0 < weight < math.inf and 0 <= probability <= 1):
         raise ValueError(f"{row['path']} has the weight {weight:g} and the probability {probability:g}")
-    return Answer(
-        **cells, split=split, probability=probability, group=row.get("group") or "", weight=weight, digest=row["sha256"]
-    )
+    group, digest = row.get("group") or "", row["sha256"]
+    return Answer(**cells, split=split, probability=probability, group=group, weight=weight, digest=digest, loss=loss)
 
 
 def _check_table(found: Finished) -> None:
@@ -245,13 +247,17 @@ def _check_table(found: Finished) -> None:
     for name, scores in found.result["metrics"].items():
         answers = found.parts.get(name, [])
         right = [one.label == one.prediction for one in answers]
-        value = np.average(right, weights=[one.weight for one in answers]) if answers else -1
-        if scores.get("images") != len(answers) or abs(value - (scores.get("accuracy") or 0)) > 1e-6:
+        weights, losses = [one.weight for one in answers], [one.loss for one in answers]
+        value = np.average(right, weights=weights) if answers else -1
+        is_other = scores.get("images") != len(answers) or abs(value - (scores.get("accuracy") or 0)) > 1e-6
+        if not is_other and None not in losses and _is_number(scores.get("loss")):
+            is_other = abs(np.average(losses, weights=weights) - scores["loss"]) > 1e-5 * max(1, scores["loss"])
+        if is_other:
             raise _damaged(found.folder, "files.csv", f"its {name} part gives other numbers than result.json")
 
 
 def short_names(folders: Sequence[Path]) -> list[str]:
-    """Name folders by as few of their last parts as tell them apart.
+    """Name folders, so that it can be printed, by as few of their last parts as tell them apart.
 
     Raises:
         UserError: one is given twice.
@@ -261,7 +267,7 @@ def short_names(folders: Sequence[Path]) -> list[str]:
         if place in places[:i]:
             raise UserError(f"{shown(folders[i])} is given twice: a run cannot be compared with itself.")
     for count in range(1, max(len(place.parts) for place in places) + 1):
-        names = ["/".join(place.parts[-count:]) for place in places]
+        names = [shown("/".join(place.parts[-count:])) for place in places]
         if len(set(names)) == len(names):
             break
     return names

@@ -39,6 +39,7 @@ def plain(classifier: Classifier, data: Dataset) -> Timed:
 def averaged(classifier: Classifier, data: Dataset, kind: str) -> Timed:
     """Predict every picture as the mean over a kind's views of it."""
     shown = distinct(VIEWS[kind], data)
+    warm_up(classifier, data, len(shown))
 
     def pixels(images: np.ndarray) -> np.ndarray:
         return np.stack([crop(data, image, view) for image in images for view in shown])
@@ -90,6 +91,8 @@ def _batches(count: int, size: int) -> Iterator[np.ndarray]:
         yield np.arange(start, min(start + size, count))
 
 
-def warm_up(classifier: Classifier, data: Dataset) -> None:
-    """Predict a batch, so that what is timed later is not compiled then."""
-    classifier.probabilities(center(data.pixels[np.arange(min(BATCH_SIZE, len(data.paths)))], data.framing))
+def warm_up(classifier: Classifier, data: Dataset, views: int = 1) -> None:
+    """Predict a batch of each size that there will be, so that what is timed later is not compiled then."""
+    batches = {len(images): images for images in _batches(len(data.paths), max(1, BATCH_SIZE // views))}
+    for images in batches.values():
+        classifier.probabilities(np.repeat(center(data.pixels[images], data.framing), views, axis=0))

@@ -104,8 +104,9 @@ def checked(place: Path, folder: Path) -> dict:
 
     def refuse(why: object) -> UserError:
         """Make the error of a folder that is no such run."""
+        reason = shown(why).rstrip(".")
         return UserError(
-            f"{shown(folder)} is no run that can be shared ({shown(why)}): give what `zoo finetune` wrote, or make it again."
+            f"{shown(folder)} is no run that can be shared ({reason}): give what `zoo finetune` wrote, or make it again."
         )
 
     if absent := [name for name in (RESULT, MODEL, DIGEST) if not (place / name).is_file()]:

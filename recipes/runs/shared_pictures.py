@@ -93,7 +93,13 @@ def shared_pictures(runs: Sequence[Finished], names: Sequence[str]) -> SharedPic
         ) from error
     groups, of_groups = _groups(answers, names)
     weights, of_weights = _weights(answers)
-    findings = (*_of_part(runs, names, part), *of_groups, *of_weights, *_trained_on(runs, names, answers[0]))
+    findings = (
+        *_of_part(runs, names, part),
+        *_of_classes(runs, names),
+        *of_groups,
+        *of_weights,
+        *_trained_on(runs, names, answers[0]),
+    )
     return SharedPictures(part, answers, classes, truth, guesses, groups, weights, findings)
 
 
@@ -219,6 +225,19 @@ def _of_part(runs: Sequence[Finished], names: Sequence[str], part: str) -> list[
         if without
         else "Compared on the validation part, whose pictures the evaluation has."
     ]
+
+
+def _of_classes(runs: Sequence[Finished], names: Sequence[str]) -> list[str]:
+    """Say which runs tell other classes apart than the first one."""
+    first, findings = set(runs[0].result["classes"]), []
+    for run, name in zip(runs[1:], names[1:], strict=True):
+        more, fewer = sorted(set(run.result["classes"]) - first), sorted(first - set(run.result["classes"]))
+        if more or fewer:
+            said = [f"{what} {some(those)}" for what, those in (("knows also", more), ("does not know", fewer)) if those]
+            findings.append(
+                f"{shown(name)} {' and '.join(said)}, other than {shown(names[0])}: they do not answer quite the same question."
+            )
+    return findings
 
 
 def _trained_on(runs: Sequence[Finished], names: Sequence[str], measured: Sequence[Answer]) -> list[str]:

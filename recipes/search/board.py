@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from recipes.console import say
+from recipes.console import percent, say
 from recipes.errors import shown
 from recipes.search.patience import trying_once
 from recipes.search.records import TrialRecord, counted, ranked
@@ -27,7 +27,7 @@ Scores = Callable[[TrialRecord], dict[str, str]]
 
 def scores_of(record: TrialRecord) -> dict[str, str]:
     """Write what a trial of `zoo tune` has reached."""
-    return {"loss": f"{record.loss:.4f}", "accuracy": f"{record.accuracy:.1%}", "epoch": str(record.epoch)}
+    return {"loss": f"{record.loss:.4f}", "accuracy": percent(record.accuracy), "epoch": str(record.epoch)}
 
 
 class Board:

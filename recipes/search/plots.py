@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from recipes.report.charts import BLUE, GRAY, MIN_SHARES, ORANGE, panels, plain, svg, use_page_colors
+from recipes.console import percent
+from recipes.report.charts import BLUE, GRAY, MIN_SHARES, ORANGE, named, panels, plain, svg, use_page_colors
 from recipes.search.records import TrialRecord, ranked
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def as_charts(
     chosen = ", ".join(f"{name} {_label(best.values.get(name))}" for name in (list(shares) or varied(records))[:MAX_AXES])
     words = {
         "parallel coordinates": f"{count} as lines through their hyper-parameters; the best is {last}: {chosen}.",
-        "importance": f"Shares of importance: {', '.join(f'{name} {share:.0%}' for name, share in shares.items())}.",
+        "importance": f"Shares of importance: {', '.join(f'{name} {percent(share, 0)}' for name, share in shares.items())}.",
         "loss by trial": f"{loss} of {count}, from {best.loss:.4f} to {trials[-1].loss:.4f}; the best is {last}.",
     }
     return [{"title": title, "uri": svg(figure), "alt": f"Chart: {words[title]}"} for title, figure in figures.items()]
@@ -84,8 +85,9 @@ def draw_importance(shares: Mapping[str, float], explained: float) -> "Figure":
     """Draw how much each hyper-parameter tells about the loss, as bars."""
     figure, (plot,) = panels(1, 6.4, 0.9 + 0.3 * len(shares))
     names = list(shares)[::-1]
-    plot.barh(names, [shares[name] for name in names], color=BLUE, height=0.6)
-    plot.set_xlabel(f"share (all together explain {explained:.0%} of the order of the trials)")
+    plot.barh(range(len(names)), [shares[name] for name in names], color=BLUE, height=0.6)
+    plot.set_yticks(range(len(names)), [named(name) for name in names])
+    plot.set_xlabel(f"share (all together explain {percent(explained, 0)} of the order of the trials)")
     use_page_colors(plot)
     return figure
 
@@ -97,7 +99,7 @@ def draw_progress(records: Sequence[TrialRecord], loss: str) -> "Figure":
     numbers, losses = [trial.number for trial in trials], np.array([trial.loss for trial in trials])
     plot.plot(numbers, losses, "o", markersize=3.5, color=BLUE, label="a trial")
     plot.step(numbers, np.minimum.accumulate(losses), where="post", color=ORANGE, linewidth=1.6, label="best so far")
-    plot.set(xlabel="trial", ylabel=f"{loss} on what is held out")
+    plot.set(xlabel="trial", ylabel=f"{named(loss)} on what is held out")
     plot.xaxis.get_major_locator().set_params(integer=True)
     if losses.max() > 10 * losses.min() > 0:
         plot.set_yscale("log")
@@ -132,7 +134,7 @@ def draw_coordinates(records: Sequence[TrialRecord], names: Sequence[str], loss:
         plot.axvline(x, color=GRAY, linewidth=0.8)
         for y, label in ticks:
             plot.annotate(
-                label,
+                named(label),
                 (x, y),
                 (3, 0),
                 textcoords="offset points",
@@ -142,7 +144,7 @@ def draw_coordinates(records: Sequence[TrialRecord], names: Sequence[str], loss:
                 zorder=3,
                 fontweight="bold",
             )
-    plot.set_xticks(range(len(axes)), [*(name.replace("_", "\n", 1) for name in [*names, loss])], fontsize=8.5)
+    plot.set_xticks(range(len(axes)), [*(named(name).replace("_", "\n", 1) for name in [*names, loss])], fontsize=8.5)
     plot.set(yticks=[], ylim=(-0.04, 1.04), xlim=(-0.1, len(axes) - 0.6))
     plot.spines[["left", "bottom"]].set_visible(False)
     plot.grid(False)

@@ -53,23 +53,28 @@ class Setting:
         return self.name.upper() if self.is_positional else f"--{self.name.replace('_', '-')}"
 
     @property
+    def is_required(self) -> bool:
+        """Whether it must be given."""
+        return self.default is dataclasses.MISSING
+
+    @property
     def choices(self) -> tuple[str, ...]:
         """The words it may be; () if it is open."""
-        return get_args(self._item) if get_origin(self._item) is Literal else ()
+        return get_args(self.item) if get_origin(self.item) is Literal else ()
 
     @property
     def value(self) -> str:
         """What follows the flag, such as PATH; "" if nothing does."""
         if self.kind is bool:
             return ""
-        word = f"{{{','.join(self.choices)}}}" if self.choices else NUMBERS[self._item]
-        return f"{word} ..." if self._is_many else word
+        word = f"{{{','.join(self.choices)}}}" if self.choices else NUMBERS[self.item]
+        return f"{word} ..." if self.is_many else word
 
     def invocation(self, width: int) -> str:
         """Write the flag and what follows it; words that do not fit into the width are left to `explanation`."""
         if self.is_positional:
-            text = f"{self.flag} ..." if self._is_many else self.flag
-            return text if self.default is dataclasses.MISSING else f"[{text}]"
+            text = f"{self.flag} ..." if self.is_many else self.flag
+            return text if self.is_required else f"[{text}]"
         text = f"{self.flag} {self.value}".rstrip()
         return text if len(text) <= width else f"{self.flag} WORD"
 
@@ -79,18 +84,19 @@ class Setting:
         if self.invocation(width).endswith(" WORD"):
             parts.append(f"One of {', '.join(self.choices)}.")
         if self.value and self.default is not None and self.default not in ((), dataclasses.MISSING):
-            value = " ".join(map(str, self.default)) if self._is_many else self.default
+            value = " ".join(map(str, self.default)) if self.is_many else self.default
             parts.append(f"Default: {value}.")
         return " ".join(parts)
 
     @property
-    def _is_many(self) -> bool:
+    def is_many(self) -> bool:
+        """Whether it takes several values."""
         return get_origin(self.kind) is tuple
 
     @property
-    def _item(self) -> Any:
+    def item(self) -> Any:
         """The type of each of many values, or of the one."""
-        return get_args(self.kind)[0] if self._is_many else self.kind
+        return get_args(self.kind)[0] if self.is_many else self.kind
 
 
 def page(name: str, kind: type) -> str:

@@ -54,6 +54,10 @@ class Prediction:
             raise UserError(f"--refuse must be a share from 0 to below 1, such as 0.05, found {self.refuse:g}.")
         places: dict[str, str] = {}
         for name, path in self.files.items():
+            if path == STANDARD_OUTPUT:
+                raise UserError(
+                    f"--{name} - is no file, and only --json writes on the standard output: give a file, or --json -."
+                )
             place = os.path.realpath(path)
             if place in places:
                 raise UserError(f"--{places[place]} and --{name} both name {shown(path)}: give two files.")

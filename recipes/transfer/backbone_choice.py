@@ -22,6 +22,7 @@ from recipes.transfer import combined
 from recipes.transfer.candidates import NOTHING_AT_HAND, at_hand
 from recipes.transfer.contenders import (
     Pace,
+    accuracy,
     combinable,
     in_words,
     measured,
@@ -95,7 +96,7 @@ def chosen(recipe: Recipe, start: float) -> Recipe:
     in_time = [one for one in found if time.monotonic() + one.run_seconds(listing) <= limit]
     compared = in_time or [min(found, key=lambda one: one.run_seconds(listing))]  # the run says how long it would take
     taken = max(compared, key=lambda one: one.quality)
-    say(f"--model auto takes {shown(taken.recipe.model)}: " + "{accuracy:.1%} ({low:.1%} to {high:.1%})".format(**taken.values))
+    say(f"--model auto takes {shown(taken.recipe.model)}: {accuracy(taken.values)}")
     return replace(taken.recipe, budget=None) if taken.is_head else taken.recipe  # that it ends in time was just found
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 import zoo
 from callbacks.optimizers import RATES
+from recipes.console import percent, with_interval
 from recipes.data.dataset import Dataset
 from recipes.data.views import VIEWS
 from recipes.errors import UserError
@@ -161,11 +162,11 @@ def _by_trials(evidence: Evidence) -> tuple[Trial, str]:
     found, best = evidence.trials, min(evidence.trials, key=lambda trial: trial.loss)
     names = dict.fromkeys(trial.strategy for trial in found)
     least = [min((trial for trial in found if trial.strategy == name), key=lambda trial: trial.loss) for name in names]
-    words = ", ".join(f"{trial.strategy} {trial.loss:.3f} ({trial.accuracy:.1%}{_way(trial)})" for trial in least)
+    words = ", ".join(f"{trial.strategy} {trial.loss:.3f} ({percent(trial.accuracy)}{_way(trial)})" for trial in least)
     why = f"tried on {best.images:,} training images held out, the tempered log-loss (and accuracy) was {words}"
     if not evidence.differs:
         taken = next(trial for trial in least if best.loss >= (1 - MIN_GAIN) * trial.loss)
-        return taken, why if taken is best else f"{why}; {best.strategy} lowers it by less than {MIN_GAIN:.0%}"
+        return taken, why if taken is best else f"{why}; {best.strategy} lowers it by less than {percent(MIN_GAIN, 0)}"
     # An error is that of the distance to the first trial, whose own is 0.
     taken = [trial for trial in found if trial is best or trial.loss - best.loss < max(trial.error, best.error)][-1]
     if taken is not best:
@@ -175,7 +176,7 @@ def _by_trials(evidence: Evidence) -> tuple[Trial, str]:
 
 def _way(trial: Trial) -> str:
     """Say how much of its way a trial went, where that was not all."""
-    return "" if trial.strategy == "small" else f", {trial.interpolation:.0%} of the way"
+    return "" if trial.strategy == "small" else f", {percent(trial.interpolation, 0)} of the way"
 
 
 def _in_words(evidence: Evidence) -> str:
@@ -183,7 +184,7 @@ def _in_words(evidence: Evidence) -> str:
     parts = [f"{evidence.images:,} training images, {evidence.fewest:,} or more a class"]
     if evidence.probes:
         scores = ", ".join(
-            f"{name} {probe.accuracy:.1%} ({probe.low:.1%} to {probe.high:.1%})" for name, probe in evidence.probes.items()
+            f"{name} {with_interval(probe.accuracy, (probe.low, probe.high))}" for name, probe in evidence.probes.items()
         )
         parts.append(f"linear probes: {scores}")
         parts.append("an earlier stage serves better: another domain" if evidence.differs else "the last stage serves best")

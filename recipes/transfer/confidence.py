@@ -59,8 +59,7 @@ def learn(prepared: Prepared, choice: Choice, fitted: Fitted, evaluated: Evaluat
 
     scores = _foreign(data, fitted, evaluated)
     found = confidence.learn(data.task, labels, at(known.probabilities), temperature, known.source, known.is_reported, scores)
-    crops = evaluated.ten_crop
-    return found, replace(evaluated, probabilities=at(evaluated.probabilities), ten_crop=None if crops is None else at(crops))
+    return found, replace(evaluated, probabilities=at(evaluated.probabilities))
 
 
 def known_pictures(data: Dataset, choice: Choice, fitted: Fitted, evaluated: Evaluated) -> Known | None:

@@ -13,7 +13,7 @@ import keras
 import numpy as np
 
 import zoo
-from recipes.console import say
+from recipes.console import say, with_interval
 from recipes.data.dataset import Dataset, prepare, training_files
 from recipes.data.sources.listing import Listing
 from recipes.data.views import CENTER
@@ -75,7 +75,12 @@ def named(recipe: Recipe) -> str:
 
 def in_words(recipe: Recipe, values: Mapping) -> str:
     """Say in a line what was measured of a candidate."""
-    return "{}: accuracy {accuracy:.1%} ({low:.1%} to {high:.1%}), {images/s:.1f} images/s".format(named(recipe), **values)
+    return f"{named(recipe)}: accuracy {accuracy(values)}, {values['images/s']:.1f} images/s"
+
+
+def accuracy(values: Mapping) -> str:
+    """Write a candidate's accuracy with its interval."""
+    return with_interval(values["accuracy"], (values["low"], values["high"]))
 
 
 def multiply_adds(recipe: Recipe) -> float:

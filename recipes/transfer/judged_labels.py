@@ -3,6 +3,7 @@
 import numpy as np
 
 from recipes.compute import runtime
+from recipes.console import percent
 from recipes.data.dataset import Dataset, prepare
 from recipes.data.findings import Finding
 from recipes.data.sources.listing import Listing
@@ -46,8 +47,8 @@ def label_findings(settings: Checking, listing: Listing) -> list[Finding]:
         return Finding(
             "label",
             data.paths[one.picture],
-            f"is labelled {shown(data.classes[one.label])} ({one.probability:.0%}), and looks like {shown(likelier)} "
-            f"({one.likelier_probability:.0%})",
+            f"is labelled {shown(data.classes[one.label])} ({percent(one.probability, 0)}), and looks like {shown(likelier)} "
+            f"({percent(one.likelier_probability, 0)})",
             tuple(neighbors),
             "relabel",
             likelier,

@@ -250,11 +250,20 @@ def probabilities(prepared: Prepared, strategy: Strategy, images: np.ndarray | N
 
 
 def evaluate(prepared: Prepared, fitted: Fitted) -> Evaluated:
-    """Predict every picture, and with AlexNet's augmentation its ten crops; keep features of some."""
-    data, crops = prepared.data, prepared.augmentation(fitted.strategy) == "alexnet"
-    kept = referred(data)
-    found = answers(prepared, fitted.strategy, np.arange(len(data.paths)), kept)
-    return Evaluated(found.probabilities, ten_crop(prepared, fitted) if crops else None, kept, found.features)
+    """Predict every picture, and keep features of some."""
+    kept = referred(prepared.data)
+    found = answers(prepared, fitted.strategy, np.arange(len(prepared.data.paths)), kept)
+    return Evaluated(found.probabilities, None, kept, found.features)
+
+
+def with_crops(prepared: Prepared, fitted: Fitted, evaluated: Evaluated) -> Evaluated:
+    """Add, with AlexNet's augmentation, what a network whose temperature is in its weights says of ten crops.
+
+    Not before: the mean over crops at a temperature is not the mean at that temperature.
+    """
+    if prepared.augmentation(fitted.strategy) != "alexnet":
+        return evaluated
+    return replace(evaluated, ten_crop=ten_crop(prepared, fitted))
 
 
 def ten_crop(prepared: Prepared, fitted: Fitted) -> np.ndarray:

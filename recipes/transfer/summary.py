@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from recipes.console import percent, with_interval
 from recipes.data.dataset import Dataset
 from recipes.data.division import SPLITS
 from recipes.errors import shown
@@ -74,9 +75,9 @@ def remarks(result: Mapping, folder: Path) -> str:
         lines.append(f"{said} in the report.")
     if repeats := result["repeats"]:
         means = [
-            f"{(MEASURES | LABEL_MEASURES)[name]} {repeats['mean'][name]:.1%} (95 % interval {low:.1%} to {high:.1%})"
+            f"{(MEASURES | LABEL_MEASURES)[name]} {percent(repeats['mean'][name])} "
+            f"(95 % interval {' to '.join(map(percent, repeats['interval'][name]))})"
             for name in result["measures"]
-            for low, high in [repeats["interval"][name]]
         ]
         lines.append(f"{repeats['part']}, mean over {repeats['what']}: {', '.join(means)}")
     lines.append(f"{result['seconds']['total']:.0f} s; report: {shown(folder / 'report.html')}")
@@ -86,8 +87,7 @@ def remarks(result: Mapping, folder: Path) -> str:
 def _numbers(measured: Mapping, names: Sequence[str]) -> Iterator[tuple[str, str]]:
     """Write measures of a part, each with its interval where it has one; that of many images has none."""
     for name in names:
-        text, interval = f"{measured[name]:.1%}", measured[f"{name}_interval"]
-        yield (MEASURES | LABEL_MEASURES)[name], f"{text} ({interval[0]:.1%} to {interval[1]:.1%})" if interval else text
+        yield (MEASURES | LABEL_MEASURES)[name], with_interval(measured[name], measured[f"{name}_interval"])
 
 
 def next_steps(recipe: Recipe, data: Dataset) -> dict[str, list]:

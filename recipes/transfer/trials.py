@@ -11,7 +11,7 @@ import numpy as np
 
 import zoo
 from callbacks.averaging import interpolate
-from recipes.console import say
+from recipes.console import percent, say
 from recipes.data.dataset import Dataset
 from recipes.data.views import VIEWS
 from recipes.errors import UserError
@@ -138,10 +138,10 @@ def try_strategies(prepared: Prepared, evidence: Evidence, deadline: float) -> T
 def _in_words(tried: Sequence[Trial], taken: float) -> str:
     """Say in a line what a strategy reached inside the training part, at the best share of its way, and the seconds it took."""
     best = min(tried, key=lambda trial: trial.loss)
-    way = f", {best.interpolation:.0%} of the way" if best.interpolation < 1 else ""
+    way = f", {percent(best.interpolation, 0)} of the way" if best.interpolation < 1 else ""
     return (
-        f"trial of {best.strategy}{way}: loss {best.loss:.4f}, accuracy {best.accuracy:.1%} on {best.images:,} training images "
-        f"held out, {taken:.0f} s"
+        f"trial of {best.strategy}{way}: loss {best.loss:.4f}, accuracy {percent(best.accuracy)} on {best.images:,} training "
+        f"images held out, {taken:.0f} s"
     )
 
 

@@ -11,6 +11,7 @@ import contextlib
 import hmac
 import time
 from collections.abc import Callable, Collection
+from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
@@ -58,8 +59,11 @@ class Guard:
             nonlocal status
             if message["type"] == "http.response.start":
                 status, headers = message["status"], MutableHeaders(scope=message)
-                if status >= 400 and "expect" not in Headers(scope=scope):
-                    await body.forget(FORGOTTEN * self._max_bytes)
+                if status >= 400:
+                    if "expect" not in Headers(scope=scope) and status != 408:  # these do not send
+                        await body.forget(FORGOTTEN * self._max_bytes)
+                    if not body.is_whole:
+                        headers["Connection"] = "close"  # nobody waits for what comes yet
                 for name, value in HEADERS.items():
                     headers[name] = value
                 headers.setdefault("Content-Security-Policy", NO_CONTENT)
@@ -79,7 +83,7 @@ class Guard:
         host = headers.get("host", "")
         if self._token is None and host_name(host) not in LOCAL_NAMES:
             return Refusal(421, "This server is asked by the name of another: open it as localhost or 127.0.0.1.")
-        if headers.get("sec-fetch-site", "none") not in ("none", "same-origin") and scope["path"] != "/":
+        if _from_elsewhere(headers) and scope["path"] != "/":
             return Refusal(403, "Pages of other sites may not ask this server.")
         if self._token is None or scope["path"] in OPEN_PATHS:
             return None
@@ -91,23 +95,31 @@ class Guard:
         )
 
 
+def _from_elsewhere(headers: Headers) -> bool:
+    """Whether the page of another site asks; a browser that does not say so says at least where a page is from."""
+    if "sec-fetch-site" in headers:
+        return headers["sec-fetch-site"] not in ("none", "same-origin")
+    origin = headers.get("origin")
+    return origin is not None and urlsplit(origin).netloc.lower() != headers.get("host", "").lower()
+
+
 class Body:
     """Passes the parts of a request's body on, and knows whether all have come."""
 
     def __init__(self, receive: Receive):
-        self._receive, self._is_whole = receive, False
+        self._receive, self.is_whole = receive, False
 
     async def receive(self) -> Message:
         """Wait for the next part."""
         message = await self._receive()
-        self._is_whole = not message.get("more_body", False)
+        self.is_whole = not message.get("more_body", False)
         return message
 
     async def forget(self, most: int) -> None:
         """Read what is left, up to so many bytes, and keep nothing."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(FORGOTTEN_SECONDS):
-                while not self._is_whole and most > 0:
+                while not self.is_whole and most > 0:
                     most -= len((await self.receive()).get("body", b""))
 
 

@@ -61,9 +61,10 @@ async function start() {
     const box = element("input", { type: "checkbox", checked: true, value: one.name });
     byId("runs").append(element("label", {}, box, one.name));
   }
-  const camera = Boolean(navigator.mediaDevices && navigator.mediaDevices.getUserMedia);
-  byId("camera").hidden = !camera;
-  byId("no-camera").hidden = camera;
+  const devices = navigator.mediaDevices;
+  byId("no-camera").hidden = Boolean(devices);
+  const found = devices ? await devices.enumerateDevices().catch(() => []) : [];
+  byId("camera").hidden = !found.some((one) => one.kind === "videoinput");
 }
 
 function named(classes) {
@@ -152,7 +153,8 @@ function shown(found, run, coverage) {
   if (!run.one_label) parts.push(element("p", {}, `Labels over one half: ${found.prediction || "none"}.`));
   if (found.set) {
     const share = Math.round(100 * coverage);
-    parts.push(element("p", {}, `Right in ${share} % of pictures: one of {${found.set.join(", ")}}`));
+    const what = run.one_label ? `Right in ${share} % of pictures: one of` : `On average ${share} % of a picture's labels are among`;
+    parts.push(element("p", {}, `${what} {${found.set.join(", ")}}`));
   }
   if (found.notes.length) parts.push(element("p", { className: "soft" }, `Note: the picture ${found.notes.join("; ")}.`));
   return parts;
@@ -197,8 +199,9 @@ async function openCamera() {
   try {
     byId("video").srcObject = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" } });
     await byId("video").play();
-  } catch {
-    return say("The camera cannot be used: allow it for this page.");
+  } catch (error) {
+    const isAway = error.name === "NotFoundError";
+    return say(isAway ? "There is no camera any more." : "The camera cannot be used: allow it for this page, and close what else uses it.");
   }
   byId("shooting").hidden = false;
   byId("shoot").focus();

@@ -11,13 +11,13 @@ import numpy as np
 from starlette.requests import Request
 
 from recipes.data.images import Framing, center, decode, dimensions
-from recipes.errors import ImageError
+from recipes.errors import ImageError, LargeImageError
 from recipes.settings.serve import Serving
 from recipes.transfer.explanations import Picture
 from recipes.web.measures import Measures
 from recipes.web.refusals import Refusal, busy, of_picture
 from recipes.web.served import Served
-from recipes.web.uploads import Question, Upload, announced, in_time, pictures, question
+from recipes.web.uploads import Question, Upload, check_head, in_time, pictures, question
 from recipes.web.waiting import LARGEST_REQUESTS, Line, Room
 
 
@@ -37,6 +37,7 @@ class Predictor:
         self._room = Room(settings.queue, LARGEST_REQUESTS * settings.max_bytes)
         self.measures = Measures(self._room)
         self._network = ThreadPoolExecutor(1, "network")
+        self._explaining = asyncio.Lock()  # it takes long: between two, those have their turn who only ask what it shows
         self._decoders = ThreadPoolExecutor(os.cpu_count() or 1, "decoder")
         self._lines = {run.name: Line(run.told, self._network, self.measures.batches.labels(run.name).observe) for run in runs}
 
@@ -48,13 +49,19 @@ class Predictor:
     async def predict(self, request: Request) -> dict:
         """Answer a request, as values for JSON. Raises Refusal."""
         asked = question(request.query_params, self.runs)
-        with self._room.place(1, announced(request, self._settings.max_bytes)):
+        check_head(request, self._settings.max_bytes)
+        self._room.check(1, 0)  # who would find no room need not send it
+        with self._room.coming() as take:
             loop = asyncio.get_running_loop()
             end = loop.time() + self._settings.timeout
             with in_time(408, f"The request was not whole after {self._settings.timeout:g} seconds."):
                 async with asyncio.timeout_at(end):
-                    uploads = await pictures(request, self._settings.max_bytes)
-            with self._room.place(len(uploads) - 1, 0), in_time(503, "There was no answer in time: come again in a moment."):
+                    uploads = await pictures(request, self._settings.max_bytes, take)
+            if len(uploads) > self._settings.queue:
+                raise Refusal(
+                    413, f"The request has {len(uploads)} pictures, and {self._settings.queue} may wait: send fewer at once."
+                )
+            with self._room.place(len(uploads)), in_time(503, "There was no answer in time: come again in a moment."):
                 async with asyncio.timeout_at(end):
                     told = await asyncio.gather(*(self._picture(upload, asked) for upload in uploads))
         if all(one["error"] for one in told):
@@ -69,9 +76,9 @@ class Predictor:
         loop, count = asyncio.get_running_loop(), self.measures.pictures
         try:
             decoded = await loop.run_in_executor(self._decoders, self._decode, upload.data, asked.run.classifier.framing)
-        except (ImageError, Refusal) as error:
+        except ImageError as error:
             count.labels(asked.run.name, "refused").inc()
-            status = error.status if isinstance(error, Refusal) else 422
+            status = 413 if isinstance(error, LargeImageError) else 422
             return nothing(upload.name, of_picture(str(error))) | {"status": status}
         except MemoryError:
             raise busy("There is too little memory for this picture: come again in a moment.") from None
@@ -88,16 +95,17 @@ class Predictor:
         if asked.explains:
             digest = hashlib.sha256(upload.data).hexdigest()
             picture = Picture(upload.name, digest, decoded.pixels)
-            found["explanation"] = await loop.run_in_executor(self._network, asked.run.explained, picture)
+            async with self._explaining:
+                found["explanation"] = await loop.run_in_executor(self._network, asked.run.explained, picture)
         count.labels(asked.run.name, "answered").inc()
         return found
 
     def _decode(self, data: bytes, framing: Framing) -> Decoded:
-        """Decode a picture whose header says that it is small enough. Raises ImageError or Refusal."""
+        """Decode a picture whose header says that it is small enough. Raises ImageError."""
         width, height = dimensions(data)
         if width * height > self._settings.max_pixels:
             limit = self._settings.max_pixels
-            raise Refusal(413, f"has {width * height:,} pixels, more than the limit of {limit:,}")
+            raise LargeImageError(f"has {width * height:,} pixels, more than the limit of {limit:,}")
         pixels, notes = decode(data, framing)
         return Decoded(center(pixels, framing), notes)
 

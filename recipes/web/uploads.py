@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -16,7 +16,8 @@ from recipes.web.served import Served
 
 MAX_PICTURES = 64
 MAX_TOP = 1000
-RAW = ("image/", "application/octet-stream")
+# The last is what curl says of any body unless it is told otherwise.
+RAW = ("image/", "application/octet-stream", "application/x-www-form-urlencoded")
 MULTIPART = "multipart/form-data"
 BOOLEANS = {"true": True, "false": False}
 PARAMETERS = ("run", "top", "coverage", "explain")
@@ -96,20 +97,21 @@ def in_time(status: int, sentence: str) -> Iterator[None]:
         raise (busy(sentence) if status == 503 else Refusal(status, sentence)) from None
 
 
-def announced(request: Request, max_bytes: int) -> int:
-    """Read how many bytes a request says that it has; as many as it may have, where it does not say. Raises Refusal."""
+def check_head(request: Request, max_bytes: int) -> None:
+    """Refuse, before it is read, a body that says itself that it is no picture, or is too large. Raises Refusal."""
     kind = request.headers.get("content-type", RAW[1]).lower()
     if not kind.startswith((*RAW, MULTIPART)):
         raise Refusal(
             415, f"A picture is sent as it is (image/jpeg, application/octet-stream) or in {MULTIPART}; found {shown(kind)!r}."
         )
     length = request.headers.get("content-length", "")
-    return min(int(length), max_bytes) if length.isdecimal() else max_bytes
+    if length.isdecimal() and int(length) > max_bytes:
+        raise _too_large(max_bytes)
 
 
-async def pictures(request: Request, max_bytes: int) -> list[Upload]:
-    """Read the pictures of a request. Raises Refusal."""
-    body = await _body(request, max_bytes)
+async def pictures(request: Request, max_bytes: int, take: Callable[[int], None]) -> list[Upload]:
+    """Read the pictures of a request; `take` is told the bytes as they come. Raises Refusal."""
+    body = await _body(request, max_bytes, take)
     if not request.headers.get("content-type", "").lower().startswith(MULTIPART):
         if not body:
             raise Refusal(400, "The request has no picture: send one as its body, or several in multipart/form-data.")
@@ -120,22 +122,24 @@ async def pictures(request: Request, max_bytes: int) -> list[Upload]:
     return found
 
 
-async def _body(request: Request, max_bytes: int) -> bytes:
+async def _body(request: Request, max_bytes: int, take: Callable[[int], None]) -> bytes:
     """Read a body, which may be so large. Raises Refusal."""
     parts, size = [], 0
     try:
         async for part in request.stream():
             size += len(part)
             if size > max_bytes:
-                break
+                raise _too_large(max_bytes)
+            take(len(part))
             parts.append(part)
     except ClientDisconnect:
         raise Refusal(400, "The request ended before it was whole.") from None
-    if size > max_bytes:
-        raise Refusal(
-            413, f"The request has more than {max_bytes:,} bytes, the limit: send smaller pictures, or fewer at once."
-        )
     return b"".join(parts)
+
+
+def _too_large(max_bytes: int) -> Refusal:
+    """Make the refusal of a body that is larger than the limit."""
+    return Refusal(413, f"The request has more than {max_bytes:,} bytes, the limit: send smaller pictures, or fewer at once.")
 
 
 async def _parts(request: Request, body: bytes) -> list[Upload]:

@@ -22,25 +22,46 @@ LARGEST_REQUESTS = 8
 
 @dataclass
 class Room:
-    """Counts what has been taken and not been answered yet; the pictures and the bytes have a bound each."""
+    """Counts what has been taken and not been answered yet; the pictures and the bytes have a bound each.
+
+    Bytes count as they come, and a picture when it has come: who dawdles over an upload keeps nobody else out.
+    """
 
     pictures: int
     bytes: int
     taken_pictures: int = 0
     taken_bytes: int = 0
 
-    @contextmanager
-    def place(self, pictures: int, size: int) -> Iterator[None]:
-        """Hold room for so many pictures and bytes. Raises Refusal where there is none."""
+    def check(self, pictures: int, size: int) -> None:
+        """See that there is room for so many more. Raises Refusal."""
         if self.taken_pictures + pictures > self.pictures or self.taken_bytes + size > self.bytes:
             raise busy("There are as many pictures waiting as may wait: come again in a moment.")
+
+    @contextmanager
+    def place(self, pictures: int) -> Iterator[None]:
+        """Hold room for so many pictures. Raises Refusal where there is none."""
+        self.check(pictures, 0)
         self.taken_pictures += pictures
-        self.taken_bytes += size
         try:
             yield
         finally:
             self.taken_pictures -= pictures
-            self.taken_bytes -= size
+
+    @contextmanager
+    def coming(self) -> Iterator[Callable[[int], None]]:
+        """Hold room for bytes; what is given takes so many more, and raises Refusal where there is no room for them."""
+        held = 0
+
+        def take(size: int) -> None:
+            nonlocal held
+            self.check(0, size)
+            self.taken_bytes += size
+            held += size
+
+        try:
+            yield take
+        finally:
+            self.taken_bytes -= held
 
 
 class Line:

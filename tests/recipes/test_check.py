@@ -197,7 +197,7 @@ def test_a_size_that_gives_the_class_away(tmp_path):
         scene(number, size).save(root / label / f"{number}.jpg")
     found = checked(root, status=0, output=tmp_path / "out")
     (difference,) = [one for one in found["findings"] if one["kind"] == "difference"]
-    assert "The size alone tells the class: 100% right" in difference["reason"] and difference["level"] == "warning"
+    assert "The size alone tells the class: 100 % right" in difference["reason"] and difference["level"] == "warning"
 
 
 def test_a_person_corrects_and_no_more_is_said_of_it(faulty, tmp_path):

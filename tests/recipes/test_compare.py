@@ -10,10 +10,11 @@ import pytest
 from helpers import digits_folder
 from page import Page
 from runs_on_paper import digest, picture, write_run
-from scipy.stats import binomtest
+from scipy.stats import binomtest, permutation_test
 
 from recipes import compare
 from recipes.errors import UserError
+from recipes.report import charts
 from recipes.settings.compare import Comparison
 
 ANTS, BEES = "ants", "bees"
@@ -37,6 +38,48 @@ def refused(*folders, output=None) -> str:
 LABELS = [ANTS] * 60 + [BEES] * 40
 
 
+def losses_of(seed, mean):
+    """Losses of the 100 pictures, of which the mean is known."""
+    drawn = np.random.default_rng(seed).gamma(2, size=len(LABELS))
+    return (drawn / drawn.mean() * mean).tolist()
+
+
+def test_losses_are_compared_picture_by_picture(tmp_path, capsys):
+    """The same answers, surer or less sure: what accuracy cannot tell, the losses do."""
+    base = np.array(losses_of(0, 0.4))
+    each = {"a": base, "b": base + np.array(losses_of(1, 0.05)), "c": base + np.random.default_rng(2).normal(0, 0.02, 100)}
+    folders = [write_run(tmp_path / name, LABELS, flipped(LABELS, 3), loss=values) for name, values in each.items()]
+    worse, same = compared(*folders)["differences"]
+    change = each["b"] - each["a"]
+    assert worse["losses"]["values"] == pytest.approx([each["a"].mean(), each["b"].mean()])
+    edges = [change.mean() + t * 2 * change.std() / 10 for t in (-1, 1)]
+    assert worse["losses"]["interval"] == pytest.approx(edges, rel=0.05)
+    expected = permutation_test(
+        (each["c"], each["a"]), lambda x, y, axis: np.mean(x - y, axis=axis), permutation_type="samples"
+    )
+    assert same["losses"]["p"] == pytest.approx(expected.pvalue, abs=0.03)
+    assert (worse["outcome"], worse["losses"]["outcome"], same["losses"]["outcome"]) == ("not shown", "worse", "not shown")
+    out = capsys.readouterr().out
+    assert "By log-loss, which also counts how sure each answer is, a is better: a 0.400, b 0.450, difference +0.050 (" in out
+    assert "By log-loss, which also counts how sure each answer is, no difference is shown: a 0.400, c 0." in out
+
+
+def test_runs_without_losses_are_compared_without_them(tmp_path, capsys):
+    old = write_run(tmp_path / "old", LABELS, LABELS)
+    new = write_run(tmp_path / "new", LABELS, flipped(LABELS, 3), loss=losses_of(0, 0.4))
+    (row,) = compared(new, old)["differences"]
+    assert row["losses"] is None
+    assert "Log-losses are not compared: files.csv of old is of an earlier version and has none; " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("losses, said", [(losses_of(0, 0.5), "gives other numbers"), (["-1"] * 100, "has the loss -1")])
+def test_losses_that_are_another_runs_are_refused(tmp_path, losses, said):
+    scores = {"metrics": {"test": {"images": 100, "accuracy": 0.99, "loss": 0.4}}}
+    run = write_run(tmp_path / "run", LABELS, flipped(LABELS, 3), loss=losses, more=scores)
+    fine = write_run(tmp_path / "fine", LABELS, LABELS)
+    assert said in refused(run, fine)
+
+
 def test_a_difference_that_is_not_shown(tmp_path, capsys):
     a = write_run(tmp_path / "a", LABELS, flipped(LABELS, 0, 1, 2, 3, 4, 5))
     b = write_run(tmp_path / "b", LABELS, flipped(LABELS, 3, 4, 5, 60), settings={"seed": 1})
@@ -48,7 +91,7 @@ def test_a_difference_that_is_not_shown(tmp_path, capsys):
     low, high = row["measures"]["accuracy"]["interval"]
     assert low < 0 < high and row["measures"]["balanced_accuracy"]["values"] == pytest.approx([0.95, (57 / 60 + 39 / 40) / 2])
     out = capsys.readouterr().out
-    assert "No difference shown between a and b: accuracy 94.0% and 96.0% on the same 100 pictures of the test part, " in out
+    assert "No difference shown between a and b: accuracy 94.0 % and 96.0 % on the same 100 pictures of the test part, " in out
     assert f"difference 2.0 points (95 % interval {100 * low:.1f} to {100 * high:.1f}; McNemar p = 0.62)" in out
     assert f"up to {100 * high:.1f} points is not ruled out" in out
     assert "No difference is shown on any of the 2 classes by itself, after correction for 2 tests." in out
@@ -62,7 +105,9 @@ def test_a_difference_that_is_shown_is_the_same_from_either_side(tmp_path, capsy
     assert found["differences"][0]["outcome"] == "worse" and other["differences"][0]["outcome"] == "better"
     out = capsys.readouterr().out
     assert (
-        out.count("a is better than b: accuracy 99.0% against 75.0% on the same 100 pictures of the test part, by 24.0 points")
+        out.count(
+            "a is better than b: accuracy 99.0 % against 75.0 % on the same 100 pictures of the test part, by 24.0 points"
+        )
         == 2
     )
     assert [round(edge, 9) for edge in found["differences"][0]["measures"]["accuracy"]["interval"]] == [
@@ -82,7 +127,29 @@ def test_several_runs_are_corrected_for_their_number(tmp_path, capsys):
     assert [row["p_adjusted"] for row in found["differences"]] == pytest.approx(3 * [3 * binomtest(0, 6).pvalue])
     assert {row["outcome"] for row in found["differences"]} == {"not shown"}
     assert [row["run"] for row in found["differences"]] == ["b", "c", "d"]
-    assert "corrected for 3 comparisons). Nearly: the interval leaves 0 out, the test does not." in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "corrected for 3 comparisons). Nearly: the interval leaves 0 out, the test does not." in out
+    assert all(out.count(f"{name} and a: No difference is shown on any of the 2 classes by itself") == 1 for name in "bcd")
+
+
+def test_runs_that_know_other_classes_are_said_to_and_no_name_breaks_a_line(tmp_path, capsys):
+    a = write_run(tmp_path / "a", LABELS, LABELS)
+    b = write_run(tmp_path / "b\nzoo: all is well", LABELS, ["wasps", *LABELS[1:]], classes=[BEES, ANTS, "wasps"])
+    compared(a, b)
+    compared(b, a)
+    out = capsys.readouterr().out
+    assert "\nb\\nzoo: all is well knows also wasps, other than a: they do not answer quite the same question.\n" in out
+    assert "\na does not know wasps, other than b\\nzoo: all is well: " in out and "\nzoo:" not in out
+
+
+def test_a_chart_takes_a_name_for_no_formula_and_holds_any_letters(tmp_path, recwarn):
+    """matplotlib reads what lies between two dollars, and warns of what its letters do not have, and of no room."""
+    a = write_run(tmp_path / "a", LABELS, LABELS)
+    others = [write_run(tmp_path / name, LABELS, LABELS) for name in (r"5$ \bad{$", "\u87fb\U0001f41c", 200 * "L")]
+    compared(a, *others, output=tmp_path / "page")
+    assert r"5$ \bad{$" in (tmp_path / "page" / "comparison.html").read_text() and not list(recwarn)
+    assert [charts.named(path.name) for path in others[:2]] == [r"5\$ \bad{\$", r"\u87fb\U0001f41c"]
+    assert charts.named(200 * "L") == f"{15 * 'L'}…{16 * 'L'}"
 
 
 def test_uneven_classes_are_compared_by_what_their_runs_report(tmp_path, capsys):
@@ -92,7 +159,7 @@ def test_uneven_classes_are_compared_by_what_their_runs_report(tmp_path, capsys)
     found = compared(a, b)
     assert found["measure"] == "balanced_accuracy" and found["differences"][0]["outcome"] == "better"
     assert found["differences"][0]["measures"]["accuracy"]["difference"] == 0
-    assert "b is better than a: balanced accuracy 94.4% against 50.0%" in capsys.readouterr().out
+    assert "b is better than a: balanced accuracy 94.4 % against 50.0 %" in capsys.readouterr().out
 
 
 def test_a_group_counts_as_one(tmp_path, capsys):
@@ -221,7 +288,7 @@ def test_the_page(tmp_path, capsys):
     text = (tmp_path / "out" / "comparison.html").read_text()
     page = Page(text)
     assert "No difference shown between i>/run and b/run" in page.text("headline") and "<i>" not in text
-    assert page.table("runs")[1][:2] == ["i>/run", "85.0%"] and "Only b/run is right, not i>/run: 3" in page.text("pictures")
+    assert page.table("runs")[1][:2] == ["i>/run", "85.0 %"] and "Only b/run is right, not i>/run: 3" in page.text("pictures")
     shown = [source for source in page.images("src") if source.startswith("data:image/jpeg")]
     assert len(shown) == 2 and "2 of the pictures below are not shown" in page.text("pictures")
     assert str(tmp_path) not in text and "/home/me" not in text and "script" not in text
@@ -265,9 +332,9 @@ def test_two_searches(tmp_path, capsys):
     found = compared(a, b, output=tmp_path / "out")
     out = capsys.readouterr().out
     assert "a chose units 64, rate 0.00123." in out and "judged on the same pictures" in out
-    assert "b is better than a: accuracy 100.0% against 80.0%" in out and found["differences"][0]["run"] == "b"
+    assert "b is better than a: accuracy 100.0 % against 80.0 %" in out and found["differences"][0]["run"] == "b"
     page = Page((tmp_path / "out" / "comparison.html").read_text())
-    assert page.table("searches")[1] == ["a", "heads", "tpe", "12", "9", "1", "loss 0.250", "90.0% 79.0 – 96.0%", "50", "12"]
+    assert page.table("searches")[1] == ["a", "heads", "tpe", "12", "9", "1", "loss 0.250", "90.0 % 79.0 – 96.0 %", "50", "12"]
     run = write_run(tmp_path / "run", LABELS, LABELS)
     assert compared(run, a)["differences"][0]["outcome"] == "worse"  # the winner stands for the search
     c = search(tmp_path / "c", LABELS, digests=[digest(str(i)) for i in range(100)])
@@ -291,7 +358,7 @@ def test_repeats_with_the_same_seeds(tmp_path, capsys):
     assert row["measures"]["accuracy"]["interval"] == pytest.approx(
         [1 / 15 - 4.3027 * 0.057735 / 3**0.5, 1 / 15 + 4.3027 * 0.057735 / 3**0.5], abs=1e-4
     )
-    assert "accuracy 80.0% (a) and 86.7% (b), difference +6.7 points" in capsys.readouterr().out
+    assert "accuracy 80.0 % (a) and 86.7 % (b), difference +6.7 points" in capsys.readouterr().out
     assert compared(a, write_run(tmp_path / "c", LABELS, LABELS))["repeats"] == []
 
 

@@ -15,8 +15,8 @@ from recipes import console
 from zoo.progress import Progress
 
 ROWS = [
-    {"part": "train", "images": 244, "accuracy (95 % interval)": "100.0% (98.4% to 100.0%)"},
-    {"part": "test \x1b[31m", "images": 9, "accuracy (95 % interval)": "[b]66.7%[/b] (35.4% to 87.9%)"},
+    {"part": "train", "images": 244, "accuracy (95 % interval)": "100.0 % (98.4 % to 100.0 %)"},
+    {"part": "test \x1b[31m", "images": 9, "accuracy (95 % interval)": "[b]66.7 %[/b] (35.4 % to 87.9 %)"},
 ]
 
 
@@ -63,8 +63,8 @@ def test_a_table_in_a_file_is_aligned_text_alone(capsys):
     console.show(ROWS)
     assert capsys.readouterr().out == (
         "part           images  accuracy (95 % interval)\n"
-        "train             244  100.0% (98.4% to 100.0%)\n"
-        "test \\x1b[31m       9  [b]66.7%[/b] (35.4% to 87.9%)\n"
+        "train             244  100.0 % (98.4 % to 100.0 %)\n"
+        "test \\x1b[31m       9  [b]66.7 %[/b] (35.4 % to 87.9 %)\n"
     )
 
 
@@ -73,7 +73,7 @@ def test_a_table_on_a_terminal_has_lines(terminal):
     console.show(ROWS)
     shown = re.sub(r"\x1b\[[\d;]*m", "", text := stream.shown())
     assert "─" * 20 in shown and "\x1b[" in text
-    assert r"test \x1b[31m" in shown and "[b]66.7%[/b] (35.4% to 87.9%)" in shown  # neither a command nor markup
+    assert r"test \x1b[31m" in shown and "[b]66.7 %[/b] (35.4 % to 87.9 %)" in shown  # neither a command nor markup
 
 
 @pytest.mark.parametrize("columns", [30, 200])
@@ -106,6 +106,16 @@ def test_progress_is_one_line_of_the_terminal(terminal):
         progress.advance(2)
     lines = stream.shown().replace("\x1b[K", "").replace("\n", "\r").split("\r")
     assert max(map(len, lines)) == 23
+
+
+def test_a_log_has_the_last_line_of_progress_once(capsys, monkeypatch):
+    """Even where the last step took the 10 s after which a line is written in any case."""
+    clock = iter(range(0, 1000, 11))
+    monkeypatch.setattr("zoo.progress.time.monotonic", lambda: next(clock))
+    with Progress("reading", 2, "images") as progress:
+        progress.advance()
+        progress.advance()
+    assert [line.split()[1] for line in capsys.readouterr().err.splitlines()] == ["1/2", "2/2"]
 
 
 @pytest.mark.slow

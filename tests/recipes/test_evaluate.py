@@ -3,6 +3,7 @@
 import csv
 import json
 import shutil
+from types import SimpleNamespace
 
 import commands
 import numpy as np
@@ -13,6 +14,12 @@ from PIL import Image
 from sklearn import metrics as reference
 
 from recipes import cli
+from recipes.data import measured
+from recipes.data.images import Framing
+from recipes.data.sources.listing import File, Listing
+from recipes.errors import UserError
+from recipes.evaluation.tasks import MULTI_CLASS
+from recipes.runs import measuring
 
 QUICK = ("--model", "lenet5", "--strategy", "small", "--mirror", "no")
 
@@ -158,7 +165,7 @@ def test_worse_pictures_and_several_views(evaluation, finished, digits, tmp_path
 def test_the_page_holds_what_was_measured(evaluation):
     command, output = evaluation
     page, found = Page((output / "report.html").read_text()), result(output)
-    accuracy = f"{found['metrics']['test']['accuracy']:.1%}"
+    accuracy = f"{100 * found['metrics']['test']['accuracy']:.1f} %"
     assert accuracy in page.text("headline") and accuracy in command.stdout
     assert [row[0] for row in page.table("robustness")[1:]] == ["noise", "noise", "noise", "rotate90"]
     assert page.table("groups")[1][0] == found["by_group"][0]["name"]
@@ -212,3 +219,29 @@ def test_what_cannot_be_measured_is_refused(finished, tmp_path, capsys):
     assert "holds what `zoo finetune` wrote, which is kept" in capsys.readouterr().err
     assert cli.main(["evaluate", str(tmp_path), str(tmp_path / "data"), "--output", str(tmp_path / "out")]) == 2
     assert "is no finished run" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind, views", [("mirror", 2), ("ten_crop", 10)])
+@pytest.mark.parametrize("count", [1, 30, 70])
+def test_what_several_views_take_is_measured_without_compiling(kind, views, count, monkeypatch):
+    """A network is compiled for each size of a batch: all that are timed were seen before."""
+    sizes, began = [], []
+
+    class Classifier:
+        def probabilities(self, pixels):
+            sizes.append(len(pixels))
+            return np.full((len(pixels), 2), 0.5, "float32")
+
+    monkeypatch.setattr(measuring.time, "monotonic", lambda: began.append(len(sizes)) or 0.0)
+    pixels = np.zeros((count, 10, 10, 3), "uint8")
+    data = SimpleNamespace(paths=[""] * count, classes=["a", "b"], pixels=pixels, framing=Framing(8, 10, 3))
+    measuring.averaged(Classifier(), data, kind)
+    warmed, timed = sizes[: began[0]], sizes[began[0] :]
+    assert sum(timed) == views * count and set(timed) == set(warmed) and len(warmed) <= 2
+
+
+@pytest.mark.parametrize("written, known", [("Ants", "ants"), ("bee", "bees"), ("stra\u00dfe", "STRASSE")])
+def test_a_class_that_the_run_calls_otherwise_is_guessed(written, known, tmp_path):
+    listing = Listing(tmp_path, (written,), (File("a.png", written, ""),), (), ())
+    with pytest.raises(UserError, match=f"Is {written} what it calls {known}\\?"):
+        measured.prepare(listing, ("ants", "bees", "STRASSE"), MULTI_CLASS, Framing(8, 8, 3), None, None, False)

@@ -110,6 +110,13 @@ def test_a_damaged_picture_is_named_and_the_others_are_explained(explained, tmp_
     said = refused("explain", explained / "run", bad, good, "--output", tmp_path / "out")
     assert "1 of what was given could not be explained, 1 pictures were" in said and "bad.png" in said
     assert len(values(tmp_path / "out")["pictures"]) == 1
+    before = {path: path.read_bytes() for path in (explained / "asked").iterdir()}
+    said = refused("explain", explained / "run", good, "--output", explained / "asked")
+    assert "holds files that this command did not write" in said
+    assert {path: path.read_bytes() for path in (explained / "asked").iterdir()} == before
+    own = shutil.copy(good, tmp_path / "out" / "own.png")  # put there afterwards: no overlay replaces it
+    assert zoo("explain", explained / "run", own, "--output", tmp_path / "out").poll() == 0
+    assert own.read_bytes() == good.read_bytes() and values(tmp_path / "out")["pictures"][0]["overlay"] == "own-2.png"
 
 
 @pytest.mark.slow

@@ -411,7 +411,7 @@ def test_help_imports_nothing_heavy():
 
 def test_unknown_command(capsys):
     assert cli.main(["finetoon"]) == 2
-    assert "There is no command 'finetoon': choose one of finetune, tune, check, rank, predict" in capsys.readouterr().err
+    assert "There is no command 'finetoon': did you mean finetune?" in capsys.readouterr().err
 
 
 class TestPredict:

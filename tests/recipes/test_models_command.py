@@ -220,7 +220,7 @@ def test_describe_prints_costs_stages_weights_and_layers(zoo_command):
     head, stages, weights, layers = out.split("\n\n")
     assert status == 0
     assert head.splitlines() == [
-        "lenet5, variant keras of keras, input 32 × 32 × 1",
+        "lenet5, input 32 × 32 × 1",
         "3 stages, 61,706 parameters, 416,520 multiply-adds",
     ]
     assert layers.splitlines() == analysis.table(zoo.lenet5())
@@ -238,7 +238,7 @@ def test_describe_prints_costs_stages_weights_and_layers(zoo_command):
 @pytest.mark.slow
 def test_describe_with_options(zoo_command):
     _, out, _ = zoo_command("describe", "mobilenet_v2", "--alpha", "0.35", "--image-size", "65", "--variant", "keras")
-    assert out.startswith("mobilenet_v2, variant keras of keras, torch, timm, input 65 × 65 × 3\n")
+    assert out.startswith("mobilenet_v2, input 65 × 65 × 3, built as in keras (--variant: torch, timm)\n")
     assert ", 1,691,208 parameters, " in out.splitlines()[1]
 
 

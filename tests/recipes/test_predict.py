@@ -94,7 +94,8 @@ def test_a_kill_leaves_the_file_that_was_there(finished, digits, tmp_path, capsy
     assert cli.main([*base, "--csv", str(tmp_path / "a.csv")]) == 0
     assert [path.name for path in tmp_path.iterdir()] == ["a.csv"]  # what the killed one left is removed
     for flags, words in (
-        (["--csv", str(tmp_path / "none" / "a.csv")], "none/a.csv cannot be written"),
+        (["--csv", str(tmp_path / "none" / "a.csv")], f"there is no folder {tmp_path / 'none'}: make it, or"),
+        (["--csv", "-"], "--csv - is no file, and only --json writes on the standard output"),
         (["--csv", str(tmp_path)], "is a folder: give a file in it"),
         (["--csv", str(tmp_path / "b"), "--json", str(tmp_path / "b")], "--csv and --json both name"),
     ):

@@ -9,8 +9,10 @@ import os
 import random
 import re
 import signal
+import struct
 import threading
 import time
+import zlib
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -96,6 +98,8 @@ def predicted(run, pictures) -> dict[str, dict]:
 
 def test_answers_are_those_of_predict_alone_and_in_a_form(server, pictures, predicted):
     alone = [server.ask("POST", "/predict?top=3&coverage=0.8", path.read_bytes(), JPEG) for path in pictures]
+    by_curl = server.ask("POST", "/predict", pictures[0].read_bytes(), {"Content-Type": "application/x-www-form-urlencoded"})
+    assert by_curl[0] == 200, "what `curl --data-binary` says of a body"
     body, headers = form(*((path.name, path.read_bytes()) for path in pictures))
     status, together, _ = server.ask("POST", "/predict?top=3&coverage=0.8", body, headers)
     assert status == 200 and {status for status, *_ in alone} == {200}
@@ -145,6 +149,9 @@ def test_an_explanation_has_a_map_and_training_pictures_without_their_folders(se
         ("POST", "/predict", b"{}", {"Content-Type": "application/json"}, 415, "multipart/form-data"),
         ("POST", "/predict", b"x", {"Content-Type": "multipart/form-data"}, 400, "form cannot be read"),
         ("POST", "/predict", b"x" * 1_000_001, {}, 413, "more than 1,000,000 bytes"),
+        ("POST", "/predict", b"x", {"Content-Length": "9" * 15, "Expect": "100-continue"}, 413, "more than 1,000,000 bytes"),
+        ("GET", "/models", None, {"Origin": "http://evil.example"}, 403, "other sites"),
+        ("GET", "/models", None, {"Origin": "null"}, 403, "other sites"),
         ("GET", "/models", None, {"Host": "evil.example"}, 421, "localhost"),
         ("GET", "/models", None, {"Sec-Fetch-Site": "cross-site"}, 403, "other sites"),
     ],
@@ -160,8 +167,12 @@ def test_what_cannot_be_is_refused_in_a_sentence_that_the_document_knows(server,
 def test_a_picture_with_too_many_pixels_is_refused_on_its_header(server):
     buffer = io.BytesIO()
     Image.new("1", (2000, 2000)).save(buffer, "PNG")
-    status, told, _ = server.ask("POST", "/predict", buffer.getvalue())
+    data = buffer.getvalue()
+    status, told, _ = server.ask("POST", "/predict", data)
     assert status == 413 and told["error"] == "The picture has 4,000,000 pixels, more than the limit of 1,000,000."
+    head = b"IHDR" + struct.pack(">II", 60_000, 60_000) + data[24:29]
+    status, told, _ = server.ask("POST", "/predict", data[:12] + head + struct.pack(">I", zlib.crc32(head)) + data[33:])
+    assert status == 413 and told["error"] == "The picture has 3,600,000,000 pixels, more than the limit of 50,000,000."
 
 
 def spoilt(count: int) -> list[bytes]:
@@ -277,6 +288,19 @@ def test_others_need_the_token(run, pictures):
     assert running.ask("POST", "/predict", pictures[0].read_bytes(), right)[0] == 200
     assert {running.ask("GET", path)[0] for path in ("/", "/health")} == {200}
     running.command.signal(signal.SIGINT)
+    assert running.command.wait() == 0
+
+
+def test_an_empty_token_is_none_and_the_one_that_is_made_is_said(run):
+    running = Server(run, "--host", "0.0.0.0", ZOO_TOKEN="")
+    place = urlsplit(running.address)
+    assert (
+        place.hostname == "127.0.0.1"
+        and len(place.fragment) >= 32
+        and f"the token is {place.fragment}." in running.command.stdout
+    )
+    assert running.ask("GET", "/models", None, {"Authorization": f"Bearer {place.fragment}"})[0] == 200
+    running.command.signal(signal.SIGTERM)
     assert running.command.wait() == 0
 
 

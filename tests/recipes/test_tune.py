@@ -490,7 +490,7 @@ def test_the_board_in_a_log_tells_failures_once(capsys):
     found = capsys.readouterr()
     assert found.out == "trial 1 failed: FloatingPointError: <b>\n"
     assert "search  3/3 trials" in found.err
-    assert board.standing(rows) == "2 done, 1 failed; best: trial 2, loss 0.2500, accuracy 75.0%"
+    assert board.standing(rows) == "2 done, 1 failed; best: trial 2, loss 0.2500, accuracy 75.0 %"
 
 
 def test_the_live_table_has_the_best_first():

@@ -99,3 +99,22 @@ def test_the_arguments_of_the_fit_that_runs():
     options = dict(validation_data=(x, x), validation_freq=3, callbacks=[keras.callbacks.LambdaCallback(on_train_begin=look)])
     model.fit(x, x, epochs=2, verbose=0, **options)
     assert seen == [{"epochs": 2, "validation_freq": 3}] and keras_private.fit_arguments(model) is None
+
+
+def test_variables_get_their_values_later():
+    keras.utils.set_random_seed(1)
+    usual = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2), keras.layers.Dropout(0.5), keras.layers.Dense(1)])
+    keras.utils.set_random_seed(1)
+    with keras_private.values_later():
+        model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2), keras.layers.Dropout(0.5), keras.layers.Dense(1)])
+    given = np.arange(6, dtype="float32").reshape(3, 2)
+    with told("Variable._value, _initializer or _deferred_initialize"):
+        keras_private.give_value(model.layers[0].kernel, given)
+        keras_private.draw_values(model)
+    assert np.array_equal(model.layers[0].kernel, given)
+    # All others are what they would have been: their seeds were drawn in the same order.
+    for one, other in zip(usual.variables[1:], model.variables[1:], strict=True):
+        assert np.array_equal(keras.ops.convert_to_numpy(one), keras.ops.convert_to_numpy(other))
+    keras_private.give_value(model.layers[0].kernel, given + 1)
+    assert np.array_equal(model.layers[0].kernel, given + 1)
+    assert model.predict_on_batch(np.ones((4, 3))).shape == (4, 1)

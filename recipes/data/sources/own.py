@@ -10,10 +10,12 @@ import re
 from collections.abc import Collection
 from pathlib import Path
 
-from recipes.errors import UserError, shown
+from recipes.errors import UserError, shown, some
 from recipes.settings.shared import RUNS
 
 MARK = ".zoo"
+# Of the system's, which it puts into any folder that is looked at.
+IGNORED = {".DS_Store", "Thumbs.db", "desktop.ini"}
 # A file's name, and how it begins if this program wrote it; \Z: or nothing stands in it yet.
 MARKS = {
     MARK: rb"",
@@ -73,8 +75,26 @@ def cache_places() -> list[str]:
     return [cache, *(os.path.join(cache, kind) for kind in ("weights", *CACHES))] if cache else []
 
 
+def refuse_foreign(folder: Path) -> None:
+    """Refuse, with a UserError, an --output that holds files of somebody else's.
+
+    They might be replaced, and pictures beside a mark would be taken for this program's, and left out of every training.
+    """
+    try:
+        names = os.listdir(folder)
+    except OSError:  # there is none yet, or it is said when it is made
+        return
+    foreign = sorted(name for name in names if name not in IGNORED)
+    if foreign and not is_own(str(folder), names):
+        raise UserError(
+            f"--output {shown(folder)} holds files that this command did not write ({some(foreign, 2)}): choose a new or an "
+            "empty folder."
+        )
+
+
 def mark(folder: Path) -> None:
-    """Make a folder that is known as this program's. Raises UserError if it cannot be made."""
+    """Make a folder that is known as this program's. Raises UserError if it cannot be made, or is somebody else's."""
+    refuse_foreign(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / MARK).touch()

@@ -10,6 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from recipes.console import percent
 from recipes.data.sources.table import Table
 from recipes.errors import UserError, shown, some
 
@@ -58,7 +59,7 @@ def counted(table: Table, rows: Sequence[Row]) -> Votes:
             continue
         (label, most), *others = sorted(shares.items(), key=lambda one: -one[1])
         if others and others[0][1] > most - 1e-9:
-            found = ", ".join(f"{shown(name)} {share:.0%}" for name, share in shares.items())
+            found = ", ".join(f"{shown(name)} {percent(share, 0)}" for name, share in shares.items())
             left_out.append((path, f"has no label that most annotators give ({found})"))
         else:
             kept.append(replace(votes[0], labels=(label,), weight=most))

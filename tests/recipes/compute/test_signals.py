@@ -9,6 +9,8 @@ import commands
 import pytest
 from helpers import few_digits
 
+from recipes import cli
+
 STATUS = {signal.SIGTERM: 143, signal.SIGHUP: 129, signal.SIGINT: 130}
 
 
@@ -100,3 +102,15 @@ def test_a_signal_while_keras_is_imported(tmp_path):
     time.sleep(2)
     command.signal(signal.SIGTERM)
     assert command.wait(60) == 143 and "Traceback" not in command.stderr
+
+
+def test_what_an_interrupted_command_has_kept_is_said_as_it_is(monkeypatch, capsys):
+    def interrupted(settings):
+        raise KeyboardInterrupt
+
+    for name, kept in (("models", False), ("check", True)):
+        monkeypatch.setattr(f"recipes.{name}.run", interrupted)
+        assert cli.main([name, *(["photos"] if kept else [])]) == 130
+        said = capsys.readouterr().err
+        assert ("the same command goes on from there." in said) is kept
+        assert ("no file is half written: the same command begins anew." in said) is not kept

@@ -1,6 +1,7 @@
 """Augmentation against what the papers say, by hand; and a run's report that shows it."""
 
 import base64
+import csv
 import importlib.util
 import io
 import json
@@ -20,8 +21,9 @@ from PIL import Image
 from recipes import cli, finetune
 from recipes.data import augment
 from recipes.data.batches import Batches
-from recipes.data.images import Framing
+from recipes.data.images import Framing, read
 from recipes.data.views import TEN_CROP
+from recipes.runs import model_file
 from recipes.settings.finetune import Recipe
 from recipes.transfer import training
 from recipes.transfer.run import ten_crop
@@ -342,6 +344,22 @@ def digits(tmp_path_factory) -> Path:
     return digits_folder(tmp_path_factory.mktemp("digits"), 8)
 
 
+def ten_crop_loss(output: Path, data: Path, result: dict) -> float:
+    """The loss of the means of what the saved model, with its temperature, says of ten crops of each test picture."""
+    classifier, losses = model_file.read(output), []
+    assert classifier.confidence.temperature != 1
+    size, edge = classifier.framing.size, classifier.framing.resize - classifier.framing.size
+    with open(output / "files.csv", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["split"] == "test"]
+    for row in rows:
+        picture = read(data / row["path"], classifier.framing)[0]
+        crops = [picture[y:, x:][:size, :size] for y in (0, edge) for x in (0, edge)]
+        crops.append(picture[edge // 2 :, edge // 2 :][:size, :size])
+        crops += [crop[:, ::-1] for crop in crops] if result["head"]["mirrored"] else []
+        losses.append(-np.log(classifier.probabilities(np.stack(crops)).mean(axis=0)[classifier.classes.index(row["label"])]))
+    return float(np.mean(losses))
+
+
 @pytest.mark.slow
 class TestRun:
     @pytest.mark.parametrize("name, strategy", [("alexnet", "medium"), ("modern", "large")])
@@ -381,6 +399,7 @@ class TestRun:
             head, images, *_ = page.table("splits")
             assert head[-2:] == ["validation, mean over crops", "test, mean over crops"]
             assert images[0] == "images" and images[-1] == str(crops["test"]["images"])
+            assert crops["test"]["loss"] == pytest.approx(ten_crop_loss(output, digits, result), rel=1e-3)
 
     def test_none_shows_each_picture_in_one_way_only(self, digits, tmp_path):
         output = tmp_path / "run"

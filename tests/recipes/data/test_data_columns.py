@@ -213,7 +213,7 @@ def test_a_picture_has_the_label_of_most_and_counts_by_their_share(photos):
         *("p0_1.jpg,dog,ann", "p0_2.jpg,cat,ann", "p0_2.jpg,dog,bob", "p1_0.jpg,cat,ann"),
     )
     assert files == {"p0_0.jpg": ("cat", 2 / 3), "p1_0.jpg": ("cat", 1), "p0_1.jpg": ("dog", 1)}
-    assert found.left_out == (("p0_2.jpg", "has no label that most annotators give (cat 50%, dog 50%)"),)
+    assert found.left_out == (("p0_2.jpg", "has no label that most annotators give (cat 50 %, dog 50 %)"),)
     assert any("1 to 3 annotators a picture; they differ on 2 of 4 pictures" in finding for finding in found.findings)
 
 

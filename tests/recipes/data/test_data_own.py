@@ -119,3 +119,23 @@ def test_an_output_among_the_pictures_is_refused(output, data):
 def test_other_outputs_are_not(output, data):
     own.check_output(Recipe(data, output and data / output))
     own.check_output(Recipe(data, data / "out", labels=data / "labels.csv"))  # the table alone says what is a picture
+
+
+@pytest.mark.fault(
+    "Folders",
+    "--output of `zoo explain`, `check` or `export` is a folder with files of the user's, such as the pictures themselves",
+    "refused before anything is written there",
+    "an overlay would replace the picture of its name, and a folder that is marked is left out of every training",
+)
+def test_a_folder_of_somebody_elses_is_not_marked(tmp_path):
+    for name in ("new", "empty", "seen"):
+        (tmp_path / name).mkdir() if name != "new" else None
+    (tmp_path / "seen" / ".DS_Store").touch()
+    for name in ("new", "empty", "seen", "new"):
+        own.mark(tmp_path / name)
+        (tmp_path / name / "explain.html").touch()  # of an earlier command
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "a.png").write_bytes(b"mine")
+    with pytest.raises(UserError, match=r"photos holds files that this command did not write \(a\.png\): choose a new"):
+        own.mark(tmp_path / "photos")
+    assert os.listdir(tmp_path / "photos") == ["a.png"] and (tmp_path / "photos" / "a.png").read_bytes() == b"mine"

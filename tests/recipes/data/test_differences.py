@@ -35,7 +35,7 @@ def test_a_size_that_gives_the_class_away():
     (told,) = differences(pictures(label=LABELS, width=np.where(LABELS == "ants", 640, 500), height=[480] * 200))
     assert (told.source, told.target, told.accuracy) == ("size", "class", 1.0)
     assert told.chance == pytest.approx(0.5, abs=0.05) and told.p == 0.005
-    assert "640 x 480 px" in told.sentence and "100% right" in told.sentence and "ants" in told.sentence
+    assert "640 x 480 px" in told.sentence and "100 % right" in told.sentence and "ants" in told.sentence
 
 
 def test_a_camera_that_gives_the_class_away_in_most_cases():

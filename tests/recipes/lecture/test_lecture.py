@@ -181,7 +181,7 @@ def test_counts():
 
 def test_stacks_of_small_kernels_cost_less():
     rows = [(row["sees"], row["weights / C²"], row["fewer than one kernel"]) for row in convolution.stacks()]
-    assert rows == [("5 × 5", 25, "0%"), ("5 × 5", 18, "28%"), ("7 × 7", 49, "0%"), ("7 × 7", 27, "45%")]
+    assert rows == [("5 × 5", 25, "0 %"), ("5 × 5", 18, "28 %"), ("7 × 7", 49, "0 %"), ("7 × 7", 27, "45 %")]
 
 
 def test_lenet_has_fewer_weights_than_one_dense_layer():

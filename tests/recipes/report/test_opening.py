@@ -32,9 +32,9 @@ def text(of: dict, split: str = "test", measure: str = "accuracy") -> str:
 def test_a_result_that_is_good_everywhere_says_so_and_asks_for_nothing():
     said = opening(result([[300, 0], [0, 300]], [[300, 0], [0, 300]]), "test", "accuracy")
     assert said.found == (
-        "The accuracy of 100.0% is to be compared with the 50.0% that always answering “a”, the class with most training "
+        "The accuracy of 100.0 % is to be compared with the 50.0 % that always answering “a”, the class with most training "
         "images, would give: 50.0 points more.",
-        "On the training images the accuracy is 100.0%: no difference to the test images is shown (-0.6 to +0.6 points).",
+        "On the training images the accuracy is 100.0 %: no difference to the test images is shown (-0.6 to +0.6 points).",
         "No image of this part is classified wrongly.",
     )
     assert said.steps == ()
@@ -44,7 +44,7 @@ def test_a_result_that_is_good_everywhere_says_so_and_asks_for_nothing():
 
 def test_what_does_no_better_than_the_largest_class_is_not_praised():
     said = text(result([[90, 10], [50, 50]], [[40, 10], [12, 8]], counts=[700, 100]))
-    assert "68.6% is to be compared with the 71.4% that always answering “a”" in said
+    assert "68.6 % is to be compared with the 71.4 % that always answering “a”" in said
     assert "these 70 images do not show that the model is better than that" in said
     # The interval, 57.0 to 78.2 %, holds what the largest class alone gives, although the accuracy lies above it.
     assert "do not show" in text(result([[90, 10], [50, 50]], [[45, 5], [12, 8]], counts=[700, 100]))
@@ -62,7 +62,7 @@ def test_several_labels_are_compared_with_a_ranking_by_chance():
     scores = label_metrics(labels, np.where(labels, 0.9, 0.1), ["a", "b"])
     of = {"metrics": {"test": scores}, "class_counts": {"train": {"a": 3, "b": 2}}, "classes": ["a", "b"]}
     assert baseline(of, "test", "mean_average_precision") == (pytest.approx((0.75 + 0.5) / 2), "a ranking by chance")
-    assert "100.0% is to be compared with the 62.5% that a ranking by chance would give" in text(
+    assert "100.0 % is to be compared with the 62.5 % that a ranking by chance would give" in text(
         of, measure="mean_average_precision"
     )
 
@@ -74,7 +74,7 @@ def test_the_gap_between_parts_has_the_interval_of_newcombe():
     shares = [(k / n, *wilson(k, n)) for k, n in ((56, 70), (48, 80))]
     assert difference(*shares) == pytest.approx((0.2, 0.0524, 0.3339), abs=5e-5)
     said = text(result([[99, 1], [1, 99]], [[80, 20], [20, 80]]))
-    assert "On the training images the accuracy is 99.0%: 19.0 points more (13.4 to 25.1)" in said
+    assert "On the training images the accuracy is 99.0 %: 19.0 points more (13.4 to 25.1)" in said
     assert "learnt by heart" in said
     assert "images are easier than those" in text(result([[60, 40], [40, 60]], [[99, 1], [1, 99]]))
 
@@ -83,7 +83,7 @@ def test_the_weakest_classes_and_the_most_frequent_mistake_are_named():
     held_out = [[50, 0, 0], [0, 45, 5], [0, 30, 20]]
     of = result([[60, 0, 0], [0, 60, 0], [0, 0, 60]], held_out, counts=[60, 60, 12])
     said = opening(of, "test", "accuracy")
-    assert any(line.startswith("The weakest class is “c” (40.0% of 50 images found, 27.6% to 53.8%)") for line in said.found)
+    assert any(line.startswith("The weakest class is “c” (40.0 % of 50 images found, 27.6 % to 53.8 %)") for line in said.found)
     assert "“c” taken for “b”: 30 of the 50 images of that class, and of 35 mistakes in all." in said.found[-1]
     assert ("Add pictures of “c”: 12 to train on, where the largest class has 60.", "counts") in said.steps
     of["class_counts"]["train"]["c"] = 60
@@ -101,7 +101,7 @@ def test_mistakes_that_are_as_frequent_are_not_hidden():
 )
 def test_what_is_not_even_learnt_asks_for_a_larger_network(phases, advice):
     of = result([[60, 40], [40, 60]], [[60, 40], [40, 60]], strategy={"phases": phases})
-    assert "Even the training images are answered at 60.0%" in text(of) and advice in text(of)
+    assert "Even the training images are answered at 60.0 %" in text(of) and advice in text(of)
 
 
 def test_suspects_come_first_and_few_images_ask_for_more():

@@ -18,7 +18,7 @@ def test_words_say_where_a_map_is_hot_and_how_narrowly(at, words):
     assert words in described(heat)
     drawn = np.maximum(heat, 0)
     share = np.sort(drawn.ravel())[::-1][: round(0.2 * heat.size)].sum() / drawn.sum()
-    assert f"{share:.0%} of the heat" in described(heat)
+    assert f"{100 * share:.0f} % of the heat" in described(heat)
 
 
 def test_an_empty_map_is_said_and_not_drawn():

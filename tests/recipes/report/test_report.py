@@ -65,7 +65,7 @@ def gray(path: str) -> np.ndarray:
 
 
 def percent(value: float | None) -> str:
-    return "–" if value is None else f"{100 * value:.1f}%"
+    return "–" if value is None else f"{100 * value:.1f} %"
 
 
 def with_interval(value: float, interval: list[float]) -> str:
@@ -146,7 +146,7 @@ def test_classes_without_images_come_last_with_a_dash():
     result["metrics"] = {"test": metrics(np.array([0, 1]), probabilities, result["classes"])}
     rows = page_of((result, history, [])).table("classes")[1:]
     assert [row[0] for row in rows] == ["b", "a", "c"]
-    assert [row[1].split()[0] for row in rows] == ["0.0%", "100.0%", "–"]
+    assert [row[1].partition(" %")[0] for row in rows] == ["0.0", "100.0", "–"]
     assert rows[2][1:5] == ["–", "–", "–", "0"]
 
 
@@ -165,9 +165,9 @@ def test_uneven_classes_and_repeats_are_in_the_headline():
     text = page_of((result, history, files)).text("headline")
     scores = result["metrics"]["validation"]
     low, high = (f"{100 * edge:.1f}" for edge in scores["balanced_accuracy_interval"])
-    assert f"{percent(scores['balanced_accuracy'])} {low} – {high}%" in text
-    assert "balanced accuracy on the validation images with its 95% interval, because the classes are uneven." in text
-    assert "balanced accuracy is 90.0% (95% interval of the mean: 85.0 – 95.0%), of macro F1 is 80.0%" in text
+    assert f"{percent(scores['balanced_accuracy'])} {low} – {high} %" in text
+    assert "balanced accuracy on the validation images with its 95 % interval, because the classes are uneven." in text
+    assert "balanced accuracy is 90.0 % (95 % interval of the mean: 85.0 – 95.0 %), of macro F1 is 80.0 %" in text
 
 
 def test_worst_mistakes_are_the_surest_of_the_reported_split():
@@ -180,7 +180,7 @@ def test_worst_mistakes_are_the_surest_of_the_reported_split():
     assert asked[24:] == ["other split.jpg"]  # the one training picture, as a sample of its class
     text = page.text("mistakes")
     assert "24 of 30" in text and text.count("no preview") == 24
-    assert "is ants taken for bees79.0% sure v/29.jpg" in text
+    assert "is ants taken for bees79.0 % sure v/29.jpg" in text
 
 
 def test_thumbnails_are_small_jpegs_of_one_or_three_channels():

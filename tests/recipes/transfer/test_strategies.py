@@ -86,12 +86,12 @@ class TestAuto:
         strategy = auto(STAGES, replace(FACTS, probes=probes, transferability=0.52, trials=tried(**losses)))
         assert strategy.name == name and [phase.interpolation for phase in strategy.phases] == ([share] if share else [])
         least = [min(by.values()) if isinstance(by, dict) else by for by in losses.values()]
-        for number in (*(f"{loss:.3f}" for loss in least), "50", "244", "121", "90.0%", "86.0% to 93.0%", "0.52"):
+        for number in (*(f"{loss:.3f}" for loss in least), "50", "244", "121", "90.0 %", "86.0 % to 93.0 %", "0.52"):
             assert number in strategy.reason
 
     def test_how_far_it_went_is_said(self):
         facts = replace(FACTS, trials=tried(small=0.40, large={0.5: 0.25, 1.0: 0.3}))
-        assert "small 0.400 (80.0%), large 0.250 (80.0%, 50% of the way)" in auto(STAGES, facts).reason
+        assert "small 0.400 (80.0 %), large 0.250 (80.0 %, 50 % of the way)" in auto(STAGES, facts).reason
         assert strategies.large(STAGES, FACTS, "").phases[0].interpolation == 0.75
 
     def test_without_trials_images_decide(self):

@@ -71,12 +71,15 @@ def test_a_batch_that_fails_leaves_the_next_one_alone():
 
 def test_room_is_bounded_in_pictures_and_bytes_and_given_back():
     room = Room(3, 100)
-    with room.place(2, 50):
-        for pictures, size in ((2, 0), (0, 51)):
-            with pytest.raises(Refusal) as refused, room.place(pictures, size):
-                pass
+    with room.place(2), room.coming() as take, room.coming() as another:
+        take(30)
+        another(20)
+        for more in (lambda: room.place(2).__enter__(), lambda: take(51), lambda: another(51)):
+            with pytest.raises(Refusal) as refused:
+                more()
             assert refused.value.status == 503 and refused.value.headers == {"Retry-After": "1"}
-        with room.place(1, 50):
+        with room.place(1):
+            take(50)
             assert (room.taken_pictures, room.taken_bytes) == (3, 100)
     assert (room.taken_pictures, room.taken_bytes) == (0, 0)
 
