@@ -2,15 +2,19 @@
 
     PYTHONPATH=.:tests python benchmarks/exports.py PICTURES     # a folder; 100 of its pictures are taken
     PYTHONPATH=.:tests python benchmarks/exports.py PICTURES --only mobilenet vit_ti_16
+    PYTHONPATH=.:tests python benchmarks/exports.py PICTURES --rows rows.md    # adds to the file what it does not have yet
 
 Weights are random (seed 0), with ten classes and signals kept in range, so that rounding has something to act on: what is
 measured is the conversion, for which trained weights are as good as any. Each network has its own default size.
 """
 
 import argparse
+import itertools
 import tempfile
+import time
 from pathlib import Path
 
+import keras
 import numpy as np
 from helpers import randomize
 
@@ -38,14 +42,28 @@ def main() -> None:
     parser.add_argument("pictures", type=Path)
     parser.add_argument("--only", nargs="+", default=MEMBERS)
     parser.add_argument("--to", nargs="+", default=["onnx", "litert"], choices=FORMS)
+    parser.add_argument("--rows", type=Path)
     given = parser.parse_args()
     start(0)
     paths = sorted(path for path in given.pictures.rglob("*") if path.suffix.lower() in (".jpg", ".jpeg", ".png"))
     chosen = [paths[i] for i in np.random.default_rng(0).permutation(len(paths))[:PICTURES]]
-    print("| network | form | probabilities differ by | clear answers alike | ms a picture |", "|---" * 5 + "|", sep="\n")
-    for name in given.only:
-        for form in given.to:
-            print(measured(name, form, chosen), flush=True)
+    there = given.rows.read_text().splitlines() if given.rows and given.rows.exists() else []
+    print(
+        "| network | form | probabilities differ by | clear answers alike | ms a picture | Keras, ms |",
+        "|---" * 6 + "|",
+        sep="\n",
+    )
+    for name, form in itertools.product(given.only, given.to):
+        if any(line.startswith(f"| `{name}` | {form} |") for line in there):
+            continue
+        try:
+            row = measured(name, form, chosen)
+        except Exception as error:  # converters raise almost anything, and the next network has nothing to do with it
+            row = f"| `{name}` | {form} | {' '.join(str(error).split())[:300] or type(error).__name__} | | | |"
+        print(row, flush=True)
+        if given.rows:
+            with open(given.rows, "a") as file:
+                print(row, file=file)
 
 
 def measured(name: str, form: str, paths: list[Path]) -> str:
@@ -60,9 +78,19 @@ def measured(name: str, form: str, paths: list[Path]) -> str:
     with tempfile.TemporaryDirectory() as place:
         with silenced():
             FORMS[form].write(Network(model, framing), Path(place), Job("float32", {}, np.empty(0)))
-        answers = agreement.ask(form, Path(place, FORMS[form].file), pixels)
+        one = pixels[0][None]
+        model.predict_on_batch(one)
+        answers = agreement.ask(form, Path(place, FORMS[form].file), pixels, lambda: seconds(model, one))
     found = agreement.compare(MULTI_CLASS, before, answers.probabilities, agreement.LIMITS["float32"])
-    return f"| `{name}` | {form} | {found.difference:.1e} | {found.same} of {found.clear} | {answers.seconds * 1e3:.3g} |"
+    times = f"{answers.seconds * 1e3:.3g} | {answers.keras_seconds * 1e3:.3g}"
+    return f"| `{name}` | {form} | {found.difference:.1e} | {found.same} of {found.clear} | {times} |"
+
+
+def seconds(model: keras.Model, pixels: np.ndarray) -> float:
+    """Time a model on a picture."""
+    start = time.perf_counter()
+    model.predict_on_batch(pixels)
+    return time.perf_counter() - start
 
 
 if __name__ == "__main__":

@@ -103,6 +103,20 @@ def heads(root: Path) -> Figure:
     return intervals(names, middle, low, high, "mean test accuracy of 3 seeds with its 95 % interval, %")
 
 
+def head_solver(root: Path) -> Figure:
+    """Draw the processor seconds of a head, by solver."""
+    rows = table_of(root / "docs" / "performance.md", "solver", "processor seconds")
+    figure = Figure(figsize=(7.6, 0.6 + 0.5 * len(rows)), layout="constrained")
+    axes = figure.subplots()
+    seconds = [float(row[1]) for row in rows]
+    bars = axes.barh([row[0] for row in rows], seconds, color=[BLUE, *[GREY] * (len(rows) - 1)], height=0.6)
+    axes.bar_label(bars, [f"{one:.1f} s" for one in seconds], padding=4, color=INK)
+    axes.invert_yaxis()
+    axes.set(xlabel="processor seconds of one head: 4,560 rows of 1,280 features, six classes", xlim=(0, 1.12 * max(seconds)))
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
 def optimisers(root: Path) -> Figure:
     """Draw the validation accuracy of each optimiser on MNIST."""
     rows = table_of(root / "docs" / "experiments.md", "optimiser", "rate")
@@ -113,6 +127,23 @@ def optimisers(root: Path) -> Figure:
 
 
 # --------------------------------------------------------------------------------------------------------- diagrams
+def active_learning(root: Path) -> Figure:
+    """Draw the accuracy by the number of labels, by how their pictures were chosen, and that of all labels."""
+    figure, axes = plot()
+    *rows, last = table_of(root / "docs" / "label.md", "labels", "least sure first")
+    labels = [int(row[0].replace(",", "")) for row in rows]
+    for column, (name, color) in enumerate((("least sure first", BLUE), ("at random", ORANGE)), 1):
+        middle, half = np.array([re.findall(r"[\d.]+", row[column]) for row in rows], float).T
+        axes.plot(labels, middle, "o-", color=color, label=name, markersize=5)
+        axes.fill_between(labels, middle - half, middle + half, color=color, alpha=0.15, linewidth=0)
+    everything = float(last[1].split()[0])
+    axes.axhline(everything, color=GREY, linestyle="--", label=f"all {last[0]}")
+    axes.set_xlabel("pictures with a label")
+    axes.set_ylabel("accuracy on the test part, %")
+    axes.legend(frameon=False, loc="lower right")
+    return figure
+
+
 def canvas(width: float, height: float) -> tuple[Figure, Axes]:
     """Make an empty drawing whose units are tenths of an inch."""
     figure = Figure(figsize=(width, height), facecolor="white")
@@ -278,7 +309,9 @@ DIAGRAMS: dict[str, Callable[[Path], Figure]] = {
     for function in (
         accuracy_and_time,
         heads,
+        head_solver,
         optimisers,
+        active_learning,
         what_is_trained,
         floors,
         sources,

@@ -143,6 +143,47 @@ def serve() -> None:
     server.wait()
 
 
+def export_page() -> None:
+    """Photograph an exported page after two pictures were dropped onto it."""
+    sys.path += [str(ROOT), str(ROOT / "tests")]
+    import browser
+    from pages_exported import dropped, ready
+
+    said(FINETUNE)
+    said("zoo export runs/finetune/leaves --to html")
+    with browser.started(browser.program()) as chromium:
+        tab = ready(chromium, PLACE / "runs/export/leaves/html/index.html")
+        dropped(tab, [PLACE / "new/mildew_1.jpg", PLACE / "new/rust_1.jpg"])
+        with Image.open(io.BytesIO(tab.screenshot())) as image:
+            small(image.convert("RGB"), "export-page")
+
+
+def label() -> None:
+    """Photograph the page of `zoo label` after a few leaves were labelled by their keys."""
+    sys.path.append(str(ROOT / "tests"))
+    import browser
+    from pages_served import until
+    from server import Server
+
+    said(FINETUNE)
+    for name in ("runs/label", "unlabelled"):
+        shutil.rmtree(PLACE / name, ignore_errors=True)
+    (PLACE / "unlabelled").mkdir()
+    for path in sorted((PLACE / "later").rglob("*.jpg")):
+        shutil.copy(path, PLACE / "unlabelled" / f"IMG_{len(list((PLACE / 'unlabelled').iterdir())):04}.jpg")
+    server = Server("label", "unlabelled", "runs/finetune/leaves", cwd=PLACE, is_fresh=True)
+    with browser.started(browser.program()) as chromium:
+        tab = chromium.open(server.address, 1280, 760)
+        for done in range(3):
+            until(tab, f'byId("image").naturalWidth > 0 && !isBusy && trail.length === {done + 1}')
+            tab.press("Enter")
+        until(tab, 'byId("image").complete && !isBusy && trail.length === 4')
+        with Image.open(io.BytesIO(tab.screenshot())) as image:
+            small(image.convert("RGB"), "label")
+    server.command.signal(signal.SIGTERM)
+    server.command.wait()
+
+
 def small(image: Image.Image, name: str) -> None:
     """Write a picture as PNG, no larger than pages show it, with as many colours as its size allows."""
     path = IMAGES / f"{name}.png"
@@ -291,7 +332,7 @@ PICTURES: dict[str, Callable[[], None]] = {
     **{
         function.__name__.replace("_", "-"): function
         for function in (
-            *(rank, serve, receptive_fields, feature_maps, augmentation, table),
+            *(rank, serve, label, export_page, receptive_fields, feature_maps, augmentation, table),
             *(terminal, predict, confidence, tracking, hub, errors, readme),
         )
     },

@@ -63,12 +63,16 @@ COMMANDS = {
     "rank": Command("recipes.rank", "rank.Ranking", "which backbone for your pictures, from one pass each", resumes=True),
     "predict": Command("recipes.predict", "predict.Prediction", "class names and probabilities of images"),
     "export": Command(
-        "recipes.export", "export.Exporting", "a run's network as ONNX, LiteRT, SavedModel or OpenVINO", backend="tensorflow"
+        "recipes.export",
+        "export.Exporting",
+        "a run's network for other programs, or as a page",
+        backend="tensorflow",
     ),
     "evaluate": Command(
         "recipes.evaluate", "evaluate.Evaluation", "how a finished run does on any pictures with labels", resumes=True
     ),
     "serve": Command("recipes.serve", "serve.Serving", "a page and an HTTP interface that predict"),
+    "label": Command("recipes.label", "label.Labelling", "a page to label pictures, the least sure first"),
     "explain": Command("recipes.explain", "explain.Explaining", "where a run sees a class in a picture", LOOK),
     "compare": Command("recipes.compare", "compare.Comparison", "which run is better on the same pictures", LOOK, keras=False),
     "models": Command("recipes.models", "models.Models", "all architectures and their weights", LOOK, keras=False),

@@ -3,6 +3,7 @@
     zoo export RUN --to onnx litert saved_model openvino
     zoo export RUN --to onnx --any-size          # pictures of any size: resizing is in the network
     zoo export RUN --to litert --precision int8  # a quarter of the size, with its accuracy beside
+    zoo export RUN --to html                     # a page that answers in a browser, without a server
     python -m recipes.export RUN --to onnx
 
 Each form gets a folder with the network, `classes.json`, `framing.json` and `export.json`, which says what was measured;
@@ -14,128 +15,37 @@ from recipes.cli import run_as_module
 
 run_as_module(__name__)
 
-import statistics
+import contextlib
 import sys
-import time
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from recipes.compute.machine import machine
-from recipes.compute.runtime import silenced
-from recipes.console import percent, say, table
+from recipes.console import say, table
 from recipes.data.images import Framing
 from recipes.data.sources.own import mark, refuse_foreign
 from recipes.errors import ImageError, UserError, shown
-from recipes.formats import agreement, card, pictures, resizing
-from recipes.formats.agreement import LIMITS, Agreement
-from recipes.formats.facts import facts
-from recipes.formats.form import Form, Job
-from recipes.formats.network import Network
+from recipes.formats import card, pictures, resizing
+from recipes.formats.exporter import Exporter, Shown
+from recipes.formats.facts import set_limits
+from recipes.formats.form import QUANTIZED, Form, Page
 from recipes.formats.pictures import HELD_OUT, MAX_PICTURES, Picture
 from recipes.formats.table import FORMS
 from recipes.predict import Tally, expand, say_rest
 from recipes.runs import model_file
 from recipes.runs.answers import Answer
+from recipes.runs.folder import held, recover
 from recipes.runs.model_file import Classifier
 from recipes.settings.export import Exporting
+from recipes.transfer.grad_cam import GradCam
 from zoo.disk import WriteError, in_bytes
-from zoo.files import replace_folder, write_json, write_text
+from zoo.files import write_text
 
-SCHEMA = 1
-QUANTIZED = ("int8", "dynamic")
 CALIBRATED_BY, MIN_CALIBRATED_BY = 200, 10
 MIN_HELD_OUT = 20
-TIMED_CALLS = 20
-MAX_REASON = 300
 MAX_HELD_OUT = 1_000
-
-
-class Export:
-    """Exports one run."""
-
-    def __init__(self, settings: Exporting, classifier: Classifier):
-        self.settings, self.classifier = settings, classifier
-        self.network = Network(classifier.model, classifier.framing, settings.any_size)
-        self.facts = facts(settings.run, classifier, settings.any_size)
-        self.shown, self.source = _compared_on(settings, classifier)
-        self.before = classifier.probabilities(np.stack([one.framed for one in self.shown]))
-        self.calibration, self.held_out = _judged_on(settings, classifier)
-        self.keras = _seconds(classifier, self.shown[0].framed)
-
-    def write(self, form: Form) -> dict:
-        """Write one form, look at it, and keep it if it holds; gives what was measured.
-
-        Raises:
-            UserError: it cannot be written or run, or answers otherwise.
-        """
-        measured = {}
-        name = "-".join([form.name] + [self.settings.precision] * (self.settings.precision != "float32"))
-        folder = self.settings.folder / (f"{name}-any-size" if self.settings.any_size else name)
-
-        def fill(new: Path) -> None:
-            job = Job(self.settings.precision, self.facts, self.calibration)
-            try:
-                with silenced():
-                    form.write(self.network, new, job)
-            except OSError:
-                raise
-            except Exception as error:  # converters raise almost anything
-                reason = " ".join(str(error).split())[:MAX_REASON] or type(error).__name__
-                raise UserError(f"The network cannot be written as {form.name}: {shown(reason)}") from error
-            measured.update(self._measured(form, new))
-            write_json(new / "classes.json", self.facts["classes"])
-            write_json(new / "framing.json", self.facts["framing"])
-            write_json(new / "export.json", {"schema": SCHEMA, "recipe": "export"} | measured | {"facts": self.facts})
-
-        say(f"{form.name}: being written, and run on {len(self.held_out or self.shown):,} pictures.")
-        replace_folder(folder, fill)
-        say(f"{folder / form.file}: {measured['says']}")
-        return measured
-
-    def _measured(self, form: Form, folder: Path) -> dict:
-        """Look at a form that was written. Raises UserError if it answers otherwise than Keras."""
-        size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-        found = {
-            "form": form.name,
-            "file": form.file,
-            "precision": self.settings.precision,
-            "bytes": size,
-            "compared_on": self.source,
-        }
-        if self.settings.precision in QUANTIZED:
-            found |= self._accuracy(form, folder) | {"compared_on": "held-out pictures of the run"}
-        else:
-            found |= self._agreement(form, folder)
-        return found | {"keras_seconds": self.keras, "machine": machine()}
-
-    def _agreement(self, form: Form, folder: Path) -> dict:
-        """Compare the answers. Raises UserError if they differ."""
-        answers = agreement.ask(form.name, folder / form.file, [one.given for one in self.shown])
-        kind = "any_size" if self.settings.any_size and self.settings.precision == "float32" else self.settings.precision
-        found = agreement.compare(self.classifier.task, self.before, answers.probabilities, LIMITS[kind])
-        says = _said(found, self.source)
-        if not found.holds:
-            raise UserError(f"The network as {form.name} does not answer as Keras does, and is not kept: {says}.")
-        return {"agreement": found.as_dict(), "seconds": answers.seconds, "says": f"{says}."}
-
-    def _accuracy(self, form: Form, folder: Path) -> dict:
-        """Compare the accuracy on held-out pictures. Raises UserError if too much is lost."""
-        task, classes = self.classifier.task, self.classifier.classes
-        answers = agreement.ask(form.name, folder / form.file, [one.given for one in self.held_out])
-        framed = np.stack([one.framed for one in self.held_out])
-        guess = self.classifier.probabilities(framed)
-        if answers.probabilities.shape != guess.shape or not np.isfinite(answers.probabilities).all():
-            raise UserError(f"The network as {form.name} answers what are no probabilities, and is not kept.")
-        before = agreement.accuracy(task, classes, self.held_out, guess)
-        after = agreement.accuracy(task, classes, self.held_out, answers.probabilities)
-        lost, says = before.accuracy - after.accuracy, f"{self.settings.precision} {after}, float32 {before}"
-        if not lost <= self.settings.loss + 1e-9:
-            raise UserError(
-                f"The network as {form.name} loses {percent(lost)} of accuracy, more than --loss {self.settings.loss:g}, and "
-                f"is not kept: {says}. Give a higher --loss, or --precision float16."
-            )
-        return {"float32": before.as_dict(), "accuracy": after.as_dict(), "seconds": answers.seconds, "says": f"{says}."}
+OWNER = ".owner"
 
 
 def run(settings: Exporting) -> Path:
@@ -149,36 +59,76 @@ def run(settings: Exporting) -> Path:
         form.require(settings.precision, settings.any_size)
     _check_output(settings)
     classifier = model_file.read(settings.run)
-    if settings.any_size:
-        resizing.check(classifier.framing)
-    export, found, problems = Export(settings, classifier), [], []
-    mark(settings.folder)
+    for flag in [*["--any-size"] * settings.any_size, *(f"--to {form.name}" for form in chosen if form.frames_pictures)]:
+        resizing.check(classifier.framing, flag)
     for form in chosen:
-        try:
-            found.append(export.write(form))
-        except WriteError as error:
-            raise UserError(f"--output {shown(error)}") from error
-        except UserError as error:
-            problems.append(str(error))
+        form.fetch()
+    mark(settings.folder)
+    found, problems = [], []
+    with _sentences(), held(settings.folder, settings.folder / OWNER):
+        exporter = Exporter(settings, classifier, _shown(settings, classifier), _page(settings, classifier, chosen))
+        for form in chosen:
+            try:
+                found.append(exporter.write(form))
+            except UserError as error:
+                problems.append(str(error))
+        if found:
+            _write_cards(settings, exporter.facts[settings.any_size])
     if found:
-        exports = card.written_before(settings.folder)
-        write_text(settings.folder / card.NAME, card.render(settings.subject, export.facts, exports))
         say(table([_row(one) for one in found]))
-        say(f"Keras takes {export.keras * 1e3:.3g} ms a picture here.")
-        say(export.facts["input"])
+        for sentence in _last_words(chosen, exporter.facts[settings.any_size]):
+            say(sentence)
     if problems:
         raise UserError(" ".join(problems))
     return settings.folder
 
 
-def _seconds(classifier: Classifier, framed: np.ndarray) -> float:
-    """Time Keras' `predict_on_batch` on one picture, compiled: the median of some calls."""
-    taken = []
-    for _ in range(TIMED_CALLS + 1):
-        start = time.perf_counter()
-        classifier.model.predict_on_batch(framed[None])
-        taken.append(time.perf_counter() - start)
-    return statistics.median(taken[1:])
+@contextlib.contextmanager
+def _sentences() -> Iterator[None]:
+    """Turn what the system says of writing into a UserError that names --output."""
+    try:
+        yield
+    except WriteError as error:
+        raise UserError(f"--output {shown(error)}") from error
+    except OSError as error:
+        place = f" {shown(error.filename)}" if error.filename else ""
+        raise UserError(
+            f"The export cannot be written ({error.strerror or shown(error)}{place}): make room there and in the folder for "
+            "temporary files, or choose another --output."
+        ) from error
+
+
+def _write_cards(settings: Exporting, facts: Mapping) -> None:
+    """Write what was measured of all exports in the folder into its card, and into the run's, where that has one."""
+    exports, others = card.written_before(settings.folder, facts["model_sha256"])
+    write_text(settings.folder / card.NAME, card.render(settings.subject, facts, exports, others))
+    of_run = recover(settings.run) / card.NAME
+    with contextlib.suppress(FileNotFoundError, UnicodeDecodeError):  # older runs have none
+        text = of_run.read_text("utf-8")
+        try:
+            write_text(of_run, card.with_section(text, exports))
+        except WriteError as error:
+            print(f"note: the run's card says nothing of its exports: {shown(error)}", file=sys.stderr)
+
+
+def _last_words(chosen: Sequence[Form], facts: Mapping) -> Iterator[str]:
+    """Say how the networks are fed that were asked for, and what tells pictures of no known class."""
+    if any(form.frames_pictures for form in chosen):
+        yield "The page reads and frames pictures by itself: open it in a browser, from the disk or any web server."
+    if not all(form.frames_pictures for form in chosen):
+        yield facts["input"]
+    yield facts["unknown_is"]
+
+
+def _page(settings: Exporting, classifier: Classifier, chosen: Sequence[Form]) -> Page | None:
+    """Gather what a page tells of the run; None where no page is asked for."""
+    if not any(form.frames_pictures for form in chosen):
+        return None
+    try:
+        maps = GradCam(classifier.model).class_maps
+    except (UserError, ValueError):  # a network that knows no places
+        maps = None
+    return Page(settings.subject, classifier.task.one_label, set_limits(classifier), maps)
 
 
 def _row(one: dict) -> dict:
@@ -192,14 +142,6 @@ def _row(one: dict) -> dict:
     }
 
 
-def _said(found: Agreement, source: str) -> str:
-    """Say how two networks agree."""
-    return (
-        f"on {found.pictures:,} {source} probabilities differ by {found.difference:.2g} at most (limit {found.limit:g}), and "
-        f"{found.same:,} of {found.clear:,} clear answers are the same"
-    )
-
-
 def _check_output(settings: Exporting) -> None:
     """Refuse to write into a run's folder, which would no more be known as one, and among other files. Raises UserError."""
     refuse_foreign(settings.folder)
@@ -207,6 +149,14 @@ def _check_output(settings: Exporting) -> None:
         raise UserError(
             f"--output {shown(settings.folder)} holds a run, which keeps to its own files: choose another, or leave it out."
         )
+
+
+def _shown(settings: Exporting, classifier: Classifier) -> Shown:
+    """Choose pictures to look at networks with. Raises UserError if those that it takes are not there."""
+    if settings.precision in QUANTIZED:
+        return _judged_on(settings, classifier)
+    size, channels = classifier.framing.size, classifier.framing.channels
+    return Shown(*_compared_on(settings, classifier), np.empty((0, size, size, channels), "float32"))
 
 
 def _compared_on(settings: Exporting, classifier: Classifier) -> tuple[list[Picture], str]:
@@ -242,15 +192,12 @@ def _given(settings: Exporting, framing: Framing) -> list[Picture]:
     return read
 
 
-def _judged_on(settings: Exporting, classifier: Classifier) -> tuple[np.ndarray, list[Picture]]:
-    """Choose training pictures for ranges, framed, and labelled held-out ones for the accuracy; none where none are needed.
+def _judged_on(settings: Exporting, classifier: Classifier) -> Shown:
+    """Choose training pictures for ranges, and labelled held-out ones for the accuracy.
 
     Raises:
         UserError: they are not where they were.
     """
-    size, channels = classifier.framing.size, classifier.framing.channels
-    if settings.precision not in QUANTIZED:
-        return np.empty((0, size, size, channels), "float32"), []
     known = pictures.rows(settings.run)
     parts = [[row for row in known if row.split == part] for part in ("train", *HELD_OUT)]
     train, held_out = parts[0], next(filter(None, parts[1:]), [])
@@ -262,4 +209,4 @@ def _judged_on(settings: Exporting, classifier: Classifier) -> tuple[np.ndarray,
             f"held-out ones, and {len(calibration)} and {len(judged)} are where they were: bring the folder back, or give "
             "--precision float16."
         )
-    return np.stack([one.framed for one in calibration]).astype("float32"), judged
+    return Shown((), "", np.stack([one.framed for one in calibration]).astype("float32"), judged)

@@ -153,6 +153,14 @@ class Tab:
         for kind in ("keyDown", "keyUp"):
             self.call("Input.dispatchKeyEvent", type=kind, **key)
 
+    def press(self, key: str) -> None:
+        """Press a key: a letter or digit, Enter, or an arrow as `KeyboardEvent.key` names it."""
+        text = {"Enter": "\r"}.get(key, key if len(key) == 1 else "")
+        self.call(
+            "Input.dispatchKeyEvent", type="keyDown" if text else "rawKeyDown", key=key, **({"text": text} if text else {})
+        )
+        self.call("Input.dispatchKeyEvent", type="keyUp", key=key)
+
     def pdf(self, landscape: bool = False) -> bytes:
         """Print it on A4 paper."""
         size = {"paperWidth": 8.27, "paperHeight": 11.69, "landscape": landscape}

@@ -1,12 +1,14 @@
 """Whether an exported network answers as the one that it was made of: asked in a process of its own, by its own runtime."""
 
+import contextlib
 import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from subprocess import PIPE
 
 import numpy as np
 
@@ -16,46 +18,66 @@ from recipes.evaluation.intervals import wilson
 from recipes.evaluation.tasks import LABEL_SEPARATOR, Task
 from recipes.formats.pictures import Picture
 
+TIMED_CALLS = 20
 # Between two probabilities: of sums in another order; of a grey level here and there in resizing; and of half precision.
 LIMITS = {"float32": 1e-3, "any_size": 2e-3, "float16": 2e-2}
 
 
 @dataclass(frozen=True)
 class Answers:
-    """What a runtime says: `(pictures, classes)`; and the median of the seconds that a picture took alone."""
+    """What a runtime says: `(pictures, classes)`; and the medians of the seconds that one picture took it, and Keras, in turns.
+
+    `scores` are how foreign the pictures are, `(pictures,)`; empty where the network does not say it.
+    """
 
     probabilities: np.ndarray
+    scores: np.ndarray
     seconds: float
+    keras_seconds: float
 
 
-def ask(form: str, path: Path, pictures: Sequence[np.ndarray]) -> Answers:
+def ask(form: str, path: Path, pictures: Sequence[np.ndarray], beside: Callable[[], float]) -> Answers:
     """Have an exported network answer pictures `(height, width, channels)`, in a process without Keras and this project.
+
+    Then the first of them is timed, in turns with what `beside` times, so that whatever else the machine does is in both.
 
     Raises:
         UserError: its runtime cannot load or run it.
     """
-    program = Path(__file__).with_name("answering.py")
-    with tempfile.TemporaryDirectory(prefix="zoo-") as place:
-        asked, found = Path(place, "pictures.npz"), Path(place, "answers.npz")
+    program = str(Path(__file__).with_name("answering.py"))
+    environment = {"TF_CPP_MIN_LOG_LEVEL": "3", **os.environ, "TF_FORCE_GPU_ALLOW_GROWTH": "true"}
+    with contextlib.ExitStack() as stack:
+        place = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="zoo-")))
+        asked, found = place / "pictures.npz", place / "answers.npz"
         np.savez(asked, **{str(number): pixels for number, pixels in enumerate(pictures)})
-        done = subprocess.run(
-            [sys.executable, "-P", str(program), form, str(path), str(asked), str(found)],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="backslashreplace",
-            env={"TF_CPP_MIN_LOG_LEVEL": "3", **os.environ, "TF_FORCE_GPU_ALLOW_GROWTH": "true"},
-        )
-        if done.returncode:
-            reason = (done.stderr.strip().splitlines() or [f"it ended with status {done.returncode}"])[-1]
+        errors = stack.enter_context(open(place / "errors.txt", "w+", encoding="utf-8", errors="backslashreplace"))
+        command = [sys.executable, "-P", program, form, str(path), str(asked), str(found)]
+        process = subprocess.Popen(command, stdin=PIPE, stdout=PIPE, stderr=errors, text=True, env=environment)
+        stack.enter_context(process)
+        stack.callback(process.kill)
+        times = list(_in_turns(process, beside))
+        with contextlib.suppress(BrokenPipeError):
+            process.stdin.close()
+        if process.wait() or len(times) < TIMED_CALLS:
+            errors.seek(0)
+            reason = (errors.read().strip().splitlines() or [f"it ended with status {process.returncode}"])[-1]
             raise UserError(f"The network as {form} cannot be run by its own runtime, and is not kept: {shown(reason)}")
         with np.load(found) as file:
-            return Answers(file["probabilities"], float(np.median(file["seconds"])))
+            return Answers(file["probabilities"], file["scores"], *np.median(times, axis=0).tolist())
+
+
+def _in_turns(process: subprocess.Popen, beside: Callable[[], float]) -> Iterator[tuple[float, float]]:
+    """Wait until a process has answered, then give the seconds of its next calls, each with those of what stands beside it."""
+    with contextlib.suppress(BrokenPipeError, ValueError):  # it has died, and its status says so
+        for _ in range(TIMED_CALLS if process.stdout.readline() else 0):
+            process.stdin.write("\n")
+            process.stdin.flush()
+            yield float(process.stdout.readline()), beside()
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """How far an exported network's answers lie from Keras'.
+    """How far an exported network's answers lie from Keras': its probabilities, or its scores of how foreign pictures are.
 
     `clear` counts the pictures whose answer is so sure that the limit cannot turn it, and `same` those of them with the same
     answer.
@@ -86,6 +108,15 @@ def compare(task: Task, before: np.ndarray, after: np.ndarray, limit: float) -> 
         is_clear, is_same = most - least > limit, before.argmax(axis=1) == after.argmax(axis=1)
     else:
         is_clear, is_same = (np.abs(before - 0.5) > limit).all(axis=1), ((before > 0.5) == (after > 0.5)).all(axis=1)
+    difference = float(np.abs(before - after).max())
+    return Agreement(len(before), difference, limit, int(is_clear.sum()), int((is_clear & is_same).sum()))
+
+
+def compare_scores(threshold: float, before: np.ndarray, after: np.ndarray, limit: float) -> Agreement:
+    """Compare scores `(pictures,)` of how foreign pictures are, which are unknown above a threshold."""
+    if before.shape != after.shape or not np.isfinite(after).all():
+        return Agreement(len(before), float("inf"), limit, len(before), 0)
+    is_clear, is_same = np.abs(before - threshold) > limit, (before > threshold) == (after > threshold)
     difference = float(np.abs(before - after).max())
     return Agreement(len(before), difference, limit, int(is_clear.sum()), int((is_clear & is_same).sum()))
 

@@ -5,13 +5,18 @@ import math
 from dataclasses import asdict
 from pathlib import Path
 
-from recipes.console import percent
 from recipes.data.images import Framing
-from recipes.runs.assurance import REFUSED
+from recipes.evaluation.confidence import ROUNDING
+from recipes.formats.network import OUTPUT, SCORE
+from recipes.formats.unknown import Known
 from recipes.runs.folder import recover
 from recipes.runs.model_file import Classifier
+from zoo.files import sha256
+from zoo.weights import digests
 
 SCHEMA = 1
+# That a page offers: `recipes/report/sets.html`.
+COVERAGES = ("0.8", "0.9", "0.95", "0.99")
 OUTSIDE = (
     "Before a picture is the network's: turn it upright by its EXIF orientation, convert its colours to sRGB, put transparent "
     "parts on white, and make it {colors}."
@@ -21,18 +26,19 @@ FRAMED = (
     "cut the {size} x {size} pixels of its centre, and give them as float32 from 0 to 255."
 )
 ANY_SIZE = "give it whole, as uint8: resizing and cropping are in the network. A picture longer than 10:1 loses its ends."
-FOREIGN = (
-    "One minus the cosine between a picture's features at pre_logits and those of its third nearest training picture: a known "
-    "picture exceeds this with a probability of {refused}. The training pictures' features are in reference.npz of the run."
-)
 
 
-def facts(run: Path, classifier: Classifier, any_size: bool) -> dict:
-    """Gather the facts of a run, values for JSON; None for what is not known."""
+def facts(run: Path, classifier: Classifier, any_size: bool, known: Known | None, unknown_is: str) -> dict:
+    """Gather the facts of a run, values for JSON; None for what is not known.
+
+    Args:
+        known: by what the network scores how foreign a picture is; None if it does not.
+        unknown_is: says what the score is, or why there is none.
+    """
+    path = recover(run) / "model.keras"
     framing, sure, result = classifier.framing, classifier.confidence, _result(run)
     outside, framed, whole = preparation(framing)
     network = result.get("model") or {}
-    threshold = sure.foreign_threshold(REFUSED) if sure and len(sure.foreign) else math.inf
     return {
         "schema": SCHEMA,
         "task": "one class a picture" if classifier.task.one_label else "any number of classes a picture, each over 0.5",
@@ -43,12 +49,28 @@ def facts(run: Path, classifier: Classifier, any_size: bool) -> dict:
         "preprocessing": f"{network.get('preprocessing') or 'what the weights ask for'}, inside the network",
         "temperature": sure.temperature if sure else None,
         "temperature_is": "inside the network: probabilities need no other",
-        "unknown_threshold": threshold if math.isfinite(threshold) else None,
-        "unknown_is": FOREIGN.format(refused=percent(REFUSED, 0)),
+        "outputs": [OUTPUT, *([SCORE] if known else [])],
+        "unknown_threshold": known.threshold if known else None,
+        "unknown_is": unknown_is,
         "model": network.get("name"),
+        "model_sha256": digests.noted(path) or sha256(path),
         "license": network.get("license"),
         "citations": network.get("citations") or [],
     }
+
+
+def set_limits(classifier: Classifier) -> dict[str, list[float | None]] | None:
+    """Find the score up to which each class is in a set, for each of `COVERAGES`: None for a class that is in every set.
+
+    The score is 1 − probability, in float32. None in place of all where the run does not know how sure it is.
+    """
+    sure, found = classifier.confidence, {}
+    if sure is None or not sure.count:
+        return None
+    for coverage in COVERAGES:
+        limits = sure.thresholds(classifier.task, len(classifier.classes), float(coverage)) + ROUNDING
+        found[coverage] = [limit if math.isfinite(limit) else None for limit in limits.tolist()]
+    return found
 
 
 def preparation(framing: Framing) -> tuple[str, str, str]:

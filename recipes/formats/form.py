@@ -5,11 +5,36 @@ import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from recipes.errors import UserError
 from recipes.formats.network import Network
+
+if TYPE_CHECKING:
+    import keras
+
+# Precisions whose answers are others, so that what they cost in accuracy is measured.
+QUANTIZED = ("int8", "dynamic")
+
+
+@dataclass(frozen=True)
+class Page:
+    """What a page tells of a run beside its facts.
+
+    Args:
+        name: of the run.
+        one_label: whether each picture has one class.
+        sets: for each coverage, as the page offers them, the score up to which each class is in a set; None for a class that
+            is in every set, and in place of all where the run knows no sets.
+        maps: a tensor of the model's that says where it sees each class; None if there is none.
+    """
+
+    name: str
+    one_label: bool
+    sets: Mapping[str, list[float | None]] | None
+    maps: "keras.KerasTensor | None"
 
 
 @dataclass(frozen=True)
@@ -20,11 +45,13 @@ class Job:
         precision: one of the form's.
         facts: what a program must know to feed the network and to name what it says; values for JSON.
         calibration: framed training pictures `(batch, size, size, channels)`, for int8; empty for others.
+        page: what a page tells of the run; None for those who write none.
     """
 
     precision: str
     facts: Mapping
     calibration: np.ndarray
+    page: Page | None = None
 
 
 @dataclass(frozen=True)
@@ -38,6 +65,8 @@ class Form:
         extra: the extra of this project that installs these; None where nothing is needed.
         precisions: those that it has, and for each whether pictures of any size are possible.
         write: writes the network into a folder.
+        frames_pictures: whether what is written frames pictures of any size by itself, outside the network.
+        fetch: brings what it needs from elsewhere, before anything is written; raises UserError where it is not to be had.
     """
 
     name: str
@@ -46,6 +75,12 @@ class Form:
     extra: str | None
     precisions: Mapping[str, bool]
     write: Callable[[Network, Path, Job], object]
+    frames_pictures: bool = False
+    fetch: Callable[[], object] = lambda: None
+
+    def resizes_inside(self, any_size: bool) -> bool:
+        """Whether resizing is in the network, where pictures of any size are asked for."""
+        return any_size and not self.frames_pictures
 
     def require(self, precision: str, any_size: bool) -> None:
         """See that the form can be written here, before anything is.

@@ -1,8 +1,9 @@
 """A network as a graph of TensorFlow's whose weights are constants, which is what converters take."""
 
 import contextlib
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
@@ -10,12 +11,15 @@ import numpy as np
 
 from recipes.data.images import Framing
 from recipes.formats import resizing
+from recipes.formats.unknown import Known
+from recipes.runs.model_file import with_features
 
 if TYPE_CHECKING:
     import keras
     import tensorflow as tf
 
-INPUT, OUTPUT = "image", "probabilities"
+INPUT, OUTPUT, SCORE, MAPS = "image", "probabilities", "unknown_score", "class_maps"
+FEATURES, FRAMED = "features", "framed"
 
 
 @dataclass(frozen=True)
@@ -23,16 +27,50 @@ class Network:
     """What is exported: a model, and how pictures become its input.
 
     With `any_size` that is a part of the graph; else the input is framed pictures `(batch, size, size, channels)`, float32.
+    `known` is by what it scores how foreign a picture is; None if it does not. `maps` are a tensor of the model's that says how
+    much each place speaks for each class, `(batch, height, width, classes)`; None if it does not say it.
     """
 
     model: "keras.Model"
     framing: Framing
     any_size: bool = False
+    known: Known | None = None
+    maps: "keras.KerasTensor | None" = None
 
-    def answers(self, image: "tf.Tensor") -> "tf.Tensor":
-        """Give probabilities `(batch, classes)` of an input."""
+    @cached_property
+    def _with_parts(self) -> "keras.Model":
+        """The model with all that lies behind framing and before scores as outputs, by their names."""
+        import keras
+
+        found = {OUTPUT: self.model.output}
+        if self.known:
+            found[FEATURES] = with_features(self.model).outputs[0]
+        if self.maps is not None:
+            found[MAPS] = self.maps
+        return keras.Model(self.model.input, found)
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """Names of what lies behind framing and before scores, in alphabetical order."""
+        return tuple(sorted([OUTPUT, *[MAPS] * (self.maps is not None), *[FEATURES] * bool(self.known)]))
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of what it gives, in order."""
+        return OUTPUT, *[MAPS] * (self.maps is not None), *[SCORE] * bool(self.known)
+
+    def answers(self, image: "tf.Tensor") -> dict[str, "tf.Tensor"]:
+        """Give probabilities `(batch, classes)` of an input and, where it can, scores `(batch,)`, by their names."""
+        found = self._parts(image)
+        if self.known:
+            found[SCORE] = self.known.traced(found.pop(FEATURES))
+        return found
+
+    def _parts(self, image: "tf.Tensor") -> dict[str, "tf.Tensor"]:
+        """Give of an input what `parts` names: probabilities, maps and, where it scores, features `(batch, features)`."""
         with plainly():
-            return self.model(resizing.framed(image, self.framing) if self.any_size else image, training=False)
+            pixels = resizing.framed(image, self.framing) if self.any_size else image
+            return self._with_parts(pixels, training=False)
 
     def signature(self, batch: int | None = None) -> "tf.TensorSpec":
         """Describe the input, of any number of pictures or of so many."""
@@ -41,26 +79,51 @@ class Network:
         size, channels = (None if self.any_size else self.framing.size), self.framing.channels
         return tf.TensorSpec((batch, size, size, channels), tf.uint8 if self.any_size else tf.float32, name=INPUT)
 
-    def concrete(self, batch: int | None = None) -> Any:
+    def concrete(self) -> Any:
         """Trace the network as a concrete function of TensorFlow's, its weights constants."""
-        return frozen(self.answers, self.signature(batch), OUTPUT)
+        return frozen(self.answers, self.signature())
+
+    def single(self) -> Any:
+        """Trace the network for one picture, its weights constants and its outputs named, as a concrete function."""
+        import tensorflow as tf
+
+        signature = self.signature(batch=1)
+        function = frozen(self.answers, signature)
+
+        def named(image: "tf.Tensor") -> dict[str, "tf.Tensor"]:
+            return dict(zip(self.outputs, tf.nest.flatten(function(image)), strict=True))
+
+        return tf.function(named, [signature], autograph=False).get_concrete_function()
 
     def only_framing(self) -> Any:
-        """Trace what frames pictures, alone."""
-        return frozen(lambda image: resizing.framed(image, self.framing), self.signature(), "framed")
+        """Trace what frames pictures, alone: from "image" to "framed"."""
+        return frozen(lambda image: {FRAMED: resizing.framed(image, self.framing)}, self.signature())
 
-    def inner(self) -> "Network":
-        """Leave out what frames pictures."""
-        return Network(self.model, self.framing)
+    def only_model(self) -> Any:
+        """Trace what lies behind framing: from "image" to what `parts` names."""
+        inner = replace(self, any_size=False)
+        return frozen(inner._parts, inner.signature())
+
+    def only_score(self) -> Any:
+        """Trace what scores how foreign a picture is: from "features" to "unknown_score"."""
+        import tensorflow as tf
+
+        signature = tf.TensorSpec((None, self.known.units.shape[1]), tf.float32, name=FEATURES)
+        return frozen(lambda features: {SCORE: self.known.traced(features)}, signature)
 
 
-def frozen(call: Callable, signature: "tf.TensorSpec", output: str) -> Any:
-    """Trace a function of one tensor, with its variables as constants, as a concrete function of TensorFlow's."""
+def frozen(call: Callable[["tf.Tensor"], Mapping[str, "tf.Tensor"]], signature: "tf.TensorSpec") -> Any:
+    """Trace a function from one tensor to named ones, with its variables as constants, as TensorFlow's concrete function.
+
+    Its outputs are in the order of their names' letters, as TensorFlow has it, and have lost their names.
+    """
     import tensorflow as tf
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-    function = tf.function(lambda image: tf.identity(call(image), name=output), [signature], autograph=False)
-    return convert_variables_to_constants_v2(function.get_concrete_function())
+    def named(given: "tf.Tensor") -> dict[str, "tf.Tensor"]:
+        return {name: tf.identity(value, name=name) for name, value in call(given).items()}
+
+    return convert_variables_to_constants_v2(tf.function(named, [signature], autograph=False).get_concrete_function())
 
 
 @contextlib.contextmanager

@@ -7,13 +7,14 @@ called (what is traced here is a call).
 
 import json
 import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from recipes.formats.form import Form, Job
-from recipes.formats.network import INPUT, OUTPUT, Network
+from recipes.formats.network import FEATURES, FRAMED, INPUT, SCORE, Network
 
 if TYPE_CHECKING:
     import onnx
@@ -21,42 +22,56 @@ if TYPE_CHECKING:
 OPSET = 17
 FILE = "model.onnx"
 AXES = ("batch", "height", "width", "channels")
-FRAMED = "framed"
 
 
 def write(network: Network, folder: Path, job: Job) -> None:
     """Write `model.onnx`, with the facts as its metadata."""
     import onnx
 
-    model = _folded(converted(network.inner().concrete(), OUTPUT), folder)
+    onnx.save(built(network, folder, job), folder / FILE)
+
+
+def built(network: Network, folder: Path, job: Job) -> "onnx.ModelProto":
+    """Make the model of ONNX's, with the facts as its metadata; `folder` holds what is needed on the way."""
+    import onnx
+
+    model = _folded(converted(network.only_model(), network.parts), folder)
     if job.precision == "float16":
         model = _halved(model)
     if job.precision == "int8":
         model = _quantized(model, folder, job.calibration)
+    if network.known:  # in full precision, whatever the network's
+        parts = {"classifier": model, "unknown": converted(network.only_score(), (SCORE,))}
+        model = _joined(parts, FEATURES, network.outputs)
     if network.any_size:
-        model = _behind(converted(network.only_framing(), FRAMED), model)
+        parts = {"framing": converted(network.only_framing(), (FRAMED,)), "network": model}
+        model = _joined(parts, FRAMED, network.outputs)
     model.producer_name = "keras-transfer-zoo"
     onnx.helper.set_model_props(model, {name: _text(value) for name, value in job.facts.items()})
     onnx.checker.check_model(model)
-    onnx.save(model, folder / FILE)
+    return model
 
 
-def converted(function: Any, output: str) -> "onnx.ModelProto":
-    """Convert a concrete function with one input to a model whose input is "image", and whose output has that name."""
+def converted(function: Any, outputs: Sequence[str]) -> "onnx.ModelProto":
+    """Convert a concrete function with one input to a model whose input is called as its is, and whose outputs so."""
     import tf2onnx
 
-    names = [function.inputs[0].name], [function.outputs[0].name]
+    given, found = ([tensor.name for tensor in tensors] for tensors in (function.inputs, function.outputs))
     model, _ = tf2onnx.convert.from_graph_def(
-        function.graph.as_graph_def(), "network", *names, opset=OPSET, custom_op_handlers={"Erfc": (_complement_of_erf, [])}
+        function.graph.as_graph_def(),
+        "network",
+        given,
+        found,
+        opset=OPSET,
+        custom_op_handlers={"Erfc": (_complement_of_erf, [])},
     )
-    _rename(model.graph, names[0][0], INPUT)
-    _rename(model.graph, names[1][0], output)
-    for number, name in enumerate(AXES):
-        size = model.graph.input[0].type.tensor_type.shape.dim[number]
+    for old, new in zip((*given, *found), (given[0].partition(":")[0], *outputs), strict=False):
+        _rename(model.graph, old, new)
+    for size, name in zip(model.graph.input[0].type.tensor_type.shape.dim, AXES, strict=False):
         if not size.dim_value:
             size.dim_param = name
-    first = model.graph.output[0].type.tensor_type.shape.dim[0]
-    first.dim_param = AXES[0]
+    for output in model.graph.output:
+        output.type.tensor_type.shape.dim[0].dim_param = AXES[0]
     return model
 
 
@@ -143,14 +158,18 @@ def _quantized(model: "onnx.ModelProto", folder: Path, calibration: np.ndarray) 
         return onnx.load(after)
 
 
-def _behind(framing: "onnx.ModelProto", model: "onnx.ModelProto") -> "onnx.ModelProto":
-    """Put a network behind what frames pictures for it."""
+def _joined(parts: Mapping[str, "onnx.ModelProto"], between: str, outputs: Sequence[str]) -> "onnx.ModelProto":
+    """Put the second of two models behind the first, whose output `between` is its input; both keep their names as prefixes."""
     import onnx
 
-    framing = onnx.compose.add_prefix(framing, "framing/", rename_inputs=False, rename_outputs=False)
-    model = onnx.compose.add_prefix(model, "network/", rename_outputs=False)
-    model.ir_version = framing.ir_version = max(model.ir_version, framing.ir_version)
-    return onnx.compose.merge_models(framing, model, io_map=[(FRAMED, f"network/{INPUT}")])
+    version = max(model.ir_version for model in parts.values())
+    for model in parts.values():
+        model.ir_version = version
+    (one, first), (other, second) = parts.items()
+    first = onnx.compose.add_prefix(first, f"{one}/", rename_inputs=False, rename_outputs=False)
+    second = onnx.compose.add_prefix(second, f"{other}/", rename_outputs=False)
+    io_map = [(between, second.graph.input[0].name)]
+    return onnx.compose.merge_models(first, second, io_map=io_map, outputs=list(outputs))
 
 
 def _text(value: object) -> str:

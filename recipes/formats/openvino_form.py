@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 
 from recipes.formats.form import Form, Job
-from recipes.formats.network import INPUT, OUTPUT, Network
+from recipes.formats.network import INPUT, Network
 
 FILE = "model.xml"
 NOTE = (
@@ -19,10 +19,12 @@ def write(network: Network, folder: Path, job: Job) -> None:
 
     with tempfile.TemporaryDirectory(dir=folder) as place:
         graph = Path(place, "network.pb")
-        graph.write_bytes(network.concrete().graph.as_graph_def().SerializeToString())
-        model = openvino.convert_model(graph)
+        function = network.concrete()
+        graph.write_bytes(function.graph.as_graph_def().SerializeToString())
+        model = openvino.convert_model(graph, output=[tensor.name for tensor in function.outputs])
         model.input(0).tensor.set_names({INPUT})
-        model.output(0).tensor.set_names({OUTPUT})
+        for place, name in enumerate(network.outputs):
+            model.output(place).tensor.set_names({name})
         for name, value in {**job.facts, "note": NOTE}.items():
             model.set_rt_info(value if isinstance(value, str) else json.dumps(value), ["zoo", name])
         openvino.save_model(model, folder / FILE, compress_to_fp16=job.precision == "float16")

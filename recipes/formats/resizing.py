@@ -170,10 +170,10 @@ FILTERS: dict[str, Callable] = {"bicubic": _cubic, "lanczos": _lanczos}
 INTERPOLATIONS = ("bilinear", *FILTERS)
 
 
-def check(framing: Framing) -> None:
-    """Refuse a framing whose interpolation cannot be done in a graph. Raises UserError."""
+def check(framing: Framing, asked: str) -> None:
+    """Refuse a framing whose interpolation `asked`, a flag, cannot do outside of Pillow. Raises UserError."""
     if framing.interpolation not in INTERPOLATIONS:
         raise UserError(
-            f"--any-size knows the interpolations {', '.join(INTERPOLATIONS)}, and this run's is {framing.interpolation}: "
-            "leave --any-size out, and resize pictures as framing.json says."
+            f"{asked} knows the interpolations {', '.join(INTERPOLATIONS)}, and this run's is {framing.interpolation}: "
+            f"leave {asked} out, and resize pictures as framing.json says."
         )

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from recipes.formats.form import Form, Job
-from recipes.formats.network import OUTPUT, Network
+from recipes.formats.network import Network
 from zoo.files import write_json
 
 FILE = "saved_model"
@@ -16,9 +16,7 @@ def write(network: Network, folder: Path, job: Job) -> None:
 
     archive = keras.export.ExportArchive()
     archive.track(network.model)
-    archive.add_endpoint(
-        "serving_default", lambda image: {OUTPUT: network.answers(image)}, input_signature=[network.signature()]
-    )
+    archive.add_endpoint("serving_default", lambda image: network.answers(image), input_signature=[network.signature()])
     archive.write_out(folder / FILE, verbose=False)
     (folder / FILE / FACTS).parent.mkdir()
     write_json(folder / FILE / FACTS, job.facts)

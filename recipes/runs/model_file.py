@@ -6,7 +6,9 @@ already; older files have none); and `origin.json`, the licence of the weights t
 `keras.models.load_model` does not mind them.
 """
 
+import errno
 import json
+import tempfile
 import zipfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -81,13 +83,21 @@ class Classifier:
 
     @cached_property
     def _with_features(self) -> "keras.Model":
-        """The network with its last features, averaged over the pixels where they are a map, as a first output."""
-        import keras
+        return with_features(self.model)
 
-        features = self.model.get_layer("pre_logits").output
-        if features.ndim > 2:
-            features = keras.ops.mean(features, axis=tuple(range(1, features.ndim - 1)))
-        return keras.Model(self.model.input, [features, self.model.output])
+
+def with_features(model: "keras.Model") -> "keras.Model":
+    """Give a network its last features, averaged over the pixels where they are a map, as a first output.
+
+    Raises:
+        ValueError: it has no stage "pre_logits".
+    """
+    import keras
+
+    features = model.get_layer("pre_logits").output
+    if features.ndim > 2:
+        features = keras.ops.mean(features, axis=tuple(range(1, features.ndim - 1)))
+    return keras.Model(model.input, [features, model.output])
 
 
 def save(
@@ -148,6 +158,9 @@ def read(folder: Path) -> Classifier:
     except WeightsError as error:
         raise UserError(f"{shown(path)} {error}") from None
     except Exception as error:  # changed bytes make Keras, and zlib, raise almost anything
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):  # Keras unpacks it there
+            place = shown(tempfile.gettempdir())
+            raise UserError(f"{shown(path)} cannot be unpacked, for {place} is full: make room there, or set TMPDIR.") from None
         reason = shown(str(error) or type(error).__name__)
         raise UserError(f"{shown(path)} is damaged or was not written by `zoo finetune` ({reason}).") from error
     return classifier

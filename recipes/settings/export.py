@@ -10,7 +10,7 @@ from recipes.errors import UserError
 from recipes.settings.shared import FolderCommand
 from recipes.settings.sources import resolved
 
-FormatName = Literal["onnx", "litert", "saved_model", "openvino"]
+FormatName = Literal["onnx", "litert", "saved_model", "openvino", "html"]
 Precision = Literal["float32", "float16", "int8", "dynamic"]
 
 
@@ -21,14 +21,14 @@ class Exporting(FolderCommand):
     COMMAND = "export"
     EXAMPLES = (
         "zoo export runs/finetune/photos --to onnx litert --any-size",
-        "zoo export runs/finetune/photos --to litert --precision int8",
+        "zoo export runs/finetune/photos --to html",
     )
 
     run: Positional[Path]
     """Folder that `zoo finetune` wrote."""
     to: tuple[FormatName, ...] = field(kw_only=True)
     """Forms to write, one or several: onnx, for ONNX Runtime and most others; litert, for phones (a .tflite file);
-    saved_model, for TensorFlow; openvino, for Intel's processors."""
+    saved_model, for TensorFlow; openvino, for Intel's processors; html, a page that answers in a browser, without a server."""
     any_size: FlagCreatePairsOff[bool] = field(default=False, kw_only=True)
     """Take pictures of any size, uint8: resizing and cropping are in the network, as `zoo predict` does them."""
     precision: Precision = field(default="float32", kw_only=True)
@@ -43,7 +43,7 @@ class Exporting(FolderCommand):
 
     def __post_init__(self):
         if not self.to:
-            raise UserError("--to needs at least one form: onnx, litert, saved_model or openvino.")
+            raise UserError("--to needs at least one form: onnx, litert, saved_model, openvino or html.")
         if not 0 <= self.loss <= 1:
             raise UserError(f"--loss must be a share from 0 to 1, found {self.loss}.")
 

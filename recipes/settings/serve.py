@@ -1,22 +1,21 @@
 """Settings of `zoo serve`."""
 
-import ipaddress
 from dataclasses import dataclass
 from pathlib import Path
 
 from tyro.conf import Positional
 
 from recipes.errors import UserError
+from recipes.settings.listening import ListeningCommand
 from recipes.settings.shared import check_positive
 
-MAX_PORT = 65_535
 MEGABYTE = 1_000_000
 # More pixels than `zoo predict` reads are refused by the decoder in any case.
 MAX_PIXELS = 50_000_000
 
 
 @dataclass(frozen=True)
-class Serving:
+class Serving(ListeningCommand):
     """A page and an HTTP interface that say what pictures show, by the models of finished runs."""
 
     EXAMPLES = (
@@ -26,11 +25,6 @@ class Serving:
 
     runs: Positional[tuple[Path, ...]]
     """Folders that `zoo finetune` wrote; with several, the page shows their answers side by side."""
-    host: str = "127.0.0.1"
-    """Address to listen on. Only this machine reaches the one that is the default; any other, such as 0.0.0.0, asks everybody
-    for a token: that of the variable ZOO_TOKEN, or one that is made and printed."""
-    port: int = 8000
-    """Port to listen on; 0 for any that is free."""
     queue: int = 128
     """Pictures that may wait for an answer; who brings more is told to come again (503)."""
     max_megabytes: float = 20
@@ -40,10 +34,13 @@ class Serving:
     timeout: float = 30
     """Seconds that a request may take, its upload and the wait included."""
 
+    collect: Path | None = None
+    """Folder for pictures whose answer a person corrects on the page, and their labels: pictures/ and corrections.csv, which
+    train together; nothing is kept, and nothing can be corrected, if not given."""
+
     def __post_init__(self):
+        super().__post_init__()
         check_positive(self, "queue", "max_pixels")
-        if not 0 <= self.port <= MAX_PORT:
-            raise UserError(f"--port must be from 0 to {MAX_PORT}, found {self.port}.")
         for name in ("max_megabytes", "timeout"):
             if not 0 < getattr(self, name) < float("inf"):
                 raise UserError(f"--{name.replace('_', '-')} must be above 0, found {getattr(self, name):g}.")
@@ -54,11 +51,3 @@ class Serving:
     def max_bytes(self) -> int:
         """Size of a request in bytes."""
         return int(self.max_megabytes * MEGABYTE)
-
-    @property
-    def is_local(self) -> bool:
-        """Whether nobody but this machine reaches the address."""
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return self.host == "localhost"

@@ -73,9 +73,7 @@ class DataCommand(FolderCommand):
     @property
     def subject(self) -> str:
         """The name of the folder of images, or of what they come from."""
-        return (
-            re.sub(r"[^\w.+-]+", "-", str(self.data)).strip("-") if is_tfds(self.data) else resolved(self.data).name or "root"
-        )
+        return name_of(self.data)
 
 
 @dataclass(frozen=True)
@@ -150,6 +148,11 @@ class TransferCommand(SourceCommand):
         shares = (self.validation, self.test)
         if not (all(0 <= share < 1 for share in shares) and sum(shares) < 1):
             raise UserError(f"--validation and --test must be shares that leave something to train on, found {shares}.")
+
+
+def name_of(data: Path) -> str:
+    """Name what is done on DATA after the folder of images, or what they come from."""
+    return re.sub(r"[^\w.+-]+", "-", str(data)).strip("-") if is_tfds(data) else resolved(data).name or "root"
 
 
 def check_positive(settings: object, *names: str) -> None:

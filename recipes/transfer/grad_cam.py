@@ -69,6 +69,14 @@ class GradCam:
         if stage is None:
             self._step_back()
 
+    @property
+    def class_maps(self) -> keras.KerasTensor | None:
+        """How much each place speaks for each class, `(batch, height, width, classes)`, as a tensor of the model's.
+
+        None where there is no `kernel`, without which it takes a derivative for each picture.
+        """
+        return None if self.kernel is None else keras.ops.matmul(self._body.outputs[0], self.kernel)
+
     def heat(self, pixels: np.ndarray, classes: np.ndarray) -> np.ndarray:
         """Draw maps of some classes on each picture: `(batch, classes, size, size)`, float32; below 0 it speaks against one.
 

@@ -22,9 +22,9 @@ from recipes.transfer import features
 from recipes.transfer.combined import widths
 from recipes.transfer.evidence import Evidence, Probe
 from recipes.transfer.features import vector_cut
-from recipes.transfer.logistic import standardization
 from recipes.transfer.strategies import probed
 from recipes.transfer.transferability import leave_one_out, logme
+from recipes.transfer.view_features import standardization
 from zoo.progress import Progress
 
 MAX_SAMPLE = 2_000

@@ -29,6 +29,7 @@ from recipes.transfer.features import Cut, center_features
 from recipes.transfer.heads import FittedHead
 from recipes.transfer.state import Clock, Evaluated, Fitted, Prepared
 from recipes.transfer.strategies import Phase, Strategy
+from recipes.transfer.view_features import ViewFeatures
 from zoo.heads import COSINE
 from zoo.layers import CLASSIFIER
 from zoo.progress import Progress
@@ -133,12 +134,15 @@ def _fit_head(prepared: Prepared, rows: Rows, shown: list[View]) -> FittedHead:
     """Fit the recipe's head to the features of the training part: it becomes the model's classifier."""
     recipe, data = prepared.recipe, prepared.data
     train = data.part("train")
-    stacked = rows[: len(shown) * len(train)].reshape(len(shown), len(train), -1)
+    stacked = ViewFeatures(rows.take(np.arange(len(shown) * len(train))), len(shown))
     mirrored = [view.mirrored for view in shown]
     if recipe.tuned:
         more = data.groups_of(train), data.weights_of(train)
-        return heads.fit_tuned(prepared.model, recipe.tuned, stacked, mirrored, data.labels[train], recipe.seed, *more)
-    with Progress("head", logistic.MAX_TOTAL_STEPS, "steps at most") as progress:
+        return heads.fit_tuned(prepared.model, recipe.tuned, stacked.array(), mirrored, data.labels[train], recipe.seed, *more)
+    choose_mirror, groups = recipe.mirror == "auto", data.groups_of(train)
+    folds = logistic.folds_of(data.task, data.labels[train], recipe.seed, groups)
+    most = logistic.problems_at_most(mirrored, choose_mirror, len(folds)) if recipe.head != "cosine" else 0
+    with Progress("head", most, "problems at most") as progress:
         return heads.fit(
             prepared.model,
             recipe.head,
@@ -146,11 +150,11 @@ def _fit_head(prepared: Prepared, rows: Rows, shown: list[View]) -> FittedHead:
             mirrored,
             data.labels[train],
             recipe.seed,
-            choose_mirror=recipe.mirror == "auto",
+            choose_mirror=choose_mirror,
             weights=sample_weights(recipe, data, train),
             tick=progress.advance,
             task=data.task,
-            groups=data.groups_of(train),
+            groups=groups,
         )
 
 

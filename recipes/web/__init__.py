@@ -1,1 +1,1 @@
-"""The page and the HTTP interface of `zoo serve`: what comes in, how it waits for the network, and what goes out."""
+"""The pages and HTTP interfaces of `zoo serve` and `zoo label`: what comes in, how it waits for a network, what goes out."""

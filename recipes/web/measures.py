@@ -25,6 +25,11 @@ class Measures:
         Gauge("zoo_waiting_pictures", "Pictures that wait for an answer", **registry).set_function(lambda: room.taken_pictures)
         Gauge("zoo_waiting_limit", "Pictures that may wait", **registry).set(room.pictures)
 
+    def answered(self, path: str, status: int, seconds: float) -> None:
+        """Count an answer."""
+        self.requests.labels(path, str(status)).inc()
+        self.seconds.labels(path).observe(seconds)
+
     def text(self) -> bytes:
         """Write all that was measured."""
         return generate_latest(self._registry)

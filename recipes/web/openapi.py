@@ -14,11 +14,13 @@ STATUSES = {
     404: "There is no such run.",
     405: "This address does not answer that method.",
     408: "The request was not whole in time.",
+    409: "Another program has changed the table of corrections.",
     413: "The request, or a picture in it, is larger than the limit.",
     415: "The body is neither a picture nor a form with files.",
     421: "The server was asked by the name of another.",
     422: "None of the pictures can be read.",
     503: "More pictures wait than may: come again after the seconds of Retry-After.",
+    507: "The server cannot write.",
 }
 
 
@@ -42,6 +44,8 @@ def document(settings: Serving, runs: Sequence[str], has_token: bool) -> dict:
         },
         "components": {"schemas": SCHEMAS},
     }
+    if settings.collect:
+        found["paths"]["/corrections"] = {"post": _correct(runs, guarded)}
     if has_token:
         found["components"] |= {"securitySchemes": {"token": {"type": "http", "scheme": "bearer"}}}
         found["security"] = [{"token": []}]
@@ -52,7 +56,6 @@ def document(settings: Serving, runs: Sequence[str], has_token: bool) -> dict:
 
 def _predict(settings: Serving, runs: Sequence[str], guarded: Sequence[int]) -> dict:
     """Describe the address that predicts."""
-    picture = {"type": "string", "format": "binary"}
     statuses = sorted({400, 404, 408, 413, 415, 422, 503, *guarded})
     return {
         "operationId": "predict",
@@ -74,22 +77,38 @@ def _predict(settings: Serving, runs: Sequence[str], guarded: Sequence[int]) -> 
                 "Give a heat map and the nearest training pictures, which takes longer; for runs whose `explains` is true.",
             ),
         ],
-        "requestBody": {
-            "required": True,
-            "content": {
-                "image/*": {"schema": picture},
-                "application/octet-stream": {"schema": picture},
-                "multipart/form-data": {
-                    "schema": {
-                        "type": "object",
-                        "properties": {"image": {"type": "array", "items": picture, "minItems": 1, "maxItems": MAX_PICTURES}},
-                        "required": ["image"],
-                    }
-                },
-            },
-        },
+        "requestBody": _one_or_more(MAX_PICTURES),
         "responses": {"200": _json("The answers, in the order of the pictures.", "Predictions"), **_errors(statuses)},
     }
+
+
+def _correct(runs: Sequence[str], guarded: Sequence[int]) -> dict:
+    """Describe the address to which corrections go."""
+    statuses = sorted({400, 404, 408, 409, 413, 415, 422, 503, 507, *guarded})
+    label = {"type": "array", "items": TEXT}
+    return {
+        "operationId": "correct",
+        "summary": "Keep a picture with the label that it should have had.",
+        "description": "Only of a server that was started with --collect. The last word on a picture counts.",
+        "parameters": [
+            _parameter("run", {"type": "string", "enum": list(runs)}, "Whose classes the labels are; the first if not given."),
+            _parameter("label", label, "A class; given once, or, of a run with any number of labels, as often as there are."),
+        ],
+        "requestBody": _one_or_more(1),
+        "responses": {"200": _json("The name under which the picture is kept.", "Correction"), **_errors(statuses)},
+    }
+
+
+def _one_or_more(most: int) -> dict:
+    """Describe a body that is one picture, or a form with so many at most."""
+    picture = {"type": "string", "format": "binary"}
+    form = {
+        "type": "object",
+        "properties": {"image": {"type": "array", "items": picture, "minItems": 1, "maxItems": most}},
+        "required": ["image"],
+    }
+    kinds = {"image/*": picture, "application/octet-stream": picture, "multipart/form-data": form}
+    return {"required": True, "content": {kind: {"schema": schema} for kind, schema in kinds.items()}}
 
 
 def _simple(name: str, summary: str, schema: str, statuses: Sequence[int]) -> dict:
@@ -174,7 +193,8 @@ MODEL = _object(
 SCHEMAS = {
     "Error": _object({"error": TEXT}),
     "Health": _object({"status": TEXT, "version": TEXT}),
-    "Models": _object({"models": _array(MODEL)}),
+    "Models": _object({"models": _array(MODEL), "collects": FLAG}),
+    "Correction": _object({"name": TEXT, "labels": _array(TEXT)}),
     "Predictions": _object({"run": TEXT, "predictions": _array(PREDICTION)}),
     "Document": {"type": "object"},
 }

@@ -1,13 +1,15 @@
-"""The page: one answer without any other file, under a policy that lets no script run but its own.
+"""A page: one answer without any other file, under a policy that lets no script run but its own.
 
 The policy names the SHA-256 of the page's one script and of its one style sheet, so that nothing else runs, not even from the
 same origin, and the page fetches from its own server alone.
 """
 
-import base64
-import hashlib
 from dataclasses import dataclass
-from importlib import resources
+
+from recipes.report import scripted
+
+# Those that people bring pictures to.
+ASKING = {"page"}
 
 
 @dataclass(frozen=True)
@@ -18,32 +20,21 @@ class Page:
     headers: dict[str, str]
 
 
-def written() -> Page:
-    """Put the page together."""
-    script, style = _read("recipes.web", "page.js"), _read("recipes.report", "style.css") + _read("recipes.web", "page.css")
-    policy = {
-        "default-src": "'none'",
-        "script-src": _hash(script),
-        "style-src": _hash(style),
-        "img-src": "'self' data: blob:",
-        "connect-src": "'self'",
-        "base-uri": "'none'",
-        "form-action": "'none'",
-        "frame-ancestors": "'none'",
-    }
+def written(name: str) -> Page:
+    """Put a page together: NAME.html, its own script and style, and what the pages share."""
+    asking = ["asking"] * (name in ASKING)
+    scripts = [*(scripted.own(f"{part}.js") for part in asking), _read("shared.js"), _read(f"{name}.js")]
+    script = scripted.script(*scripts)
+    style = scripted.style(*(scripted.own(f"{part}.css") for part in asking), _read(f"{name}.css"))
+    more = {"img-src": "'self' data: blob:", "connect-src": "'self'", "frame-ancestors": "'none'"}
     headers = {
-        "Content-Security-Policy": "; ".join(f"{name} {value}" for name, value in policy.items()),
+        "Content-Security-Policy": scripted.policy(script, style, more),
         "Permissions-Policy": "camera=(self), microphone=(), geolocation=()",
     }
-    text = _read("recipes.web", "page.html").replace("/*STYLE*/", style).replace("/*SCRIPT*/", script)
-    return Page(text, headers)
+    marks = {"/*STYLE*/": style, "/*SCRIPT*/": script} | scripted.marked()
+    return Page(scripted.filled(_read(f"{name}.html"), marks), headers)
 
 
-def _read(package: str, name: str) -> str:
-    """Read a file of a package."""
-    return resources.files(package).joinpath(name).read_text("utf-8")
-
-
-def _hash(text: str) -> str:
-    """Write the digest by which a policy knows a script or a style."""
-    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+def _read(name: str) -> str:
+    """Read a file of this package."""
+    return scripted.read("recipes.web", name)

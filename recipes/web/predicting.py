@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -14,10 +14,11 @@ from recipes.data.images import Framing, center, decode, dimensions
 from recipes.errors import ImageError, LargeImageError
 from recipes.settings.serve import Serving
 from recipes.transfer.explanations import Picture
+from recipes.web.collecting import Collection
 from recipes.web.measures import Measures
 from recipes.web.refusals import Refusal, busy, of_picture
 from recipes.web.served import Served
-from recipes.web.uploads import Question, Upload, check_head, in_time, pictures, question
+from recipes.web.uploads import Question, Upload, check_head, correction, in_time, pictures, question
 from recipes.web.waiting import LARGEST_REQUESTS, Line, Room
 
 
@@ -54,9 +55,7 @@ class Predictor:
         with self._room.coming() as take:
             loop = asyncio.get_running_loop()
             end = loop.time() + self._settings.timeout
-            with in_time(408, f"The request was not whole after {self._settings.timeout:g} seconds."):
-                async with asyncio.timeout_at(end):
-                    uploads = await pictures(request, self._settings.max_bytes, take)
+            uploads = await self._uploads(request, end, take)
             if len(uploads) > self._settings.queue:
                 raise Refusal(
                     413, f"The request has {len(uploads)} pictures, and {self._settings.queue} may wait: send fewer at once."
@@ -70,6 +69,32 @@ class Predictor:
         for one in told:
             one.pop("status", None)
         return {"run": asked.run.name, "predictions": list(told)}
+
+    async def keep(self, request: Request, collection: Collection) -> dict:
+        """Keep the picture of a request with its labels, as values for JSON. Raises Refusal."""
+        run, labels = correction(request.query_params, self.runs)
+        check_head(request, self._settings.max_bytes)
+        self._room.check(1, 0)
+        with self._room.coming() as take:
+            loop = asyncio.get_running_loop()
+            uploads = await self._uploads(request, loop.time() + self._settings.timeout, take)
+            if len(uploads) > 1:
+                raise Refusal(400, f"A correction is of one picture, found {len(uploads)}: send each by itself.")
+            try:  # that it is one
+                await loop.run_in_executor(self._decoders, self._decode, uploads[0].data, run.classifier.framing)
+            except ImageError as error:
+                status = 413 if isinstance(error, LargeImageError) else 422
+                raise Refusal(status, f"The picture {of_picture(str(error))}.") from None
+            except MemoryError:
+                raise busy("There is too little memory for this picture: come again in a moment.") from None
+            name = await loop.run_in_executor(self._decoders, collection.add, uploads[0].data, labels)
+        return {"name": name, "labels": labels}
+
+    async def _uploads(self, request: Request, end: float, take: Callable[[int], None]) -> list[Upload]:
+        """Read the pictures of a request before its time has come; `take` is told the bytes as they come. Raises Refusal."""
+        with in_time(408, f"The request was not whole after {self._settings.timeout:g} seconds."):
+            async with asyncio.timeout_at(end):
+                return await pictures(request, self._settings.max_bytes, take)
 
     async def _picture(self, upload: Upload, asked: Question) -> dict:
         """Answer for one picture of a request; for one that cannot be read, with the reason."""

@@ -60,6 +60,19 @@ def question(parameters: QueryParams, runs: Sequence[Served]) -> Question:
     return Question(run, top, coverage, explains)
 
 
+def correction(parameters: QueryParams, runs: Sequence[Served]) -> tuple[Served, list[str]]:
+    """Read which labels, by what run's classes, a picture is to have. Raises Refusal."""
+    if unknown := [name for name in parameters if name not in ("run", "label")]:
+        raise Refusal(400, f"There is no parameter {shown(unknown[0])!r}: choose of run, label.")
+    run, labels = _run(parameters.get("run"), runs), parameters.getlist("label")
+    classes = run.classifier.classes
+    if foreign := [name for name in labels if name not in classes]:
+        raise Refusal(400, f"label must be one of {some(classes, 20)}, found {shown(foreign[0])!r}.")
+    if run.classifier.task.one_label and len(labels) != 1:
+        raise Refusal(400, f"A picture of {shown(run.name)} is of one class, found {len(labels)}: give label once.")
+    return run, [name for name in classes if name in labels]
+
+
 def _run(name: str | None, runs: Sequence[Served]) -> Served:
     """Find the run that is asked; the first, if none is named. Raises Refusal."""
     found = runs[0] if name is None else next((run for run in runs if run.name == name), None)
@@ -111,18 +124,18 @@ def check_head(request: Request, max_bytes: int) -> None:
 
 async def pictures(request: Request, max_bytes: int, take: Callable[[int], None]) -> list[Upload]:
     """Read the pictures of a request; `take` is told the bytes as they come. Raises Refusal."""
-    body = await _body(request, max_bytes, take)
+    data = await body(request, max_bytes, take)
     if not request.headers.get("content-type", "").lower().startswith(MULTIPART):
-        if not body:
+        if not data:
             raise Refusal(400, "The request has no picture: send one as its body, or several in multipart/form-data.")
-        return [Upload("", body)]
-    found = await _parts(request, body)
+        return [Upload("", data)]
+    found = await _parts(request, data)
     if not found:
         raise Refusal(400, "The request has no picture: each part with a file name is one.")
     return found
 
 
-async def _body(request: Request, max_bytes: int, take: Callable[[int], None]) -> bytes:
+async def body(request: Request, max_bytes: int, take: Callable[[int], None]) -> bytes:
     """Read a body, which may be so large. Raises Refusal."""
     parts, size = [], 0
     try:
@@ -142,11 +155,11 @@ def _too_large(max_bytes: int) -> Refusal:
     return Refusal(413, f"The request has more than {max_bytes:,} bytes, the limit: send smaller pictures, or fewer at once.")
 
 
-async def _parts(request: Request, body: bytes) -> list[Upload]:
+async def _parts(request: Request, data: bytes) -> list[Upload]:
     """Take a form with files apart. Raises Refusal."""
 
     async def stream() -> AsyncGenerator[bytes, None]:
-        yield body
+        yield data
         yield b""
 
     try:

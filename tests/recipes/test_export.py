@@ -5,15 +5,20 @@ import importlib.util
 import json
 import shutil
 
+import browser
 import commands
 import numpy as np
 import pytest
-from helpers import few_digits
+from helpers import few_digits, pixels
+from pages_exported import asked, dropped, ready, registry
 from PIL import Image
 
 from recipes import cli
 from recipes.evaluation.tasks import MULTI_CLASS, MULTI_LABEL
 from recipes.formats.agreement import compare
+from recipes.formats.answering import RUNTIMES
+from recipes.formats.table import FORMS
+from zoo.files import occupied
 
 pytestmark = pytest.mark.slow
 needs_onnx = pytest.mark.skipif(
@@ -38,13 +43,14 @@ def pictures(made):
 
 
 def predicted(made, paths):
-    """What `zoo predict` writes of pictures: `(pictures, classes)`."""
+    """What `zoo predict` writes of pictures: `(pictures, classes)`, and which it calls unknown, `(pictures,)`."""
     table = made / "predicted.csv"
     done = commands.zoo("predict", made / "run", *paths, "--all-classes", "--csv", table)
     assert done.poll() == 0, done.stderr
     with open(table) as file:
         rows = list(csv.DictReader(file))
-    return np.array([[float(row[f"probability_of_{name}"]) for name in "012"] for row in rows])
+    shares = np.array([[float(row[f"probability_of_{name}"]) for name in "012"] for row in rows])
+    return shares, np.array([row["unknown"] == "true" for row in rows])
 
 
 @needs_onnx
@@ -61,13 +67,22 @@ def test_onnx_answers_as_predict_prints_and_says_what_it_was_compared_on(made):
     assert classes == json.loads(facts["classes"]) == ["0", "1", "2"]
     assert "EXIF" in facts["input"]
     paths = pictures(made)
+    for number in range(6):  # what is no digit
+        Image.fromarray(pixels(32, 32, seed=number)).save(made / f"noise{number}.png")
+        paths.append(made / f"noise{number}.png")
     shown = [np.array(Image.open(path).convert("L").resize((32, 32), Image.Resampling.BILINEAR)) for path in paths]
-    (found,) = session.run(None, {"image": np.stack(shown)[..., None].astype("float32")})
-    np.testing.assert_allclose(found, predicted(made, paths), atol=1e-5)
+    found, scores = session.run(None, {"image": np.stack(shown)[..., None].astype("float32")})
+    expected, is_unknown = predicted(made, paths)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    assert [output.name for output in session.get_outputs()] == ["probabilities", "unknown_score"]
+    assert scores.shape == (len(paths),) and is_unknown.any() and not is_unknown.all()
+    assert np.array_equal(scores > float(facts["unknown_threshold"]), is_unknown)
+    assert "third nearest" in facts["unknown_is"]
     for form in ("onnx", "saved_model"):
         values = json.loads((made / "plain" / form / "export.json").read_text())
         assert values["compared_on"] == "held-out pictures of the run"
-        agreed = values["agreement"]
+        agreed, told = values["agreement"], values["unknown_score"]
+        assert told["difference"] < 1e-4 and told["same"] == told["clear"] > 0
         assert agreed["difference"] < 1e-3 and agreed["same"] == agreed["clear"] > 0
         assert values["bytes"] > 0 and values["seconds"] > 0 and values["keras_seconds"] > 0
         assert form in done.stdout and f"{agreed['difference']:.2g}" in done.stdout
@@ -75,22 +90,53 @@ def test_onnx_answers_as_predict_prints_and_says_what_it_was_compared_on(made):
 
 @needs_onnx
 def test_pictures_of_any_size_answer_as_predict_prints(made, tmp_path):
-    import onnxruntime
-
-    given = ["export", made / "run", "--to", "onnx", "--any-size", "--output", tmp_path / "out"]
+    modules = {"onnx": "onnxruntime", "litert": "ai_edge_litert", "openvino": "openvino"}
+    forms = [form for form, module in modules.items() if importlib.util.find_spec(module)]
+    given = ["export", made / "run", "--to", *forms, "--any-size", "--output", tmp_path / "out"]
     done = commands.zoo(*given, is_fresh=True, KERAS_BACKEND="torch")  # whatever the user computes on otherwise
     assert done.poll() == 0 and not done.stderr, done.stderr
-    session = onnxruntime.InferenceSession(tmp_path / "out" / "onnx-any-size" / "model.onnx")
     source, paths = Image.open(pictures(made)[0]).convert("L"), []
     for number, size in enumerate(
         ((32, 32), (64, 48), (300, 200), (31, 90), (20, 500), (47, 47), (640, 60), (100, 333), (1, 5), (900, 899))
     ):
         source.resize(size).save(tmp_path / f"{number}.png")
         paths.append(tmp_path / f"{number}.png")
-    expected = predicted(made, paths)
-    for path, answer in zip(paths, expected, strict=True):
-        pixels = np.array(Image.open(path))[None, ..., None]
-        np.testing.assert_allclose(session.run(None, {"image": pixels})[0][0], answer, atol=1e-5)
+    expected, is_unknown = predicted(made, paths)
+    threshold = json.loads((tmp_path / "out" / "onnx-any-size" / "export.json").read_text())["facts"]["unknown_threshold"]
+    for form in forms:
+        ask = RUNTIMES[form](str(tmp_path / "out" / f"{form}-any-size" / FORMS[form].file))
+        found = [ask(np.array(Image.open(path))[None, ..., None]) for path in paths]
+        atol = 2e-3 if form == "openvino" else 1e-5  # a grey level differs here and there in OpenVINO's
+        np.testing.assert_allclose(np.concatenate([answer for answer, _ in found]), expected, atol=atol, err_msg=form)
+        assert np.array_equal(np.concatenate([score for _, score in found]) > threshold, is_unknown), form
+
+
+@needs_onnx
+def test_a_page_answers_twenty_pictures_as_predict_prints(made, tmp_path):
+    if (path := browser.program()) is None:
+        pytest.skip("no Chromium here: install Debian's chromium, or set ZOO_TEST_CHROMIUM")
+    given = ["export", made / "run", "--to", "html", "--any-size", "--output", tmp_path]
+    done = commands.zoo(*given, npm_config_registry=registry())
+    assert done.poll() == 0, done.stderr
+    assert "open it in a browser" in done.stdout and "needs nothing of this" in (tmp_path / "MODEL_CARD.md").read_text()
+    values = json.loads((tmp_path / "html" / "export.json").read_text())
+    assert values["agreement"]["same"] == values["agreement"]["clear"] > 0 and values["agreement"]["limit"] == 1e-3
+    paths = sorted((made / "data" / "train").rglob("*.png"))[::9][:14]
+    colored = np.random.default_rng(0).integers(0, 256, (3, 4, 3)).astype("uint8")
+    for number, size in enumerate(((32, 32), (90, 40), (300, 20), (31, 400), (200, 203), (7, 9))):
+        paths.append(tmp_path / f"{number}.jpg")
+        Image.fromarray(colored).resize(size, Image.Resampling.BICUBIC).save(paths[-1])
+    expected, unknown = predicted(made, paths)
+    with browser.started(path) as chromium:
+        tab = ready(chromium, tmp_path / "html" / "index.html")
+        found = dropped(tab, paths)
+        told = asked(tab, [path.read_bytes() for path in paths])
+        assert tab.complaints == []
+    np.testing.assert_allclose([one["probabilities"] for one in told], expected, atol=1e-5)
+    for one, row, is_unknown in zip(found, expected, unknown, strict=True):
+        assert [name for name, _ in one["rows"]] == [str(i) for i in np.argsort(-row, kind="stable")]
+        np.testing.assert_allclose([share for _, share in one["rows"]], np.sort(row)[::-1], atol=6e-5)
+        assert one["unknown"] == is_unknown and one["map"] is None  # LeNet averages nothing
 
 
 @needs_onnx
@@ -105,7 +151,10 @@ def test_int8_is_kept_for_its_accuracy_alone(made, tmp_path):
         low, high = values[which]["interval"]
         assert low <= values[which]["accuracy"] <= high and values[which]["pictures"] == len(held_out)
     assert values["float32"]["accuracy"] == pytest.approx(np.mean([row["label"] == row["prediction"] for row in held_out]))
-    spoil = "import numpy, recipes.formats.agreement as a; a.ask = lambda f, p, x: a.Answers(numpy.eye(3)[[0] * len(x)], 1.0)"
+    spoil = """
+import numpy, recipes.formats.agreement as a
+a.ask = lambda f, p, x, _: a.Answers(numpy.eye(3)[[0] * len(x)], numpy.zeros(len(x)), 1.0, 1.0)
+"""
     sentence = commands.refused(*given, setup=spoil)
     assert "loses" in sentence and "--loss 0.01" in sentence
     assert (tmp_path / "out" / "onnx-int8" / "model.onnx").exists()  # the one from before
@@ -122,13 +171,19 @@ def test_what_answers_otherwise_is_not_kept(made, tmp_path):
     spoil = """
 import recipes.formats.agreement as a
 ask = a.ask
-a.ask = lambda form, *rest: a.Answers(ask(form, *rest).probabilities[:, ::-1], 1.0) if form == "onnx" else ask(form, *rest)
+def turned(form, *rest):
+    found = ask(form, *rest)
+    return a.Answers(found.probabilities[:, ::-1], found.scores, 1.0, 1.0) if form == "onnx" else found
+a.ask = turned
 """
     out = tmp_path / "out"
     done = commands.zoo("export", made / "run", "--to", "onnx", "saved_model", "--output", out, setup=spoil)
     assert done.poll() == 2 and "onnx does not answer as Keras does, and is not kept" in done.stderr
     assert [path.name for path in out.iterdir() if path.is_dir()] == ["saved_model"]
     assert "saved_model/saved_model" in (out / "MODEL_CARD.md").read_text()
+    card = (made / "run" / "MODEL_CARD.md").read_text()
+    assert card.count("## Exports") == 1 and "| `saved_model` | float32 |" in card and "| `onnx` |" not in card
+    assert card.startswith("---") and "## Limits" in card  # and the rest is there
     spoil = "import recipes.formats.onnx_form as f, onnx; onnx.save = lambda model, path: open(path, 'wb').write(b'nothing')"
     assert "cannot be written as onnx" in commands.refused("export", made / "run", "--to", "onnx", "--output", out, setup=spoil)
 
@@ -154,6 +209,9 @@ def test_what_cannot_be_is_refused_in_a_sentence(made, tmp_path):
     assert "no finished run" in commands.refused("export", tmp_path, "--to", "saved_model", *out)
     assert "holds a run" in commands.refused("export", run, "--to", "saved_model", "--output", run)
     assert not (tmp_path / "out").exists()
+    (tmp_path / "out").mkdir()
+    with occupied(tmp_path / "out" / ".owner"):
+        assert "is being written by process" in commands.refused("export", run, "--to", "saved_model", *out)
 
 
 def test_answers_are_compared_by_probabilities_and_by_what_they_say():

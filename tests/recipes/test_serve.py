@@ -2,7 +2,6 @@
 
 import base64
 import hashlib
-import http.client
 import io
 import json
 import os
@@ -13,6 +12,7 @@ import struct
 import threading
 import time
 import zlib
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -20,9 +20,11 @@ import browser
 import commands
 import pytest
 from helpers import few_digits
-from pages_served import answered
+from pages_served import answered, until
 from PIL import Image
+from server import SECONDS, Server
 
+from recipes.data.sources.chosen import listed
 from recipes.errors import UserError
 from recipes.settings.serve import Serving
 
@@ -30,31 +32,7 @@ pytest.importorskip("uvicorn")
 pytestmark = pytest.mark.slow
 
 TOKEN = "correct-horse-battery"
-SECONDS = 60
 JPEG = {"Content-Type": "image/jpeg"}
-
-
-class Server:
-    """A server that runs, and how to ask it."""
-
-    def __init__(self, *arguments, **environment):
-        self.command = commands.start("serve", *arguments, "--port", "0", **environment)
-        self.command.wait_until(lambda command: "Ctrl-C" in command.stdout)
-        self.address = re.search(r"Open (\S+)", self.command.stdout)[1]
-        self.port = urlsplit(self.address).port
-
-    def connect(self) -> http.client.HTTPConnection:
-        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=SECONDS)
-
-    def ask(self, method: str, path: str, body: bytes | None = None, headers=None) -> tuple[int, dict, dict]:
-        """The status, the JSON and the headers of an answer."""
-        connection = self.connect()
-        connection.request(method, path, body, headers or {})
-        answer = connection.getresponse()
-        content = answer.read()
-        connection.close()
-        is_json = answer.headers["Content-Type"] == "application/json"
-        return answer.status, json.loads(content) if is_json else {"text": content.decode()}, dict(answer.headers)
 
 
 def form(*files: tuple[str, bytes]) -> tuple[bytes, dict]:
@@ -64,6 +42,12 @@ def form(*files: tuple[str, bytes]) -> tuple[bytes, dict]:
         for name, data in files
     ]
     return b"".join(parts) + b"--edge--\r\n", {"Content-Type": "multipart/form-data; boundary=edge"}
+
+
+@dataclass(frozen=True)
+class Corrected:
+    data: Path
+    corrections: Path
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +67,7 @@ def pictures(run) -> list[Path]:
 
 @pytest.fixture(scope="module")
 def server(run):
-    running = Server(run, "--max-megabytes", "1", "--max-pixels", "1000000")
+    running = Server("serve", run, "--max-megabytes", "1", "--max-pixels", "1000000", "--collect", run.parent / "kept")
     yield running
     running.command.signal(signal.SIGTERM)
     assert running.command.wait() == 0, running.command.stderr
@@ -149,6 +133,12 @@ def test_an_explanation_has_a_map_and_training_pictures_without_their_folders(se
         ("POST", "/predict", b"{}", {"Content-Type": "application/json"}, 415, "multipart/form-data"),
         ("POST", "/predict", b"x", {"Content-Type": "multipart/form-data"}, 400, "form cannot be read"),
         ("POST", "/predict", b"x" * 1_000_001, {}, 413, "more than 1,000,000 bytes"),
+        ("POST", "/corrections?label=9", b"x", {}, 400, "one of 0, 1, 2, found '9'"),
+        ("POST", "/corrections?label=0&label=1", b"x", {}, 400, "of one class, found 2"),
+        ("POST", "/corrections", b"x", {}, 400, "of one class, found 0"),
+        ("POST", "/corrections?label=0&top=1", b"x", {}, 400, "choose of run, label"),
+        ("POST", "/corrections?label=0", b"Holidays", {}, 422, "is a text file"),
+        ("POST", "/corrections?label=0", *form(("a.png", b"x"), ("b.png", b"y")), 400, "of one picture, found 2"),
         ("POST", "/predict", b"x", {"Content-Length": "9" * 15, "Expect": "100-continue"}, 413, "more than 1,000,000 bytes"),
         ("GET", "/models", None, {"Origin": "http://evil.example"}, 403, "other sites"),
         ("GET", "/models", None, {"Origin": "null"}, 403, "other sites"),
@@ -232,6 +222,20 @@ def test_malformed_uploads_are_refused_in_a_sentence(server, run, count):
     assert "error:" not in server.command.stderr
 
 
+def test_a_corrected_picture_is_kept_with_its_label(server, run, pictures):
+    """What a person corrects lies in the folder that --collect names, in the form of which every command learns."""
+    for path, label in zip([*pictures, pictures[0]], ("0", "1", "2", *"01201"), strict=False):
+        status, told, _ = server.ask("POST", f"/corrections?label={label}", path.read_bytes(), JPEG)
+        assert status == 200 and told["labels"] == [label]
+    assert server.ask("POST", "/corrections?label=2", pictures[0].read_bytes())[0] == 200  # the last word counts
+    kept = run.parent / "kept"
+    listing = listed(Corrected(kept / "pictures", kept / "corrections.csv"))
+    digests = {hashlib.sha256((kept / "pictures" / file.path).read_bytes()).hexdigest(): file.label for file in listing.files}
+    expected = dict(zip(pictures, ("0", "1", "2", *"01201"), strict=False)) | {pictures[0]: "2"}
+    assert digests == {hashlib.sha256(path.read_bytes()).hexdigest(): label for path, label in expected.items()}
+    assert "is being written by" in commands.refused("serve", run, "--port", "0", "--collect", kept)
+
+
 def test_measures_are_those_of_prometheus(server):
     text = server.ask("GET", "/metrics")[1]["text"]
     assert re.search(r'^zoo_requests_total\{path="/metrics",status="200"\} ', server.ask("GET", "/metrics")[1]["text"], re.M)
@@ -251,7 +255,7 @@ def contents(folder: Path) -> dict[str, str]:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=["asked to end", "killed"])
 def test_ended_while_answering(run, pictures, number):
     """Asked to end, it answers what it has taken; killed, nothing in the run's folder has changed."""
-    before, running, found = contents(run), Server(run), []
+    before, running, found = contents(run), Server("serve", run), []
     data = pictures[0].read_bytes()
 
     def ask() -> None:
@@ -279,7 +283,7 @@ def test_ended_while_answering(run, pictures, number):
 
 
 def test_others_need_the_token(run, pictures):
-    running = Server(run, "--host", "0.0.0.0", ZOO_TOKEN=TOKEN)
+    running = Server("serve", run, "--host", "0.0.0.0", ZOO_TOKEN=TOKEN)
     assert TOKEN not in running.command.stdout + running.command.stderr
     for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": TOKEN}):
         assert running.ask("GET", "/models", None, headers)[0] == 401
@@ -287,12 +291,21 @@ def test_others_need_the_token(run, pictures):
     right = {"Authorization": f"Bearer {TOKEN}"}
     assert running.ask("POST", "/predict", pictures[0].read_bytes(), right)[0] == 200
     assert {running.ask("GET", path)[0] for path in ("/", "/health")} == {200}
+    assert running.ask("POST", "/corrections?label=0", b"x", right)[0] == 404, "nothing is kept unless it was asked for"
     running.command.signal(signal.SIGINT)
     assert running.command.wait() == 0
 
 
+CORRECT = """(() => {
+    const [select, button] = document.querySelectorAll(".correct select, .correct button");
+    select.value = "1";
+    select.dispatchEvent(new Event("change"));
+    button.click();
+})()"""
+
+
 def test_an_empty_token_is_none_and_the_one_that_is_made_is_said(run):
-    running = Server(run, "--host", "0.0.0.0", ZOO_TOKEN="")
+    running = Server("serve", run, "--host", "0.0.0.0", ZOO_TOKEN="")
     place = urlsplit(running.address)
     assert (
         place.hostname == "127.0.0.1"
@@ -319,6 +332,8 @@ def test_the_page_says_what_predict_does(server, pictures, predicted, width, dar
             said = predicted[name]["probabilities"]
             assert [row[0] for row in rows] == sorted(said, key=said.get, reverse=True)
             assert {row[0]: float(row[1]) for row in rows} == pytest.approx(said, abs=6e-5)
+        tab.evaluate(CORRECT)
+        until(tab, '/^Kept, with its label: 1/.test(document.querySelector(".correct [role=status]").textContent)')
         assert tab.evaluate("document.documentElement.scrollWidth") <= width and tab.complaints == []
         if os.environ.get("ZOO_TEST_AXE"):
             tab.evaluate(Path(os.environ["ZOO_TEST_AXE"]).read_text("utf-8") + "; 0")

@@ -10,7 +10,7 @@ from recipes.data.sources.archive import ENDINGS, is_archive, unpacked, without_
 from recipes.data.sources.folder import scan_folder, scan_unlabelled
 from recipes.data.sources.groups import by_pattern
 from recipes.data.sources.labels import scan_labels
-from recipes.data.sources.listing import Listing
+from recipes.data.sources.listing import OUTSIDE, File, Listing
 from recipes.data.sources.tfds import is_prepared, scan_tfds
 from recipes.errors import UserError, shown, some
 from recipes.settings.shared import DataCommand
@@ -46,23 +46,40 @@ def listed(settings: DataCommand, needs_labels: bool = True, known: Collection[s
             come behind them.
     """
     groups, columns = getattr(settings, "groups", None), getattr(settings, "columns", None)
+    given = corrections.read(settings.corrections) if settings.corrections else None
     table = settings.data if _is_table(settings.data) else getattr(settings, "labels", None)  # a flag of `zoo finetune` alone
     if columns and not table:
         raise UserError(f"--columns is about a table, and {shown(settings.data)} is none: give a table, or --labels.")
     if table:
         found = scan_labels(_folder_of_table(settings), table, named_columns(columns), groups, known)
     else:
-        found = _scan_pictures(settings, needs_labels, known)
+        found = _scan_pictures(settings, needs_labels, known, given.labels if given else ())
         found = by_pattern(found, groups) if groups else found
     if known:
         found = replace(found, classes=(*known, *(name for name in found.classes if name not in known)))
-    if settings.corrections:
-        found = corrections.corrected(found, corrections.read(settings.corrections), is_learnt=not known)
-    return found
+    return corrections.corrected(found, given, is_learnt=not known) if given else found
 
 
-def _scan_pictures(settings: DataCommand, needs_labels: bool, known: Collection[str]) -> Listing:
-    """List the pictures of what is no table. Raises UserError."""
+def to_label(data: Path, classes: Collection[str]) -> Listing:
+    """List the pictures that a person may label: those with labels, and those without, whose label is ().
+
+    Args:
+        classes: what the labels may be; folders of other names say nothing where no folder is called as one of them.
+
+    Raises:
+        UserError: there is none, or they cannot be listed.
+    """
+    settings = DataCommand(data)
+    if _is_table(data):
+        return listed(settings, known=classes)
+    found = _scan_pictures(settings, False, classes, classes)
+    loose = tuple(File(path, (), "") for path, reason in found.left_out if reason == OUTSIDE)
+    left_out = tuple(one for one in found.left_out if one[1] != OUTSIDE)
+    return replace(found, files=(*found.files, *loose), left_out=left_out)
+
+
+def _scan_pictures(settings: DataCommand, needs_labels: bool, known: Collection[str], labels: Collection[str] = ()) -> Listing:
+    """List the pictures of what is no table; `labels` are what corrections give to those without. Raises UserError."""
     data, data_dir = settings.data, getattr(settings, "data_dir", None)
     if is_tfds(data):
         return scan_tfds(data, data_dir, known)
@@ -73,7 +90,8 @@ def _scan_pictures(settings: DataCommand, needs_labels: bool, known: Collection[
     _check_kind(data)
     if is_prepared(data):
         return scan_tfds(data, known=known)
-    return (None if needs_labels else scan_unlabelled(data)) or scan_folder(data, known)
+    unlabelled = scan_unlabelled(data, labels) if labels or not needs_labels else None
+    return unlabelled or scan_folder(data, known)
 
 
 def _folder_of_table(settings: DataCommand) -> Path:

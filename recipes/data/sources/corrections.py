@@ -9,7 +9,7 @@
 
 `path` is what the source calls the picture. `action` says what a person wants, and does nothing where it is empty; `to` is the
 new label (of several labels, separated by ";"), or the group; other columns are for the reader. A picture may have a row for
-its label and one for its group.
+its label and one for its group. A picture that has no label gets one by `relabel`, as `zoo label` writes it.
 """
 
 import hashlib
@@ -18,10 +18,10 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 
-from recipes.data.sources.listing import File, Listing
+from recipes.data.sources.listing import OUTSIDE, File, Listing
 from recipes.data.sources.table import Table, read_table
 from recipes.errors import UserError, shown, some
-from recipes.evaluation.tasks import LABEL_SEPARATOR
+from recipes.evaluation.tasks import LABEL_SEPARATOR, MULTI_CLASS, MULTI_LABEL
 
 KEEP, LEAVE_OUT, RELABEL, GROUP = "keep", "leave out", "relabel", "group"
 ACTIONS = (KEEP, LEAVE_OUT, RELABEL, GROUP)
@@ -51,6 +51,12 @@ class Corrections:
     def kept(self) -> set[str]:
         """List the pictures that a person has seen and wants to stay as they are."""
         return {path for path, rows in self.rows.items() if any(row.action == KEEP for row in rows)}
+
+    @property
+    def labels(self) -> set[str]:
+        """The labels that pictures are given."""
+        given = {row.to for rows in self.rows.values() for row in rows if row.action == RELABEL}
+        return {name for to in given for name in (to, *_names(to)) if name}
 
     def as_dict(self) -> dict:
         """Write what was corrected as values for result.json."""
@@ -105,12 +111,16 @@ def _check(row: Correction, earlier: list[Correction], path: str) -> None:
 def corrected(listing: Listing, corrections: Corrections, is_learnt: bool = True) -> Listing:
     """Apply corrections to a listing: pictures are left out, relabelled and grouped, and what was done is among its findings.
 
+    Pictures without a label, in a folder without class folders or beside these, get theirs; those that get none are left out.
+
     Args:
         is_learnt: whether every class needs a picture.
 
     Raises:
         UserError: a picture is not in the listing, a label is no class of it, or a class has no picture any more.
     """
+    has_labels = any(file.label for file in listing.files) or not listing.files
+    listing = _with_loose(listing, corrections) if has_labels else _labelled(listing, corrections, is_learnt)
     known = {file.path for file in listing.files}
     out = {path for path, _ in listing.left_out}
     for path, rows in corrections.rows.items():
@@ -142,9 +152,52 @@ def corrected(listing: Listing, corrections: Corrections, is_learnt: bool = True
     )
 
 
+def _names(to: str) -> list[str]:
+    """Take apart the labels that a cell holds."""
+    return sorted({name.strip() for name in to.split(LABEL_SEPARATOR)} - {""})
+
+
+def _labelled(listing: Listing, corrections: Corrections, is_learnt: bool) -> Listing:
+    """Take the classes of pictures without labels from those that corrections give them. Raises UserError for a single one."""
+    given = {path: _names(row.to) for path, rows in corrections.rows.items() for row in rows if row.action == RELABEL}
+    new = {name for names in given.values() for name in names} - set(listing.classes)
+    classes = (*listing.classes, *sorted(new))
+    if is_learnt and len(classes) == 1:
+        raise UserError(
+            f"{shown(corrections.file)} gives the pictures of {shown(listing.root)} one label only, {shown(classes[0])}: two "
+            "are the least that can be told apart."
+        )
+    if not given:
+        return listing
+    one_label = all(len(names) == 1 for names in given.values())
+    out = {path for path, rows in corrections.rows.items() if any(row.action == LEAVE_OUT for row in rows)}
+    return replace(
+        listing,
+        classes=classes,
+        files=tuple(file for file in listing.files if file.path in given or file.path in out),
+        left_out=(*listing.left_out, *((f.path, "has no label") for f in listing.files if f.path not in given.keys() | out)),
+        findings=(
+            f"{shown(listing.root)} holds no class folders: corrections say what is to be learnt.",
+            *listing.findings[1:],
+        ),
+        task=MULTI_CLASS if one_label else MULTI_LABEL,
+    )
+
+
+def _with_loose(listing: Listing, corrections: Corrections) -> Listing:
+    """Add the pictures beside the class folders to which corrections give a label: where there are parts, to train on."""
+    loose = {path for path, reason in listing.left_out if reason == OUTSIDE}
+    labelled = {path for path, rows in corrections.rows.items() if any(row.action == RELABEL for row in rows)} & loose
+    parts = {file.path.partition("/")[0]: file.split for file in listing.files}
+    other = "train" if any(parts.values()) else ""
+    files = [File(path, (), parts.get(path.partition("/")[0], other)) for path in sorted(labelled)]
+    left_out = tuple(one for one in listing.left_out if one[0] not in labelled)
+    return replace(listing, files=(*listing.files, *files), left_out=left_out) if files else listing
+
+
 def _label(row: Correction, listing: Listing) -> str | tuple[str, ...]:
     """Read a new label as the task takes it. Raises UserError for what is no class."""
-    names = sorted({name.strip() for name in row.to.split(LABEL_SEPARATOR)} - {""})
+    names = _names(row.to)
     names = [row.to] if listing.task.one_label and row.to in listing.classes else names
     for name in names:
         if name not in listing.classes:

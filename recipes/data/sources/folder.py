@@ -11,13 +11,17 @@ ignored, merged or skipped is said: in `findings` as sentences, in `left_out` fi
 import os
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
+from difflib import get_close_matches
 from pathlib import Path
 
-from recipes.data.sources.levels import CERTAIN, LAYOUT_HINT, base, check_level, find_parts, unwrapped
-from recipes.data.sources.listing import File, Listing, plain
+from recipes.data.sources.levels import CERTAIN, LAYOUT_HINT, base, check_level, find_parts, part_of, unwrapped
+from recipes.data.sources.listing import OUTSIDE, File, Listing, plain
 from recipes.data.sources.walk import Walk
 from recipes.errors import UserError, shown, some
 from recipes.evaluation.tasks import MULTI_LABEL
+
+# A folder whose name is so like a class's is meant as one; `difflib` measures it.
+ALIKE = 0.8
 
 
 def scan_folder(root: str | os.PathLike, known: Collection[str] = ()) -> Listing:
@@ -49,14 +53,23 @@ def scan_folder(root: str | os.PathLike, known: Collection[str] = ()) -> Listing
     return Listing(Path(root), tuple(classes), tuple(files), tuple(walk.left_out), (*findings, *walk.summary()))
 
 
-def scan_unlabelled(root: str | os.PathLike) -> Listing | None:
-    """List the pictures of a folder that holds no other folders: nobody says what they show. None if it holds some, or nothing.
+def scan_unlabelled(root: str | os.PathLike, labels: Collection[str] = ()) -> Listing | None:
+    """List the pictures of a folder without class folders: nobody says what they show. None if there are some, or nothing.
+
+    Args:
+        labels: what class folders would be called, two at least; folders of no such name say nothing, such as those of a
+            camera. Without them, any folder is taken for a class's.
 
     Raises:
         UserError: the folder cannot be read.
     """
     walk = Walk(os.fspath(root))
-    if walk.foreign_folders("") or not (paths := walk.files_below("")):
+    folders = walk.foreign_folders("")
+    if folders and (len(labels) < 2 or any(part_of(base(path)) for path in folders)):
+        return None
+    paths = walk.files_below("")
+    names = {name for path in paths for name in path.split("/")[:-1]}
+    if not paths or any(name in labels or get_close_matches(name, labels, 1, ALIKE) for name in names):
         return None
     finding = f"{shown(root)} holds no class folders: its pictures are looked at without labels."
     files = tuple(File(path, (), "") for path in paths)
@@ -74,7 +87,7 @@ def _class_parents(walk: Walk, named: Mapping[str, str]) -> tuple[dict[str, str]
         while here != folder:  # what lies beside a wrapped folder
             here = here.rpartition("/")[0]
             strays += walk.entries_or_refuse(here).files
-    walk.left_out += [(path, "lies outside the class folders") for path in strays]
+    walk.left_out += [(path, OUTSIDE) for path in strays]
     findings = []
     if not {path.lower() for path in named.values()} <= CERTAIN:
         findings.append(f"Taken for parts by their names: {', '.join(f'{shown(path)} ({s})' for s, path in named.items())}.")
@@ -99,10 +112,13 @@ def _class_folders(walk: Walk, split: str, parent: str, known: Collection[str] =
     if not labels and strays and (known or split not in ("", "train")):
         raise UserError(f"{walk.place(parent)} holds no class folders, and {_unlabelled(walk, parent)}")
     if not labels and strays:
-        raise UserError(f"In {walk.place(parent)} the images are not in class folders: {LAYOUT_HINT}.")
+        raise UserError(
+            f"In {walk.place(parent)} the images are not in class folders: {LAYOUT_HINT}; or say what they show, with a run "
+            f"that knows the classes: zoo label {walk.place(parent)} RUN"
+        )
     if not labels:
         raise UserError(f"{walk.place(parent)} is empty: {LAYOUT_HINT}.")
-    walk.left_out += [(path, "lies outside the class folders") for path in strays]
+    walk.left_out += [(path, OUTSIDE) for path in strays]
     return labels
 
 

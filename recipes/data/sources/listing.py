@@ -18,6 +18,10 @@ SPLITS = {
 PARTS = ("", "train", "validation", "test")
 
 
+# Why a file beside the class folders is left out; it has no label, unless corrections give it one.
+OUTSIDE = "lies outside the class folders"
+
+
 @dataclass(frozen=True)
 class File:
     """A candidate for a picture: a regular, readable file, not opened yet."""

@@ -1,12 +1,15 @@
 """Tables of corrections: what a person fills in is applied to a listing, all else is refused by line."""
 
 import json
+from dataclasses import dataclass
+from pathlib import Path
 
 import commands
 import pytest
 from helpers import digits_folder
 
 from recipes.data.sources import corrections
+from recipes.data.sources.chosen import listed
 from recipes.data.sources.folder import scan_folder
 from recipes.data.sources.labels import scan_labels
 from recipes.errors import UserError
@@ -113,6 +116,60 @@ def test_what_cannot_be_applied_is_refused_by_line(photos):
         ),
     )
     assert "found no column action" in refusal(photos, "train/cat/a.jpg,dog", header="path,label")
+
+
+def chosen(folder, *rows):
+    """The listing of a folder as a command reads it, with a table of corrections beside."""
+    file = folder.parent / "corrections.csv"
+    file.write_text("\n".join(["path,action,to", *rows]) + "\n")
+    return listed(Labelled(folder, file))
+
+
+@dataclass(frozen=True)
+class Labelled:
+    data: Path
+    corrections: Path
+
+
+def bare(folder, *names):
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(name)
+    return folder
+
+
+@pytest.mark.parametrize("place", ["", "100CANON/"])
+def test_pictures_without_labels_get_those_of_corrections(tmp_path, place):
+    folder = bare(tmp_path / "new", *(f"{place}{name}.jpg" for name in "abcdef"))
+    rows = [f"{place}a.jpg,relabel,cat", f"{place}b.jpg,relabel,dog", f"{place}c.jpg,leave out,", f"{place}d.jpg,keep,"]
+    listing = chosen(folder, *rows)
+    assert [(f.path, f.label) for f in listing.files] == [(f"{place}a.jpg", "cat"), (f"{place}b.jpg", "dog")]
+    assert listing.classes == ("cat", "dog") and listing.task.one_label
+    reasons = dict(listing.left_out)
+    assert reasons[f"{place}c.jpg"] == "is left out by corrections.csv"
+    assert {path for path, reason in reasons.items() if reason == "has no label"} == {f"{place}{x}.jpg" for x in "def"}
+    several = chosen(folder, *rows[:2], f"{place}e.jpg,relabel,dog;cat", f"{place}f.jpg,relabel,")
+    assert [f.label for f in several.files] == [("cat",), ("dog",), ("cat", "dog"), ()] and not several.task.one_label
+    measured = listed(Labelled(folder, tmp_path / "corrections.csv"), known=("emu", "dog"))
+    assert measured.classes == ("emu", "dog", "cat") and [f.label for f in measured.files] == [f.label for f in several.files]
+    with pytest.raises(UserError, match="one class folder only, 100CANON" if place else "one label only, cat"):
+        chosen(folder, rows[0])
+
+
+def test_pictures_beside_class_folders_get_those_of_corrections(photos):
+    bare(photos, "loose.jpg", "train/more.jpg", "other.jpg")
+    listing = chosen(photos, "loose.jpg,relabel,dog", "train/more.jpg,relabel,cat", "train/cat/a.jpg,relabel,dog")
+    found = {file.path: (file.label, file.split) for file in listing.files}
+    assert found["loose.jpg"] == ("dog", "train") and found["train/more.jpg"] == ("cat", "train") and len(found) == 10
+    assert listing.left_out == (("other.jpg", "lies outside the class folders"),) and listing.classes == ("cat", "dog")
+
+
+def test_a_misspelt_label_makes_no_folder_one_without_labels(photos):
+    with pytest.raises(UserError, match=r"dgo is no class of .* Is it dog\?"):
+        chosen(photos, "train/cat/a.jpg,relabel,dgo", "train/cat/b.jpg,relabel,bird")
+    plain = bare(photos.parent / "plain", *(f"{label}/{name}.jpg" for label in ("cat", "dog") for name in "ab"))
+    with pytest.raises(UserError, match=r"catt is no class of .* Is it cat\?"):
+        chosen(plain, "cat/a.jpg,relabel,catt", "cat/b.jpg,relabel,bird")
 
 
 @pytest.mark.slow

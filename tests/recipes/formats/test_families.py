@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from helpers import array, pixels, randomize
 from keras import layers
+from scipy.spatial.distance import cdist
 
 import zoo
 from recipes.compute.runtime import silenced
@@ -15,6 +16,7 @@ from recipes.formats import answering
 from recipes.formats.form import Job
 from recipes.formats.network import Network
 from recipes.formats.table import FORMS
+from recipes.formats.unknown import Known
 
 NOTHING = np.empty((0, 1, 1, 3), "float32")
 # The smallest member of each family, at a size that every stage survives; that of `make test` converts in seconds.
@@ -58,15 +60,16 @@ CASES = [
 DEEP_OPENVINO = pytest.param("openvino", marks=pytest.mark.deep)
 
 
-def exported(form, network, folder, precision="float32", calibration=NOTHING):
-    """What an exported network says of pictures, as a function of them; skipped where its packages are not installed."""
+def exported(form, network, folder, precision="float32", calibration=NOTHING, place=0):
+    """An output of an exported network, as a function of pictures; skipped where its packages are not installed."""
     if missing := [
         name for name in (*FORMS[form].modules, *(["onnxruntime"] * (form == "onnx"))) if not importlib.util.find_spec(name)
     ]:
         pytest.skip(f"{missing[0]} is not installed")
     with silenced():
         FORMS[form].write(network, folder, Job(precision, {"classes": ["a", "b"]}, calibration))
-        return answering.RUNTIMES[form](str(folder / FORMS[form].file))
+        answer = answering.RUNTIMES[form](str(folder / FORMS[form].file))
+    return lambda x: answer(x)[place]
 
 
 def all_answers(answer, x):
@@ -128,12 +131,15 @@ def test_the_onnx_file_is_of_the_standard_and_batch_norm_is_folded(awkward, tmp_
     assert {node.domain for node in model.graph.node} == {""}
     operations = [node.op_type for node in model.graph.node]
     assert not {"StatefulPartitionedCall", "Erfc", "BatchNormalization"} & set(operations)
+    constants = {each.name for each in model.graph.initializer}
+    assert not [node for node in model.graph.node if node.op_type == "Transpose" and node.input[0] in constants]
     first = operations.index("Conv")
     assert operations[first + 1] in ("Conv", "Pad"), "what follows the first convolution is the next: batch norm is in it"
     assert [size.dim_param for size in model.graph.input[0].type.tensor_type.shape.dim] == ["batch", "", "", ""]
     assert {each.key: each.value for each in model.metadata_props}["classes"] == '["a", "b"]'
     x = pixels(5, 12, 12, 3).astype("float32")
     np.testing.assert_allclose(answer(x), all_answers(answer, x), atol=1e-6)
+    np.testing.assert_allclose(answer(x), array(awkward(x, training=False)), atol=1e-5)
 
 
 @pytest.mark.slow
@@ -149,6 +155,30 @@ def test_pictures_of_any_size_go_in(awkward, form, tmp_path):
         picture = pixels(height, width, 3, seed=height)
         shown = center(framed(Image.fromarray(picture), framing)[0], framing)[None].astype("float32")
         np.testing.assert_allclose(answer(picture[None]), array(awkward(shown, training=False)), atol=2e-3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "form, precision", [("onnx", "float16"), ("litert", "float32"), ("saved_model", "float32"), ("openvino", "float32")]
+)
+def test_how_foreign_a_picture_is_lies_beside_its_probabilities(form, precision, tmp_path):
+    model = randomize(zoo.get_model("lenet5", num_classes=3, weights=None, input_shape=(32, 32, 3)))
+    features = keras.Model(model.input, model.get_layer("pre_logits").output)
+    x = pixels(14, 32, 32, 3).astype("float32")
+    rows = array(features(x[:9])).astype("float32")
+    known = Known(rows / np.linalg.norm(rows, axis=1, keepdims=True), 0.1, "")
+    network = Network(model, Framing(32, 32, 3), any_size=form == "onnx", known=known)
+    found = all_answers(exported(form, network, tmp_path, precision, place=1), x[4:])
+    distances = np.sort(cdist(array(features(x[4:])), rows, "cosine"), axis=1)[:, 2]
+    np.testing.assert_allclose(found, distances, atol=2e-3 if precision == "float16" else 1e-5)
+    assert np.ptp(distances) > 0.01
+    if form == "onnx":  # the first output is what it was, and the second is exact whatever the first is
+        import onnx
+
+        graph = onnx.load(tmp_path / "model.onnx").graph
+        assert [output.name for output in graph.output] == ["probabilities", "unknown_score"]
+        (rows_inside,) = [each for each in graph.initializer if 9 in each.dims]
+        assert rows_inside.data_type == onnx.TensorProto.FLOAT
 
 
 @pytest.mark.slow

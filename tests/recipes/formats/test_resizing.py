@@ -43,4 +43,4 @@ def test_ten_sizes_are_framed_as_pillow_does(interpolation, size, resize, channe
 
 def test_an_interpolation_that_no_graph_has_is_refused():
     with pytest.raises(UserError, match="hamming: leave --any-size out"):
-        resizing.check(Framing(48, 55, 3, "hamming"))
+        resizing.check(Framing(48, 55, 3, "hamming"), "--any-size")

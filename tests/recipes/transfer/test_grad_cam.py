@@ -46,6 +46,8 @@ def test_behind_an_average_a_map_is_the_maps_times_the_kernel_and_nothing_is_dif
         explainer = GradCam(model)
         found = explainer.heat(x, np.array([[2, 0], [1, 0]]))
     assert explainer.stages == ("stage5",)
+    told = keras.Model(model.input, [explainer.class_maps, model.output])
+    np.testing.assert_allclose(array(told(x)[0]), maps @ kernel, rtol=1e-4, atol=1e-4)
     np.testing.assert_allclose(found[:, 0], [by_hand[2][0], by_hand[1][1]], rtol=1e-4, atol=1e-4)
     np.testing.assert_allclose(found[:, 1], by_hand[0], rtol=1e-4, atol=1e-4)
     # The mean of a map is what the picture gives the class's logit, but for the bias.
