@@ -132,7 +132,7 @@ def small(data: str, weights: str, seed: int, *flags: str) -> tuple[float, dict]
 def compare(data: str, weights: str, seed: int) -> dict:
     ours, result = small(data, weights, seed, "--validation", "0")  # of a folder with test/ none is split off either
     seconds = small(f"{data}/train", weights, seed, "--validation", "0", "--test", "0")[1]["seconds"]
-    fit = sum(seconds[step] for step in ("preparation", "features", "head"))
+    fit = sum(seconds[step] for step in ("reading", "building", "features", "head"))
     theirs, output = timed([sys.executable, __file__, weights, data, "--guide", str(seed)])
     measured = json.loads(output.splitlines()[-1])
     accuracy = next(result["metrics"][part]["accuracy"] for part in ("validation", "test") if result["metrics"].get(part))

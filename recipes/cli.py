@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
-from recipes.compute import signals
+from recipes.compute import lifetime, signals
 from recipes.console import STANDARD_OUTPUT, say
 from recipes.errors import UserError, shown
 from recipes.settings import help, misread
@@ -111,9 +111,13 @@ COMMANDS = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command, and return the exit status.
 
+    Without arguments it is the one that this process is there for, with the process's own.
+
     It is 0; 2 after bad input, or where something cannot be written; 130 after Ctrl-C, 143 after SIGTERM, 129 after SIGHUP.
     """
-    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    if arguments is None:
+        lifetime.own()
+        arguments = sys.argv[1:]
     _open_streams()
     if sys.stdout is None:
         return _refused("The standard output is closed: give it a file, or /dev/null.")
@@ -195,7 +199,8 @@ def run_as_module(name: str) -> None:
     if name == "__main__":
         module = sys.modules["__main__"].__spec__.name
         command = next(name for name, command in COMMANDS.items() if command.module == module)
-        sys.exit(main([command, *sys.argv[1:]]))
+        sys.argv.insert(1, command)
+        sys.exit(main())
 
 
 def _run(name: str = "--help", *arguments: str) -> int:

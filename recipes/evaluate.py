@@ -51,13 +51,14 @@ def run(settings: Evaluation) -> Path:
     Raises:
         UserError: run, data or output cannot be used; the output folder is as it was.
     """
-    clock = Clock()
+    clock = Clock.of_command()
     check_default(settings)
     _check_run(settings)
     check_output(settings)
     with writing(settings.folder, "evaluate") as folder:
-        with clock.step("preparation"):
+        with clock.step("building"):
             classifier, origin = model_file.read(settings.run), Origin.read(settings.run)
+        with clock.step("reading"):
             data = _data(settings, classifier, origin)
         say(_plan(settings, data))
         with clock.step("evaluation"):
@@ -69,12 +70,12 @@ def run(settings: Evaluation) -> Path:
         with clock.step("confidence"):
             sure, _ = assurance(settings.run, classifier, None, None)
             numbers |= evaluated.confidence(sure, data, found)
-        result = _as_dict(settings, classifier, origin, data) | numbers
         with clock.step("report"):
+            result = _as_dict(settings, classifier, origin, data) | numbers
             write_csv(folder / "files.csv", file_rows(data, found.probabilities))
-            result |= {"seconds": {"total": clock.total} | clock.seconds}
+            result |= {"seconds": clock.as_dict()}
             write_text(folder / "report.html", render(result, file_rows(data, found.probabilities), data.picture))
-        write_json(folder / "result.json", result | {"seconds": {"total": clock.total} | clock.seconds})
+        write_json(folder / "result.json", result | {"seconds": clock.as_dict()})
     _tell(settings.folder, result)
     return settings.folder
 

@@ -14,6 +14,7 @@ from recipes.cli import run_as_module
 
 run_as_module(__name__)
 
+import contextlib
 import shutil
 from functools import partial
 from pathlib import Path
@@ -21,7 +22,7 @@ from pathlib import Path
 from recipes.compute.energy import Meter
 from recipes.console import say, show, suggest
 from recipes.data.sources.own import check_output
-from recipes.runs import model_file
+from recipes.runs import saved_check
 from recipes.runs.folder import check_default, writing
 from recipes.settings.finetune import Recipe
 from recipes.tracking.trackers import FOLDER, Trackers, require, run_scores, run_settings, tracked
@@ -50,20 +51,23 @@ def train(recipe: Recipe) -> Outcome:
     Raises:
         UserError: data, weights or output cannot be used; the output folder is as it was.
     """
-    clock, meter = Clock(), Meter()
+    clock, meter = Clock.of_command(), Meter()
     check_default(recipe)
     check_output(recipe)
     require(recipe)
     with writing(recipe.folder) as folder:
-        with clock.step("preparation"):
-            recipe = chosen(recipe, clock.start) if recipe.model == AUTO else recipe
-            prepared = prepare(recipe)
-        with model_file.stranger() as stranger:
+        if recipe.model == AUTO:
+            with clock.step("backbone"):
+                recipe = chosen(recipe, clock.start)
+        prepared = prepare(recipe, clock)
+        with saved_check.stranger() as stranger:
             with clock.step("choice"):
                 choice = choose(prepared, clock.start)
             say(summary.plan(prepared, choice.strategy))
             values = run_settings(recipe.as_dict()) | {"chosen strategy": choice.strategy.name}
-            with tracked(recipe, recipe.folder.name, values, folder / FOLDER) as trackers:
+            with contextlib.ExitStack() as stack:
+                with clock.step("tracking"):  # whose libraries take seconds to import
+                    trackers = stack.enter_context(tracked(recipe, recipe.folder.name, values, folder / FOLDER))
                 outcome = _reach(prepared, choice, clock, trackers)
                 result, history = results.write(outcome, folder, stranger, clock, meter)
                 for row in history:
@@ -78,8 +82,7 @@ def train(recipe: Recipe) -> Outcome:
 
 def _reach(prepared: Prepared, choice: Choice, clock: Clock, trackers: Trackers) -> Outcome:
     """Fit and evaluate as was chosen. Raises UserError where training cannot be done."""
-    with clock.step("labels"):
-        found = judged(prepared, choice.strategy)
+    found = judged(prepared, choice.strategy, clock)
     fitted = fit(prepared, choice.strategy, choice.deadline, lambda row, states: trackers.epoch(row))
     clock.add(fitted.seconds)
     with clock.step("evaluation"):

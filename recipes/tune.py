@@ -24,7 +24,6 @@ run_as_module(__name__)
 
 import dataclasses
 import json
-import time
 from pathlib import Path
 
 from recipes import finetune
@@ -49,6 +48,7 @@ from recipes.settings.tune import Tuning
 from recipes.tracking.trackers import FOLDER, require, tracked
 from recipes.transfer.backbone import other_sizes
 from recipes.transfer.combined import require_one
+from recipes.transfer.state import Clock
 from recipes.transfer.summary import predict
 
 
@@ -58,33 +58,34 @@ def run(settings: Tuning) -> Path:
     Raises:
         UserError: data, storage, output or an argument cannot be used, or no trial has a score.
     """
-    start = time.monotonic()
+    clock = Clock.of_command()
     check_default(settings)
     check_output(settings)
     require(settings)
     if settings.scope == "finetune":
         require_one(settings.model, "--scope finetune trains the network, and")
-    found = scan_for_one_label(settings)
+    with clock.step("reading"):
+        found = scan_for_one_label(settings)
     with entered(settings) as is_held, used(locate(study_storage(settings))):
         fixed = {name: getattr(settings, name) for name in ("scope", "tuner", "model", "epochs", "seed")}
         study = open_study(study_storage(settings), study_name(settings), fixed)
         check_table(settings, len(study.records()))
         is_home = is_held and gets_results(settings, study)
-        search = prepare_search(settings, found)
-        study.claim(search.identity())
-        scope = over_heads(search) if settings.scope == "heads" else over_fine_tunings(search, study)
-        oracle = make_oracle(settings.tuner, study, scope.space, settings.trials, settings.seed, settings.epochs)
-        say(_plan(search, study))
-        seconds = {"features": time.monotonic() - start}
-        try:
-            _try_all(search, study, oracle, scope)
-        except KeyboardInterrupt:
-            if is_home:
-                write_table(settings.folder, study.records())
-            raise
-        seconds["search"] = time.monotonic() - start - seconds["features"]
+        search = prepare_search(settings, found, clock)
+        with clock.step("features"):
+            study.claim(search.identity())
+            scope = over_heads(search) if settings.scope == "heads" else over_fine_tunings(search, study)
+        with clock.step("search"):
+            oracle = make_oracle(settings.tuner, study, scope.space, settings.trials, settings.seed, settings.epochs)
+            say(_plan(search, study))
+            try:
+                _try_all(search, study, oracle, scope)
+            except KeyboardInterrupt:
+                if is_home:
+                    write_table(settings.folder, study.records())
+                raise
         if is_home:
-            _finish(search, study, scope, seconds)
+            _finish(search, study, scope, clock)
         else:
             say(f"{counted(study.records())}. Table, report and winner: {study.home['where']}")
     return settings.folder
@@ -133,19 +134,20 @@ def _try_all(search: Search, study: Study, oracle: SharedOracle, scope: Scope) -
         run_trials(oracle, scope.work, ended)  # alone; or what is left where workers have died
 
 
-def _finish(search: Search, study: Study, scope: Scope, seconds: dict[str, float]) -> None:
+def _finish(search: Search, study: Study, scope: Scope, clock: Clock) -> None:
     """Write table and report; train the winner; write the report again, with what it has reached."""
-    folder, results = search.settings.folder, Results.of(search, study)
-    results.write(None, seconds)
-    start = time.monotonic()
-    recipe, file = scope.winner(results.best), folder / "best.json"
-    recipe.save(file)
-    done = folder / "best" / "recipe.json"
-    if not (done.exists() and done.read_bytes() == file.read_bytes()):
-        say(f"\nThe winner, trial {results.best.number}, trained anew on all training images:")
-        finetune.train(recipe)
-    seconds["winner"] = time.monotonic() - start
-    results.write(json.loads((folder / "best" / "result.json").read_text("utf-8")), seconds)
+    folder = search.settings.folder
+    with clock.step("report"):
+        results = Results.of(search, study)
+    results.write(None, clock)
+    with clock.step("winner"):
+        recipe, file = scope.winner(results.best), folder / "best.json"
+        recipe.save(file)
+        done = folder / "best" / "recipe.json"
+        if not (done.exists() and done.read_bytes() == file.read_bytes()):
+            say(f"\nThe winner, trial {results.best.number}, trained anew on all training images:")
+            finetune.train(recipe)
+    results.write(json.loads((folder / "best" / "result.json").read_text("utf-8")), clock)
     mark_finished(study)
     say(f"\ntrials, best models and winner: {shown(folder)}; report: {shown(folder / 'report.html')}")
     suggest(

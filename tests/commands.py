@@ -254,16 +254,20 @@ def _become(descriptors: list[int], cwd: str, environment: dict[str, str]) -> No
 def _load_in_this_process() -> None:
     """Have the command look at its saved model itself: to start a process for it takes longer than most commands here.
 
-    test_model_file.py looks at that process, and so do commands with `is_fresh`.
+    test_saved_check.py looks at that process, and so do commands with `is_fresh`.
     """
     from types import SimpleNamespace
 
     import keras
 
-    from recipes.runs import model_file
+    from recipes.runs import saved_check
 
-    loader = SimpleNamespace(answers=lambda path, pixels: keras.ops.convert_to_numpy(keras.models.load_model(path)(pixels)))
-    model_file.stranger = lambda: contextlib.nullcontext(loader)
+    asked = []
+    loader = SimpleNamespace(
+        ask=lambda path, pixels: asked.append((path, pixels)),
+        answers=lambda: keras.ops.convert_to_numpy(keras.models.load_model(asked[-1][0])(asked[-1][1])),
+    )
+    saved_check.stranger = lambda: contextlib.nullcontext(loader)
 
 
 if __name__ == "__main__":
@@ -279,4 +283,5 @@ if __name__ == "__main__":
             importlib.import_module(name)
     from recipes.cli import main
 
-    sys.exit(main(_serve(sys.argv[1])))
+    sys.argv[1:] = _serve(sys.argv[1])
+    sys.exit(main())

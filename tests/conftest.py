@@ -11,7 +11,7 @@ import commands
 import pytest
 
 from recipes.compute import runtime
-from recipes.runs import model_file
+from recipes.runs import saved_check
 
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"  # read when TensorFlow is imported, which is later than this
 
@@ -136,7 +136,7 @@ class SharedStranger:
         yield self.process
 
 
-STRANGER, SHARED_STRANGER = model_file.stranger, SharedStranger()
+STRANGER, SHARED_STRANGER = saved_check.stranger, SharedStranger()
 
 
 def pytest_unconfigure():
@@ -147,7 +147,7 @@ def pytest_unconfigure():
 @pytest.fixture(autouse=True)
 def shared_stranger(monkeypatch):
     """Runs within a test's own process ask the session's; commands that are `is_fresh` have one each."""
-    monkeypatch.setattr(model_file, "stranger", SHARED_STRANGER)
+    monkeypatch.setattr(saved_check, "stranger", SHARED_STRANGER)
 
 
 @pytest.fixture

@@ -4,17 +4,14 @@ import os
 import platform
 import statistics
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from recipes.compute import devices
 
-if TYPE_CHECKING:
-    import keras
-
-TIMED_CALLS = 5
+TIMED_CALLS = 3
 MAX_TIMED_SECONDS = 1.0
 
 
@@ -34,32 +31,32 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def speed(model: "keras.Model", pixels: np.ndarray) -> dict:
-    """Time a network on pictures that it has just seen, called as a user would call the saved one.
+def speed(call: Callable[[np.ndarray], object], pixels: np.ndarray) -> dict:
+    """Time a compiled network on pictures, as a user's own `predict` would be.
 
     Args:
-        pixels: `(batch, height, width, channels)`.
+        call: passes pictures through the network.
+        pixels: `(batch, height, width, channels)`, as it has passed them before.
 
     Returns:
         "one", the seconds for a single picture, and "many", those for each of the "batch"; medians of a few calls.
     """
+    call(pixels[:1])  # which may compile it for one picture
     return {
-        "one": _seconds(model, pixels[:1]),
-        "many": _seconds(model, pixels) / len(pixels),
+        "one": _seconds(call, pixels[:1]),
+        "many": _seconds(call, pixels) / len(pixels),
         "batch": len(pixels),
     }
 
 
-def _seconds(model: "keras.Model", pixels: np.ndarray) -> float:
-    """Time a call: the median of a few after the first, which may compile."""
-    import keras
-
+def _seconds(call: Callable[[np.ndarray], object], pixels: np.ndarray) -> float:
+    """Time a call: the median of a few."""
     taken, began = [], time.monotonic()
-    while len(taken) <= TIMED_CALLS and (len(taken) < 2 or time.monotonic() - began < MAX_TIMED_SECONDS):
+    while len(taken) < TIMED_CALLS and (not taken or time.monotonic() - began < MAX_TIMED_SECONDS):
         start = time.monotonic()
-        keras.ops.convert_to_numpy(model(pixels, training=False))
+        call(pixels)
         taken.append(time.monotonic() - start)
-    return statistics.median(taken[1:])
+    return statistics.median(taken)
 
 
 def instructions() -> str:

@@ -13,6 +13,7 @@ def describe_searches(searches: Sequence[Searched], names: Sequence[str]) -> dic
 def _row(one: Searched, name: str) -> dict:
     """Describe a search."""
     best, counts, settings = one.result["best"], one.result["counts"], one.result.get("settings") or {}
+    taken = one.result.get("seconds") or {}
     return {
         "name": name,
         "folder": str(one.folder),
@@ -28,7 +29,7 @@ def _row(one: Searched, name: str) -> dict:
         "accuracy": best.get("accuracy"),
         "accuracy_interval": best.get("accuracy_interval"),
         "values": best.get("values") or {},
-        "seconds": sum((one.result.get("seconds") or {}).values()),
+        "seconds": taken.get("total", sum(taken.values())),  # older ones have no total
         "has_run": one.best is not None,
     }
 

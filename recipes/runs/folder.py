@@ -28,7 +28,7 @@ FOLDERS = {"tensorboard"}
 MARK = ".zoo-run"
 # What writes whole folders, as result.json says it.
 RECIPES = {"finetune": "a finished run", "evaluate": "an evaluation"}
-SCHEMA = 2
+SCHEMA = 3
 WAIT_SECONDS = 5
 
 

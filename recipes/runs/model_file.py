@@ -6,15 +6,11 @@ already; older files have none); and `origin.json`, the licence of the weights t
 `keras.models.load_model` does not mind them.
 """
 
-import contextlib
 import errno
 import json
-import os
-import subprocess
-import sys
 import tempfile
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -36,10 +32,6 @@ from zoo.weights.formats.tensors import WeightsError
 if TYPE_CHECKING:
     import keras
 
-# Between the probabilities of the saved and of the trained model, on the same batch.
-MAX_RELOAD_DIFFERENCE = 1e-3
-# In another batch: a GPU takes other kernels for it, which were seen to differ by 0.007 (TF32).
-MAX_BATCH_DIFFERENCE = 0.05
 BATCH_SIZE = 32
 BYTES_A_WEIGHT = 4
 BYTES_A_LAYER = 4000  # its settings, and what HDF5 writes around its arrays
@@ -203,109 +195,3 @@ def _fitted_together(model: "keras.Model", classes: object, framing: object) -> 
     if activation not in ACTIVATIONS:
         raise ValueError(f"the model ends with {activation or 'no activation'}, not with {' or '.join(ACTIVATIONS)}")
     return Classifier(model, tuple(classes), Framing.saved(framing))
-
-
-class Stranger:
-    """Runs a process that cannot import this project, and answers with what a saved model gives there.
-
-    It takes seconds to import Keras, for which nobody need wait: start it before there is something to ask.
-    """
-
-    def __init__(self):
-        self._stack = contextlib.ExitStack()
-        with contextlib.suppress(OSError):  # it is tried again when there is something to ask
-            self._start()
-
-    def _start(self) -> None:
-        """Start the process, in place of one that has died."""
-        self.close()
-        self._folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="zoo-")))
-        # A GPU is shared with this process; TensorFlow's would otherwise take all of its memory.
-        environment = {"TF_CPP_MIN_LOG_LEVEL": "3", **os.environ, "TF_FORCE_GPU_ALLOW_GROWTH": "true"}
-        process = subprocess.Popen(
-            [sys.executable, "-P", str(Path(__file__).with_name("stranger.py"))],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env=environment,
-            start_new_session=True,
-            text=True,
-        )
-        self._process = self._stack.enter_context(process)
-        self._stack.callback(process.kill)
-
-    def answers(self, path: Path, pixels: np.ndarray) -> np.ndarray:
-        """Ask the model at `path` for the probabilities `(batch, classes)` of pixels `(batch, height, width, channels)`.
-
-        Raises:
-            UserError: the model cannot be loaded there.
-            OSError: the process died or had no room, twice; that says nothing of the model.
-        """
-        try:
-            return self._ask(path, pixels)
-        except (OSError, AttributeError, ValueError):  # it never began, has died, or wrote half an answer
-            self._start()
-        try:
-            return self._ask(path, pixels)
-        except ValueError as error:
-            raise OSError("the process that loads it died") from error
-
-    def _ask(self, path: Path, pixels: np.ndarray) -> np.ndarray:
-        asked, given = self._folder / "pixels.npy", self._folder / "answers.npy"
-        np.save(asked, pixels)
-        self._process.stdin.write(json.dumps([str(path), str(asked), str(given)]) + "\n")
-        self._process.stdin.flush()
-        line = self._process.stdout.readline()
-        while line.strip() and not line.startswith("{"):  # whatever was printed while Python started
-            line = self._process.stdout.readline()
-        if "refused" in (reply := json.loads(line)):
-            reason = shown(reply["refused"].strip().splitlines()[-1])
-            raise UserError(f"The saved model, not kept, cannot be loaded where this project is not installed: {reason}")
-        return np.load(given)
-
-    def close(self) -> None:
-        """End the process."""
-        with contextlib.suppress(BrokenPipeError):
-            self._stack.close()
-
-
-@contextlib.contextmanager
-def stranger() -> Iterator[Stranger]:
-    """Start a `Stranger` that ends with the block."""
-    process = Stranger()
-    try:
-        yield process
-    finally:
-        process.close()
-
-
-def check_saved(model: "keras.Model", path: Path, pixels: np.ndarray, reported: np.ndarray, process: Stranger) -> None:
-    """Compare the saved model with the trained one, and that with what was reported, on some pictures.
-
-    A model that answers otherwise after loading is worse than none; so is one that does not answer as was reported.
-
-    Args:
-        pixels: `(batch, height, width, channels)`.
-        reported: probabilities `(batch, classes)`.
-
-    Raises:
-        UserError: they differ, or the saved model cannot be loaded where this project is not.
-    """
-    import keras
-
-    before = keras.ops.convert_to_numpy(model(pixels, training=False))  # `predict` would be traced first
-    try:
-        after = process.answers(path, pixels)
-    except OSError as error:
-        print(f"warning: the saved model was checked in this process alone, not in a fresh one ({error}).", file=sys.stderr)
-        after = keras.ops.convert_to_numpy(keras.models.load_model(path)(pixels, training=False))
-    compared = {
-        "saved": (after, MAX_RELOAD_DIFFERENCE),
-        "evaluated": (reported, MAX_BATCH_DIFFERENCE),
-    }
-    for what, (other, limit) in compared.items():
-        difference = float(np.abs(before - other).max())
-        if not difference < limit:
-            raise UserError(
-                f"The {what} model differs from the trained one by {difference:.2g} in its probabilities: not kept."
-            )

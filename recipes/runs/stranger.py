@@ -1,9 +1,9 @@
-"""A program that loads saved models as someone does who has not this project; `recipes.runs.model_file` starts it.
+"""A program that loads saved models as someone does who has not this project; `recipes.runs.saved_check` starts it.
 
 For each line of standard input, `[MODEL, PIXELS, ANSWERS]` in JSON, it loads the model with the defaults of
 `keras.models.load_model`, lets it answer the pixels `(batch, height, width, channels)` of one `.npy` file, writes the
-probabilities into the other, and prints a line of JSON: `{}`, or `{"refused": REASON}` for a model that cannot be loaded. It
-ends when its input does.
+probabilities into the other, and prints a line of JSON: `{"asked": ANSWERS}`, with `"refused": REASON` for a model that cannot
+be loaded. It ends when its input does.
 """
 
 import json
@@ -22,12 +22,14 @@ def main() -> None:
 
     for line in sys.stdin:
         path, asked, given = json.loads(line)
-        pixels, reply = np.load(asked), {}
+        pixels, reply = np.load(asked), {"asked": given}
         try:
             model = keras.models.load_model(path)
-            answers = keras.ops.convert_to_numpy(model(pixels, training=False))
+            # As recipes/compute/compiling.py has it; XLA, which TensorFlow would take, takes minutes.
+            model.jit_compile = keras.backend.backend() == "jax"
+            answers = keras.ops.convert_to_numpy(model.predict_on_batch(pixels))
         except Exception as error:
-            reply = {"refused": f"{type(error).__name__}: {error}"}
+            reply |= {"refused": f"{type(error).__name__}: {error}"}
         else:
             np.save(given, answers)
         print(json.dumps(reply), file=said, flush=True)

@@ -19,6 +19,7 @@ from recipes.settings.tune import Tuning
 from recipes.transfer import features
 from recipes.transfer.backbone import backbone, framing, new_head
 from recipes.transfer.features import Cut, vector_cut
+from recipes.transfer.state import Clock
 from recipes.transfer.strategies import probed
 
 
@@ -74,14 +75,18 @@ class Search:
         } | ({"batch size": self.settings.batch_size} if self.settings.scope == "finetune" else {})
 
 
-def prepare_search(settings: Tuning, found: Listing) -> Search:
+def prepare_search(settings: Tuning, found: Listing, clock: Clock) -> Search:
     """Decode the pictures and divide them; nothing is decoded if the disk could not hold it.
+
+    Args:
+        clock: counts the steps "building" and "reading".
 
     Raises:
         UserError: --model, --weights or --disk cannot be used.
     """
     recipe = base_recipe(settings)
-    body = backbone(recipe)
+    with clock.step("building"):
+        body = backbone(recipe)
     frame = framing(body)
     cuts = {stage: vector_cut(body, stage) for stage in probed(zoo.stages(body))}
     views = visible(frame, settings.mirror != "no")
@@ -98,9 +103,11 @@ def prepare_search(settings: Tuning, found: Listing) -> Search:
         logs=bytes_of_logs(settings.trials, settings.epochs),
     )
     say(f"disk: at most {settings.disk} (--disk): {disk}; the rest for the {settings.keep} best models.")
-    data = prepare(found, frame, settings.validation, settings.test, settings.seed, settings.keep_leaks)
+    with clock.step("reading"):
+        data = prepare(found, frame, settings.validation, settings.test, settings.seed, settings.keep_leaks)
     train, held_out = data.part("train"), data.inner(settings.seed).part("validation")
-    return Search(settings, new_head(recipe, body, data), data, train, held_out, cuts, views, disk)
+    with clock.step("building"):
+        return Search(settings, new_head(recipe, body, data), data, train, held_out, cuts, views, disk)
 
 
 def base_recipe(settings: Tuning) -> Recipe:

@@ -21,6 +21,7 @@ from recipes.search.records import TrialRecord, ranked
 from recipes.search.report import render
 from recipes.search.storage import without_password
 from recipes.search.study import Study
+from recipes.transfer.state import Clock
 from zoo.files import write_csv, write_json, write_text
 
 if TYPE_CHECKING:
@@ -82,16 +83,18 @@ class Results:
         """The trial with the lowest loss."""
         return ranked(self.trials)[0]
 
-    def write(self, winner: Mapping | None, seconds: Mapping[str, float]) -> None:
+    def write(self, winner: Mapping | None, clock: Clock) -> None:
         """Write result.json and the report.
 
         Args:
             winner: the result of the winner's run; None if it has not been trained yet.
-            seconds: by what took them.
+            clock: counts the step "report"; has counted the others.
         """
-        folder, result = self.search.settings.folder, self._result(winner, seconds)
-        write_json(folder / "result.json", result)
-        write_text(folder / "report.html", render(result, self.trials, self.figures, self.search.data.picture))
+        folder = self.search.settings.folder
+        with clock.step("report"):
+            result = self._result(winner, clock.as_dict())
+            write_text(folder / "report.html", render(result, self.trials, self.figures, self.search.data.picture))
+        write_json(folder / "result.json", result | {"seconds": clock.as_dict()})  # the report's too
 
     def _result(self, winner: Mapping | None, seconds: Mapping[str, float]) -> dict:
         """Make the values of result.json."""

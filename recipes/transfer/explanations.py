@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+import keras
 import numpy as np
 
 from recipes.data.images import Framing, center, decode, read_bytes
@@ -14,6 +15,8 @@ from recipes.evaluation import occlusion
 from recipes.report.explained import Explained, HeatMap, Neighbor, likeliest
 from recipes.runs.model_file import Classifier
 from recipes.runs.reference import Reference
+from recipes.transfer import gradients
+from recipes.transfer.features import vector_cut
 from recipes.transfer.grad_cam import GradCam
 from recipes.transfer.likeness import Likeness
 
@@ -53,7 +56,12 @@ class Explanations:
 
     @cached_property
     def _likeness(self) -> Likeness:
-        return Likeness(self.classifier.model, self.reference)
+        return Likeness(self.reference)
+
+    @cached_property
+    def _body(self) -> keras.Model:
+        model = self.classifier.model
+        return keras.Model(model.inputs[0], vector_cut(model, "pre_logits").output(model))
 
     def of(self, pictures: Sequence[Picture]) -> list[Explained]:
         """Explain some pictures, in one pass and the passes that check it."""
@@ -86,7 +94,8 @@ class Explanations:
         """Find the nearest training pictures of each picture."""
         if self.reference is None:
             return [[] for _ in pictures]
-        found = self._likeness.nearest(pixels, [picture.digest for picture in pictures], NEIGHBORS)
+        (vectors,) = gradients.outputs(self._body, pixels)
+        found = self._likeness.nearest(vectors, [picture.digest for picture in pictures], NEIGHBORS)
         return [[self._neighbor(place) for place in row] for row in found]
 
     def _neighbor(self, place: int) -> Neighbor:

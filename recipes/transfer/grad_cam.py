@@ -84,8 +84,11 @@ class GradCam:
             pixels: `(batch, size, size, channels)`.
             classes: numbers of the classes that are asked about, `(batch, classes)`.
         """
-        values = self.values(pixels)
-        size = pixels.shape[1]
+        return self.heat_of(self.values(pixels), classes)
+
+    def heat_of(self, values: Sequence[np.ndarray], classes: np.ndarray) -> np.ndarray:
+        """Draw the maps as `heat` does, from what the stages have given for the pictures."""
+        size = self._logits.input_shape[1]
         return np.stack([self._of_class(values, column, size) for column in classes.T], axis=1)
 
     def _of_class(self, values: Sequence[np.ndarray], classes: np.ndarray, size: int) -> np.ndarray:
@@ -102,6 +105,11 @@ class GradCam:
             return [self.kernel.T[classes]]
         derivatives = gradients.by_inputs(self.tail, values, np.eye(self.tail.output_shape[-1])[classes])
         return [part.as_maps(one).sum(axis=(1, 2)) for part, one in zip(self._parts, derivatives, strict=True)]
+
+    @property
+    def outputs(self) -> list[keras.KerasTensor]:
+        """The outputs of the stages, in the network's own graph."""
+        return self._body.outputs
 
     def values(self, pixels: np.ndarray) -> list[np.ndarray]:
         """Compute what the stages give for pictures."""

@@ -13,7 +13,7 @@ from recipes.settings.finetune import Recipe
 from recipes.transfer.backbone import backbone, framing
 from recipes.transfer.features import center_features, vector_cut
 from recipes.transfer.run import frozen_features
-from recipes.transfer.state import Judged, Prepared
+from recipes.transfer.state import Clock, Judged, Prepared
 from recipes.transfer.strategies import Strategy
 from recipes.transfer.suspects import Suspect, suspects
 
@@ -57,10 +57,13 @@ def label_findings(settings: Checking, listing: Listing) -> list[Finding]:
     return [finding(one) for one in judge(rows, data)]
 
 
-def judged(prepared: Prepared, strategy: Strategy) -> Judged:
+def judged(prepared: Prepared, strategy: Strategy, clock: Clock) -> Judged:
     """Judge the labels of a run's pictures by the pretrained features, before they are trained on; or say why not.
 
     Nothing is chosen by it: pictures of the test part are judged as well.
+
+    Args:
+        clock: counts the steps "features" and "labels".
     """
     data = prepared.data
     if not data.task.one_label:
@@ -69,4 +72,7 @@ def judged(prepared: Prepared, strategy: Strategy) -> Judged:
         return Judged(reason="the network has no pretrained weights, and features of a random one say little about labels")
     if len(data.paths) > MAX_JUDGED:
         return Judged(reason=f"there are more than {MAX_JUDGED:,} pictures; zoo check DATA --model NAME judges any number")
-    return Judged(tuple(judge(frozen_features(prepared, strategy)[:], data)))
+    with clock.step("features"):
+        rows = frozen_features(prepared, strategy)[:]
+    with clock.step("labels"):
+        return Judged(tuple(judge(rows, data)))

@@ -4,34 +4,29 @@ Features are brought to their square roots and to length 1 around the mean of th
 that a few large ones do not decide.
 """
 
-import keras
 import numpy as np
 
 from recipes.runs.reference import Reference
-from recipes.transfer import gradients
-from recipes.transfer.features import vector_cut
 from recipes.transfer.suspects import rooted
 
 
 class Likeness:
     """Finds the nearest training pictures of others."""
 
-    def __init__(self, model: keras.Model, reference: Reference):
-        self._body = keras.Model(model.inputs[0], vector_cut(model, "pre_logits").output(model))
+    def __init__(self, reference: Reference):
         self._digests = np.array(reference.digests)
         known = rooted(reference.features)
         self._mean = known.mean(axis=0)
         self._units = self._directions(known)
 
-    def nearest(self, pixels: np.ndarray, digests: list[str], count: int) -> list[list[int]]:
+    def nearest(self, vectors: np.ndarray, digests: list[str], count: int) -> list[list[int]]:
         """Find the places in the reference of the nearest training pictures, the nearest first; a picture is not its own.
 
         Args:
-            pixels: `(batch, height, width, channels)`.
+            vectors: features at "pre_logits", `(batch, features)`.
             digests: of the files that the pictures are.
             count: how many, at most.
         """
-        (vectors,) = gradients.outputs(self._body, pixels)
         likeness = self._directions(rooted(vectors)) @ self._units.T
         likeness[np.array(digests)[:, None] == self._digests] = -np.inf
         order = np.argsort(-likeness, axis=1, kind="stable")[:, :count]

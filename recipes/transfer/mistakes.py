@@ -2,17 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 
-import keras
 import numpy as np
 
 from recipes.data.images import center
-from recipes.errors import UserError
 from recipes.evaluation import occlusion
 from recipes.report.explained import Explained, HeatMap, Neighbor, likeliest
 from recipes.runs.reference import Reference
-from recipes.transfer import gradients
-from recipes.transfer.grad_cam import GradCam
 from recipes.transfer.likeness import Likeness
+from recipes.transfer.outputs import Trained
 from recipes.transfer.state import Outcome
 
 NEIGHBORS = 4
@@ -21,18 +18,19 @@ MAX_CHECKED = 8
 MOVES = 3
 
 
-def explain(outcome: Outcome, reference: Reference, rows: Sequence[Mapping]) -> dict[str, Explained]:
+def explain(outcome: Outcome, network: Trained, reference: Reference, rows: Sequence[Mapping]) -> dict[str, Explained]:
     """Explain mistakes, rows of `files.csv`; gives them by their paths. A network without stages has no maps."""
     if not rows:
         return {}
-    data, model = outcome.prepared.data, outcome.prepared.model
+    data = outcome.prepared.data
     places = np.array([data.places[row["path"]] for row in rows])
     pixels, guesses = center(data.pixels[places], data.framing), outcome.evaluated.probabilities[places]
     truth = data.task.one_hot(data.labels[places], len(data.classes)) > 0
     asked = [_asked(data.task.predicted(guess), right, guess) for guess, right in zip(guesses, truth, strict=True)]
-    heat = _heat(model, pixels, asked)
-    checks = _checks(model, pixels, asked, heat)
-    nearest = Likeness(model, reference).nearest(pixels, [data.digests[i] for i in places], NEIGHBORS)
+    seen = network.outputs(pixels)
+    heat = network.heat(seen, asked)
+    checks = _checks(network, pixels, asked, heat)
+    nearest = Likeness(reference).nearest(seen.features, [data.digests[i] for i in places], NEIGHBORS)
     found = {}
     for i, row in enumerate(rows):
         neighbors = [
@@ -53,17 +51,8 @@ def _asked(predicted: np.ndarray, truth: np.ndarray, guess: np.ndarray) -> list[
     return wrong + missed
 
 
-def _heat(model: keras.Model, pixels: np.ndarray, asked: Sequence[list[int]]) -> list[np.ndarray]:
-    """Draw the maps of each picture, `(classes, height, width)`; none of a network that cannot be cut where a map is."""
-    try:
-        grad_cam = GradCam(model)
-    except (UserError, ValueError):  # a run is not lost for want of a picture in its report
-        return [np.zeros((0, *pixels.shape[1:3]), "float32") for _ in asked]
-    return list(grad_cam.heat(pixels, np.array([(each * 2 or [0, 0])[:2] for each in asked])))
-
-
 def _checks(
-    model: keras.Model, pixels: np.ndarray, asked: Sequence[list[int]], heat: Sequence[np.ndarray]
+    network: Trained, pixels: np.ndarray, asked: Sequence[list[int]], heat: Sequence[np.ndarray]
 ) -> dict[int, occlusion.Check]:
     """Check the first maps of the first mistakes, by the places of these."""
     chosen = [i for i, maps in enumerate(heat) if asked[i] and len(maps) and maps[0].max() > 0][:MAX_CHECKED]
@@ -73,7 +62,7 @@ def _checks(
         pixels[chosen],
         np.stack([heat[i][0] for i in chosen]),
         np.array([asked[i][0] for i in chosen]),
-        lambda some: gradients.outputs(model, some)[0],
+        network.probabilities,
         MOVES,
     )
     return dict(zip(chosen, made, strict=True))

@@ -16,7 +16,7 @@ from recipes.data.images import center
 from recipes.report.card import card
 from recipes.report.mistakes import worst
 from recipes.report.run import render
-from recipes.runs import model_file, reference
+from recipes.runs import model_file, reference, saved_check
 from recipes.runs.file_rows import file_rows
 from recipes.runs.folder import SCHEMA, escaped
 from recipes.settings.backbones import SEPARATOR
@@ -24,6 +24,7 @@ from recipes.transfer import mistakes
 from recipes.transfer.choice import unused_flags
 from recipes.transfer.combined import parts_of, pixels_of
 from recipes.transfer.confidence import measured
+from recipes.transfer.outputs import Trained
 from recipes.transfer.state import Clock, Fitted, Outcome, Prepared
 from recipes.transfer.summary import command
 from recipes.transfer.suspects import Suspect
@@ -36,8 +37,12 @@ REPORTED_VERSIONS = 6
 MAX_CHECKED_PICTURES = 16
 
 
-def write(outcome: Outcome, folder: Path, stranger: model_file.Stranger, clock: Clock, meter: Meter) -> tuple[dict, list[dict]]:
+def write(
+    outcome: Outcome, folder: Path, stranger: saved_check.Stranger, clock: Clock, meter: Meter
+) -> tuple[dict, list[dict]]:
     """Fill a new run's folder; return what result.json holds, and the rows of history.csv.
+
+    The saved model is looked at by another process while the report is made.
 
     Raises:
         UserError: the saved model, loaded where this project is not, does not answer as it did.
@@ -46,23 +51,28 @@ def write(outcome: Outcome, folder: Path, stranger: model_file.Stranger, clock: 
     with clock.step("saving"):
         model_file.save(model, folder / "model.keras", data.classes, asdict(data.framing), outcome.confidence)
         chosen = np.linspace(0, len(data.paths) - 1, min(MAX_CHECKED_PICTURES, len(data.paths))).astype(int)
-        pixels, reported = center(data.pixels[chosen], data.framing), outcome.evaluated.probabilities[chosen]
-        model_file.check_saved(model, folder / "model.keras", pixels, reported, stranger)
-        made = {"file_size": (folder / "model.keras").stat().st_size, "speed": speed(model, pixels), "machine": machine()}
+        pixels, network = center(data.pixels[chosen], data.framing), Trained(model)
+        trained = network.probabilities(pixels)
+        timed = speed(network.probabilities, pixels)  # before another process works beside this one
+        check = saved_check.Check(folder / "model.keras", pixels, trained, stranger)
+        check.require_reported(outcome.evaluated.probabilities[chosen])
+        made = {"file_size": (folder / "model.keras").stat().st_size, "speed": timed, "machine": machine()}
         digests.write(folder / "model.keras")
         learnt_from = _reference(outcome)
         reference.write(learnt_from, folder / "model.keras")
-    rows, history = list(file_rows(outcome.prepared.data, outcome.evaluated.probabilities)), list(outcome.fitted.history)
-    steps = history or [_head_row(outcome, clock)]
     with clock.step("report"):
+        rows, history = list(file_rows(outcome.prepared.data, outcome.evaluated.probabilities)), list(outcome.fitted.history)
+        steps = history or [_head_row(outcome, clock)]
         write_csv(folder / "files.csv", rows)
         write_csv(folder / "history.csv", steps)
         recipe.save(folder / "recipe.json")
         result = as_dict(outcome, clock) | made | {"energy": meter.stop()}
-        explained = mistakes.explain(outcome, learnt_from, worst(rows, result))
+        explained = mistakes.explain(outcome, network, learnt_from, worst(rows, result))
         page = render(result, history, rows, data.picture, _augmented(outcome.prepared, outcome.fitted), explained)
         write_text(folder / "report.html", page)
-    result |= {"seconds": {"total": clock.total} | clock.seconds}  # the report's too
+    with clock.step("check"):
+        check.require_saved()
+    result |= {"seconds": clock.as_dict()}  # the report's too
     write_json(folder / "result.json", result)
     write_text(folder / "MODEL_CARD.md", card(result))
     return result, steps
@@ -110,7 +120,7 @@ def as_dict(outcome: Outcome, clock: Clock) -> dict:
         "metrics_ten_crop": None if evaluated.ten_crop is None else _metrics(data, evaluated.ten_crop, held_out),
         "confidence": outcome.confidence and measured(outcome.prepared, outcome.fitted, outcome.confidence, evaluated),
         "repeats": outcome.repeats and outcome.repeats.as_dict(),
-        "seconds": {"total": clock.total} | clock.seconds,
+        "seconds": clock.as_dict(),
         "model": _model(outcome.prepared),
         "input": asdict(data.framing),
         "findings": data.findings,

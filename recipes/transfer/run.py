@@ -3,6 +3,7 @@
 import math
 import os
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -40,27 +41,37 @@ from zoo.progress import Progress
 Report = Callable[[dict, Sequence[Path]], None]
 
 
-def prepare(recipe: Recipe) -> Prepared:
+def prepare(recipe: Recipe, clock: Clock | None = None) -> Prepared:
     """Read and divide the pictures, and build the network with an untrained head.
+
+    Args:
+        clock: counts the steps "reading", "building" and "features".
 
     Raises:
         UserError: data or weights cannot be used.
     """
+    clock = clock or Clock()
     keras.utils.set_random_seed(recipe.seed)  # so that a network without weights is the same, whatever was drawn before
     combined.check(recipe)
     # First of all: no weights need be fetched for a folder that is not there.
-    listing = scan(recipe)
-    _check_task(recipe, listing.task)
-    body = backbone(recipe)
-    batch_norm.require(recipe.batch_norm, body)
-    engines.planned(recipe.engine, body)  # which refuses what there is not
-    keras.utils.set_random_seed(recipe.seed)
-    model = new_head(recipe, body, listing)
-    cuts = cuts_ahead(recipe, model, head_cut(recipe, model), listing.task)
-    with Ahead(model, cuts, framing(body), len(listing.files), recipe.batch_size, recipe.engine) as ahead:
-        shares = recipe.validation, recipe.test
-        data = dataset.prepare(listing, framing(body), *shares, recipe.seed, recipe.keep_leaks, ahead.add)
-        batch_norm.check(recipe.batch_norm, len(data.part("train")), recipe.batch_size)
+    with clock.step("reading"):
+        listing = scan(recipe)
+        _check_task(recipe, listing.task)
+    with clock.step("building"):
+        body = backbone(recipe)
+        batch_norm.require(recipe.batch_norm, body)
+        engines.planned(recipe.engine, body)  # which refuses what there is not
+        keras.utils.set_random_seed(recipe.seed)
+        model = new_head(recipe, body, listing)
+        cuts = cuts_ahead(recipe, model, head_cut(recipe, model), listing.task)
+    with ExitStack() as stack:
+        with clock.step("reading"):
+            ahead = stack.enter_context(Ahead(model, cuts, framing(body), len(listing.files), recipe.batch_size, recipe.engine))
+            shares = recipe.validation, recipe.test
+            data = dataset.prepare(listing, framing(body), *shares, recipe.seed, recipe.keep_leaks, ahead.add)
+            batch_norm.check(recipe.batch_norm, len(data.part("train")), recipe.batch_size)
+        with clock.step("features"):
+            stack.close()  # when what could be computed ahead has been
     return Prepared(recipe, data, model)
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from recipes.compute import lifetime
 from recipes.data.batches import Batches
 from recipes.data.dataset import Dataset
 from recipes.evaluation.confidence import Confidence
@@ -27,17 +28,27 @@ from recipes.transfer.suspects import Suspect
 
 @dataclass(frozen=True)
 class Clock:
-    """Counts the seconds since it was made, and those of each step."""
+    """Counts the seconds since it was made, and those of each step: none is counted twice, so that they add up.
+
+    `start` is when it was made, as time.monotonic() counts. What its process took before that is the step "start".
+    """
 
     start: float = field(default_factory=time.monotonic)
     seconds: dict[str, float] = field(default_factory=dict)
 
+    @classmethod
+    def of_command(cls) -> "Clock":
+        """Make the clock of a command, which counts what Python and its imports took before."""
+        before = lifetime.before()
+        return cls(seconds={"start": before} if before else {})
+
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
-        """Count the block's seconds to the step."""
-        began = time.monotonic()
+        """Count the block's seconds to the step, without those of steps within it."""
+        began, counted = time.monotonic(), sum(self.seconds.values())
         yield
-        self.seconds[name] = self.seconds.get(name, 0.0) + time.monotonic() - began
+        within = sum(self.seconds.values()) - counted
+        self.add({name: time.monotonic() - began - within})
 
     def add(self, seconds: dict[str, float]) -> None:
         """Count seconds of steps that another clock has counted."""
@@ -46,8 +57,12 @@ class Clock:
 
     @property
     def total(self) -> float:
-        """The seconds until now."""
-        return time.monotonic() - self.start
+        """The seconds until now, those of the start among them."""
+        return self.seconds.get("start", 0.0) + time.monotonic() - self.start
+
+    def as_dict(self) -> dict[str, float]:
+        """Write the total and the steps, in their order, as values for result.json."""
+        return {"total": self.total} | self.seconds
 
 
 def head_cut(recipe: Recipe, model: keras.Model) -> Cut:

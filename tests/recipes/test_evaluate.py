@@ -64,6 +64,19 @@ def evaluation(digits, finished):
 
 
 @pytest.mark.slow
+def test_seconds_name_every_step_from_the_start_of_the_process_and_add_up(finished, evaluation):
+    steps = {
+        finished: "start reading building choice tracking features labels head "
+        "evaluation confidence repeats saving report check",
+        evaluation[1]: "start building reading evaluation measures confidence report",
+    }
+    for folder, names in steps.items():
+        total, *seconds = (found := result(folder)["seconds"]).values()
+        assert list(found) == ["total", *names.split()]
+        assert 0.98 * total <= sum(seconds) <= total, found
+
+
+@pytest.mark.slow
 def test_the_test_part_of_a_run_gives_the_numbers_of_its_report(digits, finished, tmp_path, capsys):
     part = [row for row in rows(finished) if row["split"] == "test"]
     table = write_table(digits / "test.csv", [("path", "label"), *((row["path"], row["label"]) for row in part)])

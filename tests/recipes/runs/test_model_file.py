@@ -2,10 +2,7 @@
 
 import csv
 import json
-import os
 import re
-import signal
-import sys
 import zipfile
 from pathlib import Path
 
@@ -18,9 +15,7 @@ from PIL import Image
 import zoo
 from callbacks.optimizers import LayerwiseRates
 from recipes import cli, finetune
-from recipes.errors import UserError
 from recipes.runs import model_file
-from recipes.runs.model_file import stranger as own_stranger  # before conftest.py puts the session's in its place
 from recipes.settings.finetune import Recipe
 from recipes.settings.tuned import FineTuneSettings, HeadSettings
 from recipes.transfer import strategies as transfer
@@ -138,46 +133,3 @@ def test_a_compiled_model_is_saved_as_the_network_alone(tmp_path):
     with zipfile.ZipFile(tmp_path / "model.keras") as archive:
         assert not json.loads(archive.read("config.json")).get("compile_config")
         assert b"LayerwiseRates" not in archive.read("config.json")
-
-
-@pytest.mark.slow
-def test_a_model_that_needs_this_project_is_refused_with_its_reason(tmp_path):
-    @keras.saving.register_keras_serializable("zoo")
-    class Own(keras.layers.Layer):
-        def call(self, x):
-            return 2 * x
-
-    inputs = keras.Input((4,))
-    keras.Model(inputs, Own()(inputs)).save(tmp_path / "own.keras")
-    with (
-        own_stranger() as stranger,
-        pytest.raises(UserError, match="cannot be loaded where this project is not installed: .*Own"),
-    ):
-        stranger.answers(tmp_path / "own.keras", np.zeros((1, 4)))
-
-
-def children() -> set[int]:
-    """Processes that this one has started and that run yet."""
-    tasks = Path("/proc/self/task").glob("*/children")
-    return {int(pid) for task in tasks for pid in task.read_text().split()}
-
-
-@pytest.mark.slow
-def test_a_stranger_that_dies_or_has_no_room_costs_no_run(tmp_path, monkeypatch, capfd):
-    """What a system does that runs out of memory; and a library that prints while Python starts."""
-    model, pixels = zoo.lenet5(num_classes=3), np.zeros((2, 32, 32, 1), "uint8")
-    model_file.save(model, tmp_path / "model.keras", "abc", {})
-    said = np.asarray(model(pixels))
-    (tmp_path / "modules").mkdir()
-    (tmp_path / "modules" / "sitecustomize.py").write_text("print('hello')")
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "modules"))
-    monkeypatch.setenv("PYTHONUNBUFFERED", "1")
-    others = children()  # the session's own process for loading models among them
-    with own_stranger() as stranger:
-        (pid,) = children() - others
-        os.kill(pid, signal.SIGKILL)
-        np.testing.assert_allclose(stranger.answers(tmp_path / "model.keras", pixels), said, atol=1e-5)
-    monkeypatch.setattr(sys, "executable", str(tmp_path / "nowhere"))
-    with own_stranger() as stranger:
-        model_file.check_saved(model, tmp_path / "model.keras", pixels, said, stranger)
-    assert "warning: the saved model was checked in this process alone, not in a fresh one" in capfd.readouterr().err
