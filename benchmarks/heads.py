@@ -4,6 +4,7 @@
 
 Hymenoptera: train/ and val/ together, 60 % to train on and 40 % for the test; MNIST: 5 digits of each class to train on and
 100 for the test. Each seed divides the pictures anew. MobileNet 0.25 at 128 pixels, frozen. The table is in docs/heads.md.
+A head that an earlier run has solved is read from the cache: what solving costs is measured by head_solver.py.
 """
 
 import argparse

@@ -96,16 +96,18 @@ class Problem:
 
     def one_pass(self) -> float:
         """Seconds for the training pictures through the network, one view each."""
+        from recipes.compute import engines
         from recipes.data.views import CENTER
         from recipes.transfer import features
         from zoo.progress import Progress
 
+        engine = engines.build(self.body, 32)
         samples = [(i, CENTER) for i in self.pictures]
         with Progress("warm", 32, "views") as progress:
-            features.forward(self.body, self.data, samples[:32], 32, progress)
+            features.forward(engine, self.data, samples[:32], progress)
         start = time.monotonic()
         with Progress("one pass", len(samples), "views") as progress:
-            features.forward(self.body, self.data, samples, 32, progress)
+            features.forward(engine, self.data, samples, progress)
         return time.monotonic() - start
 
 

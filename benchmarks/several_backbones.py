@@ -32,9 +32,9 @@ from recipes.evaluation.intervals import wilson
 from recipes.evaluation.tasks import MULTI_CLASS
 from recipes.runs.journal import Experiment
 from recipes.transfer.contenders import Team, features_of, grown, quality
-from recipes.transfer.logistic import standardization
 from recipes.transfer.probes import probe
 from recipes.transfer.transferability import PENALTIES, logme, principal
+from recipes.transfer.view_features import standardization
 
 FOLDERS = {"hymenoptera": "hymenoptera", "kinds": "kinds-60", "CIFAR-10": "cifar-30", "MNIST": "mnist-30"}
 FOLDS = 5

@@ -164,7 +164,7 @@ def work(settings: Ranking, recipe: Recipe, pictures: Listing) -> dict:
 
 def _in_batches(settings: Ranking, recipe: Recipe) -> Recipe:
     """Let a candidate's pictures be drawn and passed as the settings ask."""
-    return dataclasses.replace(recipe, batch_size=settings.batch_size, seed=settings.seed)
+    return dataclasses.replace(recipe, batch_size=settings.batch_size, seed=settings.seed, engine=settings.engine)
 
 
 def _together(

@@ -28,6 +28,8 @@ class Progress:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_):
+        if kind is None and not self._done:  # there was nothing to do
+            return
         if kind is None:
             self._total = self._done  # what ended early needed no more
             self._show(end="\n")

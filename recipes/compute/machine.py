@@ -22,11 +22,16 @@ def machine() -> dict:
     """Describe the machine without its name: processor, cores that may be used, memory, system, graphics cards."""
     return {
         "processor": _processor(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cores": cores(),
         "memory": _memory(),
         "system": f"{platform.system()} {platform.machine()}",
         "gpus": len(devices.gpus()),
     }
+
+
+def cores() -> int:
+    """Count the cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def speed(model: "keras.Model", pixels: np.ndarray) -> dict:

@@ -6,7 +6,7 @@ from importlib import metadata
 
 import zoo
 
-PACKAGES = ("keras", "tensorflow", "jax", "torch", "numpy", "pillow", "scikit-learn")
+PACKAGES = ("keras", "tensorflow", "jax", "torch", "openvino", "numpy", "pillow", "scikit-learn")
 
 
 def versions() -> dict[str, str]:

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from recipes.data import notes, split
-from recipes.data.decoding import decode_all
-from recipes.data.division import divide, leaking, missing_parts, told
+from recipes.data.decoding import Announce, Decoded, decode_all
+from recipes.data.division import Division, divide, leaking, missing_parts, told
 from recipes.data.findings import grouped
 from recipes.data.images import Framing, center
 from recipes.data.look import FRAMING, look, near_groups
@@ -107,39 +107,54 @@ class Dataset:
         )
 
 
-def prepare(folder: Listing, framing: Framing, validation: float, test: float, seed: int, keep_leaks: bool = False) -> Dataset:
+def prepare(
+    folder: Listing,
+    framing: Framing,
+    validation: float,
+    test: float,
+    seed: int,
+    keep_leaks: bool = False,
+    announce: Announce | None = None,
+) -> Dataset:
     """Decode and divide what a source has listed; unreadable pictures are left out, named and counted.
 
     Args:
         validation: share of a class's pictures to split off, where the listing has no such part.
         test: the same.
         keep_leaks: keep pictures of which an earlier part of the listing holds a copy; they are left out otherwise.
+        announce: as `decode_all` takes it.
 
     Raises:
         UserError: a class has too few pictures, or the cache cannot be written or has too little room.
     """
-    decoded = decode_all(folder, framing)
+    decoded = decode_all(folder, framing, announce=announce)
     digests = decoded.digests
     left_out = [*folder.left_out, *((file.path, reason) for file, reason in decoded.problems)]
     warn_of_left_out(folder.root, left_out)
     seen = look(folder, decoded)
     near = dict(zip(seen.files, seen.groups, strict=True))
     division = divide(folder, digests, near, validation, test, keep_leaks)
-    files, keys, weights = division.files, division.digests, np.array([file.weight for file in division.files])
     left_out += [(file.path, leaking(file, first, digests)) for file, first in division.leaks.items()]
-    labels, paths = [file.label for file in files], [file.path for file in files]
     findings = [*folder.findings, *decoded.findings, *grouped(f for f in seen.findings if f.kind not in SAID_OTHERWISE)]
     if keep_leaks and (kept := [f"{f.path} {f.reason}" for f in seen.findings if f.kind in LEAKS]):
         findings.append(f"Measured although they lie in two parts, so that results on them say nothing: {some(kept, 2)}.")
     findings += [*told(division, digests), *division.findings]
-    findings += notes.grouped((file.path, decoded.note(file)) for file in files)
-    undivided = Dataset(
+    findings += notes.grouped((file.path, decoded.note(file)) for file in division.files)
+    return _undivided(folder, decoded, division, left_out, findings).divided(seed)
+
+
+def _undivided(
+    folder: Listing, decoded: Decoded, division: Division, left_out: list[tuple[str, str]], findings: list[str]
+) -> Dataset:
+    """Put together what was decoded, in the parts that the source gives."""
+    files, weights = division.files, np.array([file.weight for file in division.files])
+    return Dataset(
         folder.root,
         folder.classes,
-        paths,
-        folder.task.encode(labels, folder.classes),
+        [file.path for file in files],
+        folder.task.encode([file.label for file in files], folder.classes),
         np.array(division.given),
-        keys,
+        division.digests,
         decoded.rows(files),
         decoded.framing,
         left_out,
@@ -147,13 +162,12 @@ def prepare(folder: Listing, framing: Framing, validation: float, test: float, s
         division.given,
         division.shares,
         folder.task,
-        {digests[file]: note for file in files if (note := decoded.note(file))},
+        {decoded.digests[file]: note for file in files if (note := decoded.note(file))},
         folder.corrections,
         division.groups,
         weights if np.ptp(weights) else None,
         folder.kept,
     )
-    return undivided.divided(seed)
 
 
 def training_files(folder: Listing, validation: float, test: float, seed: int, keep_leaks: bool = False) -> list[File]:

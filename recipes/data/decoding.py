@@ -27,6 +27,9 @@ KINDS = (INTEGER, FLOAT)
 # Between the largest values of two classes: a step from one range to the next is about 4.
 MAX_RATIO = 3
 
+# Called with the digests of files that have been decoded, and their pixels.
+Announce = Callable[[Sequence[str], Rows], None]
+
 
 @dataclass(frozen=True)
 class Decoded:
@@ -66,20 +69,26 @@ def in_threads(function: Callable, items: Sequence) -> Iterator:
         yield from pool.map(function, items)
 
 
-def decode_all(folder: Listing, framing: Framing, needs_pixels: bool = True, has_ranges: bool = False) -> Decoded:
+def decode_all(
+    folder: Listing,
+    framing: Framing,
+    needs_pixels: bool = True,
+    has_ranges: bool = False,
+    announce: Announce | None = None,
+) -> Decoded:
     """Decode what no earlier run has decoded.
 
     Args:
         needs_pixels: whether pixels will be read; if not, those that are kept are not looked at, which takes longest.
         has_ranges: whether the framing is a finished run's, whose ranges hold for these pictures, too.
+        announce: told of pictures of 8 bits, shard by shard, until a shard holds one with more: that changes the framing.
 
     Raises:
         UserError: the values of deep pictures are on no scale, or the cache cannot be written or has too little room.
     """
     kind = f"v{DECODER_VERSION}-{framing.size}-{framing.resize}-{framing.channels}-{framing.interpolation}"
     pixels = Store(cache_folder("pixels") / kind, (framing.resize, framing.resize, framing.channels), "uint8")
-    depths = Store(cache_folder("depths") / f"v{DECODER_VERSION}", (2,), "float64")
-    appearances = Appearances()
+    depths, appearances = Store(cache_folder("depths") / f"v{DECODER_VERSION}", (2,), "float64"), Appearances()
     pixels.require_room(len(folder.files))
     digests: dict[File, str] = {}
     problems: list[tuple[File, str]] = []
@@ -91,12 +100,13 @@ def decode_all(folder: Listing, framing: Framing, needs_pixels: bool = True, has
     def look(digest: str, data: bytes) -> Depth | Examined | None:
         return None if is_known(digest) else measure(data) or examine(data, framing)
 
-    contents = Contents(folder.root)
+    contents, is_plain = Contents(folder.root), True
     for shard in _in_shards(contents, folder.files, look, "reading", is_known):
         problems += [(file, str(found)) for file, _, found in shard if isinstance(found, ImageError)]
         digests |= {file: digest for file, digest, found in shard if not isinstance(found, ImageError)}
         _add_pixels(pixels, appearances, {digest: found for _, digest, found in shard if isinstance(found, Examined)})
         _add_depths(depths, {digest: found for _, digest, found in shard if isinstance(found, Depth)})
+        is_plain = is_plain and _announced(shard, pixels, appearances, announce)
     deep = _depths(depths, {file: digest for file, digest in digests.items() if digest not in appearances})
     ranges, findings = ({}, []) if has_ranges else _ranges(folder, deep)
     framing = replace(framing, **ranges)
@@ -108,10 +118,7 @@ def decode_all(folder: Listing, framing: Framing, needs_pixels: bool = True, has
         problems += gone.items()
         digests = {file: digest for file, digest in digests.items() if file not in gone}
         _add_pixels(pixels, appearances, {keys[file]: found for file, _, found in shard if isinstance(found, Examined)})
-    warned = _what_tells_classes_apart(digests, deep)
-    for finding in warned:
-        print(f"warning: {finding}", file=sys.stderr)
-    return Decoded(framing, digests, problems, findings + warned, keys, pixels, appearances)
+    return Decoded(framing, digests, problems, findings + _warned(digests, deep), keys, pixels, appearances)
 
 
 def _in_shards(
@@ -149,6 +156,17 @@ def _in_shards(
                 found[item[0]] = item
                 progress.advance()
             yield [found[file] for file in those]
+
+
+def _announced(
+    shard: Sequence[tuple[File, str, object]], pixels: Store, appearances: Appearances, announce: Announce | None
+) -> bool:
+    """Tell of a shard's pictures, unless one has more than 8 bits; returns whether none has."""
+    read = [digest for _, digest, found in shard if not isinstance(found, ImageError)]
+    is_plain = all(digest in appearances for digest in read)
+    if announce and is_plain and read:
+        announce(read, pixels.rows(read))
+    return is_plain
 
 
 def _add_pixels(store: Store, appearances: Appearances, examined: Mapping[str, Examined]) -> None:
@@ -196,6 +214,14 @@ def _ranges(folder: Listing, deep: Mapping[File, Depth]) -> tuple[dict[str, int]
             f"{top}, here and in predictions."
         )
     return ranges, findings
+
+
+def _warned(files: Iterable[File], deep: Mapping[File, Depth]) -> list[str]:
+    """Warn of what tells classes apart."""
+    found = _what_tells_classes_apart(files, deep)
+    for finding in found:
+        print(f"warning: {finding}", file=sys.stderr)
+    return found
 
 
 def _what_tells_classes_apart(files: Iterable[File], deep: Mapping[File, Depth]) -> list[str]:

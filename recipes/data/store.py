@@ -144,7 +144,7 @@ class Store:
 
     def require_room(self, rows: int) -> None:
         """Make sure, before any work, that so many more rows fit on the disk. Raises UserError if they do not."""
-        need, free = rows * self._row_bytes, room(self._folder)
+        need, free = rows * self.row_bytes, room(self._folder)
         if need > 0.9 * free:
             raise UserError(
                 f"The cache needs {in_bytes(need)} in {self._folder} and {in_bytes(free)} are free: "
@@ -152,8 +152,8 @@ class Store:
             )
 
     @property
-    def _row_bytes(self) -> int:
-        """The bytes of one row."""
+    def row_bytes(self) -> int:
+        """The bytes that a row takes."""
         return int(np.prod(self._shape)) * self._dtype.itemsize
 
     def add(self, keys: Sequence[str], rows: np.ndarray, texts: Iterable[str] = ()) -> None:

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from recipes.data.dataset import Dataset
 from recipes.data.images import Framing, center
 
 # Where a crop begins, in shares of the room there is: Krizhevsky et al. 2012, section 4.1.
@@ -40,15 +39,15 @@ def visible(framing: Framing, mirrored: bool) -> list[View]:
     return [view for view in VIEWS if (mirrored or not view.mirrored) and (has_border or view.place != "wide")]
 
 
-def crop(data: Dataset, index: int, view: View) -> np.ndarray:
-    """Cut one view of a picture: pixels `(size, size, channels)`."""
-    pixels, size = data.pixels[[index]][0], data.framing.size
+def crop(pixels: np.ndarray, framing: Framing, view: View) -> np.ndarray:
+    """Cut one view `(size, size, channels)` out of a picture's pixels `(resize, resize, channels)`."""
+    size = framing.size
     if view.place == "wide":
         bands = [Image.fromarray(pixels[..., c]).resize((size, size), Image.BILINEAR) for c in range(pixels.shape[-1])]
         pixels = np.stack(bands, axis=-1)
     elif view.place in CORNERS:
-        y, x = ((data.framing.resize - size) * share for share in CORNERS[view.place])
+        y, x = ((framing.resize - size) * share for share in CORNERS[view.place])
         pixels = pixels[y : y + size, x : x + size]
     else:
-        pixels = center(pixels, data.framing)
+        pixels = center(pixels, framing)
     return pixels[:, ::-1] if view.mirrored else pixels

@@ -1,7 +1,7 @@
 """ONNX, which ONNX Runtime and most other runtimes read: pictures in the order of Keras, the batch open.
 
 Three ways in which tf2onnx ends normally with a file that ONNX Runtime refuses are closed: grouped convolutions, which Keras
-puts into functions (`network.plainly`); GELU, for TensorFlow's `Erfc` has no counterpart; and models that were never
+puts into functions (`compute.graphs.plainly`); GELU, for TensorFlow's `Erfc` has no counterpart; and models that were never
 called (what is traced here is a call).
 """
 

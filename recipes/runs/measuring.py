@@ -42,7 +42,7 @@ def averaged(classifier: Classifier, data: Dataset, kind: str) -> Timed:
     warm_up(classifier, data, len(shown))
 
     def pixels(images: np.ndarray) -> np.ndarray:
-        return np.stack([crop(data, image, view) for image in images for view in shown])
+        return np.stack([crop(data.pixels[[image]][0], data.framing, view) for image in images for view in shown])
 
     return _predicted(classifier, data, pixels, kind.replace("_", " "), len(shown))
 

@@ -51,7 +51,9 @@ class Search:
         """Compute the features by stage, `(views, training pictures, features)`, in one pass that takes all pictures along."""
         samples = [(i, view) for view in self.views for i in self.train]
         samples += [(i, CENTER) for i in np.flatnonzero(self.data.splits != "train")]
-        rows = features.extract(self.model, list(self.cuts.values()), self.data, samples, self.settings.batch_size)
+        rows = features.extract(
+            self.model, list(self.cuts.values()), self.data, samples, self.settings.batch_size, engine=self.settings.engine
+        )
         shape = len(self.views), len(self.train), -1
         return {stage: rows[cut][np.arange(shape[0] * shape[1])].reshape(shape) for stage, cut in self.cuts.items()}
 

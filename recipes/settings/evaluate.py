@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from tyro.conf import Fixed, FlagCreatePairsOff, Positional, Suppress
 
 from recipes.errors import UserError, shown, some
-from recipes.settings.shared import SourceCommand
+from recipes.settings.shared import EngineName, SourceCommand
 from recipes.settings.sources import resolved
 
 CORRUPTIONS = ("blur", "jpeg", "brightness", "noise", "rotate90")
@@ -48,6 +48,7 @@ class Evaluation(SourceCommand, OfRun):
     brackets, which names the group in a picture's path, such as '(p\\d+)_'. Each is measured by itself, and intervals are
     those of drawing whole groups. Every picture by itself, if not given."""
     batch_size: Annotated[int, Fixed, Suppress] = field(default=32, kw_only=True)  # as the saved model predicts, everywhere
+    engine: Annotated[EngineName, Fixed, Suppress] = field(default="keras", kw_only=True)  # the same
     labels: Path | None = None
     """Table of the pictures in DATA, as for `zoo finetune`; the folders are the labels if not given."""
     split: Literal["train", "val", "test", "all"] | None = None

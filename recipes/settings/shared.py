@@ -34,6 +34,7 @@ Preprocessing = Annotated[
     ),
 ]
 ImageSize = Annotated[int | None, arg(help="Height and width in pixels that the model sees; its own if not given.")]
+EngineName = Literal["auto", "keras", "openvino"]
 # Flags of those who watch a run, on whom it does not depend.
 TRACKERS = ("tensorboard", "mlflow", "wandb")
 # Where everything is written if no place is given.
@@ -102,6 +103,9 @@ class SourceCommand(BatchCommand):
     brackets, which names the group in a picture's path, such as '(p\\d+)_'. Each picture stands alone if not given."""
     data_dir: Path | None = field(default=None, kw_only=True)
     """Folder of prepared data sets of TensorFlow Datasets; its own if not given."""
+    engine: EngineName = field(default="auto", kw_only=True)
+    """What computes the features of frozen layers: keras, by its own backend; openvino, an extra for processors, by its own
+    kernels; auto, openvino where it is installed and can, else keras. They agree to 1e-5."""
 
     def __post_init__(self):
         super().__post_init__()

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 import zoo
+from recipes.compute import engines
 from recipes.data.dataset import Dataset
 from recipes.data.views import CENTER
 from recipes.runs.reference import MAX_PICTURES, MAX_UNSEEN, balanced
@@ -59,11 +60,12 @@ def _gathered(answer: Answerer, images: np.ndarray, kept: np.ndarray) -> Answers
 
 def _from_images(prepared: Prepared, progress: Progress) -> Answerer:
     """Answer by passing pictures through the whole network."""
-    model, data, batch_size = prepared.model, prepared.data, prepared.recipe.batch_size
+    model, data, recipe = prepared.model, prepared.data, prepared.recipe
     both = keras.Model(model.input, [vector_cut(model, "pre_logits").output(model), model.output])
+    engine = engines.plain(both, recipe.batch_size)
 
     def answer(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        vectors, guess = features.forward(both, data, [(i, CENTER) for i in images], batch_size, progress)
+        vectors, guess = features.forward(engine, data, [(i, CENTER) for i in images], progress)
         return vectors, guess
 
     return answer
@@ -74,7 +76,7 @@ def _from_rows(prepared: Prepared, strategy: Strategy) -> Answerer:
     model, data, batch_size = prepared.model, prepared.data, prepared.recipe.batch_size
     stage = strategy.freeze_until
     cut = prepared.head_cut if stage == "pre_logits" else Cut(stage)
-    kept = center_features(model, cut, data, batch_size)
+    kept = center_features(model, cut, data, batch_size, prepared.recipe.engine)
     body, head = zoo.split(model, "pre_logits")
     middle = None if stage == "pre_logits" else zoo.split(body, stage)[1]
 

@@ -9,6 +9,7 @@ import keras
 import zoo
 from recipes.data.dataset import Dataset
 from recipes.data.images import Framing
+from recipes.data.sources.listing import Listing
 from recipes.errors import UserError
 from recipes.settings.backbones import Written
 from recipes.settings.finetune import Recipe
@@ -44,7 +45,7 @@ def _single(recipe: Recipe) -> keras.Model:
         raise UserError(str(error)) from error
 
 
-def new_head(recipe: Recipe, body: keras.Model, data: Dataset, pooling: str | None = None) -> keras.Model:
+def new_head(recipe: Recipe, body: keras.Model, data: Dataset | Listing, pooling: str | None = None) -> keras.Model:
     """Put the recipe's classifier, untrained, on the network: on an earlier stage, if the recipe's tuned head sees that.
 
     Raises:

@@ -108,7 +108,7 @@ def measured(recipe: Recipe, pictures: Listing) -> dict:
     for sentence in other_sizes(body):
         say(sentence)
     model = zoo.new_head(body, len(data.classes))
-    found = measure(model, data, data.part("train"), recipe.batch_size, recipe.seed)
+    found = measure(model, data, data.part("train"), recipe.batch_size, recipe.seed, engine=recipe.engine)
     last = found.probes["pre_logits"]
     size = os.path.getsize(body.origin.weights) / 1e6
     values = (last.accuracy, last.low, last.high, found.transferability, found.forward, body.count_params(), size)
@@ -184,7 +184,7 @@ def features_of(recipe: Recipe, pictures: Listing) -> tuple[np.ndarray, np.ndarr
     """Read the features of the pictures that `measured` has looked at, class numbers and groups; from the cache, by now."""
     body, data = _prepared(recipe, pictures)
     chosen, cut = judged(data, data.part("train"), recipe.seed), vector_cut(body, "pre_logits")
-    rows = features.extract(body, [cut], data, [(i, CENTER) for i in chosen], recipe.batch_size)[cut]
+    rows = features.extract(body, [cut], data, [(i, CENTER) for i in chosen], recipe.batch_size, engine=recipe.engine)[cut]
     return rows[:], data.labels[chosen], data.groups_of(chosen)
 
 

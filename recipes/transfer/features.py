@@ -2,12 +2,11 @@
 
 What a frozen layer gives for a picture never changes, so it is computed once and shared by every head, phase, run and
 process. A row is keyed by the file's bytes and the view of it; its folder by everything else that it depends on:
-decoder, framing, graph, weights, cut and backend. So nothing stale can be found there.
+decoder, framing, graph, weights, cut, backend and engine. So nothing stale can be found there.
 """
 
 import hashlib
-import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,16 +14,17 @@ import keras
 import numpy as np
 
 import zoo
+from recipes.compute import engines
+from recipes.compute.engines import Engine, EngineName
 from recipes.data.dataset import Dataset
-from recipes.data.images import DECODER_VERSION
+from recipes.data.images import DECODER_VERSION, Framing
 from recipes.data.store import Rows, SideBySide, Store
-from recipes.data.views import CENTER, View, crop
+from recipes.data.views import CENTER, View
 from recipes.transfer.combined import parts_of
+from recipes.transfer.passes import Shown, counted, keep, passed
 from zoo.files import cache_folder
 from zoo.progress import Progress
 from zoo.weights.forms import layers_of
-
-SHARD_BYTES = 64e6
 
 # Index of a picture, and what is seen of it.
 Sample = tuple[int, View]
@@ -58,6 +58,7 @@ def extract(
     samples: Sequence[Sample],
     batch_size: int,
     rates: list[float] | None = None,
+    engine: EngineName = "auto",
 ) -> dict[Cut, Rows]:
     """Compute the features of each sample at each cut, `(samples, ...)`, float32, in one pass.
 
@@ -67,67 +68,76 @@ def extract(
         rates: gets the images per second of each batch that was computed; nothing of several backbones.
 
     Raises:
-        UserError: the cache cannot be written or has too little room.
+        UserError: the cache cannot be written or has too little room, or the engine cannot be had.
     """
     if parts := parts_of(model):
-        found = [extract(part, cuts, data, samples, batch_size) for part in parts]
+        found = [extract(part, cuts, data, samples, batch_size, engine=engine) for part in parts]
         return {cut: SideBySide([rows[cut] for rows in found]) for cut in cuts}
-    outputs = [cut.output(model) for cut in cuts]
-    shapes = [tuple(output.shape[1:]) for output in outputs]
-    stores = [Store(folder(model, cut, data), shape, "float32") for cut, shape in zip(cuts, shapes, strict=True)]
-    keys = [f"{data.digests[index]} {view}" for index, view in samples]
-    todo = {key: sample for key, sample in zip(keys, samples, strict=True) if any(key not in store for store in stores)}
-    if not todo:
-        return {cut: store.rows(keys) for cut, store in zip(cuts, stores, strict=True)}
-    for store in stores:
-        store.require_room(len(todo))
-    body = keras.Model(model.input, outputs)
-    shard = max(batch_size, int(SHARD_BYTES / (4 * max(map(np.prod, shapes)))) // batch_size * batch_size)
-    with Progress(f"{model.name} up to {', '.join(map(str, cuts))}", len(keys), "views") as progress:
-        progress.skip(len(keys) - len(todo))
-        names = list(todo)
-        for start in range(0, len(names), shard):
-            part = names[start : start + shard]
-            results = forward(body, data, [todo[key] for key in part], batch_size, progress, rates)
-            for store, result in zip(stores, results, strict=True):
-                new = [row for row, key in enumerate(part) if key not in store]  # the pass may be for another cut's sake
-                if new:
-                    store.add([part[row] for row in new], result[new])
+    name = engines.planned(engine, model)
+    stores = stores_of(model, cuts, data.framing, name)
+    keys = [key_of(data.digests[index], view) for index, view in samples]
+    todo = list(lacking(stores, (Shown(data.pixels, *at, key) for key, at in zip(keys, samples, strict=True))))
+    if todo:
+        for store in stores:
+            store.require_room(len(todo))
+        made = engines.build(up_to(model, cuts), batch_size, engine)
+        if made.name != name:  # it was planned, and cannot compute this network
+            return extract(model, cuts, data, samples, batch_size, rates, engines.KERAS)
+        with Progress(label(model, cuts), len(keys), "views") as progress:
+            progress.skip(len(keys) - len(todo))
+            keep(stores, counted(passed(made, data.framing, todo), progress.advance, rates))
     return {cut: store.rows(keys) for cut, store in zip(cuts, stores, strict=True)}
 
 
-def center_features(model: keras.Model, cut: Cut, data: Dataset, batch_size: int) -> Rows:
+def key_of(digest: str, view: View) -> str:
+    """Name a view of a picture among the features."""
+    return f"{digest} {view}"
+
+
+def label(model: keras.Model, cuts: Sequence[Cut]) -> str:
+    """Name a pass for its progress."""
+    return f"{model.name} up to {', '.join(map(str, cuts))}"
+
+
+def stores_of(model: keras.Model, cuts: Sequence[Cut], framing: Framing, engine: str) -> list[Store]:
+    """Open the place of each cut's features in the cache. Raises UserError where that cannot be written."""
+    return [Store(folder(model, cut, framing, engine), tuple(cut.output(model).shape[1:]), "float32") for cut in cuts]
+
+
+def lacking(stores: Sequence[Store], pictures: Iterable[Shown]) -> Iterator[Shown]:
+    """Choose the pictures that a store lacks, each once."""
+    asked = set()
+    for shown in pictures:
+        if shown.key not in asked and any(shown.key not in store for store in stores):
+            asked.add(shown.key)
+            yield shown
+
+
+def up_to(model: keras.Model, cuts: Sequence[Cut]) -> keras.Model:
+    """Make a network of the same name that gives the features at the cuts."""
+    return keras.Model(model.input, [cut.output(model) for cut in cuts], name=model.name)
+
+
+def center_features(model: keras.Model, cut: Cut, data: Dataset, batch_size: int, engine: EngineName = "auto") -> Rows:
     """Compute the features of every picture at the cut, as evaluation sees it."""
-    return extract(model, [cut], data, [(i, CENTER) for i in range(len(data.paths))], batch_size)[cut]
+    samples = [(i, CENTER) for i in range(len(data.paths))]
+    return extract(model, [cut], data, samples, batch_size, engine=engine)[cut]
 
 
 def forward(
-    body: keras.Model,
-    data: Dataset,
-    samples: Sequence[Sample],
-    batch_size: int,
-    progress: Progress,
-    rates: list[float] | None = None,
+    engine: Engine, data: Dataset, samples: Sequence[Sample], progress: Progress, rates: list[float] | None = None
 ) -> list[np.ndarray]:
-    """Compute the outputs of `body` for each sample, in memory, one array `(samples, ...)` an output."""
-    results = []
-    for start in range(0, len(samples), batch_size):
-        part, began = samples[start : start + batch_size], time.monotonic()
-        # The last batch is filled up with its own first sample: another size would compile the graph again.
-        padded = [*part, *[part[0]] * (batch_size - len(part))]
-        outputs = body.predict_on_batch(np.stack([crop(data, index, view) for index, view in padded]))
-        results.append([np.asarray(output)[: len(part)] for output in keras.tree.flatten(outputs)])
-        if rates is not None:
-            rates.append(batch_size / (time.monotonic() - began))
-        progress.advance(len(part))
-    return [np.concatenate(output) for output in zip(*results, strict=True)]
+    """Compute an engine's outputs for each sample, in memory, one array `(samples, ...)` an output."""
+    pictures = (Shown(data.pixels, index, view) for index, view in samples)
+    batches = [batch.outputs for batch in counted(passed(engine, data.framing, pictures), progress.advance, rates)]
+    return [np.concatenate(output) for output in zip(*batches, strict=True)]
 
 
-def folder(model: keras.Model, cut: Cut, data: Dataset) -> Path:
+def folder(model: keras.Model, cut: Cut, framing: Framing, engine: str) -> Path:
     """Name the folder of a cut's features by everything that they depend on besides the picture."""
     body, origin = zoo.features(model, [cut.stage]), model.origin
     network = (origin.name, origin.variant, model.input_shape, str(cut), graph(body))
-    parts = (DECODER_VERSION, data.framing, *network, keras.backend.backend(), keras.config.floatx())
+    parts = (DECODER_VERSION, framing, *network, keras.backend.backend(), keras.config.floatx(), engine)
     return cache_folder("features") / fingerprint(body, *parts)
 
 

@@ -17,7 +17,8 @@ from callbacks.schedules import Constant, Cosine
 from recipes.evaluation.tasks import MULTI_CLASS
 from recipes.settings.tuned import HeadSettings
 from recipes.transfer.head_pass import compiled, rule
-from recipes.transfer.logistic import balanced_weights, standardization
+from recipes.transfer.logistic import balanced_weights
+from recipes.transfer.view_features import standardization
 
 BATCH_SIZE = 64
 

@@ -1,6 +1,6 @@
 """The heads that a recipe may choose, fitted to features that are already there.
 
-- `linear` is solved: `recipes.transfer.logistic`.
+- `linear` is solved: `recipes.transfer.logistic`; once, for it is kept: `recipes.transfer.kept_heads`.
 - `cosine` is computed: a class's direction is the mean of its pictures' directions (Qi, Brown, Lowe 2018, "Low-Shot
   Learning with Imprinted Weights", arXiv:1712.07136, section 3.2); its one number, the scale, is cross-validated.
 - `dropout` and `hidden` are stepped: Adam, with warm-up and cosine decay; the number of epochs is the best of
@@ -20,11 +20,12 @@ from callbacks.optimizers import get_optimizer
 from recipes.data.batches import Batches
 from recipes.evaluation.tasks import MULTI_CLASS, Task
 from recipes.settings.tuned import HeadSettings
-from recipes.transfer import logistic, training
+from recipes.transfer import kept_heads, logistic, training
 from recipes.transfer.combined import widths
 from recipes.transfer.head_trainer import HeadTrainer
 from recipes.transfer.logistic import OutOfFold
 from recipes.transfer.strategies import Phase
+from recipes.transfer.view_features import ViewFeatures, as_views, standardization
 from zoo.heads import COSINE, SCALE, standardize
 from zoo.layers import CLASSIFIER
 
@@ -57,13 +58,15 @@ class FittedHead:
     def as_dict(self) -> dict:
         """Write the choice as values for result.json."""
         path = [row for row in self.path if row["mirrored"] == self.mirrored]
-        return {"kind": self.kind} | self.chosen | {"mirrored": self.mirrored, "folds": self.folds, "path": path}
+        values = {"kind": self.kind} | self.chosen | {"mirrored": self.mirrored, "folds": self.folds, "path": path}
+        # A path of penalties ends where the held-out loss has clearly risen.
+        return values | ({"path_complete": len(path) == len(logistic.PENALTIES)} if "penalty" in self.chosen else {})
 
 
 def fit(
     model: keras.Model,
     kind: str,
-    views: np.ndarray,
+    views: np.ndarray | ViewFeatures,
     mirrored: Sequence[bool],
     labels: np.ndarray,
     seed: int,
@@ -74,21 +77,26 @@ def fit(
     groups: np.ndarray | None = None,
 ) -> FittedHead:
     """Fit the model's head, which is of that kind; the other arguments are those of `logistic.fit`."""
-    weights, mirrored = np.ones(len(labels)) if weights is None else weights, np.asarray(mirrored)
-    center, scale = logistic.standardization(views[0], widths(model))
+    weights, mirrored, source = np.ones(len(labels)) if weights is None else weights, np.asarray(mirrored), as_views(views)
+    center, scale = standardization(source, widths(model))
     standardize(model, center, scale)
-    if kind == "cosine":
-        folds = logistic.folds_of(task, labels, seed, groups)
-        return _cosine(model, (views - center) / scale, mirrored, labels, folds, choose_mirror, weights, task)
-    solved = logistic.fit(views, mirrored, labels, seed, choose_mirror, tick, weights, task, widths(model), groups)
+    more = seed, choose_mirror, tick, weights, task, widths(model), groups
     if kind == "linear":
+        solved = kept_heads.solved(source, mirrored, labels, *more)
         model.get_layer(CLASSIFIER).set_weights([solved.kernel, solved.bias])
         how = {"penalty": solved.penalty}, solved.mirrored, solved.folds, solved.path, solved.decay
         return FittedHead(kind, *how, out_of_fold=solved.out_of_fold)
-    # Whether mirrored pictures help is a question about the pictures, which the solved head has answered.
-    used = views if solved.mirrored else views[~mirrored]
+    views = source.array()
+    if kind == "cosine":
+        folds = logistic.folds_of(task, labels, seed, groups)
+        return _cosine(model, (views - center) / scale, mirrored, labels, folds, choose_mirror, weights, task)
+    with_mirrored = bool(mirrored.any())
+    if with_mirrored and choose_mirror:
+        # Whether mirrored pictures help is a question about the pictures, which the solved head answers.
+        with_mirrored = kept_heads.solved(source, mirrored, labels, *more).mirrored
+    used = views if with_mirrored else views[~mirrored]
     fold = logistic.folds_of(task, labels, seed, groups)[0]
-    return _stepped(model, kind, used, labels, seed, solved.mirrored, weights, task, fold)
+    return _stepped(model, kind, used, labels, seed, with_mirrored, weights, task, fold)
 
 
 def fit_tuned(

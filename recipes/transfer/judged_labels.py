@@ -40,7 +40,7 @@ def label_findings(settings: Checking, listing: Listing) -> list[Finding]:
     runtime.start(settings.seed)
     body = backbone(Recipe(settings.data, model=settings.model, weights=settings.weights, seed=settings.seed))
     data = prepare(listing, framing(body), 0.0, 0.0, settings.seed, keep_leaks=True)
-    rows = center_features(body, vector_cut(body, "pre_logits"), data, settings.batch_size)[:]
+    rows = center_features(body, vector_cut(body, "pre_logits"), data, settings.batch_size, settings.engine)[:]
 
     def finding(one: Suspect) -> Finding:
         likelier, neighbors = data.classes[one.likelier], [data.paths[i] for i in one.neighbors]

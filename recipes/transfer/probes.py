@@ -13,18 +13,20 @@ import keras
 import numpy as np
 
 import zoo
+from recipes.compute import engines
 from recipes.compute.compiling import jit
 from recipes.data.dataset import Dataset
 from recipes.data.images import center
 from recipes.data.views import CENTER
 from recipes.evaluation.intervals import wilson
+from recipes.settings.shared import EngineName
 from recipes.transfer import features
 from recipes.transfer.combined import widths
 from recipes.transfer.evidence import Evidence, Probe
 from recipes.transfer.features import vector_cut
-from recipes.transfer.logistic import standardization
 from recipes.transfer.strategies import probed
 from recipes.transfer.transferability import leave_one_out, logme
+from recipes.transfer.view_features import standardization
 from zoo.progress import Progress
 
 MAX_SAMPLE = 2_000
@@ -36,7 +38,14 @@ TIMED_BATCHES = 3
 
 
 def measure(
-    model: keras.Model, data: Dataset, train: np.ndarray, batch_size: int, seed: int, budget: float | None = None
+    model: keras.Model,
+    data: Dataset,
+    train: np.ndarray,
+    batch_size: int,
+    seed: int,
+    budget: float | None = None,
+    engine: EngineName = "auto",
+    is_timed: bool = True,
 ) -> Evidence:
     """Measure the evidence on the pictures `train`, by one pass of `model`, whose last stage is "pre_logits".
 
@@ -44,17 +53,19 @@ def measure(
         train: indices of pictures in `data`.
         budget: seconds; the sample is one that passes within a tenth of them, and training is timed. Without a budget a
             training step is taken for four passes.
+        is_timed: whether the speed is asked for, also where all features are in the cache already.
     """
     rates: list[float] = []
     most = MAX_SAMPLE
     if budget:
-        rates = forward_rates(model, data, train, batch_size)
+        rates = forward_rates(model, data, train, batch_size, engine)
         most = min(MAX_SAMPLE, int(BUDGET_SHARE * budget * np.median(rates)))
     chosen = judged(data, train, seed, most)
     cuts = {name: vector_cut(model, name) for name in probed(zoo.stages(model))}
-    rows = features.extract(model, list(cuts.values()), data, [(i, CENTER) for i in chosen], batch_size, rates)
+    rows = features.extract(model, list(cuts.values()), data, [(i, CENTER) for i in chosen], batch_size, rates, engine)
     # The first batch, which compiles, counts for nothing; where all was in the cache there is none.
-    forward = float(np.median(rates[1:] or forward_rates(model, data, train, batch_size)))
+    rates = rates[1:] or (forward_rates(model, data, train, batch_size, engine) if is_timed else [])
+    forward = float(np.median(rates)) if rates else None
     labels = data.labels[chosen]
     vectors = {name: on_one_scale(rows[cut][:], widths(model)) for name, cut in cuts.items()}
     probes = {name: probe(found, labels, data.groups_of(chosen)) for name, found in vectors.items()}
@@ -66,7 +77,7 @@ def measure(
         probes=probes,
         transferability=logme(vectors["pre_logits"], labels),
         forward=forward,
-        training=training_rate(model, data, train, batch_size) if budget else forward / 4,
+        training=training_rate(model, data, train, batch_size) if budget else forward and forward / 4,
         budget=budget,
     )
 
@@ -104,13 +115,17 @@ def probe(rows: np.ndarray, labels: np.ndarray, groups: np.ndarray | None = None
     return Probe(brier, accuracy, *wilson(round(accuracy * len(labels)), len(labels)))
 
 
-def forward_rates(model: keras.Model, data: Dataset, images: np.ndarray, batch_size: int) -> list[float]:
+def forward_rates(
+    model: keras.Model, data: Dataset, images: np.ndarray, batch_size: int, engine: EngineName = "auto"
+) -> list[float]:
     """Measure the images per second of a few batches up to the classifier, compiled before."""
-    body, views = zoo.split(model, zoo.stages(model)[-1])[0], [(i, CENTER) for i in np.resize(images, batch_size)]
-    rates: list[float] = []
+    rates, cut, views = [], vector_cut(model, zoo.stages(model)[-1]), [(i, CENTER) for i in np.resize(images, batch_size)]
+    made = engines.build(features.up_to(model, [cut]), batch_size, engine)
     with Progress("speed", (1 + TIMED_BATCHES) * batch_size, "images") as progress:
         for _ in range(1 + TIMED_BATCHES):
-            features.forward(body, data, views, batch_size, progress, rates)
+            began = time.monotonic()
+            features.forward(made, data, views, progress)
+            rates.append(batch_size / (time.monotonic() - began))
     return rates[1:]
 
 

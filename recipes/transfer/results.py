@@ -6,6 +6,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from recipes.compute import engines
 from recipes.compute.energy import Meter
 from recipes.compute.machine import machine, speed
 from recipes.compute.versions import versions
@@ -116,6 +117,7 @@ def as_dict(outcome: Outcome, clock: Clock) -> dict:
         "corrections": data.corrections,
         "suspects": None if outcome.judged.reason else [_suspect(data, one) for one in outcome.judged.suspects],
         "suspects_reason": outcome.judged.reason,
+        "engine": _engine(outcome.prepared),
         "versions": versions(),
         "seed": recipe.seed,
     }
@@ -157,6 +159,12 @@ def _strategy(outcome: Outcome) -> dict:
         "unused": unused_flags(outcome.prepared.recipe, strategy, augment),
         "facts": outcome.choice.evidence.as_dict(),
     }
+
+
+def _engine(prepared: Prepared) -> str:
+    """Name what computed the outputs of frozen layers, by now that it is known what could."""
+    networks = parts_of(prepared.model) or (prepared.model,)
+    return "+".join(sorted({engines.planned(prepared.recipe.engine, network) for network in networks}))
 
 
 def _model(prepared: Prepared) -> dict:

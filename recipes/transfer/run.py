@@ -12,6 +12,7 @@ import numpy as np
 import zoo
 from callbacks.averaging import interpolate
 from callbacks.penalties import l2_sp
+from recipes.compute import engines
 from recipes.data import augment, dataset, views
 from recipes.data.batches import Batches, Reader, from_features
 from recipes.data.dataset import Dataset
@@ -23,12 +24,14 @@ from recipes.evaluation.tasks import Task
 from recipes.settings.finetune import PATH_FIELDS, Recipe
 from recipes.settings.shared import TRACKERS
 from recipes.transfer import batch_norm, combined, features, heads, logistic, training
+from recipes.transfer.ahead import Ahead, cuts_ahead
 from recipes.transfer.answers import answers, referred
 from recipes.transfer.backbone import backbone, framing, new_head
 from recipes.transfer.features import Cut, center_features
 from recipes.transfer.heads import FittedHead
-from recipes.transfer.state import Clock, Evaluated, Fitted, Prepared
+from recipes.transfer.state import Clock, Evaluated, Fitted, Prepared, head_cut
 from recipes.transfer.strategies import Phase, Strategy
+from recipes.transfer.view_features import ViewFeatures
 from zoo.heads import COSINE
 from zoo.layers import CLASSIFIER
 from zoo.progress import Progress
@@ -50,10 +53,15 @@ def prepare(recipe: Recipe) -> Prepared:
     _check_task(recipe, listing.task)
     body = backbone(recipe)
     batch_norm.require(recipe.batch_norm, body)
-    data = dataset.prepare(listing, framing(body), recipe.validation, recipe.test, recipe.seed, recipe.keep_leaks)
-    batch_norm.check(recipe.batch_norm, len(data.part("train")), recipe.batch_size)
+    engines.planned(recipe.engine, body)  # which refuses what there is not
     keras.utils.set_random_seed(recipe.seed)
-    return Prepared(recipe, data, new_head(recipe, body, data))
+    model = new_head(recipe, body, listing)
+    cuts = cuts_ahead(recipe, model, head_cut(recipe, model), listing.task)
+    with Ahead(model, cuts, framing(body), len(listing.files), recipe.batch_size, recipe.engine) as ahead:
+        shares = recipe.validation, recipe.test
+        data = dataset.prepare(listing, framing(body), *shares, recipe.seed, recipe.keep_leaks, ahead.add)
+        batch_norm.check(recipe.batch_norm, len(data.part("train")), recipe.batch_size)
+    return Prepared(recipe, data, model)
 
 
 def _check_task(recipe: Recipe, task: Task) -> None:
@@ -100,7 +108,8 @@ def frozen_features(prepared: Prepared, strategy: Strategy) -> Rows:
     """Compute what the untrained network says of every picture, `(images, features)`, in the one pass that `fit` needs."""
     if strategy.head_first:
         _features(prepared, strategy, _shown_views(prepared, strategy))
-    return center_features(prepared.model, prepared.head_cut, prepared.data, prepared.recipe.batch_size)
+    recipe = prepared.recipe
+    return center_features(prepared.model, prepared.head_cut, prepared.data, recipe.batch_size, recipe.engine)
 
 
 def _shown_views(prepared: Prepared, strategy: Strategy) -> list[View]:
@@ -118,19 +127,23 @@ def _features(prepared: Prepared, strategy: Strategy, shown: list[View]) -> dict
     data, train = prepared.data, prepared.data.part("train")
     cuts = [prepared.head_cut, *(Cut(phase.freeze_until) for phase in strategy.phases if not phase.augment)]
     samples = [(i, view) for view in shown for i in train] + [(i, CENTER) for i in range(len(data.paths))]
-    return features.extract(prepared.model, cuts, data, list(dict.fromkeys(samples)), prepared.recipe.batch_size)
+    samples, recipe = list(dict.fromkeys(samples)), prepared.recipe
+    return features.extract(prepared.model, cuts, data, samples, recipe.batch_size, engine=recipe.engine)
 
 
 def _fit_head(prepared: Prepared, rows: Rows, shown: list[View]) -> FittedHead:
     """Fit the recipe's head to the features of the training part: it becomes the model's classifier."""
     recipe, data = prepared.recipe, prepared.data
     train = data.part("train")
-    stacked = rows[: len(shown) * len(train)].reshape(len(shown), len(train), -1)
+    stacked = ViewFeatures(rows.take(np.arange(len(shown) * len(train))), len(shown))
     mirrored = [view.mirrored for view in shown]
     if recipe.tuned:
         more = data.groups_of(train), data.weights_of(train)
-        return heads.fit_tuned(prepared.model, recipe.tuned, stacked, mirrored, data.labels[train], recipe.seed, *more)
-    with Progress("head", logistic.MAX_TOTAL_STEPS, "steps at most") as progress:
+        return heads.fit_tuned(prepared.model, recipe.tuned, stacked.array(), mirrored, data.labels[train], recipe.seed, *more)
+    choose_mirror, groups = recipe.mirror == "auto", data.groups_of(train)
+    folds = logistic.folds_of(data.task, data.labels[train], recipe.seed, groups)
+    most = logistic.problems_at_most(mirrored, choose_mirror, len(folds)) if recipe.head != "cosine" else 0
+    with Progress("head", most, "problems at most") as progress:
         return heads.fit(
             prepared.model,
             recipe.head,
@@ -138,11 +151,11 @@ def _fit_head(prepared: Prepared, rows: Rows, shown: list[View]) -> FittedHead:
             mirrored,
             data.labels[train],
             recipe.seed,
-            choose_mirror=recipe.mirror == "auto",
+            choose_mirror=choose_mirror,
             weights=sample_weights(recipe, data, train),
             tick=progress.advance,
             task=data.task,
-            groups=data.groups_of(train),
+            groups=groups,
         )
 
 
@@ -205,7 +218,9 @@ class _PhaseTrainer:
     def _from_activations(self, rows: Rows) -> tuple[Batches, Batches | None]:
         """Make batches of the activations at the phase's cut, which are kept on the disk."""
         data, train, validation = self._parts()
-        kept = center_features(self.prepared.model, Cut(self.phase.freeze_until), data, self.prepared.recipe.batch_size)
+        recipe = self.prepared.recipe
+        cut = Cut(self.phase.freeze_until)
+        kept = center_features(self.prepared.model, cut, data, recipe.batch_size, recipe.engine)
         read = from_features(rows, len(train), len(self.shown))
         return self._batches(read, data.labels, from_features(kept.take(validation), len(validation)))
 
@@ -267,7 +282,8 @@ def ten_crop(prepared: Prepared, fitted: Fitted) -> np.ndarray:
     if len(held_out):
         with Progress("ten crops", len(held_out) * len(shown), "views") as progress:
             samples = [(i, view) for i in held_out for view in shown]
-            guesses = features.forward(prepared.model, data, samples, recipe.batch_size, progress)[0]
+            engine = engines.plain(prepared.model, recipe.batch_size)
+            guesses = features.forward(engine, data, samples, progress)[0]
         means[held_out] = guesses.reshape(len(held_out), len(shown), -1).mean(axis=1)
     return means
 

@@ -50,6 +50,11 @@ class Clock:
         return time.monotonic() - self.start
 
 
+def head_cut(recipe: Recipe, model: keras.Model) -> Cut:
+    """Find the place where the head's features are taken."""
+    return vector_cut(model, recipe.tuned.cut if recipe.tuned else "pre_logits")
+
+
 @dataclass(frozen=True)
 class Prepared:
     """What a run begins with: the pictures, divided, and the network with an untrained head."""
@@ -61,7 +66,7 @@ class Prepared:
     @property
     def head_cut(self) -> Cut:
         """The place where the head's features are taken, also in a network that ends at an earlier stage."""
-        return vector_cut(self.model, self.recipe.tuned.cut if self.recipe.tuned else "pre_logits")
+        return head_cut(self.recipe, self.model)
 
     def augmentation(self, strategy: Strategy) -> str:
         """Name what training pictures go through."""

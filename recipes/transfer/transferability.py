@@ -4,7 +4,7 @@ Each function takes features `(images, features)` and class numbers `(images,)`.
 
 - `leave_one_out`: accuracy and error of a linear probe on pictures that it was not fitted to. Of ridge regression of the
   classes, 1 or 0, all left-out predictions follow from one decomposition (the PRESS of Allen 1974), and those of every
-  penalty: a sixth of the time of cross-validated logistic regression, or less.
+  penalty.
 - `logme`: You et al. 2021, "LogME: Practical Assessment of Pre-trained Models for Transfer Learning" (arXiv:2102.11005).
 
 How well each orders backbones was measured, beside scores that cost as much and order no better: docs/rank.md.

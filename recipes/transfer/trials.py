@@ -84,10 +84,11 @@ def known_evidence(recipe: Recipe, model: keras.Model, data: Dataset, start: flo
         return evidence
     budget = seconds(recipe.budget) if recipe.budget else None
     if parts_of(model):  # a head on their features is all that there can be: there is nothing to choose by probes
-        rates = forward_rates(model, data, data.part("train"), recipe.batch_size)
+        rates = forward_rates(model, data, data.part("train"), recipe.batch_size, recipe.engine)
         evidence = replace(evidence, forward=float(np.median(rates)))
     else:
-        measured = measure(model, data, data.part("train"), recipe.batch_size, recipe.seed, budget)
+        train, is_timed = data.part("train"), budget is not None
+        measured = measure(model, data, train, recipe.batch_size, recipe.seed, budget, recipe.engine, is_timed)
         evidence = replace(measured, batch_size=recipe.batch_size, pretrained=pretrained)
     if budget is None:
         return evidence

@@ -138,7 +138,7 @@ def test_the_page_by_keyboard(server, place, width, dark):
         expected = {names[0]: ("relabel", "1"), names[2]: ("relabel", agreed), names[3]: ("relabel", "0")}
         assert table(place / "out") == expected and names[1] not in expected
         tab.press("ArrowLeft")
-        until(tab, f'byId("name").textContent === {json.dumps(names[3])}')
+        until(tab, f'byId("name").textContent === {json.dumps(names[3])} && !isBusy')
         assert "You said 0." in tab.evaluate('byId("given").textContent')
         assert tab.evaluate("document.documentElement.scrollWidth") <= width and tab.complaints == []
         if os.environ.get("ZOO_TEST_AXE"):

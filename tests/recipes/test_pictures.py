@@ -143,9 +143,9 @@ def test_damaged_jpegs_are_findings_of_both_commands(tmp_path):
 MANY_SHARDS = """
 import resource
 from recipes.data import decoding
-from recipes.transfer import features
+from recipes.transfer import passes
 decoding.SHARD_IMAGES = 1
-features.SHARD_BYTES = 1
+passes.SHARD_BYTES = 1
 resource.setrlimit(resource.RLIMIT_NOFILE, (80, 80))
 """
 

@@ -21,7 +21,7 @@ from recipes.settings.finetune import Recipe
 from recipes.settings.rank import Ranking
 from recipes.transfer import contenders
 from recipes.transfer.combined import combine, join, members, parts_of, widths
-from recipes.transfer.logistic import standardization
+from recipes.transfer.view_features import standardization
 from zoo.heads import new_head
 
 FOLDER = Path("photos")

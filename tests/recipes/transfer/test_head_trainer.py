@@ -156,7 +156,7 @@ def test_early_stopping_gives_the_best_epoch_and_its_weights(heads):
     assert losses[-1] > result.loss == min(losses) and result.history[-1]["loss"] < result.history[0]["loss"]  # overfitted
     center, scale = heads.standardization("pre_logits")
     views, labels = problem()
-    np.testing.assert_allclose(center, views[0, :TRAIN].mean(axis=0))
+    np.testing.assert_allclose(center, views[0, :TRAIN].mean(axis=0, dtype="float64"), rtol=2e-7)
     logits = layers_by_numpy(result.weights, (views[0, TRAIN:] - center) / scale)
     assert result.loss == pytest.approx(loss_by_numpy(logits, labels[TRAIN:]), rel=1e-4)
     assert heads.train(HeadSettings(kind="hidden", units=16, learning_rate=0.03, epochs=40), seed=0).epoch == 40

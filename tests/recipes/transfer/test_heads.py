@@ -43,7 +43,6 @@ def test_cosine_head_is_fitted_centred_and_its_scale_is_one_of_the_path():
 @pytest.mark.slow
 def test_stepped_head_learns_what_no_line_separates_and_its_epochs_are_one_of_the_path(monkeypatch):
     monkeypatch.setattr(heads, "EPOCH_CHOICES", (2, 60))
-    monkeypatch.setattr(logistic, "MAX_STEPS", 15)
     rng = np.random.default_rng(0)
     x = rng.normal(size=(240, 84)).astype("float32")
     x[:, 2:] = 0

@@ -10,7 +10,6 @@ import zoo
 from recipes.data.dataset import Dataset, prepare, training_files
 from recipes.data.images import center
 from recipes.data.sources.folder import scan_folder
-from recipes.data.views import crop
 from recipes.errors import UserError
 from recipes.evaluation.intervals import wilson
 from recipes.settings.finetune import Recipe
@@ -73,7 +72,14 @@ def test_copies_give_nothing_away(facts, model, tmp_path):
 def test_pictures_that_are_held_out_are_never_passed(facts, model, data, monkeypatch):
     """`facts` has passed the training part: with its rows in the cache, nothing but the speed is computed again."""
     seen = []
-    monkeypatch.setattr(features, "crop", lambda d, index, view: seen.append(index) or crop(d, index, view))
+    passed = features.passed
+
+    def watched(engine, framing, pictures):
+        pictures = list(pictures)
+        seen.extend(shown.place for shown in pictures)
+        return passed(engine, framing, pictures)
+
+    monkeypatch.setattr(features, "passed", watched)
     again = probes.measure(model, data, data.part("train"), 16, seed=0)
     assert again.probes == facts.probes
     assert len(seen) == 16 * (1 + probes.TIMED_BATCHES) and set(data.splits[seen]) == {"train"}
