@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 OPSET = 17
 FILE = "model.onnx"
+# Kernels of so many bytes, of operations that read nothing else of them, are kept from tf2onnx.
+LARGE_KERNEL, PRODUCTS = 500_000, {"MatMul", "Conv2D"}
 AXES = ("batch", "height", "width", "channels")
 
 
@@ -54,17 +56,19 @@ def built(network: Network, folder: Path, job: Job) -> "onnx.ModelProto":
 
 def converted(function: Any, outputs: Sequence[str]) -> "onnx.ModelProto":
     """Convert a concrete function with one input to a model whose input is called as its is, and whose outputs so."""
+    import onnx
     import tf2onnx
 
     given, found = ([tensor.name for tensor in tensors] for tensors in (function.inputs, function.outputs))
+    graph = function.graph.as_graph_def()
+    kernels = taken_out(graph)
     model, _ = tf2onnx.convert.from_graph_def(
-        function.graph.as_graph_def(),
-        "network",
-        given,
-        found,
-        opset=OPSET,
-        custom_op_handlers={"Erfc": (_complement_of_erf, [])},
+        graph, "network", [*given, *kernels], found, opset=OPSET, custom_op_handlers={"Erfc": (_complement_of_erf, [])}
     )
+    inputs = [value for value in model.graph.input if value.name not in kernels]
+    del model.graph.input[:]
+    model.graph.input.extend(inputs)
+    model.graph.initializer.extend(onnx.numpy_helper.from_array(kernel, name) for name, kernel in kernels.items())
     for old, new in zip((*given, *found), (given[0].partition(":")[0], *outputs), strict=False):
         _rename(model.graph, old, new)
     for size, name in zip(model.graph.input[0].type.tensor_type.shape.dim, AXES, strict=False):
@@ -73,6 +77,36 @@ def converted(function: Any, outputs: Sequence[str]) -> "onnx.ModelProto":
     for output in model.graph.output:
         output.type.tensor_type.shape.dim[0].dim_param = AXES[0]
     return model
+
+
+def taken_out(graph: Any) -> dict[str, np.ndarray]:
+    """Make inputs of the large kernels in a graph of TensorFlow's, and give these by the names of their tensors.
+
+    tf2onnx copies constants dozens of times: AlexNet's 230 MB took 12 GB, and now 4. What it would do to kernels, which is to
+    transpose them, `_folded` does as well.
+    """
+    import tensorflow as tf
+
+    readers: dict[str, list] = {}
+    for node in graph.node:
+        for name in node.input:
+            if not name.startswith("^"):  # which only waits for it
+                readers.setdefault(name.partition(":")[0], []).append(node)
+
+    def operations(name: str) -> set[str]:
+        found = readers.get(name, [])
+        return set().union(*(operations(node.name) if node.op == "Identity" else {node.op} for node in found))
+
+    taken = {}
+    for node in graph.node:
+        is_large = node.op == "Const" and node.attr["value"].tensor.ByteSize() >= LARGE_KERNEL
+        if not is_large or not set() < operations(node.name) <= PRODUCTS:
+            continue
+        taken[f"{node.name}:0"] = kernel = tf.make_ndarray(node.attr["value"].tensor)
+        node.op = "Placeholder"
+        del node.attr["value"]
+        node.attr["shape"].shape.CopyFrom(tf.TensorShape(kernel.shape).as_proto())
+    return taken
 
 
 def _complement_of_erf(graph: Any, node: Any, name: str, _: list) -> None:

@@ -13,7 +13,7 @@ from scipy.spatial.distance import cdist
 import zoo
 from recipes.compute.runtime import silenced
 from recipes.data.images import Framing
-from recipes.formats import answering
+from recipes.formats import answering, onnx_form
 from recipes.formats.form import Job
 from recipes.formats.network import Network
 from recipes.formats.table import FORMS
@@ -86,7 +86,10 @@ def test_what_tf2onnx_breaks_is_mended(awkward, form, tmp_path):
 
 
 @pytest.mark.slow
-def test_the_onnx_file_is_of_the_standard_and_batch_norm_is_folded(awkward, tmp_path):
+def test_the_onnx_file_is_of_the_standard_and_batch_norm_is_folded(awkward, tmp_path, monkeypatch):
+    monkeypatch.setattr(onnx_form, "LARGE_KERNEL", 200)  # as if its kernels were megabytes, which go round tf2onnx
+    graph = Network(awkward, Framing(12, 12, 3)).only_model().graph.as_graph_def()
+    assert {kernel.ndim for kernel in onnx_form.taken_out(graph).values()} == {2, 4}
     answer = exported("onnx", Network(awkward, Framing(12, 12, 3)), tmp_path)
     import onnx
 
