@@ -93,7 +93,7 @@ def test_the_folder_holds_the_contract(finished):
     assert "<dt>licence of the weights</dt><dd>Apache-2.0</dd>" in page and f"<dt>to cite</dt><dd>{paper}</dd>" in page
     with zipfile.ZipFile(output / "model.keras") as archive:
         assert json.loads(archive.read("origin.json")) == {"model": "lenet5"} | terms
-    steps = "reading building choice tracking features labels head evaluation confidence repeats saving report check"
+    steps = "reading building features choice tracking labels head evaluation confidence repeats saving report check"
     assert list(result["seconds"]) == ["total", *steps.split()]  # run here: there is no start of a process of its own
     assert {"python", "keras", "backend"} <= set(result["versions"]) and result["seed"] == 0
     for measured in result["metrics"].values():
