@@ -52,7 +52,7 @@ def test_a_run_predicts_reports_and_says_every_class_over_one_half(digits, tmp_p
     out = capsys.readouterr().out
     columns = " +".join(f"{name} \\(95 % interval\\)" for name in ("mean average precision", "macro F1", "micro F1"))
     assert re.search(rf"^part +images  {columns}$", out, re.M)
-    assert re.search(r"^test +\d+ " + r" +[\d.]+% \([\d.]+% to [\d.]+%\)" * 3 + "$", out, re.M)
+    assert re.search(r"^test +\d+ " + r" +[\d.]+ % \([\d.]+ % to [\d.]+ %\)" * 3 + "$", out, re.M)
     result = json.loads((tmp_path / "run" / "result.json").read_text())
     assert result["classes"] == ["even", "large", "round"] and result["head"]["kind"] == "linear"
     assert result["metrics"]["test"]["mean_average_precision"] > 0.8
