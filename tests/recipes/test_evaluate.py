@@ -66,7 +66,7 @@ def evaluation(digits, finished):
 @pytest.mark.slow
 def test_seconds_name_every_step_from_the_start_of_the_process_and_add_up(finished, evaluation):
     steps = {
-        finished: "start reading building choice tracking features labels head "
+        finished: "start reading building features choice tracking labels head "
         "evaluation confidence repeats saving report check",
         evaluation[1]: "start building reading evaluation measures confidence report",
     }
