@@ -5,12 +5,14 @@ product takes several times the processor time. Threads of our own take whole bl
 """
 
 import contextlib
-import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from threadpoolctl import threadpool_limits
+
+from recipes.compute.machine import cores
+from recipes.compute.pipeline import batched
 
 # More would hold more blocks than bounded memory allows.
 MAX_THREADS = 8
@@ -20,8 +22,7 @@ Given, Made = TypeVar("Given"), TypeVar("Made")
 
 def count() -> int:
     """Count the threads that may compute at once: the processors that this process may use."""
-    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(MAX_THREADS, processors)
+    return min(MAX_THREADS, cores())
 
 
 @contextlib.contextmanager
@@ -34,5 +35,5 @@ def own() -> Iterator[None]:
 def mapped(compute: Callable[[Given], Made], parts: Sequence[Given]) -> Iterator[Made]:
     """Give what `compute` makes of each part, in order; no more are computed, or kept, at once than there are threads."""
     with ThreadPoolExecutor(count(), "block") as pool:
-        for first in range(0, len(parts), count()):  # `itertools.batched` came with Python 3.12
-            yield from pool.map(compute, parts[first : first + count()])
+        for some in batched(parts, count()):
+            yield from pool.map(compute, some)

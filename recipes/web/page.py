@@ -31,8 +31,8 @@ def written(name: str) -> Page:
         "Content-Security-Policy": scripted.policy(script, style, more),
         "Permissions-Policy": "camera=(self), microphone=(), geolocation=()",
     }
-    marks = {"/*STYLE*/": style, "/*SCRIPT*/": script} | scripted.marked()
-    return Page(scripted.filled(_read(f"{name}.html"), marks), headers)
+    marks = {"/*STYLE*/": style, "/*SCRIPT*/": script, "<!--ENTRANCE-->": _read("entrance.html").rstrip("\n")}
+    return Page(scripted.filled(_read(f"{name}.html"), marks | scripted.marked()), headers)
 
 
 def _read(name: str) -> str:
