@@ -1,25 +1,36 @@
 """Networks of every family as ONNX, LiteRT and OpenVINO, by those runtimes in this process, against Keras."""
 
 import importlib.util
+import inspect
+from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
-from families import CASES
+from families import CASES, OTHERS, QUICK
 from helpers import array, pixels, randomize
 from keras import layers
 from scipy.spatial.distance import cdist
+from varied import photographed, varied
 
 import zoo
 from recipes.compute.runtime import silenced
 from recipes.data.images import Framing
+from recipes.evaluation.tasks import MULTI_CLASS
 from recipes.formats import answering, onnx_form
+from recipes.formats.agreement import LIMITS, compare
 from recipes.formats.form import Job
 from recipes.formats.network import Network
 from recipes.formats.table import FORMS
 from recipes.formats.unknown import Known
 
 NOTHING = np.empty((0, 1, 1, 3), "float32")
+FAULTS = {
+    "channels swapped": lambda x: x[..., ::-1],
+    "no preprocessing": lambda x: x / 255,
+    "upside down": lambda x: x[:, ::-1],
+    "the next picture": lambda x: np.roll(x, 1, axis=0),
+}
 DEEP_OPENVINO = pytest.param("openvino", marks=pytest.mark.deep)
 
 
@@ -40,16 +51,39 @@ def all_answers(answer, x):
     return np.concatenate([answer(one[None]) for one in x])
 
 
-@pytest.mark.parametrize("form", ["onnx", "litert", "openvino"])
-@pytest.mark.parametrize("name, size", CASES)
-def test_every_family_answers_as_keras_does(name, size, form, tmp_path):
+@pytest.fixture(scope="module", params=[pytest.param(each.values, marks=each.marks, id=each.values[0]) for each in CASES])
+def case(request):
+    """A network of a family, a hundred pictures, and what Keras answers to them."""
+    name, size = request.param
     model = zoo.get_model(name, num_classes=5, weights=None, input_shape=(size, size, 3))
-    randomize(model, gain=0.5)
-    x = pixels(3, size, size, 3).astype("float32")
-    expected = array(model(x, training=False))
-    found = all_answers(exported(form, Network(model, Framing(size, size, 3)), tmp_path), x)
-    assert np.ptp(expected) > 1e-3  # there is something to compare
-    np.testing.assert_allclose(found, expected, atol=2e-4)
+    x = photographed(size)
+    return Network(model, Framing(size, size, 3)), x, varied(model, x)
+
+
+@pytest.mark.parametrize("form", ["onnx", "litert", "openvino"])
+def test_every_family_answers_as_keras_does(case, form, tmp_path):
+    network, x, expected = case
+    found = compare(MULTI_CLASS, expected, all_answers(exported(form, network, tmp_path), x), LIMITS["float32"])
+    assert found.holds, found
+    assert found.clear > 80 and len(set(expected.argmax(axis=1))) > 2  # the answers differ from picture to picture
+
+
+@pytest.mark.fault(
+    "Export",
+    "channels swapped, no preprocessing, a picture upside down or another one",
+    "told from what Keras answers, for a network of every family",
+    "random networks answer nearly the same to all pictures: a comparison on them sees nothing",
+)
+@pytest.mark.parametrize("fault", FAULTS)
+def test_what_a_broken_export_would_answer_is_told_from_what_keras_does(case, fault):
+    network, x, expected = case
+    found = network.model.predict(FAULTS[fault](x.astype("float32")), batch_size=16, verbose=0)
+    assert not compare(MULTI_CLASS, expected, found, LIMITS["float32"]).holds
+
+
+def test_every_file_of_architectures_has_a_network_here():
+    files = {path.stem for path in Path(zoo.__file__).with_name("architectures").glob("[a-z]*.py")}
+    assert {inspect.unwrap(getattr(zoo, name)).__module__.rpartition(".")[2] for name in (*QUICK, *OTHERS)} == files
 
 
 @pytest.fixture(scope="module")
