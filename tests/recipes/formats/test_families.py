@@ -88,7 +88,7 @@ def test_every_file_of_architectures_has_a_network_here():
 
 @pytest.fixture(scope="module")
 def awkward():
-    """What tf2onnx makes files of that no runtime reads: grouped convolutions, GELU, antialiased resizing; never called."""
+    """What converters stumble over: grouped convolutions, GELU, antialiased resizing, a scaling `Einsum`; never called."""
     image = layers.Input((12, 12, 3))
     return behind(image, layers.Resizing(9, 9, antialias=True)(image))  # a combined network's, for a part that sees fewer
 
@@ -101,7 +101,9 @@ def behind(image, x):
     x = layers.Conv2D(16, 3, groups=4, strides=2, padding="same")(x)
     x = layers.Activation("gelu")(layers.LayerNormalization(epsilon=1e-6)(x))
     x = layers.DepthwiseConv2D(3, padding="same")(x)
-    x = layers.Dense(4, activation="softmax")(layers.GlobalAveragePooling2D()(x))
+    x = keras.ops.expand_dims(layers.GlobalAveragePooling2D()(x), -1)
+    x = keras.ops.squeeze(layers.EinsumDense("bce,e->bce", (16, 1), bias_axes="e")(x), -1)  # one number times all features
+    x = layers.Dense(4, activation="softmax")(x)
     return randomize(keras.Model(image, x))
 
 
