@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-from families import OTHERS, QUICK
+from families import MEMBERS
 from varied import varied
 
 from recipes.compute.runtime import silenced, start
@@ -32,7 +32,7 @@ def main() -> None:
     """Measure, and print a row for each network and form."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("pictures", type=Path)
-    parser.add_argument("--only", nargs="+", default=[*QUICK, *OTHERS])
+    parser.add_argument("--only", nargs="+", default=MEMBERS)
     parser.add_argument("--to", nargs="+", default=["onnx", "litert"], choices=FORMS)
     parser.add_argument("--rows", type=Path)
     given = parser.parse_args()
