@@ -18,7 +18,7 @@ FILE = "model.tflite"
 def write(network: Network, folder: Path, job: Job) -> None:
     """Write `model.tflite`.
 
-    The converter gets weights as variables, not as constants, of which it makes copies: with these, 100 MB took 3.3 GB of memory.
+    The converter gets weights as variables and not as constants, which it copies: of these, 100 MB took 3.3 GB of memory.
     """
     import tensorflow as tf
 
