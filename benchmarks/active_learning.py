@@ -9,8 +9,7 @@ guess). After each batch the head that chooses is solved again; now and then a h
 labelled is tested on all 10,000 pictures of test/, by which no run chooses anything. The seeds draw pool and first pictures,
 the same for all ways. The same command goes on where it was cut off.
 
-With --develop the judges are 10,000 pictures of train/ outside the pool: by them the way of `zoo label` was chosen, with the
-seeds 0 to 2, before any of test/ was looked at with the seeds of docs/label.md.
+With --develop the judges are 10,000 pictures of train/ outside the pool: for choosing a way without a look at test/.
 """
 
 import argparse
