@@ -13,6 +13,7 @@ import numpy as np
 import zoo
 from callbacks.averaging import interpolate
 from callbacks.penalties import l2_sp
+from callbacks.state import snapshot
 from recipes.compute import engines
 from recipes.data import augment, dataset, views
 from recipes.data.batches import Batches, Reader, from_features
@@ -300,13 +301,27 @@ def ten_crop(prepared: Prepared, fitted: Fitted) -> np.ndarray:
 
 
 def again(prepared: Prepared, strategy: Strategy, data: Dataset, seed: int) -> tuple[np.ndarray, tuple[Path, ...]]:
-    """Run a recipe once more, with other parts and another seed; gives the probabilities of all pictures, and the states."""
+    """Run a recipe once more, with other parts and another seed; gives the probabilities of all pictures, and the states.
+
+    A strategy that trains the network borrows the run's own, whose training step is compiled, and gives it back as it was.
+    """
     recipe = replace(prepared.recipe, seed=seed)
     keras.utils.set_random_seed(seed)
-    if strategy.phases:
-        model = new_head(recipe, backbone(recipe), data)
-    else:  # the network itself has not been trained
-        model = new_head(recipe, prepared.model, data, pooling="average")
-    other = Prepared(recipe, data, model)
-    fitted = fit(other, strategy)
-    return probabilities(other, strategy), fitted.states
+    if not strategy.phases:  # the network itself has not been trained
+        other = Prepared(recipe, data, new_head(recipe, prepared.model, data, pooling="average"))
+        states = fit(other, strategy).states
+        return probabilities(other, strategy), states
+    fresh, lent = new_head(recipe, backbone(recipe), data), prepared.model
+    before = [snapshot(variable) for variable in lent.variables]
+    _assign(lent, [snapshot(variable) for variable in fresh.variables])
+    other = Prepared(recipe, data, lent)
+    states = fit(other, strategy).states
+    guess = probabilities(other, strategy)
+    _assign(lent, before)
+    return guess, states
+
+
+def _assign(model: keras.Model, values: Sequence[np.ndarray]) -> None:
+    """Give all variables of a model their values, seeds among them."""
+    for variable, value in zip(model.variables, values, strict=True):
+        variable.assign(value)
