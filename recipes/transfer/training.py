@@ -26,6 +26,8 @@ from zoo.progress import Progress
 
 # Each looks at the validation part, and leaves a state.
 CHECKS_PER_PHASE = 20
+# From the number of epochs that are done to whether training goes on; the weights are as they were when it returns.
+Watch = Callable[[int], bool]
 
 
 def prepare(model: keras.Model, phase: Phase, steps: int) -> keras.Model:
@@ -48,6 +50,7 @@ def train(
     report: Callable[[dict], None] = lambda row: None,
     whole: keras.Model | None = None,
     task: Task = MULTI_CLASS,
+    watch: Watch | None = None,
 ) -> list[dict]:
     """Fit a prepared part of the `whole` model, or all of it; return a row of history an epoch.
 
@@ -60,6 +63,7 @@ def train(
         folder: where the state lies.
         deadline: when training ends at the latest, as time.monotonic() counts.
         report: gets each row at once; of a training that goes on, the earlier rows again.
+        watch: asked after every epoch but the last whether training goes on.
 
     Raises:
         UserError: the loss became NaN or infinite; the folder cannot be read or written.
@@ -79,7 +83,7 @@ def train(
             verbose=0,
             shuffle=False,
             initial_epoch=state.initial_epoch,
-            callbacks=state.callbacks,
+            callbacks=[*state.callbacks, _Watching(watch, phase.epochs)] if watch else state.callbacks,
         )
     except OSError as error:
         raise UserError(f"The state of the training: {shown(error)} Or set ZOO_CACHE to one.") from error
@@ -105,6 +109,20 @@ def _state(folder: Path, callbacks: list[Stateful], every: int) -> TrainingState
 def state_folder(model: keras.Model, *depends: object) -> Path:
     """Name the folder of the state of a training that begins with the model's weights and depends on nothing else."""
     return cache_folder("training") / fingerprint(model, depends, graph(model), versions())
+
+
+class _Watching(Stateful):
+    """Ends the training when the one who watches says so, after any epoch but the last."""
+
+    def __init__(self, watch: Watch, epochs: int):
+        super().__init__()
+        self._watch, self._epochs = watch, epochs
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        """Ask, with the variables up to date."""
+        model = self.sync()
+        if epoch + 1 < self._epochs and not self._watch(epoch + 1):
+            model.stop_training = True
 
 
 class History(Stateful):
