@@ -80,6 +80,8 @@ def chosen_strategy(
     try:
         return within_budget(strategy, evidence)
     except ValueError as error:
+        if recipe.strategy == "auto" and not any(asked.values()):  # trials took longer than was foreseen
+            return small(zoo.stages(model), evidence, f"{strategy.reason}; but {str(error)[0].lower()}{str(error)[1:]}")
         raise UserError(f"{error}: give a longer --budget than {recipe.budget}, or a cheaper --strategy.") from error
 
 

@@ -8,8 +8,11 @@ import numpy as np
 import pytest
 from helpers import digits_folder
 
+from recipes.errors import UserError
 from recipes.settings.finetune import Recipe
 from recipes.transfer import trials
+from recipes.transfer.choice import chosen_strategy
+from recipes.transfer.evidence import Evidence, Trial
 from recipes.transfer.run import again, fit, prepare
 from recipes.transfer.state import Prepared
 from recipes.transfer.trials import choose
@@ -97,3 +100,46 @@ def test_repeats_train_what_the_run_trained_with_its_step_and_leave_its_network(
     fit(alone, replace(strategy, reason=""))
     np.testing.assert_allclose(trials.probabilities(alone, strategy), answers[0], atol=1e-5)
     np.testing.assert_allclose(answers[0], answers[2], atol=1e-5)
+
+
+def test_where_trials_have_taken_the_time_the_head_alone_is_trained(mixed, tmp_path, monkeypatch):
+    made = prepared(mixed, tmp_path, monkeypatch)
+    found = tuple(Trial(name, 20, loss, 0.5, 0.1) for name, loss in (("small", 0.4), ("large", 0.2)))
+    evidence = Evidence(80, 10, 8, training=100.0, budget=0.1, trials=found)
+    strategy = chosen_strategy(made.recipe, made.model, made.data, evidence)
+    assert strategy.name == "small" and "but one epoch of strategy large takes about 1 s, and 0 s are left" in strategy.reason
+    with pytest.raises(UserError, match="give a longer --budget"):
+        chosen_strategy(replace(made.recipe, strategy="large", budget="1s"), made.model, made.data, evidence)
+
+
+class Killed(BaseException):
+    """What ends a training as a kill does: nobody catches it."""
+
+
+@pytest.mark.slow
+@pytest.mark.fault(
+    "Runs",
+    "`auto` is killed while the winner goes on from its trial",
+    "the same command takes up both, trains what is left, and ends with the same weights",
+    "the trial is a part of the training, and hours may lie in either",
+)
+def test_a_kill_behind_the_trial_costs_neither(mixed, tmp_path, monkeypatch, deterministic, traced):
+    monkeypatch.setattr(trials, "next_to_try", lambda evidence, *_: None if evidence.trials else "medium")
+    given = {"epochs": 3, "validation": 0.0}
+
+    def end_of(cache: str, report=lambda row, states: None) -> list[np.ndarray]:
+        made = prepared(mixed, tmp_path / cache, monkeypatch, **given)
+        fit(made, choose(made, 0.0).strategy, report=report)
+        return made.model.get_weights()
+
+    def kill(row: dict, states: tuple) -> None:
+        if (row["phase"], row["epoch"]) == ("fine-tune", 2):
+            raise Killed
+
+    with pytest.raises(Killed):
+        end_of("killed", kill)
+    del traced[:]
+    gone_on = end_of("killed")
+    assert len(traced) == 1
+    for one, other in zip(gone_on, end_of("whole"), strict=True):
+        np.testing.assert_array_equal(one, other)
