@@ -36,13 +36,11 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
 
-from recipes.data import depth, jpeg, libtiff
+from recipes.data import depth, jpeg, tiff
 from recipes.data.appearance import Appearance, appearance_of
 from recipes.data.profiles import to_srgb
 from recipes.data.signatures import what_it_is
 from recipes.errors import ImageError, LargeImageError, refuse_shortage
-
-libtiff.silence()
 
 DECODER_VERSION = 2
 MAX_PIXELS = 50_000_000
@@ -225,6 +223,7 @@ def dimensions(data: bytes) -> tuple[int, int]:
 @contextlib.contextmanager
 def _opened(data: bytes) -> Iterator[Image.Image]:
     """Open a picture; whatever goes wrong with it in the block becomes an ImageError."""
+    tiff.silence()
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             _check_size(*image.size)

@@ -1,12 +1,19 @@
-"""What libtiff would write on the standard error by itself: Pillow raises an error of its own for what cannot be decoded."""
+"""What reading a TIFF would write on the standard error by itself: Pillow raises an error for what cannot be decoded."""
 
 import ctypes
+import functools
+import logging
 
 from PIL import Image
 
 
+@functools.cache
 def silence() -> None:
-    """Have the libtiff that Pillow decodes with write nothing, in the whole process; where none is reached, nothing changes."""
+    """Have Pillow's reader of TIFF, and the libtiff behind it, write nothing, in the whole process.
+
+    Where no libtiff is reached, nothing changes.
+    """
+    logging.getLogger("PIL.TiffImagePlugin").setLevel(logging.CRITICAL)
     try:  # a library's symbols are found through what depends on it
         library = ctypes.CDLL(Image.core.__file__)
         for handler in (library.TIFFSetErrorHandler, library.TIFFSetWarningHandler):
