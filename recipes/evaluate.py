@@ -72,9 +72,10 @@ def run(settings: Evaluation) -> Path:
             numbers |= evaluated.confidence(sure, data, found)
         with clock.step("report"):
             result = _as_dict(settings, classifier, origin, data) | numbers
-            write_csv(folder / "files.csv", FileRows(data, found.probabilities))
+            rows = FileRows(data, found.probabilities)
+            write_csv(folder / "files.csv", rows)
             result |= {"seconds": clock.as_dict()}
-            write_text(folder / "report.html", render(result, FileRows(data, found.probabilities), data.picture))
+            write_text(folder / "report.html", render(result, rows, data.picture))
         write_json(folder / "result.json", result | {"seconds": clock.as_dict()})
     _tell(settings.folder, result)
     return settings.folder
