@@ -34,6 +34,8 @@ MAX_PARTNERS = 20
 MAX_BORDERED = 0.5
 ROWS = 512
 COLUMNS = 1024
+# Rows at once where cells are compared, of each of which few are asked.
+CELL_ROWS = 4 * ROWS
 # Thumbnails that are read at once: from many shards, each of which is opened for that.
 READ = 4 * COLUMNS
 
@@ -119,8 +121,8 @@ def _alike(forms: Forms, min_likeness: float) -> tuple[np.ndarray, np.ndarray, n
     """Find the pairs `(pairs, 2)` that are so alike, whatever the others are, the likeliest first; likeness, mirrored."""
     coarse = forms.coarse()
     cells = Cells.of(coarse, COARSE) if coarse.any(axis=1).sum() > MAX_ALL else None
-    order = cells.order if cells else np.arange(len(coarse))
-    blocks = [order[start : start + ROWS] for start in range(0, len(order), ROWS)]
+    order, rows = (cells.order, CELL_ROWS) if cells else (np.arange(len(coarse)), ROWS)
+    blocks = [order[start : start + rows] for start in range(0, len(order), rows)]
     found = [_partners(forms, queries, coarse, cells, min_likeness) for queries in blocks]
     pairs, likeness, mirrored = map(np.concatenate, zip(*found, strict=True))
     order = np.lexsort((pairs[:, 1], pairs[:, 0], -likeness))
