@@ -3,11 +3,14 @@
     python benchmarks/large_folders.py PLACE 1000 10000 100000 --weights FILE          # docs/scaling.md
 
 Each count has a folder of its own below PLACE, with pictures of 96 px that are drawn once: each class has colours and stripes
-of its own, each picture its own blotches and noise, so that none is like another. Each run begins with an empty cache, in a
-process of its own, which is watched from outside. A count that is in PLACE/rows.jsonl is not run again; `--again` runs it.
+of its own, each picture its own blotches and noise, so that none is like another. Each run begins with an empty cache, unless
+`--warm` leaves it what an earlier one has kept, in a process of its own, whose open files are counted from outside, and which
+notes the most memory of each step (Linux' VmHWM, begun anew). A count that is in PLACE/rows.jsonl is not run again; `--again`
+runs it.
 """
 
 import argparse
+import contextlib
 import io
 import json
 import os
@@ -16,6 +19,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -23,10 +27,15 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from recipes import cli
+from recipes.compute import runtime
+
 SIDE = 96
 CLASSES = 10
 PICTURES_A_TASK = 500
 LOOK_SECONDS = 0.2
+# The first word of the process in which a run is made.
+NOTED = "noted"
 
 
 def picture(index: int) -> bytes:
@@ -63,37 +72,79 @@ def folder_of(place: Path, count: int) -> Path:
     return folder
 
 
+class Peaks:
+    """The most memory, in MB, that this process has had in each step of a run, and outside of all."""
+
+    def __init__(self):
+        self.most: dict[str, float] = {}
+        self._steps = ["other"]
+
+    @contextlib.contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        self._note()
+        self._steps.append(name)
+        yield
+        self._note()
+        self._steps.pop()
+
+    def _note(self) -> None:
+        """Note the most since the last time, for the innermost step, and begin anew."""
+        status, name = Path("/proc/self/status").read_text(), self._steps[-1]
+        self.most[name] = max(self.most.get(name, 0.0), float(status.partition("VmHWM:")[2].split()[0]) / 1e3)
+        Path("/proc/self/clear_refs").write_text("5")
+
+
+def run_noted(notes: Path, words: list[str]) -> int:
+    """Run a command of the zoo in this process, and write the peaks of its steps."""
+    peaks, begin = Peaks(), runtime.start
+
+    def start(seed: int) -> None:
+        """Start Keras, and only then import what counts a run's steps."""
+        begin(seed)
+        from recipes.transfer.state import Clock
+
+        step = Clock.step
+
+        @contextlib.contextmanager
+        def noted(clock: Clock, name: str) -> Iterator[None]:
+            with peaks.step(name), step(clock, name):
+                yield
+
+        Clock.step = noted
+
+    runtime.start = start
+    status = cli.main(words)
+    notes.write_text(json.dumps(peaks.most))
+    return status
+
+
 def watched(command: list[str], environment: dict[str, str]) -> dict[str, float]:
-    """Run a command; gives its processor seconds, and the most memory and open files that its first process had."""
-    process = subprocess.Popen(command, env=environment)
-    most, memory = 0, 0.0
+    """Run a command; gives its processor seconds, and the most open files that its first process had."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    process, most = subprocess.Popen(command, env=environment), 0
     while process.poll() is None:
-        try:
+        with contextlib.suppress(OSError):  # it has just ended
             most = max(most, len(os.listdir(f"/proc/{process.pid}/fd")))
-            status = Path(f"/proc/{process.pid}/status").read_text()
-            memory = max(memory, float(status.partition("VmHWM:")[2].split()[0]) / 1e3)
-        except (OSError, IndexError):  # it has just ended
-            pass
         time.sleep(LOOK_SECONDS)
     if process.returncode:
         sys.exit(f"{' '.join(command)} ended with status {process.returncode}")
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return {"descriptors": most, "peak_mb": memory, "processor_seconds": usage.ru_utime + usage.ru_stime}
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return {"descriptors": most, "processor_seconds": seconds}
 
 
-def measure(place: Path, count: int, flags: list[str]) -> dict:
-    """Make a run of so many pictures from an empty cache, and gather what it took."""
+def measure(place: Path, count: int, flags: list[str], warm: bool) -> dict:
+    """Make a run of so many pictures, and gather what it took."""
     pictures, run, cache = folder_of(place, count), place / f"run-{count}", place / f"cache-{count}"
-    shutil.rmtree(cache, ignore_errors=True)
+    notes = place / f"peaks-{count}.json"
+    if not warm:
+        shutil.rmtree(cache, ignore_errors=True)
     shutil.rmtree(run, ignore_errors=True)
-    command = [sys.executable, "-m", "recipes", "finetune", str(pictures), "--output", str(run), *flags]
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    row = watched(command, os.environ | {"ZOO_CACHE": str(cache)})
-    row["processor_seconds"] -= before.ru_utime + before.ru_stime
+    command = [sys.executable, __file__, NOTED, str(notes), "finetune", str(pictures), "--output", str(run), *flags]
+    row = watched(command, os.environ | {"ZOO_CACHE": str(cache)}) | {"peaks_mb": json.loads(notes.read_text())}
     sizes = {name: (run / name).stat().st_size for name in ("result.json", "files.csv", "report.html")}
     result = json.loads((run / "result.json").read_text())
     accuracy = result["metrics"]["test"]["accuracy"]
-    shutil.rmtree(cache)
     return {"pictures": count, **row, "seconds": result["seconds"], "bytes": sizes, "accuracy": accuracy}
 
 
@@ -101,7 +152,8 @@ def show(rows: list[dict]) -> None:
     """Print a table: a line a step, a column a count; the last column is what one more picture takes, of the last two."""
     steps = list(dict.fromkeys(name for row in rows for name in row["seconds"]))
     lines = {f"{name}, s": [row["seconds"].get(name, 0.0) for row in rows] for name in steps}
-    lines |= {"processor, s": [row["processor_seconds"] for row in rows], "peak memory, MB": [row["peak_mb"] for row in rows]}
+    lines |= {"processor, s": [row["processor_seconds"] for row in rows]}
+    lines |= {f"most memory in {name}, MB": [row["peaks_mb"].get(name, 0.0) for row in rows] for name in rows[0]["peaks_mb"]}
     lines |= {"open files": [row["descriptors"] for row in rows]}
     lines |= {f"{name}, MB": [row["bytes"][name] / 1e6 for row in rows] for name in rows[0]["bytes"]}
     counts = [row["pictures"] for row in rows]
@@ -120,6 +172,7 @@ def main() -> None:
     parser.add_argument("--weights", required=True)
     parser.add_argument("--strategy", default="small")
     parser.add_argument("--again", action="store_true")
+    parser.add_argument("--warm", action="store_true")
     arguments = parser.parse_args()
     arguments.place.mkdir(parents=True, exist_ok=True)
     kept = arguments.place / "rows.jsonl"
@@ -127,11 +180,13 @@ def main() -> None:
     flags = ["--model", "mobilenet", "--alpha", "0.25", "--image-size", "96", "--weights", arguments.weights]
     for count in arguments.counts:
         if arguments.again or count not in rows:
-            rows[count] = measure(arguments.place, count, [*flags, "--strategy", arguments.strategy])
+            rows[count] = measure(arguments.place, count, [*flags, "--strategy", arguments.strategy], arguments.warm)
             with kept.open("a") as file:
                 file.write(json.dumps(rows[count]) + "\n")
     show([rows[count] for count in sorted(set(arguments.counts))])
 
 
 if __name__ == "__main__":
+    if sys.argv[1:2] == [NOTED]:
+        sys.exit(run_noted(Path(sys.argv[2]), sys.argv[3:]))
     main()
