@@ -110,8 +110,7 @@ def decode_all(
         _add_depths(depths, {digest: found for _, digest, found in shard if isinstance(found, Depth)})
         is_plain = is_plain and _announced(shard, pixels, appearances, announce)
         contents.save(at_least=max(SAVED_FILES, len(contents)))  # what is killed after hours has not read for nothing
-    are_plain = appearances.has(list(digests.values()))
-    deep = _depths(depths, {file: digests[file] for file, is_one in zip(digests, are_plain, strict=True) if not is_one})
+    deep = _depths(depths, digests, appearances)
     ranges, findings = ({}, []) if has_ranges else _ranges(folder, deep)
     framing = replace(framing, **ranges)
     in_ranges = {file: _in_range(digests[file], framing.ranges[found.kind]) for file, found in deep.items()}
@@ -216,10 +215,12 @@ def _add_depths(store: Store, depths: Mapping[str, Depth]) -> None:
         store.add(list(depths), np.array([(KINDS.index(depth.kind), depth.high) for depth in depths.values()]))
 
 
-def _depths(store: Store, digests: Mapping[File, str]) -> dict[File, Depth]:
-    """Find what deep pictures hold."""
-    rows = store.rows(list(digests.values()))[:] if digests else ()
-    return {file: Depth(KINDS[int(kind)], float(high)) for file, (kind, high) in zip(digests, rows, strict=True)}
+def _depths(store: Store, digests: Mapping[File, str], appearances: Appearances) -> dict[File, Depth]:
+    """Find what deep pictures hold: those of which nobody knows what they look like without it."""
+    are_deep = ~appearances.has(list(digests.values()))
+    deep = dict(itertools.compress(digests.items(), are_deep))
+    rows = store.rows(list(deep.values()))[:] if deep else ()
+    return {file: Depth(KINDS[int(kind)], float(high)) for file, (kind, high) in zip(deep, rows, strict=True)}
 
 
 def _ranges(folder: Listing, deep: Mapping[File, Depth]) -> tuple[dict[str, int], list[str]]:
