@@ -92,7 +92,8 @@ def decode_all(
     """
     pixels, contents, is_plain = _pixels(framing), Contents(folder.root), True
     depths, appearances = Store(cache_folder("depths") / f"v{DECODER_VERSION}", (2,), "float64"), Appearances()
-    pixels.require_room(len(folder.files) - len(_kept(folder, contents, pixels)))
+    if not pixels.has_room(len(folder.files)):  # what is kept needs none
+        pixels.require_room(len(folder.files) - len(_kept(folder, contents, pixels)))
     digests: dict[File, str] = {}
     problems: list[tuple[File, str]] = []
 

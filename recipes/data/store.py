@@ -163,12 +163,16 @@ class Store:
 
     def require_room(self, rows: int) -> None:
         """Make sure, before any work, that so many more rows fit on the disk. Raises UserError if they do not."""
-        need, free = rows * self.row_bytes, room(self._folder)
-        if need > 0.9 * free:
+        need, free = rows * self.stored_bytes, room(self._folder)
+        if not self.has_room(rows):
             raise UserError(
                 f"The cache needs {in_bytes(need)} in {self._folder} and {in_bytes(free)} are free: "
                 "make room, or set ZOO_CACHE to a folder on a larger disk."
             )
+
+    def has_room(self, rows: int) -> bool:
+        """Whether so many more rows fit on the disk."""
+        return rows * self.stored_bytes <= 0.9 * room(self._folder)
 
     @property
     def row_bytes(self) -> int:
