@@ -92,8 +92,7 @@ def decode_all(
     """
     pixels, contents, is_plain = _pixels(framing), Contents(folder.root), True
     depths, appearances = Store(cache_folder("depths") / f"v{DECODER_VERSION}", (2,), "float64"), Appearances()
-    if not pixels.has_room(len(folder.files)):  # what is kept needs none
-        pixels.require_room(len(folder.files) - len(_kept(folder, contents, pixels)))
+    _require_room(folder, contents, pixels)
     digests: dict[File, str] = {}
     problems: list[tuple[File, str]] = []
 
@@ -149,6 +148,12 @@ def _kept(folder: Listing, contents: Contents, pixels: Store) -> list[str]:
     for top in RANGES:
         listed = listed | pixels.lists([_in_range(digest, top) for digest in known])
     return list(itertools.compress(known, listed))
+
+
+def _require_room(folder: Listing, contents: Contents, pixels: Store) -> None:
+    """Make sure that the pixels that are not kept fit on the disk. Raises UserError if they do not."""
+    if not pixels.has_room(len(folder.files)):
+        pixels.require_room(len(folder.files) - len(_kept(folder, contents, pixels)))
 
 
 def _in_range(digest: str, top: int | None) -> str:
