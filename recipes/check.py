@@ -127,7 +127,7 @@ def _file_rows(listing: Listing, decoded: Decoded, seen: Look, findings: Sequenc
     for finding in findings:
         if finding.path:
             by_path.setdefault(finding.path, []).append(finding)
-    sizes = {file.path: size for file, size in zip(seen.files, seen.sizes, strict=True)}
+    sizes = {file.path: size for file, size in zip(seen.files, seen.sizes.tolist(), strict=True)}
     digests = {file.path: decoded.digests[file] for file in seen.files}
     listed_files = {file.path: file for file in listing.files}
     for path in dict.fromkeys([*listed_files, *(path for path, _ in listing.left_out)]):

@@ -33,7 +33,7 @@ from recipes.report.evaluate import render
 from recipes.runs import evaluated, measuring, model_file
 from recipes.runs.assurance import assurance
 from recipes.runs.evaluated import Origin
-from recipes.runs.file_rows import file_rows
+from recipes.runs.file_rows import FileRows
 from recipes.runs.folder import check_default, escaped, writing
 from recipes.runs.model_file import Classifier
 from recipes.settings.evaluate import Evaluation
@@ -72,9 +72,10 @@ def run(settings: Evaluation) -> Path:
             numbers |= evaluated.confidence(sure, data, found)
         with clock.step("report"):
             result = _as_dict(settings, classifier, origin, data) | numbers
-            write_csv(folder / "files.csv", file_rows(data, found.probabilities))
+            rows = FileRows(data, found.probabilities)
+            write_csv(folder / "files.csv", rows)
             result |= {"seconds": clock.as_dict()}
-            write_text(folder / "report.html", render(result, file_rows(data, found.probabilities), data.picture))
+            write_text(folder / "report.html", render(result, rows, data.picture))
         write_json(folder / "result.json", result | {"seconds": clock.as_dict()})
     _tell(settings.folder, result)
     return settings.folder

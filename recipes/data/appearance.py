@@ -58,12 +58,6 @@ class Appearance:
         """The five numbers as a row for a store, `(5,)`."""
         return np.array([self.width, self.height, self.brightness, self.contrast, self.sharpness])
 
-    @classmethod
-    def stored(cls, numbers: np.ndarray, thumbnails: np.ndarray) -> "Appearance":
-        """Make an appearance of two rows of stores."""
-        width, height, *others = numbers.tolist()
-        return cls(int(width), int(height), *others, thumbnails)
-
 
 def appearance_of(picture: Image.Image) -> Appearance:
     """Measure a picture of mode L or RGB, upright."""

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from recipes.data.appearance import APPEARANCE_VERSION, SIDE, Appearance
+from recipes.data.appearance import APPEARANCE_VERSION, SIDE
 from recipes.data.images import DECODER_VERSION, Examined
-from recipes.data.store import Store
+from recipes.data.store import Rows, Store
 from zoo.files import cache_folder
 
 
@@ -24,7 +24,11 @@ class Appearances:
         self._thumbnails = Store(folder / f"{version}-thumbnails", (2, SIDE, SIDE), "uint8")
 
     def __contains__(self, key: str) -> bool:
-        return key in self._numbers and key in self._thumbnails
+        return bool(self.has([key])[0])
+
+    def has(self, keys: Sequence[str]) -> np.ndarray:
+        """Whether it is kept what these look like, `(keys,)`."""
+        return self._numbers.has(keys) & self._thumbnails.has(keys)
 
     def add(self, examined: Mapping[str, Examined]) -> None:
         """Keep what pictures look like."""
@@ -34,16 +38,14 @@ class Appearances:
         self._numbers.add(keys, np.stack([one.numbers for one in seen]), [one.camera for one in examined.values()])
         self._thumbnails.add(keys, np.stack([one.thumbnails for one in seen]))
 
-    def read(self, keys: Sequence[str]) -> list[Appearance]:
-        """Read what pictures look like."""
-        if not keys:
-            return []
-        return [Appearance.stored(*rows) for rows in zip(self._numbers.rows(keys)[:], self.thumbnails(keys), strict=True)]
+    def numbers(self, keys: Sequence[str]) -> np.ndarray:
+        """Read the numbers of pictures, `(pictures, 5)`, those of `Appearance.numbers`."""
+        return self._numbers.rows(keys)[:] if keys else np.empty((0, 5))
 
-    def thumbnails(self, keys: Sequence[str]) -> np.ndarray:
-        """Read the thumbnails of pictures, `(pictures, 2, SIDE, SIDE)`, uint8."""
-        return self._thumbnails.rows(keys)[:] if keys else np.empty((0, 2, SIDE, SIDE), "uint8")
+    def thumbnails(self, keys: Sequence[str]) -> Rows | np.ndarray:
+        """Find the thumbnails of pictures, `(pictures, 2, SIDE, SIDE)`, uint8; they stay on the disk."""
+        return self._thumbnails.rows(keys) if keys else np.empty((0, 2, SIDE, SIDE), "uint8")
 
-    def camera(self, key: str) -> str:
-        """Name the camera of a picture; "" where it is not known."""
-        return self._numbers.texts.get(key, "")
+    def cameras(self, keys: Sequence[str]) -> list[str]:
+        """Name the cameras of pictures; "" where one is not known."""
+        return self._numbers.texts(keys)

@@ -10,9 +10,12 @@ Neighbours begin at the twelfth, or, in large folders, after the nearest fiftiet
 themselves. Of a picture with more copies than that, such as a frame of a long video, nothing can be told.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from recipes.data.spectra import BOXES, FINE
+from recipes.data.store import Rows
 
 # Pictures of which a folder must have more, to tell what is usual in it.
 FEW = 8
@@ -34,13 +37,16 @@ SMALLEST = 1e-6
 ROWS = 512
 
 
-def more_than_chance(thumbnails: np.ndarray, pairs: np.ndarray, likeness: np.ndarray) -> np.ndarray:
+def more_than_chance(
+    thumbnails: np.ndarray | Rows, pairs: np.ndarray, likeness: np.ndarray, faces: Sequence[int] = (0, 1)
+) -> np.ndarray:
     """Say of pairs whether they are more alike than pictures of this folder are by chance.
 
     Args:
-        thumbnails: `(pictures, faces, SIDE, SIDE)`, uint8, of which the likeliest count.
+        thumbnails: `(pictures, 2, SIDE, SIDE)`, uint8, in memory or on disk.
         pairs: `(pairs, 2)`, places of pictures.
         likeness: `(pairs,)`.
+        faces: which of a picture's thumbnails are compared, of which the likeliest count.
 
     Returns:
         `(pairs,)`, bool.
@@ -52,9 +58,12 @@ def more_than_chance(thumbnails: np.ndarray, pairs: np.ndarray, likeness: np.nda
     pictures = np.union1d(pairs, sample[:MIN_PICTURES])
     near = max(1, min(max(MIN_RANK, int(RANK_SHARE * len(sample))), 3 * (len(sample) - 1) // 4))
     far = min(LAST_RANK * near, len(sample) - 1)
-    others = np.concatenate([FINE.describe(thumbnails[sample, face]) for face in range(thumbnails.shape[1])])
+    drawn = thumbnails[sample]
+    others = np.concatenate([FINE.describe(drawn[:, face]) for face in faces])
     blocks = [pictures[start : start + ROWS] for start in range(0, len(pictures), ROWS)]
-    distances = np.concatenate([_distances(thumbnails[block], others, block[:, None] == sample, near, far) for block in blocks])
+    distances = np.concatenate(
+        [_distances(thumbnails[block][:, faces], others, block[:, None] == sample, near, far) for block in blocks]
+    )
     powers = np.log(far / near) / np.maximum(np.log(distances[:, 1] / distances[:, 0]), SMALLEST)
     power = min(float(np.median(powers)), MAX_POWER)
     reach = np.maximum(1 - likeness, SMALLEST)[:, None] / distances[np.searchsorted(pictures, pairs), 0]

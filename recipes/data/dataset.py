@@ -139,7 +139,7 @@ def prepare(
     if keep_leaks and (kept := [f"{f.path} {f.reason}" for f in seen.findings if f.kind in LEAKS]):
         findings.append(f"Measured although they lie in two parts, so that results on them say nothing: {some(kept, 2)}.")
     findings += [*told(division, digests), *division.findings]
-    findings += notes.grouped((file.path, decoded.note(file)) for file in division.files)
+    findings += notes.grouped(zip((file.path for file in division.files), decoded.notes(division.files), strict=True))
     return _undivided(folder, decoded, division, left_out, findings).divided(seed)
 
 
@@ -162,7 +162,7 @@ def _undivided(
         division.given,
         division.shares,
         folder.task,
-        {decoded.digests[file]: note for file in files if (note := decoded.note(file))},
+        {digest: note for digest, note in zip(division.digests, decoded.notes(files), strict=True) if note},
         folder.corrections,
         division.groups,
         weights if np.ptp(weights) else None,

@@ -14,16 +14,20 @@ import numpy as np
 
 from recipes.data.appearances import Appearances
 from recipes.data.contents import Contents
-from recipes.data.depth import FLOAT, INTEGER, Depth, smallest_range
+from recipes.data.depth import FLOAT, INTEGER, RANGES, Depth, smallest_range
 from recipes.data.images import DECODER_VERSION, Examined, Framing, examine, measure
 from recipes.data.sources.listing import File, Listing
-from recipes.data.store import Rows, Store
+from recipes.data.store import KEY_BYTES, Rows, Store
 from recipes.errors import ImageError, UserError, shown
 from zoo.files import cache_folder
 from zoo.progress import Progress
 
 SHARD_IMAGES = 256
+# What is known of files is saved when so many are new, and at least as many as all before.
+SAVED_FILES = 4_096
 KINDS = (INTEGER, FLOAT)
+# Two thumbnails, five numbers, keys in three lists, and what is remembered of the file.
+BYTES_BESIDE_PIXELS = 2_048 + 40 + 3 * KEY_BYTES + 80
 # Between the largest values of two classes: a step from one range to the next is about 4.
 MAX_RATIO = 3
 
@@ -50,9 +54,9 @@ class Decoded:
         """Find the pixels of some files."""
         return self.store.rows([self.keys[file] for file in files])
 
-    def note(self, file: File) -> str:
-        """Say what the user should know of a picture; "" if there is nothing."""
-        return self.store.texts.get(self.keys[file], "")
+    def notes(self, files: Sequence[File]) -> list[str]:
+        """Say what the user should know of some pictures; "" of one if there is nothing."""
+        return self.store.texts([self.keys[file] for file in files])
 
 
 @contextlib.contextmanager
@@ -86,32 +90,32 @@ def decode_all(
     Raises:
         UserError: the values of deep pictures are on no scale, or the cache cannot be written or has too little room.
     """
-    kind = f"v{DECODER_VERSION}-{framing.size}-{framing.resize}-{framing.channels}-{framing.interpolation}"
-    pixels = Store(cache_folder("pixels") / kind, (framing.resize, framing.resize, framing.channels), "uint8")
+    pixels, contents, is_plain = _pixels(framing), Contents(folder.root), True
     depths, appearances = Store(cache_folder("depths") / f"v{DECODER_VERSION}", (2,), "float64"), Appearances()
-    pixels.require_room(len(folder.files))
+    _require_room(folder, contents, pixels)
     digests: dict[File, str] = {}
     problems: list[tuple[File, str]] = []
 
-    def is_known(digest: str) -> bool:
-        has_pixels = digest in pixels if needs_pixels else pixels.lists(digest)
-        return (has_pixels and digest in appearances) or digest in depths
+    def are_known(keys: Sequence[str]) -> np.ndarray:
+        has_pixels = pixels.has(keys) if needs_pixels else pixels.lists(keys)
+        return (has_pixels & appearances.has(keys)) | depths.has(keys)
 
     def look(digest: str, data: bytes) -> Depth | Examined | None:
-        return None if is_known(digest) else measure(data) or examine(data, framing)
+        return None if are_known([digest])[0] else measure(data) or examine(data, framing)
 
-    contents, is_plain = Contents(folder.root), True
-    for shard in _in_shards(contents, folder.files, look, "reading", is_known):
+    for shard in _in_shards(contents, folder.files, look, "reading", are_known):
         problems += [(file, str(found)) for file, _, found in shard if isinstance(found, ImageError)]
         digests |= {file: digest for file, digest, found in shard if not isinstance(found, ImageError)}
         _add_pixels(pixels, appearances, {digest: found for _, digest, found in shard if isinstance(found, Examined)})
         _add_depths(depths, {digest: found for _, digest, found in shard if isinstance(found, Depth)})
         is_plain = is_plain and _announced(shard, pixels, appearances, announce)
-    deep = _depths(depths, {file: digest for file, digest in digests.items() if digest not in appearances})
+        contents.save(at_least=max(SAVED_FILES, len(contents)))  # what is killed after hours has not read for nothing
+    deep = _depths(depths, digests, appearances)
     ranges, findings = ({}, []) if has_ranges else _ranges(folder, deep)
     framing = replace(framing, **ranges)
-    keys = digests | {file: f"{digests[file]} 0 to {framing.ranges[found.kind]}" for file, found in deep.items()}
-    new = [file for file in deep if not is_known(keys[file])]
+    in_ranges = {file: _in_range(digests[file], framing.ranges[found.kind]) for file, found in deep.items()}
+    keys = digests | in_ranges if deep else digests
+    new = [file for file in deep if not are_known([keys[file]])[0]]
     contents.save()
     for shard in _in_shards(contents, new, lambda _, data: examine(data, framing), "reading more than 8 bits"):
         gone = {file: str(found) for file, _, found in shard if isinstance(found, ImageError)}  # it has changed since
@@ -121,16 +125,52 @@ def decode_all(
     return Decoded(framing, digests, problems, findings + _warned(digests, deep), keys, pixels, appearances)
 
 
+def kept(folder: Listing, framing: Framing) -> list[str]:
+    """List the digests of the files that an earlier command has decoded, as far as they have not changed. Raises UserError."""
+    return _kept(folder, Contents(folder.root), _pixels(framing))
+
+
+def bytes_a_picture(framing: Framing) -> int:
+    """Compute what a picture takes in the cache: pixels, thumbnails, numbers and names."""
+    return framing.resize**2 * framing.channels + BYTES_BESIDE_PIXELS
+
+
+def _pixels(framing: Framing) -> Store:
+    """Open the place of decoded pictures in the cache. Raises UserError where that cannot be written."""
+    kind = f"v{DECODER_VERSION}-{framing.size}-{framing.resize}-{framing.channels}-{framing.interpolation}"
+    return Store(cache_folder("pixels") / kind, (framing.resize, framing.resize, framing.channels), "uint8")
+
+
+def _kept(folder: Listing, contents: Contents, pixels: Store) -> list[str]:
+    """List the digests of unchanged files whose pixels are kept, in whichever range."""
+    known = [digest for file in folder.files if (digest := contents.digest(file.path))]
+    listed = pixels.lists(known)
+    for top in RANGES:
+        listed = listed | pixels.lists([_in_range(digest, top) for digest in known])
+    return list(itertools.compress(known, listed))
+
+
+def _require_room(folder: Listing, contents: Contents, pixels: Store) -> None:
+    """Make sure that the pixels that are not kept fit on the disk. Raises UserError if they do not."""
+    if not pixels.has_room(len(folder.files)):
+        pixels.require_room(len(folder.files) - len(_kept(folder, contents, pixels)))
+
+
+def _in_range(digest: str, top: int | None) -> str:
+    """Name the pixels of a picture with more than 8 bits that was read in a range."""
+    return f"{digest} 0 to {top}"
+
+
 def _in_shards(
     contents: Contents,
     files: Sequence[File],
     work: Callable[[str, bytes], object],
     what: str,
-    is_known: Callable[[str], bool] = lambda digest: False,
+    are_known: Callable[[Sequence[str]], np.ndarray] = lambda digests: np.zeros(len(digests), bool),
 ) -> Iterator[list[tuple[File, str, object]]]:
     """Read files, and yield in shards each one's digest and what `work(digest, data)` returns, or the ImageError.
 
-    A file that has not changed since an earlier command read it is not read again if its digest `is_known`: it gives None.
+    One that has not changed since an earlier command read it gives None, unread, if `are_known` says that its digest is.
     """
 
     def read(file: File) -> tuple[File, str, object]:
@@ -141,18 +181,16 @@ def _in_shards(
         except ImageError as error:
             return file, digest, error
 
-    def known(file: File) -> tuple[File, str, object] | None:
-        digest = contents.digest(file.path)
-        return (file, digest, None) if digest and is_known(digest) else None
-
     if not files:
         return
     with Progress(what, len(files), "images") as progress:
         for start in range(0, len(files), SHARD_IMAGES):
             those = files[start : start + SHARD_IMAGES]
-            found = {file: known(file) for file in those}
-            progress.advance(sum(item is not None for item in found.values()))
-            for item in in_threads(read, [file for file in those if found[file] is None]):
+            unchanged = {file: digest for file in those if (digest := contents.digest(file.path))}
+            known = itertools.compress(unchanged.items(), are_known(list(unchanged.values())))
+            found = {file: (file, digest, None) for file, digest in known}
+            progress.advance(len(found))
+            for item in in_threads(read, [file for file in those if file not in found]):
                 found[item[0]] = item
                 progress.advance()
             yield [found[file] for file in those]
@@ -163,7 +201,7 @@ def _announced(
 ) -> bool:
     """Tell of a shard's pictures, unless one has more than 8 bits; returns whether none has."""
     read = [digest for _, digest, found in shard if not isinstance(found, ImageError)]
-    is_plain = all(digest in appearances for digest in read)
+    is_plain = bool(appearances.has(read).all())
     if announce and is_plain and read:
         announce(read, pixels.rows(read))
     return is_plain
@@ -183,10 +221,12 @@ def _add_depths(store: Store, depths: Mapping[str, Depth]) -> None:
         store.add(list(depths), np.array([(KINDS.index(depth.kind), depth.high) for depth in depths.values()]))
 
 
-def _depths(store: Store, digests: Mapping[File, str]) -> dict[File, Depth]:
-    """Find what deep pictures hold."""
-    rows = store.rows(list(digests.values()))[:] if digests else ()
-    return {file: Depth(KINDS[int(kind)], float(high)) for file, (kind, high) in zip(digests, rows, strict=True)}
+def _depths(store: Store, digests: Mapping[File, str], appearances: Appearances) -> dict[File, Depth]:
+    """Find what deep pictures hold: those of which nobody knows what they look like without it."""
+    are_deep = ~appearances.has(list(digests.values()))
+    deep = dict(itertools.compress(digests.items(), are_deep))
+    rows = store.rows(list(deep.values()))[:] if deep else ()
+    return {file: Depth(KINDS[int(kind)], float(high)) for file, (kind, high) in zip(deep, rows, strict=True)}
 
 
 def _ranges(folder: Listing, deep: Mapping[File, Depth]) -> tuple[dict[str, int], list[str]]:

@@ -21,7 +21,7 @@ MAX_SIZES = 8
 MIN_CLASS = 20
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Described:
     """What is known of a picture besides its pixels; part and camera are "" where nobody says."""
 

@@ -2,10 +2,12 @@
 
 Two pictures are compared by their thumbnails' lowest frequencies (`spectra`). Either picture of a pair may be the cropped one:
 each is looked for as it is, by what lies inside its border, and by BOXES of these, which are crops of a twentieth at nine
-places and of a tenth in the middle. Every picture is first compared with every other by COARSE coefficients and two of the
-boxes alone, in blocks; what passes is compared by FINE ones and all boxes. So the memory is a fixed one for each picture and
-for a block (docs/results.md), and never grows with the square of their number. What passes that, too, must be more alike than
-pictures of this folder are by chance (`chance`).
+places and of a tenth in the middle. Pictures are first compared by COARSE coefficients and two of the boxes alone, in blocks;
+what passes is compared by FINE ones and all boxes. Only the coarse coefficients are in memory, 0.1 kB a picture; thumbnails
+stay where they are. What passes that, too, must be more alike than pictures of this folder are by chance (`chance`).
+
+Up to MAX_ALL pictures each is compared with every other. Of more each is compared with those that lie in the cells near it
+(`cells`), so that the time does not grow with the square of their number.
 """
 
 from collections.abc import Iterator
@@ -13,11 +15,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from recipes.data.cells import Cells
 from recipes.data.chance import more_than_chance
-from recipes.data.spectra import BOXES, COARSE, FINE, MIDDLE, WHOLE, Spectrum
+from recipes.data.spectra import BOXES, COARSE, FINE, MIDDLE, WHOLE
+from recipes.data.store import Rows
 
 # Raised with what is found: pairs are kept by it.
 DUPLICATES_VERSION = 2
+# Forms of pictures that are compared each with each, if they show something.
+MAX_ALL = 20_000
 # Pictures with a likeness above are the same one: chosen on other pictures than it was tested on (docs/results.md).
 MIN_LIKENESS = 0.93
 MIN_COARSE_LIKENESS = 0.88
@@ -28,6 +34,10 @@ MAX_PARTNERS = 20
 MAX_BORDERED = 0.5
 ROWS = 512
 COLUMNS = 1024
+# Rows at once where cells are compared, of each of which few are asked.
+CELL_ROWS = 4 * ROWS
+# Thumbnails that are read at once: from many shards, each of which is opened for that.
+READ = 4 * COLUMNS
 
 
 @dataclass(frozen=True)
@@ -53,18 +63,18 @@ class Found:
     usual: int
 
 
-def near_duplicates(thumbnails: np.ndarray, min_likeness: float = MIN_LIKENESS) -> Found:
+def near_duplicates(thumbnails: np.ndarray | Rows, min_likeness: float = MIN_LIKENESS) -> Found:
     """Find the pairs of pictures that are one.
 
     Args:
-        thumbnails: `(pictures, 2, SIDE, SIDE)`, uint8, those of `Appearance`.
+        thumbnails: `(pictures, 2, SIDE, SIDE)`, uint8, those of `Appearance`; in memory or on disk.
     """
     if not len(thumbnails):
         return Found([], 0)
     forms = _forms(thumbnails)
     pairs, likeness, mirrored = _alike(forms, min_likeness)
-    faces = thumbnails[:, 1:] if forms.outer.any() else thumbnails
-    chosen = more_than_chance(faces, pairs, likeness)
+    faces = (1,) if forms.outer.any() else (0, 1)
+    chosen = more_than_chance(thumbnails, pairs, likeness, faces)
     rows = zip(pairs[chosen].tolist(), likeness[chosen].tolist(), mirrored[chosen].tolist(), strict=True)
     return Found(
         [Pair(first, second, value, is_mirrored) for (first, second), value, is_mirrored in rows], int((~chosen).sum())
@@ -76,36 +86,44 @@ class Forms:
     """What is compared: every picture as a whole, and after these what lies inside a border.
 
     Args:
-        grey: `(forms, SIDE, SIDE)`, uint8.
+        thumbnails: `(pictures, 2, SIDE, SIDE)`, uint8.
         picture: `(forms,)`, whose.
         outer: `(forms,)`, whether this is a whole with its border: two of them may be alike in that alone.
     """
 
-    grey: np.ndarray
+    thumbnails: np.ndarray | Rows
     picture: np.ndarray
     outer: np.ndarray
 
-    def described(self, spectrum: Spectrum) -> Iterator[np.ndarray]:
-        """Compute coefficients block by block."""
-        for start in range(0, len(self.grey), COLUMNS):
-            yield spectrum.describe(self.grey[start : start + COLUMNS])
+    def grey(self, places: np.ndarray) -> np.ndarray:
+        """Read some forms, `(places, SIDE, SIDE)`, uint8."""
+        inner = (places >= len(self.thumbnails)).astype(int)
+        return self.thumbnails[self.picture[places]][np.arange(len(places)), inner]
+
+    def coarse(self) -> np.ndarray:
+        """Compute the coarse coefficients of all, block by block."""
+        blocks = (self.grey(np.arange(len(self.picture))[start : start + READ]) for start in range(0, len(self.picture), READ))
+        parts = (grey[start : start + COLUMNS] for grey in blocks for start in range(0, len(grey), COLUMNS))
+        return np.concatenate([COARSE.describe(part) for part in parts])
 
 
-def _forms(thumbnails: np.ndarray) -> Forms:
+def _forms(thumbnails: np.ndarray | Rows) -> Forms:
     """Choose what is compared of pictures `(pictures, 2, SIDE, SIDE)`."""
-    bordered = (thumbnails[:, 0] != thumbnails[:, 1]).any(axis=(1, 2))
+    blocks = (thumbnails[start : start + READ] for start in range(0, len(thumbnails), READ))
+    bordered = np.concatenate([(block[:, 0] != block[:, 1]).any(axis=(1, 2)) for block in blocks])
     picture = np.concatenate([np.arange(len(thumbnails)), np.flatnonzero(bordered)])
-    grey = np.concatenate([thumbnails[:, 0], thumbnails[bordered, 1]])
     # The border of most pictures is a background, as that of digits or of products, and belongs to them.
     outer = bordered & (bordered.mean() <= MAX_BORDERED)
-    return Forms(grey, picture, np.concatenate([outer, np.zeros(bordered.sum(), bool)]))
+    return Forms(thumbnails, picture, np.concatenate([outer, np.zeros(bordered.sum(), bool)]))
 
 
 def _alike(forms: Forms, min_likeness: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Find the pairs `(pairs, 2)` that are so alike, whatever the others are, the likeliest first; likeness, mirrored."""
-    coarse, fine = (np.concatenate(list(forms.described(spectrum))) for spectrum in (COARSE, FINE))
-    starts = range(0, len(forms.picture), ROWS)
-    found = [_partners(forms, slice(start, start + ROWS), coarse, fine, min_likeness) for start in starts]
+    coarse = forms.coarse()
+    cells = Cells.of(coarse, COARSE) if coarse.any(axis=1).sum() > MAX_ALL else None
+    order, rows = (cells.order, CELL_ROWS) if cells else (np.arange(len(coarse)), ROWS)
+    blocks = [order[start : start + rows] for start in range(0, len(order), rows)]
+    found = [_partners(forms, queries, coarse, cells, min_likeness) for queries in blocks]
     pairs, likeness, mirrored = map(np.concatenate, zip(*found, strict=True))
     order = np.lexsort((pairs[:, 1], pairs[:, 0], -likeness))
     _, first = np.unique(pairs[order], axis=0, return_index=True)  # the likeliest of the forms of two pictures
@@ -114,44 +132,67 @@ def _alike(forms: Forms, min_likeness: float) -> tuple[np.ndarray, np.ndarray, n
 
 
 def _partners(
-    forms: Forms, queries: slice, coarse: np.ndarray, fine: np.ndarray, min_likeness: float
+    forms: Forms, queries: np.ndarray, coarse: np.ndarray, cells: Cells | None, min_likeness: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Find the pairs of some forms with any of all, of each form the likeliest; with their likeness, and whether mirrored."""
-    rows, columns = _candidates(forms, queries, coarse)
+    rows, columns = _candidates(forms, queries, coarse, cells)
     used, places = np.unique(rows, return_inverse=True)
-    exact = np.stack([FINE.describe(forms.grey[queries][used], box) for box in BOXES], axis=1)
-    likeness, mirrored = _compared(exact, places, fine, columns)
+    grey = forms.grey(queries[used])
+    exact = np.stack([FINE.describe(grey, box) for box in BOXES], axis=1)
+    seen, which = np.unique(columns, return_inverse=True)
+    likeness, mirrored = _compared(exact, places, FINE.describe(forms.grey(seen)), which)
     passed = np.flatnonzero(likeness >= min_likeness)
     chosen = passed[_likeliest(rows[passed], likeness[passed], MAX_PARTNERS)]
     pairs = np.stack([forms.picture[queries][rows[chosen]], forms.picture[columns[chosen]]], axis=1)
     return np.sort(pairs, axis=1), likeness[chosen], mirrored[chosen]
 
 
-def _candidates(forms: Forms, queries: slice, coarse: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Find what is worth a closer look, (rows, columns); of each row the likeliest, if there are many."""
-    rough = [COARSE.describe(forms.grey[queries], box) for box in (WHOLE, MIDDLE)]
+def _candidates(forms: Forms, queries: np.ndarray, coarse: np.ndarray, cells: Cells | None) -> tuple[np.ndarray, np.ndarray]:
+    """Find what is worth a closer look, (rows of `queries`, forms); of each row the likeliest, if there are many."""
+    grey = forms.grey(queries)
+    rough = [COARSE.describe(grey, box) for box in (WHOLE, MIDDLE)]
     picture, outer = forms.picture[queries], forms.outer[queries]
     least = np.full(len(picture), MIN_COARSE_LIKENESS, np.float32)
     rows, columns, values = np.empty(0, int), np.empty(0, int), np.empty(0, np.float32)
-    for start in range(0, len(coarse), COLUMNS):
-        others = slice(start, start + COLUMNS)
-        likeness = [COARSE.likeness(part, coarse[others]) for part in rough]
+    for asked, others in cells.near(coarse[queries]) if cells else _all(len(queries), len(coarse)):
+        likeness = [COARSE.likeness(part[asked], coarse[others]) for part in rough]
         likeness = np.maximum(*likeness, out=likeness[0])
-        passed = np.flatnonzero(likeness >= least[:, None])
+        passed = np.flatnonzero(likeness >= least[asked, None])
         if not len(passed):
             continue
-        if len(passed) > MAX_CANDIDATES * len(least) and likeness.shape[1] > MAX_CANDIDATES:
-            least = np.maximum(least, np.partition(likeness, -MAX_CANDIDATES, axis=1)[:, -MAX_CANDIDATES])
-            passed = np.flatnonzero(likeness >= least[:, None])
+        if len(passed) > MAX_CANDIDATES * len(asked) and likeness.shape[1] > MAX_CANDIDATES:
+            most = np.partition(likeness, -MAX_CANDIDATES, axis=1)[:, -MAX_CANDIDATES]
+            least[asked] = np.maximum(least[asked], most)
+            passed = np.flatnonzero(likeness >= least[asked, None])
         more, places = np.divmod(passed, likeness.shape[1])
-        different = (picture[more] != forms.picture[others][places]) & ~(outer[more] & forms.outer[others][places])
-        rows, columns = np.concatenate([rows, more[different]]), np.concatenate([columns, places[different] + start])
-        values = np.concatenate([values, likeness.ravel()[passed[different]]])
-        kept = _likeliest(rows, values, MAX_CANDIDATES)
-        rows, columns, values = rows[kept], columns[kept], values[kept]
-        last = np.flatnonzero(np.bincount(rows, minlength=len(least)) == MAX_CANDIDATES)
-        least[last] = values[np.searchsorted(rows, last, side="right") - 1]
-    return rows, columns
+        values = np.concatenate([values, likeness.ravel()[passed]])
+        rows, columns = np.concatenate([rows, asked[more]]), np.concatenate([columns, others[places]])
+        if len(rows) > 2 * MAX_CANDIDATES * len(queries):
+            rows, columns, values = _different(forms, picture, outer, rows, columns, values)
+            last = np.flatnonzero(np.bincount(rows, minlength=len(least)) == MAX_CANDIDATES)
+            least[last] = values[np.searchsorted(rows, last, side="right") - 1]
+    return _different(forms, picture, outer, rows, columns, values)[:2]
+
+
+def _all(queries: int, forms: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Compare each of some rows with all forms, block by block."""
+    for start in range(0, forms, COLUMNS):
+        yield np.arange(queries), np.arange(forms)[start : start + COLUMNS]
+
+
+def _different(
+    forms: Forms, picture: np.ndarray, outer: np.ndarray, rows: np.ndarray, columns: np.ndarray, values: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Keep the likeliest of each row that are other pictures, and not alike in their border alone; gives them row by row.
+
+    Args:
+        picture: whose each row is.
+        outer: whether it is a whole with its border.
+    """
+    kept = (picture[rows] != forms.picture[columns]) & ~(outer[rows] & forms.outer[columns])
+    rows, columns, values = rows[kept], columns[kept], values[kept]
+    kept = _likeliest(rows, values, MAX_CANDIDATES)
+    return rows[kept], columns[kept], values[kept]
 
 
 def _likeliest(rows: np.ndarray, values: np.ndarray, most: int) -> np.ndarray:

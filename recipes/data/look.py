@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from recipes.data.appearance import Appearance
+import numpy as np
+
 from recipes.data.copies import Copies
 from recipes.data.decoding import Decoded
 from recipes.data.differences import Described, differences, small_classes
@@ -24,31 +25,31 @@ class Look:
     Args:
         files: those that are pictures.
         groups: of near-duplicates, one a file; "" for one that has none.
-        sizes: (width, height) of each file's picture, upright.
+        sizes: width and height of each file's picture, upright, `(files, 2)`.
         findings: on files, and on classes and parts.
     """
 
     files: tuple[File, ...]
     groups: tuple[str, ...]
-    sizes: tuple[tuple[int, int], ...]
+    sizes: np.ndarray
     findings: tuple[Finding, ...]
 
 
 def look(listing: Listing, decoded: Decoded) -> Look:
     """Look at all that was read of a listing; what a person wants to keep as it is, is not remarked on."""
     files, keys, copies = _copies(listing, decoded)
-    appearances = decoded.appearances.read(keys)
+    numbers = decoded.appearances.numbers(keys)
+    sizes = numbers[:, :2].astype("int32")
     findings = [
         *(Finding("unreadable", path, reason, action="leave out") for path, reason in listing.left_out),
         *(Finding("unreadable", file.path, reason, action="leave out") for file, reason in decoded.problems),
         *copies.findings(),
-        *_odd(files, appearances),
-        *(Finding("content", file.path, note) for file in files if (note := decoded.note(file))),
-        *_of_classes(files, appearances, [decoded.appearances.camera(key) for key in keys]),
+        *_odd(files, numbers),
+        *(Finding("content", file.path, note) for file, note in zip(files, decoded.notes(files), strict=True) if note),
+        *_of_classes(files, sizes, decoded.appearances.cameras(keys)),
         *(Finding("source", "", sentence) for sentence in (*listing.findings, *decoded.findings)),
     ]
     chosen = [finding for finding in findings if finding.path not in listing.kept]
-    sizes = tuple((one.width, one.height) for one in appearances)
     return Look(tuple(files), tuple(copies.groups()), sizes, tuple(chosen))
 
 
@@ -65,17 +66,17 @@ def _copies(listing: Listing, decoded: Decoded) -> tuple[list[File], list[str], 
     return files, keys, Copies(files, keys, decoded.appearances, listing.kept)
 
 
-def _odd(files: Sequence[File], appearances: Sequence[Appearance]) -> Iterator[Finding]:
+def _odd(files: Sequence[File], numbers: np.ndarray) -> Iterator[Finding]:
     """Say what is odd about single pictures."""
-    for remark in remarks(appearances):
+    for remark in remarks(numbers):
         yield Finding(remark.kind, files[remark.picture].path, remark.reason, action="leave out")
 
 
-def _of_classes(files: Sequence[File], appearances: Sequence[Appearance], cameras: Sequence[str]) -> Iterator[Finding]:
+def _of_classes(files: Sequence[File], sizes: np.ndarray, cameras: Sequence[str]) -> Iterator[Finding]:
     """Say which classes are small, and what gives classes and parts away; of pictures with one label each."""
     described = [
-        Described(file.label, file.split, one.width, one.height, camera)
-        for file, one, camera in zip(files, appearances, cameras, strict=True)
+        Described(file.label, file.split, *size, camera)
+        for file, size, camera in zip(files, sizes.tolist(), cameras, strict=True)
         if isinstance(file.label, str)
     ]
     for label, count in small_classes(described).items():

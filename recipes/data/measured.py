@@ -79,7 +79,7 @@ def _dataset(
 ) -> Dataset:
     """Put together what was decoded."""
     weights, digests = np.array([file.weight for file in files]), [decoded.digests[file] for file in files]
-    has_groups = any(file.group for file in files)
+    has_groups, said = any(file.group for file in files), decoded.notes(files)
     return Dataset(
         root=listing.root,
         classes=listing.classes,
@@ -90,9 +90,9 @@ def _dataset(
         pixels=decoded.rows(files),
         framing=decoded.framing,
         left_out=left_out,
-        findings=[*findings, *notes.grouped((file.path, decoded.note(file)) for file in files)],
+        findings=[*findings, *notes.grouped((file.path, note) for file, note in zip(files, said, strict=True))],
         task=listing.task,
-        notes={decoded.digests[file]: note for file in files if (note := decoded.note(file))},
+        notes={digest: note for digest, note in zip(digests, said, strict=True) if note},
         corrections=listing.corrections,
         groups=united(digests, [file.group for file in files]) if has_groups else None,
         weights=weights if np.ptp(weights) else None,
@@ -188,7 +188,8 @@ def _nearly_known(files: Sequence[File], decoded: Decoded, trained: Mapping[str,
     """
     learnt = [digest for digest, part in trained.items() if part == TRAIN]
     ours = dict.fromkeys(decoded.keys[file] for file in files)
-    known = [digest for digest in learnt if digest in decoded.appearances and digest not in ours]
+    kept = decoded.appearances.has(learnt)
+    known = [digest for digest, is_kept in zip(learnt, kept, strict=True) if is_kept and digest not in ours]
     if not known:
         return []
     keys = [*ours, *known]

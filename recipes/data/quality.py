@@ -4,12 +4,10 @@ Odd is what differs from the other pictures of the folder: a folder of digits on
 were enlarged is blurred, and no picture of either is a mistake for that.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-
-from recipes.data.appearance import Appearance
 
 # Grey levels.
 MAX_BLANK_CONTRAST = 2.0
@@ -37,14 +35,11 @@ class Remark:
     remedy: str
 
 
-def remarks(appearances: Sequence[Appearance]) -> list[Remark]:
-    """Find what is odd, by kind and place."""
-    if not appearances:
+def remarks(numbers: np.ndarray) -> list[Remark]:
+    """Find what is odd, by kind and place, from `(pictures, 5)`, the `Appearance.numbers` of each."""
+    if not len(numbers):
         return []
-    brightness, contrast, sharpness = (
-        np.array([getattr(one, name) for one in appearances]) for name in ("brightness", "contrast", "sharpness")
-    )
-    sizes = np.array([(one.width, one.height) for one in appearances], float)
+    sizes, (brightness, contrast, sharpness) = numbers[:, :2], numbers[:, 2:].T
     blank = contrast < MAX_BLANK_CONTRAST
     found = [*_blank(np.flatnonzero(blank), brightness), *_lit(blank, brightness), *_blurred(blank, sharpness)]
     return found + [*_shaped(sizes), *_sized(sizes)]

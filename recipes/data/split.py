@@ -91,13 +91,15 @@ class _Division:
 
     def __init__(self, free: Mapping[str, set[tuple[str, str]]], fractions: Mapping[str, float], place: dict[str, str]):
         self.members = {label: {unit for unit, _ in pictures} for label, pictures in free.items()}
-        self.sizes: dict[str, Counter[str]] = defaultdict(Counter)
-        pictures_of: dict[str, set[str]] = defaultdict(set)
+        self.sizes: dict[str, Counter[str]] = {}
+        self.several: set[str] = set()  # units of more than one picture
+        first: dict[str, str] = {}
         for label, pictures in free.items():
+            one = Counter({label: 1})  # which most units share: a counter of its own would take each 0.3 kB
             for unit, digest in pictures:
-                self.sizes[unit][label] += 1
-                pictures_of[unit].add(digest)
-        self.single = {unit for unit, digests in pictures_of.items() if len(digests) == 1}
+                self.sizes[unit] = self.sizes[unit] + one if unit in self.sizes else one
+                if first.setdefault(unit, digest) != digest:
+                    self.several.add(unit)
         self.quota = {label: _quota(len(pictures), fractions) for label, pictures in free.items()}
         self.wanted = {label: [split for split in HELD_OUT_PARTS if quota[split]] for label, quota in self.quota.items()}
         self.place, self.given = place, set(place)
@@ -119,7 +121,7 @@ class _Division:
     def wanting(self, unit: str, label: str) -> str:
         """Find the first part that wants a unit of this class: train, if it would take too much, or train keep too little."""
         wanted = [split for split in HELD_OUT_PARTS if self.quota[label][split] > 0]
-        if unit not in self.single:  # a quota alone keeps train and shares right where each takes one
+        if unit in self.several:  # a quota alone keeps train and shares right where each takes one
             wanted = [split for split in wanted if self._is_spare(unit) and self._brings_nearer(unit, split)]
         return wanted[0] if wanted else "train"
 
@@ -135,7 +137,7 @@ class _Division:
         """Give each part that wants some of a class and has none its smallest unit that train can spare."""
         for split in self.wanted[label]:
             units = self.members[label]
-            if any(self.place[unit] == split for unit in units) or units <= self.single:
+            if any(self.place[unit] == split for unit in units) or units.isdisjoint(self.several):
                 continue
             spare = [unit for unit in units - self.given if self.place[unit] == "train" and self._is_spare(unit)]
             if spare:

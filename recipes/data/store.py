@@ -20,10 +20,16 @@ from pathlib import Path
 
 import numpy as np
 
+from recipes.compute.pipeline import batched
+from recipes.data.key_index import NOWHERE, KeyIndex
 from recipes.errors import UserError, refuse_shortage, shown
 from zoo.disk import in_bytes, room
 from zoo.files import replace
 
+# Keys that are looked for at once, out of more than need be in memory.
+KEYS_AT_ONCE = 16_384
+# About, of a key in a list.
+KEY_BYTES = 75
 # Unreadable shards that are named, of one store.
 MAX_SAID = 3
 
@@ -62,7 +68,7 @@ class Rows:
     """
 
     def __init__(self, shards: list[_Shard], places: np.ndarray):
-        self._shards, self._places = shards, places  # places: (rows, 2), the shard and the row in it
+        self._shards, self._places = shards, places  # places: (rows, 2), int32, the shard and the row in it
         self.shape = (len(places), *shards[0].shape)
 
     def __len__(self) -> int:
@@ -117,8 +123,9 @@ class Store:
 
     def __init__(self, folder: Path, shape: tuple[int, ...], dtype: str):
         self._folder, self._shape, self._dtype = folder, shape, np.dtype(dtype)
-        self._index: dict[str, tuple[Path, int]] = {}
-        self.texts: dict[str, str] = {}
+        self._index = KeyIndex()
+        self._texts, self._text_numbers = [""], {"": 0}
+        self._shards: dict[Path, int] = {}  # the number of each, by its list of keys
         self._listed: dict[Path, tuple[int, int]] = {}  # rows and checksum of each shard
         self._checked: dict[Path, _Shard] = {}
         self._checking = threading.Lock()
@@ -135,26 +142,47 @@ class Store:
             self._add_listing(listing)
 
     def __contains__(self, key: str) -> bool:
-        place = self._index.get(key)  # another thread may forget a shard meanwhile
-        return place is not None and self._shard(place[0]) is not None
+        return bool(self.has([key])[0])
 
-    def lists(self, key: str) -> bool:
-        """Whether a row is listed; it is not looked at, so that it may be damaged."""
-        return key in self._index
+    def has(self, keys: Sequence[str]) -> np.ndarray:
+        """Whether there are rows of these keys, `(keys,)`, whose shards are whole."""
+        shards = self._index.find(keys)[:, 0]
+        paths = list(self._shards)
+        for number in set(shards.tolist()) - {NOWHERE}:
+            if self._shard(paths[number]) is None:
+                shards[shards == number] = NOWHERE
+        return shards != NOWHERE
+
+    def lists(self, keys: Sequence[str]) -> np.ndarray:
+        """Whether rows of these keys are listed, `(keys,)`; they are not looked at, so that they may be damaged."""
+        return self._index.find(keys)[:, 0] != NOWHERE
+
+    def texts(self, keys: Sequence[str]) -> list[str]:
+        """Give the texts of some keys; "" for one that has none, or is not known."""
+        return [self._texts[max(number, 0)] for number in self._index.find(keys)[:, 2].tolist()]
 
     def require_room(self, rows: int) -> None:
         """Make sure, before any work, that so many more rows fit on the disk. Raises UserError if they do not."""
-        need, free = rows * self.row_bytes, room(self._folder)
-        if need > 0.9 * free:
+        need, free = rows * self.stored_bytes, room(self._folder)
+        if not self.has_room(rows):
             raise UserError(
                 f"The cache needs {in_bytes(need)} in {self._folder} and {in_bytes(free)} are free: "
                 "make room, or set ZOO_CACHE to a folder on a larger disk."
             )
 
+    def has_room(self, rows: int) -> bool:
+        """Whether so many more rows fit on the disk."""
+        return rows * self.stored_bytes <= 0.9 * room(self._folder)
+
     @property
     def row_bytes(self) -> int:
         """The bytes that a row takes."""
         return int(np.prod(self._shape)) * self._dtype.itemsize
+
+    @property
+    def stored_bytes(self) -> int:
+        """The bytes that a row takes on the disk, with its key in the list of its shard."""
+        return self.row_bytes + KEY_BYTES
 
     def add(self, keys: Sequence[str], rows: np.ndarray, texts: Iterable[str] = ()) -> None:
         """Write one shard: `rows` `(keys, *shape)`, and a text for each key, or none."""
@@ -169,27 +197,34 @@ class Store:
             raise UserError(f"The cache: {shown(error)} Or set ZOO_CACHE to one.") from error
         self._add_listing(path)
 
-    def rows(self, keys: Sequence[str]) -> Rows:
+    def rows(self, keys: Iterable[str]) -> Rows:
         """Find the rows of these keys, all of which must be there."""
-        found = [self._index[key] for key in keys]
-        paths = list(dict.fromkeys(path for path, _ in found))
-        number = {path: i for i, path in enumerate(paths)}
-        shards = [self._shard(path) for path in paths]
+        found = np.concatenate([self._index.find(some)[:, :2] for some in batched(keys, KEYS_AT_ONCE)])
+        numbers, found[:, 0] = np.unique(found[:, 0], return_inverse=True)
+        paths = list(self._shards)
+        shards = [self._shard(paths[number]) if number != NOWHERE else None for number in numbers]
         if None in shards:  # the disk does not keep what was written a moment ago
             raise UserError(f"The cache in {shown(self._folder)} was damaged while it was in use: run the command again.")
-        return Rows(shards, np.array([(number[path], row) for path, row in found]))
+        return Rows(shards, found)
 
     def _add_listing(self, path: Path) -> None:
         """Know the rows of a shard from its list of keys."""
         try:
             listing = json.loads(path.read_bytes())
-            keys, texts, checksum = listing["keys"], listing["texts"], int(listing["crc32"])
-            rows = {str(key): (path, row) for row, key in enumerate(keys)}
-            self.texts |= {key: str(text) for key, text in zip(rows, texts, strict=False)}
+            keys, checksum = [str(key) for key in listing["keys"]], int(listing["crc32"])
+            texts = [self._number_of(str(text)) for text in listing["texts"][: len(keys)]]
             self._listed[path] = len(keys), checksum
-            self._index |= rows
+            number = self._shards.setdefault(path, len(self._shards))
+            self._index.add(keys, number, np.array([*texts, *[0] * (len(keys) - len(texts))]))
         except Exception as error:  # damaged, it may hold anything
             self._forget(path, error)
+
+    def _number_of(self, text: str) -> int:
+        """Find the number of a text: equal ones are kept once."""
+        number = self._text_numbers.setdefault(text, len(self._texts))
+        if number == len(self._texts):
+            self._texts.append(text)
+        return number
 
     def _shard(self, path: Path) -> _Shard | None:
         """Find a shard, checked once; gives None, and forgets it, if it is damaged."""
@@ -212,7 +247,8 @@ class Store:
         if isinstance(error, OSError):
             refuse_shortage(error, path)
         self._listed.pop(path, None)
-        self._index = {key: place for key, place in self._index.items() if place[0] != path}
+        if path in self._shards:
+            self._index.discard(self._shards[path])
         for file in (path, path.with_suffix(".npy")):
             try:
                 file.unlink(missing_ok=True)

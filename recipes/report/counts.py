@@ -1,6 +1,6 @@
 """How many pictures of each class a run has used, as bars, and a few pictures of each class."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -41,7 +41,7 @@ def counts(class_counts: Mapping[str, Mapping[str, int]], classes: Sequence[str]
     return {"counted_parts": parts, "counted": rows, "more_classes": len(classes) - len(rows)}
 
 
-def samples(files: Sequence[Mapping], weakest: Sequence[str], picture: Callable[[str], np.ndarray | None]) -> list[dict]:
+def samples(files: Iterable[Mapping], weakest: Sequence[str], picture: Callable[[str], np.ndarray | None]) -> list[dict]:
     """Choose a few training pictures of each class, evenly over the table of files, and make them small.
 
     Args:

@@ -1,7 +1,7 @@
 """One self-contained HTML page that tells a person how a finished run does on other pictures, and where it fails."""
 
 import heapq
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import PurePath
 
 import numpy as np
@@ -23,19 +23,14 @@ def render(result: dict, files: Iterable[dict], picture: Callable[[str], np.ndar
 
     Args:
         result: values of `result.json`.
-        files: rows of `files.csv`, of which those that are shown are kept.
+        files: rows of `files.csv`, which are gone through several times, and of which few are kept.
         picture: gives the pixels `(height, width, channels)` of a path, None if there are none; asked for mistakes.
     """
     part = result["part"]
     scores = result["metrics"][part]
-    wrong, left_out = [], []
-    for row in files:
-        if row["reason"]:
-            left_out.append(row)
-        elif row["prediction"] != row["label"]:
-            wrong.append((-row["probability"], row["path"], row))
+    left_out = [row for row in files if row["reason"]]
     measures = {name: (MEASURES | LABEL_MEASURES)[name] for name in result["measures"]}
-    mistakes = [row for *_, row in heapq.nsmallest(MAX_MISTAKES, wrong, key=lambda one: one[:2])]
+    mistakes = heapq.nsmallest(MAX_MISTAKES, _wrong(files), key=lambda row: (-row["probability"], row["path"]))
     return page(
         "evaluate.html",
         result=result,
@@ -47,10 +42,15 @@ def render(result: dict, files: Iterable[dict], picture: Callable[[str], np.ndar
         splits=[(part, scores)],
         measures=measures,
         mistakes=[row | {"explained": not_explained(row["path"], picture)} for row in mistakes],
-        mistake_count=len(wrong),
+        mistake_count=sum(1 for _ in _wrong(files)),
         left_out=left_out[:MAX_LEFT_OUT],
         left_out_count=len(left_out),
         groups=(result["by_group"] or [])[:MAX_GROUPS],
         **confidence(result),
         **measured(scores, result["classes"]),
     )
+
+
+def _wrong(files: Iterable[dict]) -> Iterator[dict]:
+    """Give the wrong predictions."""
+    return (row for row in files if not row["reason"] and row["prediction"] != row["label"])

@@ -1,6 +1,7 @@
 """The part of a report that shows the worst mistakes, each with what explains it."""
 
-from collections.abc import Callable, Mapping, Sequence
+import heapq
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import numpy as np
 
@@ -18,23 +19,21 @@ def reported_split(result: Mapping) -> str | None:
     return next((name for name in SPLITS if name in scores), None)
 
 
-def found(files: Sequence[dict], split: str | None) -> list[dict]:
-    """List the wrong predictions of a split, rows of `files.csv`, the most confident first."""
-    wrong = [
-        row | {"probability": float(row["probability"])}
-        for row in files
-        if row["split"] == split and not row.get("reason") and row["prediction"] != row["label"]
-    ]
-    return sorted(wrong, key=lambda row: (-row["probability"], row["path"]))
+def wrong(files: Iterable[dict], result: Mapping) -> Iterator[dict]:
+    """Give the wrong predictions of the part that a report is about, rows of `files.csv`."""
+    split = reported_split(result)
+    for row in files:
+        if row["split"] == split and not row.get("reason") and row["prediction"] != row["label"]:
+            yield row | {"probability": float(row["probability"])}
 
 
-def worst(files: Sequence[dict], result: Mapping) -> list[dict]:
-    """List the mistakes that the report shows."""
-    return found(files, reported_split(result))[:MAX_MISTAKES]
+def worst(files: Iterable[dict], result: Mapping) -> list[dict]:
+    """List the mistakes that the report shows, the most confident first."""
+    return heapq.nsmallest(MAX_MISTAKES, wrong(files, result), key=lambda row: (-row["probability"], row["path"]))
 
 
 def mistakes(
-    files: Sequence[dict],
+    files: Iterable[dict],
     result: Mapping,
     picture: Callable[[str], np.ndarray | None],
     explained: Mapping[str, Explained],
@@ -52,7 +51,7 @@ def mistakes(
             | {"explained": figure(explained[row["path"]]) if row["path"] in explained else not_explained(row["path"], picture)}
             for row in rows
         ],
-        "mistake_count": len(found(files, reported_split(result))),
+        "mistake_count": sum(1 for _ in wrong(files, result)),
         "checked": summary([explained[row["path"]].check for row in rows if row["path"] in explained]),
     }
 

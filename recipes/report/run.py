@@ -1,6 +1,6 @@
 """One self-contained HTML page that tells a person how well a training run went, and where it failed."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import PurePath
 
 import numpy as np
@@ -24,7 +24,7 @@ MAX_LEFT_OUT = 100
 def render(
     result: dict,
     history: list[dict],
-    files: list[dict],
+    files: Iterable[dict],
     picture: Callable[[str], np.ndarray | None],
     augmented: Sequence[dict] = (),
     explained: Mapping[str, Explained] | None = None,
@@ -34,7 +34,7 @@ def render(
     Args:
         result: values of `result.json`.
         history: rows of `history.csv`.
-        files: rows of `files.csv`.
+        files: rows of `files.csv`, which are gone through several times, and of which few are kept.
         picture: gives the pixels `(height, width, channels)` of a path, None if there are none; asked for mistakes.
         augmented: training pictures, each a `picture` with its `label` and `versions` of the same kind.
         explained: what explains the worst mistakes, by their paths.

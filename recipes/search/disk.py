@@ -19,8 +19,8 @@ class DiskBudget:
     Args:
         folder: the search's own.
         bound: what may be used in all.
-        pictures: what the cache takes for decoded pictures.
-        features: what it takes for features.
+        pictures: what the cache is still to take for decoded pictures.
+        features: what it is still to take for features.
         run: what the winner takes, and trainings that go on where they were cut off.
         logs: what table, storage and logs take.
 
@@ -44,7 +44,7 @@ class DiskBudget:
 
     def __str__(self) -> str:
         return (
-            f"{in_bytes(self.pictures)} of pictures and {in_bytes(self.features)} of features in the cache, "
+            f"{in_bytes(self.pictures)} of pictures and {in_bytes(self.features)} of features that the cache lacks, "
             f"{in_bytes(self.run)} for the winner's run, {in_bytes(self.logs)} of tables and logs"
         )
 

@@ -1,6 +1,8 @@
 """What a search knows before its first trial: the pictures and who sees them, the network, and the room on the disk."""
 
 import hashlib
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import keras
@@ -8,7 +10,9 @@ import numpy as np
 
 import zoo
 from recipes.console import say
+from recipes.data import decoding
 from recipes.data.dataset import Dataset, prepare
+from recipes.data.division import missing_parts
 from recipes.data.sources.listing import Listing
 from recipes.data.views import CENTER, View, visible
 from recipes.search.best_models import BestModels
@@ -18,7 +22,7 @@ from recipes.settings.shared import TransferCommand, size
 from recipes.settings.tune import Tuning
 from recipes.transfer import features
 from recipes.transfer.backbone import backbone, framing, new_head
-from recipes.transfer.features import Cut, vector_cut
+from recipes.transfer.features import Cut, Samples, vector_cut
 from recipes.transfer.state import Clock
 from recipes.transfer.strategies import probed
 
@@ -50,8 +54,8 @@ class Search:
 
     def features(self) -> dict[str, np.ndarray]:
         """Compute the features by stage, `(views, training pictures, features)`, in one pass that takes all pictures along."""
-        samples = [(i, view) for view in self.views for i in self.train]
-        samples += [(i, CENTER) for i in np.flatnonzero(self.data.splits != "train")]
+        others = np.flatnonzero(self.data.splits != "train")
+        samples = Samples([*((view, self.train) for view in self.views), (CENTER, others)])
         rows = features.extract(
             self.model, list(self.cuts.values()), self.data, samples, self.settings.batch_size, engine=self.settings.engine
         )
@@ -93,12 +97,10 @@ def prepare_search(settings: Tuning, found: Listing, clock: Clock) -> Search:
     # A worker's trained model, and two states of a training, of weights and the optimiser's two slots each, that a killed
     # trial goes on from.
     states = 28 * body.count_params() * (settings.workers or 1) if settings.scope == "finetune" else 0
-    widths = [body.get_layer(stage).output.shape[-1] for stage in cuts]
     disk = DiskBudget(
         settings.folder,
         size(settings.disk),
-        pictures=len(found.files) * frame.resize**2 * frame.channels,
-        features=4 * sum(widths) * len(views) * len(found.files),
+        *_to_cache(settings, found, body, list(cuts.values()), views),
         run=6 * body.count_params() + states,
         logs=bytes_of_logs(settings.trials, settings.epochs),
     )
@@ -108,6 +110,23 @@ def prepare_search(settings: Tuning, found: Listing, clock: Clock) -> Search:
     train, held_out = data.part("train"), data.inner(settings.seed).part("validation")
     with clock.step("building"):
         return Search(settings, new_head(recipe, body, data), data, train, held_out, cuts, views, disk)
+
+
+def _to_cache(
+    settings: Tuning, found: Listing, body: keras.Model, cuts: Sequence[Cut], views: Sequence[View]
+) -> tuple[int, int]:
+    """Estimate the bytes of pictures and of features that the cache lacks: what is there need not be made room for.
+
+    Which pictures are to be trained on, and are seen in all views, is known once they are read; how many nearly is before.
+    """
+    frame = framing(body)
+    digests = decoding.kept(found, frame)
+    given, shares = missing_parts([file.split for file in found.files], settings.validation, settings.test)
+    trained = given.count("train") + math.ceil(given.count("") * (1 - sum(shares.values())))
+    rows = len(views) * trained + len(given) - trained
+    keys = [features.key_of(digest, view) for digest in digests for view in views]
+    lacking = (len(found.files) - len(digests)) * decoding.bytes_a_picture(frame)
+    return lacking, features.bytes_to_cache(body, cuts, frame, rows, keys, settings.engine)
 
 
 def base_recipe(settings: Tuning) -> Recipe:

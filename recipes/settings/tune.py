@@ -45,7 +45,7 @@ class Tuning(TransferCommand):
     keep: int = 3
     """Models to keep: those of the best trials."""
     disk: str = "2GB"
-    """Most that the search may take on the disk: pictures and features in the cache, models and logs."""
+    """Most that the search may add on the disk: pictures and features in the cache, models and logs."""
 
     def __post_init__(self):
         super().__post_init__()

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from types import TracebackType
 
 import keras
+import numpy as np
 
 import zoo
 from recipes.compute import engines
@@ -56,7 +57,7 @@ class Ahead:
         self._batch_size, self._engine = batch_size, engine
         self._announced: list[tuple[Sequence[str], Rows]] = []
         self._changed, self._is_complete, self._is_cancelled = threading.Condition(), False, False
-        self._seen = self._asked = self._computed = 0  # pictures that came, those of them that the cache lacked, those done
+        self._found = self._asked = self._computed = 0  # pictures that the cache had, those that it lacked, those done
         self._progress = Progress(label(model, cuts), count * len(self._networks), "views")
         self._pool = ThreadPoolExecutor(1)
 
@@ -90,7 +91,7 @@ class Ahead:
         found = computed = 0
         with self._progress as progress:
             while wait([self._work], LOOK_SECONDS).not_done or computed < self._computed:
-                now = self._seen - self._asked, self._computed
+                now = self._found, self._computed
                 progress.skip(now[0] - found)
                 progress.advance(now[1] - computed)
                 found, computed = now
@@ -118,21 +119,25 @@ class Ahead:
 
     def _lacking(self, stores: Sequence[Store]) -> Iterator[Shown]:
         """Give the pictures that a store lacks."""
-        for shown in lacking(stores, self._pictures()):
-            self._asked += 1
-            yield shown
+        asked: set[str] = set()
+        for digests, pixels in self._shards():
+            keys = [key_of(digest, CENTER) for digest in digests]
+            # A copy of one in an earlier shard is on its way.
+            todo = [place for place in np.flatnonzero(lacking(stores, keys)) if digests[place] not in asked]
+            asked.update(digests[place] for place in todo)
+            self._found += len(digests) - len(todo)
+            for place in todo:
+                self._asked += 1
+                yield Shown(pixels, int(place), CENTER, keys[place])
 
-    def _pictures(self) -> Iterator[Shown]:
-        """Give the pictures, waiting for more until all are announced."""
+    def _shards(self) -> Iterator[tuple[Sequence[str], Rows]]:
+        """Give the pictures as they were announced, waiting for more until all are."""
         for number in itertools.count():
             with self._changed:
                 self._changed.wait_for(lambda number=number: number < len(self._announced) or self._is_complete)
                 if number == len(self._announced):
                     return
-                digests, pixels = self._announced[number]
-            for place, digest in enumerate(digests):
-                self._seen += 1
-                yield Shown(pixels, place, CENTER, key_of(digest, CENTER))
+            yield self._announced[number]
 
     def _count(self, computed: int) -> None:
         """Count pictures whose features are computed. Raises _Cancelled."""

@@ -8,6 +8,7 @@ decoder, framing, graph, weights, cut, backend and engine. So nothing stale can 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import compress
 from pathlib import Path
 
 import keras
@@ -16,9 +17,11 @@ import numpy as np
 import zoo
 from recipes.compute import engines
 from recipes.compute.engines import Engine, EngineName
+from recipes.compute.pipeline import batched
 from recipes.data.dataset import Dataset
 from recipes.data.images import DECODER_VERSION, Framing
-from recipes.data.store import Rows, SideBySide, Store
+from recipes.data.key_index import digests_of
+from recipes.data.store import KEYS_AT_ONCE, Rows, SideBySide, Store
 from recipes.data.views import CENTER, View
 from recipes.transfer.combined import parts_of
 from recipes.transfer.passes import Shown, counted, keep, passed
@@ -28,6 +31,23 @@ from zoo.weights.forms import layers_of
 
 # Index of a picture, and what is seen of it.
 Sample = tuple[int, View]
+
+
+@dataclass(frozen=True)
+class Samples:
+    """All of some pictures as one view shows them, and then others, or the same, as another does: an iterable of Sample.
+
+    Args:
+        blocks: pairs of a view and the indices of pictures, `(pictures,)`.
+    """
+
+    blocks: Sequence[tuple[View, np.ndarray]]
+
+    def __len__(self) -> int:
+        return sum(len(images) for _, images in self.blocks)
+
+    def __iter__(self) -> Iterator[Sample]:
+        return ((int(index), view) for view, images in self.blocks for index in images)
 
 
 @dataclass(frozen=True)
@@ -55,7 +75,7 @@ def extract(
     model: keras.Model,
     cuts: Sequence[Cut],
     data: Dataset,
-    samples: Sequence[Sample],
+    samples: Sequence[Sample] | Samples,
     batch_size: int,
     rates: list[float] | None = None,
     engine: EngineName = "auto",
@@ -75,18 +95,22 @@ def extract(
         return {cut: SideBySide([rows[cut] for rows in found]) for cut in cuts}
     name = engines.planned(engine, model)
     stores = stores_of(model, cuts, data.framing, name)
-    keys = [key_of(data.digests[index], view) for index, view in samples]
-    todo = list(lacking(stores, (Shown(data.pixels, *at, key) for key, at in zip(keys, samples, strict=True))))
-    if todo:
+
+    def keys() -> Iterator[str]:  # one at a time: all of them would take more memory than all else that is known of a picture
+        return (key_of(data.digests[index], view) for index, view in samples)
+
+    is_lacking = lacking(stores, keys())
+    if todo := int(is_lacking.sum()):
         for store in stores:
-            store.require_room(len(todo))
+            store.require_room(todo)
         made = engines.build(up_to(model, cuts), batch_size, engine)
         if made.name != name:  # it was planned, and cannot compute this network
             return extract(model, cuts, data, samples, batch_size, rates, engines.KERAS)
-        with Progress(label(model, cuts), len(keys), "views") as progress:
-            progress.skip(len(keys) - len(todo))
-            keep(stores, counted(passed(made, data.framing, todo), progress.advance, rates))
-    return {cut: store.rows(keys) for cut, store in zip(cuts, stores, strict=True)}
+        pictures = (Shown(data.pixels, *at, key) for at, key in compress(zip(samples, keys(), strict=True), is_lacking))
+        with Progress(label(model, cuts), len(samples), "views") as progress:
+            progress.skip(len(samples) - todo)
+            keep(stores, counted(passed(made, data.framing, pictures), progress.advance, rates))
+    return {cut: store.rows(keys()) for cut, store in zip(cuts, stores, strict=True)}
 
 
 def key_of(digest: str, view: View) -> str:
@@ -104,13 +128,27 @@ def stores_of(model: keras.Model, cuts: Sequence[Cut], framing: Framing, engine:
     return [Store(folder(model, cut, framing, engine), tuple(cut.output(model).shape[1:]), "float32") for cut in cuts]
 
 
-def lacking(stores: Sequence[Store], pictures: Iterable[Shown]) -> Iterator[Shown]:
-    """Choose the pictures that a store lacks, each once."""
-    asked = set()
-    for shown in pictures:
-        if shown.key not in asked and any(shown.key not in store for store in stores):
-            asked.add(shown.key)
-            yield shown
+def lacking(stores: Sequence[Store], keys: Iterable[str]) -> np.ndarray:
+    """Say of keys whether a store lacks them, `(keys,)`, bool; of one that comes more than once, where it comes first."""
+    names, lacks = [], []
+    for some in batched(keys, KEYS_AT_ONCE):
+        names.append(digests_of(some))
+        lacks.append(~np.all([store.has(some) for store in stores], axis=0))
+    is_first = np.zeros(sum(map(len, names)), bool)
+    is_first[np.unique(np.concatenate(names), return_index=True)[1]] = True
+    return np.concatenate(lacks) & is_first
+
+
+def bytes_to_cache(
+    model: keras.Model, cuts: Sequence[Cut], framing: Framing, rows: int, keys: Sequence[str], engine: EngineName
+) -> int:
+    """Count the bytes that so many rows at each cut will take, but for those of some keys that are kept already.
+
+    Raises:
+        UserError: the cache cannot be written.
+    """
+    stores = stores_of(model, cuts, framing, engines.planned(engine, model))
+    return sum(max(0, rows - int(store.lists(keys).sum())) * store.stored_bytes for store in stores)
 
 
 def up_to(model: keras.Model, cuts: Sequence[Cut]) -> keras.Model:
@@ -120,7 +158,7 @@ def up_to(model: keras.Model, cuts: Sequence[Cut]) -> keras.Model:
 
 def center_features(model: keras.Model, cut: Cut, data: Dataset, batch_size: int, engine: EngineName = "auto") -> Rows:
     """Compute the features of every picture at the cut, as evaluation sees it."""
-    samples = [(i, CENTER) for i in range(len(data.paths))]
+    samples = Samples([(CENTER, np.arange(len(data.paths)))])
     return extract(model, [cut], data, samples, batch_size, engine=engine)[cut]
 
 

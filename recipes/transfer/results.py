@@ -17,7 +17,7 @@ from recipes.report.card import card
 from recipes.report.mistakes import worst
 from recipes.report.run import render
 from recipes.runs import model_file, reference, saved_check
-from recipes.runs.file_rows import file_rows
+from recipes.runs.file_rows import FileRows
 from recipes.runs.folder import SCHEMA, escaped
 from recipes.settings.backbones import SEPARATOR
 from recipes.transfer import mistakes
@@ -61,7 +61,7 @@ def write(
         learnt_from = _reference(outcome)
         reference.write(learnt_from, folder / "model.keras")
     with clock.step("report"):
-        rows, history = list(file_rows(outcome.prepared.data, outcome.evaluated.probabilities)), list(outcome.fitted.history)
+        rows, history = FileRows(outcome.prepared.data, outcome.evaluated.probabilities), list(outcome.fitted.history)
         steps = history or [_head_row(outcome, clock)]
         write_csv(folder / "files.csv", rows)
         write_csv(folder / "history.csv", steps)

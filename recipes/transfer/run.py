@@ -29,7 +29,7 @@ from recipes.transfer import batch_norm, combined, features, heads, logistic, tr
 from recipes.transfer.ahead import Ahead, cuts_ahead
 from recipes.transfer.answers import answers, referred
 from recipes.transfer.backbone import backbone, framing, new_head
-from recipes.transfer.features import Cut, center_features
+from recipes.transfer.features import Cut, Samples, center_features
 from recipes.transfer.heads import FittedHead
 from recipes.transfer.state import Clock, Evaluated, Fitted, Prepared, head_cut
 from recipes.transfer.strategies import Phase, Strategy
@@ -158,8 +158,8 @@ def _features(prepared: Prepared, strategy: Strategy, shown: list[View]) -> dict
     """
     data, train = prepared.data, prepared.data.part("train")
     cuts = [prepared.head_cut, *(Cut(phase.freeze_until) for phase in strategy.phases if not phase.augment)]
-    samples = [(i, view) for view in shown for i in train] + [(i, CENTER) for i in range(len(data.paths))]
-    samples, recipe = list(dict.fromkeys(samples)), prepared.recipe
+    others = np.flatnonzero(data.splits != "train") if CENTER in shown else np.arange(len(data.paths))
+    samples, recipe = Samples([*((view, train) for view in shown), (CENTER, others)]), prepared.recipe
     return features.extract(prepared.model, cuts, data, samples, recipe.batch_size, engine=recipe.engine)
 
 

@@ -30,6 +30,9 @@ PENALTIES = (1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001)
 PRIOR_VOTES = 0.5
 # Rows that are compared with all others at once, which bounds the memory.
 BLOCK = 512
+# Likenesses at once, which are sorted out in three times the memory.
+BLOCK_NUMBERS = 1_000_000
+SQUARED_ROWS = 4_096
 
 
 @dataclass(frozen=True)
@@ -125,15 +128,21 @@ def regressed(units: np.ndarray, truth: np.ndarray, groups: np.ndarray) -> np.nd
     With the hat matrix H, the errors of a group that is left out are (I − H)⁻¹ times those of the fit, H and these being the
     group's own.
     """
-    images, left, variances = len(units), *_principal(units.astype("float64") - units.mean(axis=0, dtype="float64"))
-    largest = variances.max(initial=0)
-    along, squares, members = left.T @ truth, np.square(left), _members(groups)
+    centered = units.astype("float64")
+    centered -= units.mean(axis=0, dtype="float64")
+    images, left, variances = len(units), *_principal(centered)
+    del centered
+    largest, along, members = variances.max(initial=0), left.T @ truth, _members(groups)
+
+    def diagonal(shares: np.ndarray) -> np.ndarray:
+        """Compute the diagonal of the hat matrix but for the mean's part, block by block."""
+        return np.concatenate([np.square(left[i : i + SQUARED_ROWS]) @ shares for i in range(0, images, SQUARED_ROWS)])
 
     def predicted(penalty: float) -> np.ndarray:
         """Predict with a penalty."""
         shares = variances / (variances + penalty * largest)
         errors = truth - truth.mean(axis=0) - left @ (shares[:, None] * along)
-        errors /= np.maximum(1 - 1 / images - squares @ shares, 1e-6)[:, None]
+        errors /= np.maximum(1 - 1 / images - diagonal(shares), 1e-6)[:, None]
         for group in members:
             hat = 1 / images + (left[group] * shares) @ left[group].T
             fitted = errors[group] * np.maximum(1 - np.diag(hat), 1e-6)[:, None]
@@ -151,7 +160,9 @@ def _principal(centered: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return left[:, kept], variances[kept]
     variances, axes = np.linalg.eigh(centered.T @ centered)
     kept = variances > 1e-9 * variances[-1]
-    return centered @ axes[:, kept] / np.sqrt(variances[kept]), variances[kept]
+    left = centered @ axes[:, kept]
+    left /= np.sqrt(variances[kept])
+    return left, variances[kept]
 
 
 def _one_step_stronger(predicted: Callable[[float], np.ndarray], truth: np.ndarray) -> np.ndarray:
@@ -205,8 +216,9 @@ def nearest(units: np.ndarray, groups: np.ndarray, count: int) -> np.ndarray:
     """
     found = np.full((len(units), count), -1)
     some = min(count, len(units))
-    for start in range(0, len(units), BLOCK):
-        rows = slice(start, start + BLOCK)
+    block = max(1, min(BLOCK, BLOCK_NUMBERS // max(1, len(units))))
+    for start in range(0, len(units), block):
+        rows = slice(start, start + block)
         likeness = units[rows] @ units.T
         likeness[groups[rows, None] == groups] = -np.inf
         best = np.argpartition(-likeness, some - 1, axis=1)[:, :some]

@@ -22,7 +22,7 @@ PARTS = ("", "train", "validation", "test")
 OUTSIDE = "lies outside the class folders"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class File:
     """A candidate for a picture: a regular, readable file, not opened yet."""
 

@@ -39,7 +39,7 @@ RUN_FILES = {
 CACHES = {
     "pixels": r"v\d+-\d+-\d+-\d.*",
     "depths": r"v\d+",
-    "contents": r"[0-9a-f]{24}\.json",
+    "contents": r"[0-9a-f]{24}\.(json|npy)",
     "appearances": r"v\d+\.\d+-.*",
     "duplicates": r"[0-9a-f]{24}\.npy",
     **dict.fromkeys(("features", "training", "archives", "datasets"), r"[0-9a-f]{24}"),
