@@ -1,7 +1,7 @@
 """Engines: what computes a frozen network's outputs, batch after batch, as fast as this machine can.
 
 Keras' `predict_on_batch` passes a graph that must be ready to train. A network that is only asked can be frozen: its weights
-become constants, which TensorFlow's optimiser folds batch norms into; JAX compiles it as a whole; PyTorch keeps nothing for
+become constants, with batch norms in the kernels before them; JAX compiles it as a whole; PyTorch keeps nothing for
 gradients; and OpenVINO, an extra, computes it by kernels of its own. What they give differs from Keras' in the order of sums
 alone, by less than 1e-5 of the largest (tests/recipes/compute/test_engines.py holds every family to it).
 """
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     import keras
 
 KERAS, OPENVINO = "keras", "openvino"
+# Raised with any change of what engines compute, be it of the last bit: rows of one place are of one engine.
+VERSION = 2
 # Threads that each pass a batch: while one reads its pictures, or waits in a part that runs on one core, another computes.
 CALLERS = 2
 # On a processor larger ones gain nothing: what a batch leaves between two layers no longer fits into its caches.
