@@ -13,7 +13,7 @@ import numpy as np
 import zoo
 from callbacks.averaging import interpolate
 from callbacks.penalties import l2_sp
-from recipes.compute import engines
+from recipes.compute import engines, precision
 from recipes.data import augment, dataset, views
 from recipes.data.batches import Batches, Reader, from_features
 from recipes.data.dataset import Dataset
@@ -200,7 +200,16 @@ class _PhaseTrainer:
         state = self._state_folder()
         states, start = (*self.fitted.states, state), model.get_weights()
         history = training.train(
-            part, self.phase, batches, held_out, state, deadline, lambda row: report(row, states), model, data.task
+            part,
+            self.phase,
+            batches,
+            held_out,
+            state,
+            deadline,
+            lambda row: report(row, states),
+            model,
+            data.task,
+            precision.chosen(recipe.precision),
         )
         if self.phase.interpolation < 1:
             interpolate(model, start, model.get_weights(), self.phase.interpolation)

@@ -17,6 +17,8 @@ from callbacks.learning_rate import warmup_cosine
 from callbacks.optimizers import LayerwiseRates, decayed_rates, get_optimizer
 from callbacks.state import Stateful
 from recipes.compute.compiling import jit
+from recipes.compute.folding import foldable, folded
+from recipes.compute.precision import FLOAT32, computed
 from recipes.compute.versions import versions
 from recipes.data.batches import Batches
 from recipes.errors import UserError, refuse_shortage, shown
@@ -51,6 +53,7 @@ def train(
     report: Callable[[dict], None] = lambda row: None,
     whole: keras.Model | None = None,
     task: Task = MULTI_CLASS,
+    precision: str = FLOAT32,
 ) -> list[dict]:
     """Fit a prepared part of the `whole` model, or all of it; return a row of history an epoch.
 
@@ -63,6 +66,7 @@ def train(
         folder: where the state lies.
         deadline: when training ends at the latest, as time.monotonic() counts.
         report: gets each row at once; of a training that goes on, the earlier rows again.
+        precision: of what layers compute, as `precision.chosen` gives it.
 
     Raises:
         UserError: the loss became NaN or infinite; the folder cannot be read or written.
@@ -75,16 +79,17 @@ def train(
     state = _state(folder, [recorder, *averaging], every)
     batches.begin(state.initial_epoch)
     try:
-        part.fit(
-            batches,
-            validation_data=validation,
-            validation_freq=list(range(phase.epochs, 0, -every)),
-            epochs=phase.epochs,
-            verbose=0,
-            shuffle=False,
-            initial_epoch=state.initial_epoch,
-            callbacks=state.callbacks,
-        )
+        with computed(part, precision), folded(foldable(part, in_training=True)):
+            part.fit(
+                batches,
+                validation_data=validation,
+                validation_freq=list(range(phase.epochs, 0, -every)),
+                epochs=phase.epochs,
+                verbose=0,
+                shuffle=False,
+                initial_epoch=state.initial_epoch,
+                callbacks=state.callbacks,
+            )
     except OSError as error:
         raise UserError(f"The state of the training: {shown(error)} Or set ZOO_CACHE to one.") from error
     return recorder.rows
