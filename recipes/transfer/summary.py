@@ -3,6 +3,7 @@
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +32,11 @@ def plan(prepared: Prepared, strategy: Strategy) -> str:
     lines.append(f"{origin.name}: variant {origin.variant}, preprocessing {origin.preprocessing}.")
     lines += other_sizes(prepared.model)
     lines.append(f"{origin.name}, strategy {strategy.name} ({frozen}), because {strategy.reason}.")
+    for begun, rest in pairwise(strategy.phases):
+        if begun.holds_out:
+            lines.append(
+                f"Its trial is not repeated: {begun.epochs:,} epochs are done, {rest.epochs:,} on all training images follow."
+            )
     if unused := unused_flags(prepared.recipe, strategy, prepared.augmentation(strategy)):
         why = "sees no augmented pictures" if strategy.phases else "trains the head alone, on features computed once"
         lines.append(f"{', '.join(unused)}: not used, because the training {why}.")

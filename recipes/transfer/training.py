@@ -8,15 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import keras
-import numpy as np
 
 import zoo
 from callbacks.averaging import WeightAveraging
 from callbacks.checkpoint import TrainingState
-from callbacks.learning_rate import warmup_cosine
-from callbacks.optimizers import LayerwiseRates, decayed_rates, get_optimizer
 from callbacks.state import Stateful
-from recipes.compute.compiling import jit
 from recipes.compute.folding import foldable, folded
 from recipes.compute.precision import FLOAT32, computed
 from recipes.compute.versions import versions
@@ -25,12 +21,15 @@ from recipes.errors import UserError, refuse_shortage, shown
 from recipes.evaluation.tasks import MULTI_CLASS, Task
 from recipes.transfer import batch_norm
 from recipes.transfer.features import fingerprint, graph
+from recipes.transfer.steps import compile_step, part_of
 from recipes.transfer.strategies import Phase
 from zoo.files import cache_folder
 from zoo.progress import Progress
 
 # Each looks at the validation part, and leaves a state.
 CHECKS_PER_PHASE = 20
+# From the number of epochs that are done to whether training goes on; the weights are as they were when it returns.
+Watch = Callable[[int], bool]
 
 
 def prepare(model: keras.Model, phase: Phase, steps: int) -> keras.Model:
@@ -40,7 +39,7 @@ def prepare(model: keras.Model, phase: Phase, steps: int) -> keras.Model:
     """
     zoo.freeze(model, phase.freeze_until)
     batch_norm.apply(model, phase.batch_norm, steps)
-    return model if phase.augment else zoo.split(model, phase.freeze_until)[1]
+    return part_of(model, phase)
 
 
 def train(
@@ -53,6 +52,7 @@ def train(
     report: Callable[[dict], None] = lambda row: None,
     whole: keras.Model | None = None,
     task: Task = MULTI_CLASS,
+    watch: Watch | None = None,
     precision: str = FLOAT32,
 ) -> list[dict]:
     """Fit a prepared part of the `whole` model, or all of it; return a row of history an epoch.
@@ -66,13 +66,13 @@ def train(
         folder: where the state lies.
         deadline: when training ends at the latest, as time.monotonic() counts.
         report: gets each row at once; of a training that goes on, the earlier rows again.
+        watch: asked after every epoch but the last whether training goes on.
         precision: of what layers compute, as `precision.chosen` gives it.
 
     Raises:
         UserError: the loss became NaN or infinite; the folder cannot be read or written.
     """
-    optimizer = _optimizer(phase, len(batches) * phase.epochs, whole or part)
-    compile_whole(part, optimizer, batches.labels, task)
+    compile_step(part, phase, batches, whole or part, task, precision)
     recorder = History(phase, len(batches), deadline, report)
     averaging = [WeightAveraging(phase.average_best, monitor="loss")] if phase.average_best else []
     every = max(1, phase.epochs // CHECKS_PER_PHASE)
@@ -88,30 +88,11 @@ def train(
                 verbose=0,
                 shuffle=False,
                 initial_epoch=state.initial_epoch,
-                callbacks=state.callbacks,
+                callbacks=[*state.callbacks, _Watching(watch, phase.epochs)] if watch else state.callbacks,
             )
     except OSError as error:
         raise UserError(f"The state of the training: {shown(error)} Or set ZOO_CACHE to one.") from error
     return recorder.rows
-
-
-def compile_whole(part: keras.Model, optimizer: keras.optimizers.Optimizer, labels: np.ndarray, task: Task) -> None:
-    """Compile a part, and make the variables of its optimiser and metrics at once, not in the first step.
-
-    A step that makes variables is traced twice by TensorFlow, which takes longer than a short training.
-    """
-    part.compile(optimizer, task.loss(labels), metrics=[task.accuracy_metric()], jit_compile=jit())
-    optimizer.build(part.trainable_variables)
-    part.compute_metrics(None, labels[:1], np.zeros((1, *part.output_shape[1:]), "float32"))
-    part.reset_metrics()
-
-
-def _optimizer(phase: Phase, steps: int, model: keras.Model) -> keras.optimizers.Optimizer:
-    """Make the phase's optimiser for so many steps, with rates that differ by the model's stages if it asks for that."""
-    optimizer = get_optimizer(phase.optimizer, warmup_cosine(phase.learning_rate, steps), phase.weight_decay)
-    if phase.layer_decay == 1:
-        return optimizer
-    return LayerwiseRates(optimizer, decayed_rates(model, zoo.stages(model), phase.layer_decay))
 
 
 def _state(folder: Path, callbacks: list[Stateful], every: int) -> TrainingState:
@@ -133,6 +114,20 @@ def _state(folder: Path, callbacks: list[Stateful], every: int) -> TrainingState
 def state_folder(model: keras.Model, *depends: object) -> Path:
     """Name the folder of the state of a training that begins with the model's weights and depends on nothing else."""
     return cache_folder("training") / fingerprint(model, depends, graph(model), versions())
+
+
+class _Watching(Stateful):
+    """Ends the training when the one who watches says so, after any epoch but the last."""
+
+    def __init__(self, watch: Watch, epochs: int):
+        super().__init__()
+        self._watch, self._epochs = watch, epochs
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        """Ask, with the variables up to date."""
+        model = self.sync()
+        if epoch + 1 < self._epochs and not self._watch(epoch + 1):
+            model.stop_training = True
 
 
 class History(Stateful):
