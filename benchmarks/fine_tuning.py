@@ -164,6 +164,7 @@ def measure(name: str, given: argparse.Namespace, place: Path) -> None:
             start = time.process_time(), time.monotonic()
             train()
             found[side].append(((time.process_time() - start[0]) / given.steps, (time.monotonic() - start[1]) / given.steps))
+            print(name, side, [round(value, 2) for value in found[side][-1]], flush=True)
     for side, rounds in found.items():
         cores, clock = (statistics.median(column) for column in zip(*rounds, strict=True))
         print(f"{name}, {side}: {cores:.2f} core-seconds a step, {clock:.2f} s", flush=True)
