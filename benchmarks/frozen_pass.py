@@ -6,14 +6,16 @@
 PICTURES is a folder of pictures, with or without folders of classes. Each round is a process of its own, which measures
 
 - `decoding`: core-seconds of decoding all pictures, alone;
-- `forward`: core-seconds of the engine's passes of them, alone, from pixels in memory, compiled before;
+- `forward`: core-seconds of the engine's passes of them, alone, from pixels in memory, compiled before: of one thread that
+  passes batches or of as many as a run has, whatever takes less;
 - `pass`: seconds from the files until every picture's features are kept, nothing being in any cache, with everything that a run
   does on the way (digests, copies, the division), and with compiling the network;
 - `predict`: seconds that Keras' `predict` takes for the same pixels, in memory, with the allocator that `keep_memory` chooses,
   compiled before.
 
 Printed are the medians of the rounds, in which engines take turns, and
-`of the limit` = (decoding + forward) / cores / pass, and `of predict` = predict / pass: more is better.
+`of the limit` = (decoding + forward) / cores / pass, `of its work` = (decoding + forward) / core-seconds of the pass, which
+`of the limit` would be if no core waited, and `of predict` = predict / pass: more is better.
 Others on the machine make the pass slower and leave core-seconds alone: `share` is how much of the cores' time, as far as
 nobody else used it, went into the pass.
 """
@@ -65,7 +67,7 @@ def timed(work: Callable[[], object]) -> dict[str, float]:
     return {name: clock() - start[name] for name, clock in clocks.items()}
 
 
-def measure(folder: Path, name: str, engine: str, weights: str | None) -> dict:
+def measure(folder: Path, name: str, engine: str, weights: str) -> dict:
     """Measure one model and one engine in this process."""
     from recipes.compute import runtime
 
@@ -98,13 +100,16 @@ def measure(folder: Path, name: str, engine: str, weights: str | None) -> dict:
     built = engines.build(body, BATCH_SIZE, engine)
     batches = [batch for batch in batched(pixels, built.batch_size) if len(batch) == built.batch_size]
     list(in_order(lambda batch: built.run(np.stack(batch)), batches[:4], engines.CALLERS))
-    forward = timed(lambda: list(in_order(lambda batch: built.run(np.stack(batch)), batches, engines.CALLERS)))
+    forward = min(
+        timed(lambda callers=callers: list(in_order(lambda batch: built.run(np.stack(batch)), batches, callers)))["cores"]
+        for callers in (engines.CALLERS, 1)
+    )
     scale = len(pixels) / (len(batches) * built.batch_size)
     body.predict(pixels[: 2 * BATCH_SIZE], batch_size=BATCH_SIZE, verbose=0)
     predict = timed(lambda: body.predict(pixels, batch_size=BATCH_SIZE, verbose=0))
     return {
         "decoding": decoding["cores"],
-        "forward": forward["cores"] * scale,
+        "forward": forward * scale,
         "pass": whole["wall"],
         "predict": predict["wall"],
         "share": whole["cores"] / (whole["cores"] + whole["idle"]),
@@ -118,7 +123,7 @@ def main() -> None:
     parser.add_argument("pictures", type=Path)
     parser.add_argument("--models", default="mobilenet_v2,efficientnet_lite0,resnet50")
     parser.add_argument("--engines", default="keras,openvino")
-    parser.add_argument("--weights", help="none for a random start, which takes as long")
+    parser.add_argument("--weights", default="none", help="a tag or a file, instead of a random start, which takes as long")
     parser.add_argument("--count", type=int, default=600)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--measure", nargs=2, metavar=("MODEL", "ENGINE"), help=argparse.SUPPRESS)
@@ -140,23 +145,24 @@ def main() -> None:
             for engine, rounds in found.items():
                 middle = {name: statistics.median(row[name] for row in rounds) for name in rounds[0]}
                 limit = statistics.median((row["decoding"] + row["forward"]) / cores / row["pass"] for row in rounds)
+                work = statistics.median((row["decoding"] + row["forward"]) / row["pass, core-seconds"] for row in rounds)
                 predict = statistics.median(row["predict"] / row["pass"] for row in rounds)
                 numbers = "  ".join(f"{name} {value:.2f}" for name, value in middle.items())
-                print(f"{model} {engine}: of the limit {limit:.2f}, of predict {predict:.2f}  ({numbers})", flush=True)
+                shares = f"of the limit {limit:.2f}, of its work {work:.2f}, of predict {predict:.2f}"
+                print(f"{model} {engine}: {shares}  ({numbers})", flush=True)
 
 
-def one_round(folder: Path, model: str, engine: str, weights: str | None, cache: Path) -> dict:
-    """Measure in a process of its own, with an empty cache."""
+def one_round(folder: Path, model: str, engine: str, weights: str, cache: Path) -> dict:
+    """Measure in a process of its own, with an empty cache; ends the program with that one's last words where it fails."""
     shutil.rmtree(cache, ignore_errors=True)
-    given = ["--weights", weights] if weights else []
     done = subprocess.run(
-        [sys.executable, __file__, str(folder), "--measure", model, engine, *given],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
+        [sys.executable, __file__, str(folder), "--measure", model, engine, "--weights", weights],
+        capture_output=True,
         env={**os.environ, "ZOO_CACHE": str(cache)},
         text=True,
-        check=True,
     )
+    if done.returncode:
+        sys.exit(f"{model}, {engine}: {(done.stderr.strip().splitlines() or ['it was killed'])[-1]}")
     return json.loads(done.stdout.splitlines()[-1])
 
 

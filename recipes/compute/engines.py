@@ -1,7 +1,7 @@
 """Engines: what computes a frozen network's outputs, batch after batch, as fast as this machine can.
 
 Keras' `predict_on_batch` passes a graph that must be ready to train. A network that is only asked can be frozen: its weights
-become constants, which TensorFlow's optimiser folds batch norms into; JAX compiles it as a whole; PyTorch keeps nothing for
+become constants, with batch norms in the kernels before them; JAX compiles it as a whole; PyTorch keeps nothing for
 gradients; and OpenVINO, an extra, computes it by kernels of its own. What they give differs from Keras' in the order of sums
 alone, by less than 1e-5 of the largest (tests/recipes/compute/test_engines.py holds every family to it).
 """
@@ -27,10 +27,13 @@ if TYPE_CHECKING:
     import keras
 
 KERAS, OPENVINO = "keras", "openvino"
+# Raised with any change of what engines compute, be it of the last bit: rows of one place are of one engine.
+VERSION = 2
 # Threads that each pass a batch: while one reads its pictures, or waits in a part that runs on one core, another computes.
 CALLERS = 2
-# On a processor larger ones gain nothing: what a batch leaves between two layers no longer fits into its caches.
-MAX_BATCH = 16
+# Of each engine on a processor, as measured (benchmarks/engines.py): what larger ones leave between two layers no longer fits
+# into its caches.
+MAX_BATCH = {KERAS: 16, OPENVINO: 8}
 # Of the largest value, between OpenVINO's and Keras' answer to noise: more is no order of sums, but a fault.
 MAX_DIFFERENCE = 1e-4
 # OpenVINO computes in bfloat16 where a processor can, unless it is told otherwise; and ties its threads to cores, where others
@@ -79,8 +82,9 @@ def build(model: "keras.Model", batch_size: int, engine: EngineName = "auto") ->
     Raises:
         UserError: --engine openvino cannot compute this network.
     """
-    size = batch_size if devices.gpus() else min(batch_size, MAX_BATCH)
-    if planned(engine, model) == KERAS:
+    name = planned(engine, model)
+    size = batch_size if devices.gpus() else min(batch_size, MAX_BATCH[name])
+    if name == KERAS:
         return Engine(KERAS, size, _of_backend(model, size))
     try:
         return Engine(OPENVINO, size, _of_openvino(model, size))

@@ -211,7 +211,7 @@ def _add_pixels(store: Store, appearances: Appearances, examined: Mapping[str, E
     """Keep pictures, their notes, and what they look like."""
     if examined:
         found = examined.values()
-        store.add(list(examined), np.stack([one.pixels for one in found]), ["; ".join(one.notes) for one in found])
+        store.add(list(examined), [one.pixels for one in found], ["; ".join(one.notes) for one in found])
         appearances.add(examined)
 
 

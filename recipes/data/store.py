@@ -184,13 +184,32 @@ class Store:
         """The bytes that a row takes on the disk, with its key in the list of its shard."""
         return self.row_bytes + KEY_BYTES
 
-    def add(self, keys: Sequence[str], rows: np.ndarray, texts: Iterable[str] = ()) -> None:
-        """Write one shard: `rows` `(keys, *shape)`, and a text for each key, or none."""
-        rows = np.ascontiguousarray(rows, self._dtype)
+    def add(self, keys: Sequence[str], rows: np.ndarray | Sequence[np.ndarray], texts: Iterable[str] = ()) -> None:
+        """Write one shard: a row `shape` and a text for each key, or no texts; rows in a list are not put together for it.
+
+        Raises:
+            UserError: it cannot be written.
+            ValueError: the rows are not one a key, or of another shape.
+        """
+        shapes = {np.shape(row) for row in rows}
+        if shapes != {self._shape} or len(rows) != len(keys):
+            raise ValueError(f"add expects {len(keys)} rows of shape {self._shape}; found {len(rows)} of {shapes}.")
+        checksum = 0
+
+        def write(new: Path) -> None:
+            nonlocal checksum
+            with open(new, "wb") as file:
+                header = {"descr": self._dtype.str, "fortran_order": False, "shape": (len(keys), *self._shape)}
+                np.lib.format.write_array_header_1_0(file, header)
+                for row in rows:
+                    content = np.ascontiguousarray(row, self._dtype)
+                    checksum = zlib.crc32(content, checksum)
+                    file.write(content)
+
         name = hashlib.sha256("\n".join(keys).encode()).hexdigest()[:32]
-        listing = json.dumps({"keys": list(keys), "texts": list(texts), "crc32": zlib.crc32(rows)}).encode()
         try:  # what a power cut takes, the checksum tells
-            replace(self._folder / f"{name}.npy", lambda new: np.save(new, rows), rows.nbytes, is_durable=False)
+            replace(self._folder / f"{name}.npy", write, len(keys) * self.row_bytes, is_durable=False)
+            listing = json.dumps({"keys": list(keys), "texts": list(texts), "crc32": checksum}).encode()
             path = self._folder / f"{name}.json"
             replace(path, lambda new: new.write_bytes(listing), len(listing), is_durable=False)
         except OSError as error:

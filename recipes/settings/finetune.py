@@ -11,7 +11,7 @@ from tyro.conf import Fixed, Suppress, arg
 
 from recipes.errors import UserError, shown
 from recipes.settings.backbones import SEPARATOR
-from recipes.settings.shared import BACKBONES, Optimizer, TransferCommand, check_positive, seconds
+from recipes.settings.shared import BACKBONES, Optimizer, PrecisionName, TransferCommand, check_positive, seconds
 from recipes.settings.sources import absolute
 from recipes.settings.tuned import FineTuneSettings, HeadSettings
 from recipes.settings.values import from_values, read_object
@@ -58,6 +58,10 @@ class Recipe(TransferCommand):
     times as high for momentum, nesterov and adagrad, a hundred times for sgd."""
     optimizer: Optimizer = "adam"
     """Optimiser of fine-tuning."""
+    precision: PrecisionName = "auto"
+    """What numbers fine-tuning computes with: float32; mixed, bfloat16 where layers compute, with float32 weights, losses and
+    probabilities; auto, mixed on GPUs that multiply bfloat16, float32 on processors. Features of frozen layers, answers and the
+    saved model are float32."""
     head: Literal["linear", "dropout", "hidden", "cosine"] = "linear"
     """The classifier: linear, a logistic regression; dropout, the same trained with dropout; hidden, with a layer of 256
     units before it; cosine, directions of class means, for a few images a class."""

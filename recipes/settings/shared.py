@@ -35,6 +35,7 @@ Preprocessing = Annotated[
 ]
 ImageSize = Annotated[int | None, arg(help="Height and width in pixels that the model sees; its own if not given.")]
 EngineName = Literal["auto", "keras", "openvino"]
+PrecisionName = Literal["auto", "float32", "mixed"]
 # Flags of those who watch a run, on whom it does not depend.
 TRACKERS = ("tensorboard", "mlflow", "wandb")
 # Where everything is written if no place is given.

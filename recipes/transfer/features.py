@@ -175,7 +175,7 @@ def folder(model: keras.Model, cut: Cut, framing: Framing, engine: str) -> Path:
     """Name the folder of a cut's features by everything that they depend on besides the picture."""
     body, origin = zoo.features(model, [cut.stage]), model.origin
     network = (origin.name, origin.variant, model.input_shape, str(cut), graph(body))
-    parts = (DECODER_VERSION, framing, *network, keras.backend.backend(), keras.config.floatx(), engine)
+    parts = (DECODER_VERSION, framing, *network, keras.backend.backend(), keras.config.floatx(), engine, engines.VERSION)
     return cache_folder("features") / fingerprint(body, *parts)
 
 

@@ -14,7 +14,7 @@ import zoo
 from callbacks.averaging import interpolate
 from callbacks.penalties import l2_sp
 from callbacks.state import snapshot
-from recipes.compute import engines
+from recipes.compute import engines, precision
 from recipes.data import augment, dataset, views
 from recipes.data.batches import Batches, Reader, from_features
 from recipes.data.dataset import Dataset
@@ -224,7 +224,17 @@ class _PhaseTrainer:
         states, start = (*self.fitted.states, state), self.fitted.start or tuple(model.get_weights())
         asked = watch and (lambda epoch: watch(epoch, start))
         history = training.train(
-            part, self.phase, batches, held_out, state, deadline, lambda row: report(row, states), model, data.task, asked
+            part,
+            self.phase,
+            batches,
+            held_out,
+            state,
+            deadline,
+            lambda row: report(row, states),
+            model,
+            data.task,
+            asked,
+            precision.chosen(recipe.precision),
         )
         if self.phase.interpolation < 1:
             interpolate(model, start, model.get_weights(), self.phase.interpolation)

@@ -15,6 +15,7 @@ from callbacks.learning_rate import warmup_cosine
 from callbacks.optimizers import LayerwiseRates, decayed_rates, get_optimizer
 from callbacks.state import snapshot
 from recipes.compute.compiling import jit
+from recipes.compute.precision import FLOAT32
 from recipes.data.batches import Batches
 from recipes.evaluation.tasks import Task
 from recipes.transfer.strategies import Phase
@@ -45,13 +46,16 @@ def part_of(model: keras.Model, phase: Phase) -> keras.Model:
     return parts[phase.freeze_until]
 
 
-def compile_step(part: keras.Model, phase: Phase, batches: Batches, whole: keras.Model, task: Task) -> None:
+def compile_step(
+    part: keras.Model, phase: Phase, batches: Batches, whole: keras.Model, task: Task, precision: str = FLOAT32
+) -> None:
     """Compile a part that is prepared for a phase, or begin anew with the step that was compiled for its like.
 
     Args:
         whole: the model that the part is of.
+        precision: in which the step is going to be traced.
     """
-    key, known = _key(part, phase, batches, task), _steps.get(part)
+    key, known = (precision, *_key(part, phase, batches, task)), _steps.get(part)
     steps = len(batches) * phase.epochs
     if known and known.key == key and keras.backend.backend() == "tensorflow":
         _change(known.schedule, phase.learning_rate, steps)

@@ -13,6 +13,8 @@ import zoo
 from callbacks.averaging import WeightAveraging
 from callbacks.checkpoint import TrainingState
 from callbacks.state import Stateful
+from recipes.compute.folding import foldable, folded
+from recipes.compute.precision import FLOAT32, computed
 from recipes.compute.versions import versions
 from recipes.data.batches import Batches
 from recipes.errors import UserError, refuse_shortage, shown
@@ -51,6 +53,7 @@ def train(
     whole: keras.Model | None = None,
     task: Task = MULTI_CLASS,
     watch: Watch | None = None,
+    precision: str = FLOAT32,
 ) -> list[dict]:
     """Fit a prepared part of the `whole` model, or all of it; return a row of history an epoch.
 
@@ -64,27 +67,29 @@ def train(
         deadline: when training ends at the latest, as time.monotonic() counts.
         report: gets each row at once; of a training that goes on, the earlier rows again.
         watch: asked after every epoch but the last whether training goes on.
+        precision: of what layers compute, as `precision.chosen` gives it.
 
     Raises:
         UserError: the loss became NaN or infinite; the folder cannot be read or written.
     """
-    compile_step(part, phase, batches, whole or part, task)
+    compile_step(part, phase, batches, whole or part, task, precision)
     recorder = History(phase, len(batches), deadline, report)
     averaging = [WeightAveraging(phase.average_best, monitor="loss")] if phase.average_best else []
     every = max(1, phase.epochs // CHECKS_PER_PHASE)
     state = _state(folder, [recorder, *averaging], every)
     batches.begin(state.initial_epoch)
     try:
-        part.fit(
-            batches,
-            validation_data=validation,
-            validation_freq=list(range(phase.epochs, 0, -every)),
-            epochs=phase.epochs,
-            verbose=0,
-            shuffle=False,
-            initial_epoch=state.initial_epoch,
-            callbacks=[*state.callbacks, _Watching(watch, phase.epochs)] if watch else state.callbacks,
-        )
+        with computed(part, precision), folded(foldable(part, in_training=True)):
+            part.fit(
+                batches,
+                validation_data=validation,
+                validation_freq=list(range(phase.epochs, 0, -every)),
+                epochs=phase.epochs,
+                verbose=0,
+                shuffle=False,
+                initial_epoch=state.initial_epoch,
+                callbacks=[*state.callbacks, _Watching(watch, phase.epochs)] if watch else state.callbacks,
+            )
     except OSError as error:
         raise UserError(f"The state of the training: {shown(error)} Or set ZOO_CACHE to one.") from error
     return recorder.rows

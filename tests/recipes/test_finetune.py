@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import commands
+import keras
 import numpy as np
 import pytest
 from helpers import ROOT, digits_folder, unprivileged
@@ -169,14 +170,19 @@ def test_recipe_json_repeats_the_run(finished, tmp_path):
     assert (tmp_path / "again" / "files.csv").read_bytes() == (output / "files.csv").read_bytes()
 
 
-@pytest.mark.parametrize("strategy, frozen", [("medium", ["c1"]), ("large", []), ("scratch", [])])
+@pytest.mark.parametrize(
+    "strategy, frozen, precision", [("medium", ["c1"], "auto"), ("large", [], "mixed"), ("scratch", [], "float32")]
+)
 @pytest.mark.slow
-def test_every_strategy_runs_freezes_and_repeats(strategy, frozen, digits, tmp_path, deterministic):
-    recipe = Recipe(data=digits, output=tmp_path / "one", model="lenet5", strategy=strategy, epochs=2)
+def test_every_strategy_runs_freezes_and_repeats(strategy, frozen, precision, digits, tmp_path, deterministic):
+    recipe = Recipe(digits, tmp_path / "one", "lenet5", strategy=strategy, epochs=2, precision=precision)
     finetune.run(recipe)
     finetune.run(replace(recipe, output=tmp_path / "two"))
     result = json.loads((tmp_path / "one" / "result.json").read_text())
     assert result["strategy"]["frozen"] == frozen
+    assert result["precision"] == ("mixed" if precision == "mixed" else "float32")  # on a processor
+    saved = keras.models.load_model(tmp_path / "one" / "model.keras")
+    assert {layer.dtype_policy.name for layer in saved.layers} == {"float32"}
     assert (tmp_path / "one" / "files.csv").read_bytes() == (tmp_path / "two" / "files.csv").read_bytes()
     history = table(tmp_path / "one" / "history.csv")
     assert [row["epoch"] for row in history] == ["1", "2"] and all(row["validation_loss"] for row in history)

@@ -77,7 +77,7 @@ def test_other_backends_have_an_engine_of_their_own(backend, tmp_path):
 
 def test_a_batch_is_as_large_as_was_asked_for_at_most(network):
     assert engines.build(network, 5, "keras").batch_size == 5
-    assert engines.build(network, 500, "keras").batch_size == engines.MAX_BATCH
+    assert engines.build(network, 500, "keras").batch_size == engines.MAX_BATCH["keras"]
 
 
 @pytest.mark.fault(
