@@ -23,6 +23,8 @@ class Batches(keras.utils.PyDataset):
         threads: how many read ahead of the training; 0: none.
         weights: `(samples,)`, how much each one's loss counts.
         sampling: let the weights say how often a sample is drawn, instead.
+        multiple: of which the size of every batch is one: a last, smaller one is filled up with its first sample, which then
+            counts once all the same, for the others have weight 0.
     """
 
     def __init__(
@@ -35,10 +37,12 @@ class Batches(keras.utils.PyDataset):
         threads: int = 0,
         weights: np.ndarray | None = None,
         sampling: bool = False,
+        multiple: int = 1,
     ):
         super().__init__()
         self._read, self.labels, self._batch_size, self._seed, self._mix = read, labels, batch_size, seed, mix
         self._weights, self._shares = (None, weights / weights.sum()) if sampling else (weights, None)
+        self._multiple = multiple
         # Not Keras' `workers`: on JAX and PyTorch, `fit` takes their first batch to build the model and never trains on it.
         self._threads, self._pool = threads, ThreadPoolExecutor(threads) if threads else None
         self.begin(0)
@@ -71,12 +75,23 @@ class Batches(keras.utils.PyDataset):
         # Each batch has its own generator: a thread that works ahead cannot change what another batch draws.
         generator = np.random.default_rng((self._seed, self._epoch, batch))
         inputs, labels = self.draw(samples, generator)
-        return (inputs, labels) if self._weights is None else (inputs, labels, self._weights[samples])
+        weights = None if self._weights is None else self._weights[samples]
+        if self._multiple > 1:
+            return _filled(inputs, labels, np.ones(len(samples)) if weights is None else weights, self._multiple)
+        return (inputs, labels) if weights is None else (inputs, labels, weights)
 
     def draw(self, samples: np.ndarray, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Read the inputs and labels of some samples, mixed if the batches are."""
         inputs, labels = self._read(samples, generator), self.labels[samples]
         return self._mix(inputs, labels, generator) if self._mix else (inputs, labels)
+
+
+def _filled(inputs: np.ndarray, labels: np.ndarray, weights: np.ndarray, multiple: int) -> tuple[np.ndarray, ...]:
+    """Fill a batch up to a multiple, by samples that do not count: the mean of weighted losses stays what it was."""
+    size = len(labels)
+    places = np.concatenate([np.arange(size), np.zeros(-size % multiple, int)])
+    counts = np.where(np.arange(len(places)) < size, weights[places], 0) * len(places) / size
+    return inputs[places], labels[places], counts.astype("float32")
 
 
 def from_features(rows: Rows, images: int, views: int = 1) -> Reader:

@@ -37,6 +37,8 @@ ImageSize = Annotated[int | None, arg(help="Height and width in pixels that the 
 EngineName = Literal["auto", "keras", "openvino"]
 # Flags of those who watch a run, on whom it does not depend.
 TRACKERS = ("tensorboard", "mlflow", "wandb")
+# What --devices takes in place of a number.
+ALL_DEVICES = "all"
 # Where everything is written if no place is given.
 RUNS = Path("runs")
 
@@ -136,6 +138,9 @@ class TransferCommand(SourceCommand):
     """Share of each class to hold out for the test, if DATA has neither val/ nor test/."""
     mirror: Literal["auto", "yes", "no"] = "auto"
     """Whether mirrored pictures are of the same class and may be shown, too; auto finds it out inside the training part."""
+    devices: str = field(default="1", kw_only=True)
+    """Devices of this machine that a network is trained on, each with its share of every batch: a number, or all. A network
+    of which the head alone is trained needs one."""
     keep_leaks: FlagCreatePairsOff[bool] = field(default=False, kw_only=True)
     """Measure pictures of DATA's val/ and test/ that are exact copies of training pictures, too; they are left out if not
     given."""
@@ -152,6 +157,7 @@ class TransferCommand(SourceCommand):
         shares = (self.validation, self.test)
         if not (all(0 <= share < 1 for share in shares) and sum(shares) < 1):
             raise UserError(f"--validation and --test must be shares that leave something to train on, found {shares}.")
+        check_devices(self.devices, self.batch_size)
 
 
 def name_of(data: Path) -> str:
@@ -169,6 +175,23 @@ def check_positive(settings: object, *names: str) -> None:
         value = getattr(settings, name)
         if value is not None and not value > 0:
             raise UserError(f"--{name.replace('_', '-')} must be positive, found {value}.")
+
+
+def check_devices(devices: str, batch_size: int) -> None:
+    """Refuse what is no number of devices, or one among which a batch cannot be divided.
+
+    Raises:
+        UserError: saying what can be.
+    """
+    if devices == ALL_DEVICES:
+        return
+    if not re.fullmatch("[1-9][0-9]{0,3}", devices):
+        raise UserError(f"--devices must be a whole number from 1 on, or {ALL_DEVICES}, found {devices!r}.")
+    if batch_size % int(devices):
+        raise UserError(
+            f"--batch-size {batch_size} cannot be divided among {devices} devices: give a multiple of {devices}, such as "
+            f"{-(-batch_size // int(devices)) * int(devices)}."
+        )
 
 
 def check_pattern(groups: str | None) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 import zoo
 from callbacks.averaging import interpolate
 from callbacks.penalties import l2_sp
-from recipes.compute import engines
+from recipes.compute import engines, replicas
 from recipes.data import augment, dataset, views
 from recipes.data.batches import Batches, Reader, from_features
 from recipes.data.dataset import Dataset
@@ -60,7 +60,8 @@ def prepare(recipe: Recipe, clock: Clock | None = None) -> Prepared:
     with clock.step("building"):
         body = backbone(recipe)
         batch_norm.require(recipe.batch_norm, body)
-        engines.planned(recipe.engine, body)  # which refuses what there is not
+        engines.planned(recipe.engine, body)  # which refuse what there is not
+        replicas.count(recipe.devices, recipe.batch_size)
         keras.utils.set_random_seed(recipe.seed)
         model = new_head(recipe, body, listing)
         cuts = cuts_ahead(recipe, model, head_cut(recipe, model), listing.task)
@@ -200,7 +201,16 @@ class _PhaseTrainer:
         state = self._state_folder()
         states, start = (*self.fitted.states, state), model.get_weights()
         history = training.train(
-            part, self.phase, batches, held_out, state, deadline, lambda row: report(row, states), model, data.task
+            part,
+            self.phase,
+            batches,
+            held_out,
+            state,
+            deadline,
+            lambda row: report(row, states),
+            model,
+            data.task,
+            self._devices,
         )
         if self.phase.interpolation < 1:
             interpolate(model, start, model.get_weights(), self.phase.interpolation)
@@ -212,6 +222,11 @@ class _PhaseTrainer:
             start=tuple(start),
             augmented=batches if augmented else self.fitted.augmented,
         )
+
+    @property
+    def _devices(self) -> int:
+        """The number of devices that each batch is divided among."""
+        return replicas.count(self.prepared.recipe.devices, self.prepared.recipe.batch_size)
 
     @property
     def _augmentation(self) -> str:
@@ -246,11 +261,13 @@ class _PhaseTrainer:
         """Make batches to train on, weighed or sampled as --balance asks, and those held out; None if there are none."""
         recipe, (data, train, validation) = self.prepared.recipe, self._parts()
         weights, sampling = sample_weights(recipe, data, train), recipe.balance == "sampling"
-        batches = Batches(read, labels[train], recipe.batch_size, recipe.seed, mix, threads, weights, sampling)
+        batches = Batches(read, labels[train], recipe.batch_size, recipe.seed, mix, threads, weights, sampling, self._devices)
         if not len(validation):
             return batches, None
         own = data.weights_of(validation)
-        return batches, Batches(read_held_out, labels[validation], recipe.batch_size, recipe.seed, weights=own)
+        return batches, Batches(
+            read_held_out, labels[validation], recipe.batch_size, recipe.seed, weights=own, multiple=self._devices
+        )
 
     def _state_folder(self) -> Path:
         """Name the folder by all that the phase depends on: the pictures themselves, not where they lie."""

@@ -6,6 +6,7 @@ import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -17,6 +18,7 @@ from callbacks.learning_rate import warmup_cosine
 from callbacks.optimizers import LayerwiseRates, decayed_rates, get_optimizer
 from callbacks.state import Stateful
 from recipes.compute.compiling import jit
+from recipes.compute.replicas import spread
 from recipes.compute.versions import versions
 from recipes.data.batches import Batches
 from recipes.errors import UserError, refuse_shortage, shown
@@ -51,6 +53,7 @@ def train(
     report: Callable[[dict], None] = lambda row: None,
     whole: keras.Model | None = None,
     task: Task = MULTI_CLASS,
+    devices: int = 1,
 ) -> list[dict]:
     """Fit a prepared part of the `whole` model, or all of it; return a row of history an epoch.
 
@@ -63,28 +66,29 @@ def train(
         folder: where the state lies.
         deadline: when training ends at the latest, as time.monotonic() counts.
         report: gets each row at once; of a training that goes on, the earlier rows again.
+        devices: among how many each batch is divided, as `recipes.compute.replicas` has them.
 
     Raises:
         UserError: the loss became NaN or infinite; the folder cannot be read or written.
     """
-    optimizer = _optimizer(phase, len(batches) * phase.epochs, whole or part)
-    compile_whole(part, optimizer, batches.labels, task)
     recorder = History(phase, len(batches), deadline, report)
     averaging = [WeightAveraging(phase.average_best, monitor="loss")] if phase.average_best else []
     every = max(1, phase.epochs // CHECKS_PER_PHASE)
     state = _state(folder, [recorder, *averaging], every)
     batches.begin(state.initial_epoch)
     try:
-        part.fit(
-            batches,
-            validation_data=validation,
-            validation_freq=list(range(phase.epochs, 0, -every)),
-            epochs=phase.epochs,
-            verbose=0,
-            shuffle=False,
-            initial_epoch=state.initial_epoch,
-            callbacks=state.callbacks,
-        )
+        with spread(part, devices) as trained:
+            compile_whole(trained, _optimizer(phase, len(batches) * phase.epochs, whole or part), batches.labels, task)
+            trained.fit(
+                batches,
+                validation_data=validation,
+                validation_freq=list(range(phase.epochs, 0, -every)),
+                epochs=phase.epochs,
+                verbose=0,
+                shuffle=False,
+                initial_epoch=state.initial_epoch,
+                callbacks=state.callbacks,
+            )
     except OSError as error:
         raise UserError(f"The state of the training: {shown(error)} Or set ZOO_CACHE to one.") from error
     return recorder.rows
@@ -95,10 +99,19 @@ def compile_whole(part: keras.Model, optimizer: keras.optimizers.Optimizer, labe
 
     A step that makes variables is traced twice by TensorFlow, which takes longer than a short training.
     """
-    part.compile(optimizer, task.loss(labels), metrics=[task.accuracy_metric()], jit_compile=jit())
+    accuracy = Counted(keras.metrics.get(task.accuracy_metric(labels)), "accuracy")
+    part.compile(optimizer, task.loss(labels), weighted_metrics=[accuracy], jit_compile=jit())
     optimizer.build(part.trainable_variables)
     part.compute_metrics(None, labels[:1], np.zeros((1, *part.output_shape[1:]), "float32"))
     part.reset_metrics()
+
+
+class Counted(keras.metrics.MeanMetricWrapper):
+    """Averages over samples, each of which counts once whatever its weight; those without one only fill up a batch."""
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+        """Add a batch: `(batch, ...)` of truth and of answers, and weights `(batch,)`, or None."""
+        return super().update_state(y_true, y_pred, None if sample_weight is None else keras.ops.sign(sample_weight))
 
 
 def _optimizer(phase: Phase, steps: int, model: keras.Model) -> keras.optimizers.Optimizer:

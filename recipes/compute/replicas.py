@@ -1,0 +1,122 @@
+"""Training on several devices of one machine: each holds a copy of the weights, and computes on its share of every batch.
+
+On TensorFlow that is `tf.distribute.MirroredStrategy`, on JAX `keras.distribution.DataParallel`. The batch stays the user's:
+its loss is the mean over all of its pictures, so that training goes where it would go on one device, but for the order of sums.
+"""
+
+import contextlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from recipes.errors import UserError
+from recipes.settings.shared import ALL_DEVICES, check_devices
+
+if TYPE_CHECKING:
+    import keras
+
+BACKENDS = ("tensorflow", "jax")
+
+
+def count(asked: str, batch_size: int) -> int:
+    """Count the devices that `--devices` asks for: graphics cards or, without any, what the backend makes of the processor.
+
+    Raises:
+        UserError: the backend cannot use several, there are fewer, or the batch cannot be divided among them.
+    """
+    import keras
+
+    if asked == "1":
+        return 1
+    if keras.backend.backend() not in BACKENDS:
+        raise UserError(
+            f"--devices {asked} needs Keras on TensorFlow or JAX, and it computes on {keras.backend.backend()}: set "
+            "KERAS_BACKEND=jax, or leave it out."
+        )
+    there = len(_names())
+    found = there if asked == ALL_DEVICES else int(asked)
+    if found > there:
+        what = "graphics cards" if _kind() == "GPU" else "devices and no graphics card"
+        raise UserError(
+            f"--devices {asked} asks for more than there are: {keras.backend.backend()} sees {there} {what} here. Give "
+            f"--devices {there}, or leave it out."
+        )
+    check_devices(str(found), batch_size)
+    return found
+
+
+@contextlib.contextmanager
+def spread(model: "keras.Model", devices: int) -> Iterator["keras.Model"]:
+    """Give what trains in a model's place: itself on one device, else a copy that lies on all of them.
+
+    The copy is to be compiled and fitted in the block, at whose end the model gets its weights; not if the block fails.
+
+    Args:
+        model: frozen, and with its penalties, as it is to be trained.
+    """
+    if devices == 1:
+        yield model
+        return
+    with _scope(devices):
+        copy = _copied(model)
+        yield copy
+        values = [_value(variable) for variable in copy.variables]
+    for variable, value in zip(model.variables, values, strict=True):
+        variable.assign(value)
+
+
+def _scope(devices: int) -> Any:
+    """Have variables that are made in the block lie on the first so many devices."""
+    import keras
+
+    names = _names()[:devices]
+    if keras.backend.backend() == "jax":
+        return keras.distribution.DataParallel(devices=names).scope()
+    import tensorflow as tf
+
+    return tf.distribute.MirroredStrategy(names).scope()
+
+
+def _copied(model: "keras.Model") -> "keras.Model":
+    """Copy a model with all that its variables carry besides their values: what trains, and which penalty it has."""
+    import keras
+
+    copy = keras.models.clone_model(model)
+    for new, old in zip(copy.variables, model.variables, strict=True):
+        new.assign(_value(old))
+        new.trainable, new.regularizer = old.trainable, old.regularizer
+    if keras.backend.backend() == "tensorflow":
+        for layer in copy.layers:  # else each device would normalise by the statistics of its own share
+            if isinstance(layer, keras.layers.BatchNormalization):
+                layer.synchronized = True
+    return copy
+
+
+def _value(variable: "keras.Variable") -> Any:
+    """Read a variable, `variable.shape`, into NumPy."""
+    import keras
+
+    return keras.ops.convert_to_numpy(variable)
+
+
+def _kind() -> str:
+    """Name the kind of devices that is trained on: graphics cards where there are any."""
+    import keras
+
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return "GPU" if jax.default_backend() == "gpu" else "CPU"
+    import tensorflow as tf
+
+    return "GPU" if tf.config.list_logical_devices("GPU") else "CPU"
+
+
+def _names() -> list[str]:
+    """Name the devices of that kind as the backend does."""
+    import keras
+
+    if keras.backend.backend() == "jax":
+        return keras.distribution.list_devices(_kind().lower())
+    import tensorflow as tf
+
+    return [device.name for device in tf.config.list_logical_devices(_kind())]
