@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 import zoo
+from recipes.compute import replicas
 from recipes.console import say
 from recipes.data.dataset import Dataset, prepare
 from recipes.data.sources.listing import Listing
@@ -85,6 +86,7 @@ def prepare_search(settings: Tuning, found: Listing, clock: Clock) -> Search:
         UserError: --model, --weights or --disk cannot be used.
     """
     recipe = base_recipe(settings)
+    replicas.count(recipe.devices, recipe.batch_size)
     with clock.step("building"):
         body = backbone(recipe)
     frame = framing(body)

@@ -122,8 +122,8 @@ class SourceCommand(BatchCommand):
 
 
 @dataclass(frozen=True)
-class TransferCommand(SourceCommand):
-    """A command that takes a pretrained network to new pictures."""
+class BackboneCommand(SourceCommand):
+    """A command that shows pictures, divided into parts, to a pretrained network."""
 
     model: Backbones = "efficientnet_lite0"
     weights: str | None = None
@@ -138,12 +138,25 @@ class TransferCommand(SourceCommand):
     """Share of each class to hold out for the test, if DATA has neither val/ nor test/."""
     mirror: Literal["auto", "yes", "no"] = "auto"
     """Whether mirrored pictures are of the same class and may be shown, too; auto finds it out inside the training part."""
-    devices: str = field(default="1", kw_only=True)
-    """Devices of this machine that a network is trained on, each with its share of every batch: a number, or all. A network
-    of which the head alone is trained needs one."""
     keep_leaks: FlagCreatePairsOff[bool] = field(default=False, kw_only=True)
     """Measure pictures of DATA's val/ and test/ that are exact copies of training pictures, too; they are left out if not
     given."""
+
+    def __post_init__(self):
+        super().__post_init__()
+        check_positive(self, "image_size", "alpha")
+        shares = (self.validation, self.test)
+        if not (all(0 <= share < 1 for share in shares) and sum(shares) < 1):
+            raise UserError(f"--validation and --test must be shares that leave something to train on, found {shares}.")
+
+
+@dataclass(frozen=True)
+class TransferCommand(BackboneCommand):
+    """A command that takes a pretrained network to new pictures."""
+
+    devices: str = field(default="1", kw_only=True)
+    """Devices of this machine that a network is trained on, each with its share of every batch: a number, or all. A network
+    of which the head alone is trained needs one."""
     tensorboard: FlagCreatePairsOff[bool] = field(default=False, kw_only=True)
     """Write epochs, settings and scores for TensorBoard, in tensorboard/ of the output folder; of a search, each trial's."""
     mlflow: FlagCreatePairsOff[bool] = field(default=False, kw_only=True)
@@ -153,10 +166,6 @@ class TransferCommand(SourceCommand):
 
     def __post_init__(self):
         super().__post_init__()
-        check_positive(self, "image_size", "alpha")
-        shares = (self.validation, self.test)
-        if not (all(0 <= share < 1 for share in shares) and sum(shares) < 1):
-            raise UserError(f"--validation and --test must be shares that leave something to train on, found {shares}.")
         check_devices(self.devices, self.batch_size)
 
 

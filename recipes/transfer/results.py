@@ -6,7 +6,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from recipes.compute import engines
+from recipes.compute import engines, replicas
 from recipes.compute.energy import Meter
 from recipes.compute.machine import machine, speed
 from recipes.compute.versions import versions
@@ -128,6 +128,7 @@ def as_dict(outcome: Outcome, clock: Clock) -> dict:
         "suspects": None if outcome.judged.reason else [_suspect(data, one) for one in outcome.judged.suspects],
         "suspects_reason": outcome.judged.reason,
         "engine": _engine(outcome.prepared),
+        "devices": replicas.count(recipe.devices, recipe.batch_size) if outcome.fitted.strategy.phases else 1,
         "versions": versions(),
         "seed": recipe.seed,
     }

@@ -30,6 +30,7 @@ from recipes.transfer.answers import answers, referred
 from recipes.transfer.backbone import backbone, framing, new_head
 from recipes.transfer.features import Cut, center_features
 from recipes.transfer.heads import FittedHead
+from recipes.transfer.passes import Passing, here
 from recipes.transfer.state import Clock, Evaluated, Fitted, Prepared, head_cut
 from recipes.transfer.strategies import Phase, Strategy
 from recipes.transfer.view_features import ViewFeatures
@@ -41,11 +42,12 @@ from zoo.progress import Progress
 Report = Callable[[dict, Sequence[Path]], None]
 
 
-def prepare(recipe: Recipe, clock: Clock | None = None) -> Prepared:
+def prepare(recipe: Recipe, clock: Clock | None = None, passing: Passing = here) -> Prepared:
     """Read and divide the pictures, and build the network with an untrained head.
 
     Args:
         clock: counts the steps "reading", "building" and "features".
+        passing: in this process, or on a cluster.
 
     Raises:
         UserError: data or weights cannot be used.
@@ -53,6 +55,7 @@ def prepare(recipe: Recipe, clock: Clock | None = None) -> Prepared:
     clock = clock or Clock()
     keras.utils.set_random_seed(recipe.seed)  # so that a network without weights is the same, whatever was drawn before
     combined.check(recipe)
+    replicas.count(recipe.devices, recipe.batch_size)
     # First of all: no weights need be fetched for a folder that is not there.
     with clock.step("reading"):
         listing = scan(recipe)
@@ -60,14 +63,14 @@ def prepare(recipe: Recipe, clock: Clock | None = None) -> Prepared:
     with clock.step("building"):
         body = backbone(recipe)
         batch_norm.require(recipe.batch_norm, body)
-        engines.planned(recipe.engine, body)  # which refuse what there is not
-        replicas.count(recipe.devices, recipe.batch_size)
+        engines.planned(recipe.engine, body)  # which refuses what there is not
         keras.utils.set_random_seed(recipe.seed)
         model = new_head(recipe, body, listing)
         cuts = cuts_ahead(recipe, model, head_cut(recipe, model), listing.task)
     with ExitStack() as stack:
         with clock.step("reading"):
-            ahead = stack.enter_context(Ahead(model, cuts, framing(body), len(listing.files), recipe.batch_size, recipe.engine))
+            pictures = framing(body), len(listing.files)
+            ahead = stack.enter_context(Ahead(model, cuts, *pictures, recipe.batch_size, recipe.engine, passing))
             shares = recipe.validation, recipe.test
             data = dataset.prepare(listing, framing(body), *shares, recipe.seed, recipe.keep_leaks, ahead.add)
             batch_norm.check(recipe.batch_norm, len(data.part("train")), recipe.batch_size)
@@ -116,10 +119,10 @@ def fit(
     return fitted
 
 
-def frozen_features(prepared: Prepared, strategy: Strategy) -> Rows:
+def frozen_features(prepared: Prepared, strategy: Strategy, passing: Passing = here) -> Rows:
     """Compute what the untrained network says of every picture, `(images, features)`, in the one pass that `fit` needs."""
     if strategy.head_first:
-        _features(prepared, strategy, _shown_views(prepared, strategy))
+        _features(prepared, strategy, _shown_views(prepared, strategy), passing)
     recipe = prepared.recipe
     return center_features(prepared.model, prepared.head_cut, prepared.data, recipe.batch_size, recipe.engine)
 
@@ -131,7 +134,7 @@ def _shown_views(prepared: Prepared, strategy: Strategy) -> list[View]:
     return views.visible(prepared.data.framing, prepared.recipe.mirror != "no")
 
 
-def _features(prepared: Prepared, strategy: Strategy, shown: list[View]) -> dict[Cut, Rows]:
+def _features(prepared: Prepared, strategy: Strategy, shown: list[View], passing: Passing = here) -> dict[Cut, Rows]:
     """Compute the head's features, and the activations that phases begin with.
 
     First come the shown views of what is trained on, a view after the other, and then the center of every picture.
@@ -140,7 +143,7 @@ def _features(prepared: Prepared, strategy: Strategy, shown: list[View]) -> dict
     cuts = [prepared.head_cut, *(Cut(phase.freeze_until) for phase in strategy.phases if not phase.augment)]
     samples = [(i, view) for view in shown for i in train] + [(i, CENTER) for i in range(len(data.paths))]
     samples, recipe = list(dict.fromkeys(samples)), prepared.recipe
-    return features.extract(prepared.model, cuts, data, samples, recipe.batch_size, engine=recipe.engine)
+    return features.extract(prepared.model, cuts, data, samples, recipe.batch_size, engine=recipe.engine, passing=passing)
 
 
 def _fit_head(prepared: Prepared, rows: Rows, shown: list[View]) -> FittedHead:
@@ -265,9 +268,8 @@ class _PhaseTrainer:
         if not len(validation):
             return batches, None
         own = data.weights_of(validation)
-        return batches, Batches(
-            read_held_out, labels[validation], recipe.batch_size, recipe.seed, weights=own, multiple=self._devices
-        )
+        options = {"weights": own, "multiple": self._devices, "measured": True}
+        return batches, Batches(read_held_out, labels[validation], recipe.batch_size, recipe.seed, **options)
 
     def _state_folder(self) -> Path:
         """Name the folder by all that the phase depends on: the pictures themselves, not where they lie."""

@@ -87,7 +87,7 @@ def train(
                 verbose=0,
                 shuffle=False,
                 initial_epoch=state.initial_epoch,
-                callbacks=state.callbacks,
+                callbacks=[Unfilled(batches), *state.callbacks],
             )
     except OSError as error:
         raise UserError(f"The state of the training: {shown(error)} Or set ZOO_CACHE to one.") from error
@@ -99,7 +99,7 @@ def compile_whole(part: keras.Model, optimizer: keras.optimizers.Optimizer, labe
 
     A step that makes variables is traced twice by TensorFlow, which takes longer than a short training.
     """
-    accuracy = Counted(keras.metrics.get(task.accuracy_metric(labels)), "accuracy")
+    accuracy = Counted(getattr(keras.metrics, task.accuracy_metric(labels)), "accuracy")
     part.compile(optimizer, task.loss(labels), weighted_metrics=[accuracy], jit_compile=jit())
     optimizer.build(part.trainable_variables)
     part.compute_metrics(None, labels[:1], np.zeros((1, *part.output_shape[1:]), "float32"))
@@ -112,6 +112,27 @@ class Counted(keras.metrics.MeanMetricWrapper):
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
         """Add a batch: `(batch, ...)` of truth and of answers, and weights `(batch,)`, or None."""
         return super().update_state(y_true, y_pred, None if sample_weight is None else keras.ops.sign(sample_weight))
+
+
+class Unfilled(keras.callbacks.Callback):
+    """Counts an epoch's last batch in the logged loss as large as it was before it was filled up; comes before who reads it."""
+
+    def __init__(self, batches: Batches):
+        super().__init__()
+        self._batches, self._means = batches, [0.0, 0.0]  # over the batches before the last, and over all
+
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        """Note the mean so far."""
+        self._means, self._last = [self._means[1], logs["loss"]], batch
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        """Put the loss right, if the epoch came to its end."""
+        size, filled = self._batches.last
+        if size == filled or self._last < len(self._batches) - 1:
+            return
+        before, (earlier, whole) = len(self._batches.labels) - size, map(float, self._means)
+        last = (whole * (before + filled) - earlier * before) / filled
+        logs["loss"] = (earlier * before + last * size) / (before + size)
 
 
 def _optimizer(phase: Phase, steps: int, model: keras.Model) -> keras.optimizers.Optimizer:

@@ -1,0 +1,131 @@
+"""Training on two devices: the weights and numbers of one, on both backends; and what `--devices` refuses."""
+
+import json
+
+import numpy as np
+import pytest
+from helpers import python
+
+from recipes.compute import replicas
+from recipes.data.batches import Batches
+from recipes.errors import UserError
+from recipes.settings.finetune import Recipe
+
+# In a process of its own, with two devices: 23 pictures in batches of 8 leave 7 for the last, which is filled up to 8, and 13
+# held out leave 5.
+TWO_DEVICES = """
+import json, sys, tempfile, keras, numpy as np
+from pathlib import Path
+if keras.backend.backend() == "tensorflow":
+    import tensorflow as tf
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    tf.config.set_logical_device_configuration(cpu, 2 * [tf.config.LogicalDeviceConfiguration()])
+from keras import layers
+from callbacks.penalties import l2_sp
+from recipes.compute import replicas, runtime
+from recipes.data.batches import Batches
+from recipes.transfer import training
+from recipes.transfer.strategies import Phase
+
+runtime.start(0)
+assert replicas.count("all", 8) == replicas.count("2", 8) == 2
+draw = np.random.default_rng(0)
+x, y, weights = draw.uniform(-1, 1, (23, 8, 8, 3)).astype("float32"), draw.integers(0, 3, 23), np.linspace(0.5, 1.5, 23)
+
+def network():
+    keras.utils.set_random_seed(0)
+    image = keras.Input((8, 8, 3), name="image")
+    features = layers.ReLU()(layers.BatchNormalization(name="norm")(layers.Conv2D(4, 3, name="conv")(image)))
+    return keras.Model(image, layers.Dense(3, "softmax", name="predictions")(layers.GlobalAveragePooling2D()(features)))
+
+def trained(devices, policy, images, rate, stop=None, folder=None):
+    model, phase = network(), Phase(
+        "train", 3, rate, None, True, "momentum", policy, weight_decay=1e-2, average_best=2, layer_decay=1.0
+    )
+    part = training.prepare(model, phase, 3)
+    l2_sp(part, 0.1, 0.1)
+    read = lambda samples, _: x[samples]
+    batches = Batches(read, y[:images], 8, 0, weights=weights[:images], multiple=devices)
+    held_out = Batches(read, y[:13], 8, 0, multiple=devices, measured=True)
+    with tempfile.TemporaryDirectory() as new:
+        rows = training.train(part, phase, batches, held_out, Path(folder or new), report=stop or (lambda row: None),
+                              whole=model, devices=devices)
+    return [keras.ops.convert_to_numpy(v) for v in model.weights], rows
+
+def ended(row):
+    if row["epoch"] == 2:
+        raise KeyboardInterrupt
+
+found, start = {}, [keras.ops.convert_to_numpy(v) for v in network().weights]
+for policy, images in (("affine", 23), ("adapt", 16)):
+    (one, rows), (two, others) = (trained(devices, policy, images, 0.1) for devices in (1, 2))
+    found[policy] = {
+        "moved": [float(np.abs(a - b).max()) for a, b in zip(start, one)],
+        "apart": max(float(np.abs(a - b).max()) for a, b in zip(one, two)),
+        "rows": [[[row[name] for name in sorted(row) if name not in ("phase", "seconds")] for row in all_rows]
+                 for all_rows in (rows, others)],
+    }
+with tempfile.TemporaryDirectory() as folder:
+    try:
+        trained(2, "affine", 23, 0.1, ended, folder)
+    except KeyboardInterrupt:
+        pass
+    left = sorted(path.name for path in Path(folder).iterdir())
+    again = trained(2, "affine", 23, 0.1, folder=folder)
+    whole = trained(2, "affine", 23, 0.1)
+    found["resumed"] = [left, max(float(np.abs(a - b).max()) for a, b in zip(again[0], whole[0])), len(again[1])]
+print(json.dumps(found))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["tensorflow", "jax"])
+def test_two_devices_train_to_the_weights_of_one(backend, tmp_path):
+    pytest.importorskip(backend)
+    path = replicas.__file__.rsplit("/recipes/", 1)[0]
+    two = {"XLA_FLAGS": "--xla_force_host_platform_device_count=2"} if backend == "jax" else {}
+    found = json.loads(python(TWO_DEVICES, cwd=tmp_path, PYTHONPATH=path, KERAS_BACKEND=backend, **two).splitlines()[-1])
+    for policy in ("affine", "adapt"):
+        moved = found[policy]["moved"]
+        assert min(moved[:3]) > 1e-3 and min(moved[-2:]) > 1e-3  # kernels, biases, scale and offset have been trained
+        assert found[policy]["apart"] < 1e-5
+        one, two = found[policy]["rows"]
+        np.testing.assert_allclose(two, one, rtol=1e-4)  # loss and accuracy of both parts, and the rate
+    assert "state.npz" in found["resumed"][0] and found["resumed"][1:] == [0.0, 3]
+
+
+def test_a_batch_that_is_filled_up_has_the_mean_loss_that_it_had():
+    losses, weights = np.arange(1.0, 12.0), np.linspace(0.5, 1.5, 11)
+    plain = Batches(lambda samples, _: samples, np.arange(11), 4, 0, weights=weights)
+    filled = Batches(lambda samples, _: samples, np.arange(11), 4, 0, weights=weights, multiple=4)
+    for i, size in enumerate((4, 4, 3)):
+        (inputs, _, counts), (more, labels, others) = plain[i], filled[i]
+        assert len(inputs) == size and len(more) == 4 and (labels == more).all() and (more[:size] == inputs).all()
+        assert np.isclose((losses[more] * others).mean(), (losses[inputs] * counts).mean())
+        assert others[size:].tolist() == [0] * (4 - size)
+    assert filled.last == (3, 4)
+    measured = Batches(lambda samples, _: samples, np.arange(11), 4, 0, multiple=4, measured=True)
+    every = [measured[i] for i in range(3)]
+    total = sum((losses[inputs] * counts).mean() * len(inputs) for inputs, _, counts in every) / 12  # as Keras averages
+    assert np.isclose(total, losses.mean())
+
+
+@pytest.mark.fault(
+    "Flags",
+    "`--devices` that are more than there are, that a batch cannot be divided among, or on PyTorch",
+    "refused in a sentence before a picture is read",
+    "A run on fewer devices than were asked for would be slower than its user thinks, and PyTorch would train on one.",
+)
+def test_devices_that_cannot_be_had_are_refused(monkeypatch):
+    assert replicas.count("1", 7) == 1  # on any backend
+    assert replicas.count("all", 7) == 1
+    with pytest.raises(UserError, match=r"--devices 2 asks for more than there are: tensorflow sees 1 .*--devices 1, or"):
+        replicas.count("2", 8)
+    with pytest.raises(UserError, match="--batch-size 32 cannot be divided among 3 devices: give a multiple of 3, such as 33"):
+        Recipe("photos", devices="3")
+    for wrong in ("0", "-1", "two", "1.5", "", "² "):
+        with pytest.raises(UserError, match="--devices must be a whole number from 1 on, or all, found"):
+            Recipe("photos", devices=wrong)
+    monkeypatch.setattr("keras.backend.backend", lambda: "torch")
+    with pytest.raises(UserError, match="--devices all needs Keras on TensorFlow or JAX, .* torch: set KERAS_BACKEND=jax"):
+        replicas.count("all", 8)
