@@ -85,7 +85,9 @@ class Cluster:
                 if row["failed"]:
                     raise UserError(row["failed"])
                 yield pickle.loads(row["outputs"])
-        except ray.exceptions.RayError as error:
+        except UserError:
+            raise
+        except Exception as error:  # Ray's own are of many kinds
             raise UserError(_lost(error)) from error
 
 
