@@ -5,6 +5,7 @@ its loss is the mean over all of its pictures, so that training goes where it wo
 """
 
 import contextlib
+import functools
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -71,9 +72,15 @@ def _scope(devices: int) -> Any:
     names = _names()[:devices]
     if keras.backend.backend() == "jax":
         return keras.distribution.DataParallel(devices=names).scope()
+    return _mirrored(tuple(names)).scope()
+
+
+@functools.cache
+def _mirrored(names: tuple[str, ...]) -> Any:
+    """Make TensorFlow's strategy for devices: one a process, for it counts the sums over devices, and two would count alike."""
     import tensorflow as tf
 
-    return tf.distribute.MirroredStrategy(names).scope()
+    return tf.distribute.MirroredStrategy(names)
 
 
 def _copied(model: "keras.Model") -> "keras.Model":
