@@ -2,9 +2,10 @@
 
 import json
 
+import commands
 import numpy as np
 import pytest
-from helpers import python
+from helpers import few_digits, python
 
 from recipes.compute import replicas
 from recipes.data.batches import Batches
@@ -92,6 +93,25 @@ def test_two_devices_train_to_the_weights_of_one(backend, tmp_path):
         one, two = found[policy]["rows"]
         np.testing.assert_allclose(two, one, rtol=1e-4)  # loss and accuracy of both parts, and the rate
     assert "state.npz" in found["resumed"][0] and found["resumed"][1:] == [0.0, 3]
+
+
+TWO = """
+import tensorflow as tf
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, 2 * [tf.config.LogicalDeviceConfiguration()])
+"""
+
+
+@pytest.mark.slow
+def test_a_run_on_two_devices(tmp_path):
+    flags = ("--model", "lenet5", "--strategy", "large", "--epochs", 1, "--batch-size", 8, "--devices", "all")
+    run = commands.zoo("finetune", few_digits(tmp_path, 12), *flags, "--output", tmp_path / "run", setup=TWO)
+    assert run.poll() == 0, run.stderr
+    assert "Trained on 2 devices, each with 4 pictures of every batch." in run.stdout
+    result = json.loads((tmp_path / "run" / "result.json").read_text())
+    assert result["devices"] == 2 and result["strategy"]["name"] == "large"
+    assert json.loads((tmp_path / "run" / "recipe.json").read_text())["devices"] == "all"
+    assert "WARNING" not in run.stderr and "tensorflow" not in run.stderr.lower()
 
 
 def test_a_batch_that_is_filled_up_has_the_mean_loss_that_it_had():
