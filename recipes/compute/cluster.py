@@ -34,8 +34,13 @@ LOCAL = "local"
 # Parts that are read at once: they come from one disk, while others are computed.
 READERS = 2
 # What Ray is told by its environment. It listens to this machine alone where it is begun here, sends no report of its use,
-# and keeps what its own programs say in its logs.
-SETTINGS = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_BACKEND_LOG_LEVEL": "fatal"}
+# and keeps what its own programs say, of actors that have died among it, in its logs.
+SETTINGS = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_BACKEND_LOG_LEVEL": "fatal",
+    "RAY_DEDUP_LOGS_ALLOW_REGEX": "(?!)",
+    "RAY_DEDUP_LOGS_SKIP_REGEX": ".",
+}
 LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 
 # From a part of what is asked for to its pixels `(pictures, height, width, channels)`, uint8; a function of a module, which
