@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 LOCAL = "local"
 # Parts that are read at once: they come from one disk, while others are computed.
 READERS = 2
+CONNECT_SECONDS = 5.0
 # What Ray is told by its environment. It listens to this machine alone where it is begun here, sends no report of its use,
 # and keeps what its own programs say, of actors that have died among it, in its logs.
 SETTINGS = {
@@ -115,11 +116,32 @@ def connected(address: str, actors: int | None) -> Iterator[Cluster]:
         options: dict[str, Any] = {"address": address}
         if is_local:
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="zoo-", ignore_cleanup_errors=True))
-            options |= {"num_cpus": max(cores(), actors or 1), "include_dashboard": False, "_temp_dir": folder}
+            options |= {"num_cpus": cores(), "include_dashboard": False, "_temp_dir": folder}
+        else:
+            _require(address)
         with _own_signals():
             ray = _begin(options)
         stack.callback(ray.shutdown)
         yield _planned(ray, address, actors)
+
+
+def _require(address: str) -> None:
+    """Refuse an address where nobody listens, with a UserError: Ray would wait for minutes."""
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal():  # "auto", or what Ray itself refuses
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        raise UserError(_none_there(address, error)) from error
+
+
+def _none_there(address: str, error: Exception) -> str:
+    """Say in a sentence that there is no cluster at an address, and how to have one."""
+    return (
+        f"--ray {shown(address)}: this machine belongs to no such cluster ({shown(clearest_line(error))}): let it join by "
+        "`ray start --address=HOST:PORT`, or begin one by `ray start --head`."
+    )
 
 
 def _begin(options: dict[str, Any]) -> Any:
@@ -133,10 +155,7 @@ def _begin(options: dict[str, Any]) -> Any:
         try:
             ray.init(**options, log_to_driver=False, logging_level=logging.CRITICAL)
         except (ConnectionError, ValueError, RuntimeError, OSError) as error:
-            raise UserError(
-                f"--ray {shown(options['address'])}: this machine belongs to no such cluster ({shown(clearest_line(error))}): "
-                "let it join by `ray start --address=HOST:PORT`, or begin one by `ray start --head`."
-            ) from error
+            raise UserError(_none_there(options["address"], error)) from error
         for name in ("ray", "ray.data"):
             logging.getLogger(name).setLevel(logging.CRITICAL)
         context = ray.data.DataContext.get_current()
@@ -163,6 +182,8 @@ def _own_signals() -> Iterator[None]:
     before = {number: signal.getsignal(number) for number in signals.HANDLED if is_main}
     try:
         yield
+    except SystemExit as error:  # which Ray makes of SIGTERM
+        raise KeyboardInterrupt from error
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
