@@ -138,8 +138,9 @@ def _require(address: str) -> None:
 
 def _none_there(address: str, error: Exception) -> str:
     """Say in a sentence that there is no cluster at an address, and how to have one."""
+    reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]
     return (
-        f"--ray {shown(address)}: this machine belongs to no such cluster ({shown(clearest_line(error))}): let it join by "
+        f"--ray {shown(address)}: this machine belongs to no such cluster ({shown(reason)}): let it join by "
         "`ray start --address=HOST:PORT`, or begin one by `ray start --head`."
     )
 
