@@ -141,7 +141,8 @@ def _none_there(address: str, error: Exception) -> str:
     reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]
     return (
         f"--ray {shown(address)}: this machine belongs to no such cluster ({shown(reason)}): let it join by "
-        "`ray start --address=HOST:PORT`, or begin one by `ray start --head`."
+        "`ray start --address=HOST:PORT` and give --ray auto, which finds the cluster's token, too; or begin one by "
+        "`ray start --head`."
     )
 
 
