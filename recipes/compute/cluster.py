@@ -55,11 +55,11 @@ class Cluster:
 
     Args:
         actors: how many hold the network.
-        gpus: graphics cards of each.
+        has_gpus: whether each has a graphics card; if not, a processor.
     """
 
     actors: int
-    gpus: int
+    has_gpus: bool
 
     def map(
         self, network: "keras.Model", engine: Engine, read: Read, parts: Sequence[Any]
@@ -82,9 +82,8 @@ class Cluster:
         data = data.map(_Reading(read), num_cpus=0, compute=ray.data.TaskPoolStrategy(size=READERS), label_selector=here).map(
             _Holder,
             fn_constructor_args=(ray.put(job),),
-            num_cpus=1,
-            num_gpus=self.gpus,
             compute=ray.data.ActorPoolStrategy(size=self.actors),
+            **({"num_gpus": 1} if self.has_gpus else {"num_cpus": 1}),
         )
         try:
             for row in data.iter_rows():
@@ -174,7 +173,7 @@ def _planned(ray: Any, address: str, actors: int | None) -> Cluster:
     count, most, what = actors or gpus or machines, gpus or cpus, "graphics cards" if gpus else "processors"
     if count > most:
         raise UserError(f"--actors {count}: the cluster at {shown(address)} has {most} {what}, and each actor takes one.")
-    return Cluster(count, 1 if gpus else 0)
+    return Cluster(count, gpus > 0)
 
 
 @contextlib.contextmanager
