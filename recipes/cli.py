@@ -64,7 +64,7 @@ COMMANDS = {
     "features": Command(
         "recipes.features",
         "features.Features",
-        "what a frozen network gives, computed for later, by a cluster if need be",
+        "what a frozen network gives, beforehand or by a cluster",
         resumes=True,
     ),
     "predict": Command("recipes.predict", "predict.Prediction", "class names and probabilities of images"),

@@ -65,7 +65,7 @@ class DataCommand(FolderCommand):
     """A command on images."""
 
     data: Positional[Path]
-    """Folder of images; for `zoo check`, `finetune`, `tune` and `rank` also a table (.csv, .tsv, .parquet), an archive (.zip,
+    """Folder of images; for `zoo check`, `finetune`, `tune`, `rank` and `features` also a table (.csv, .tsv, .parquet), an archive (.zip,
     .tar) or a data set, tfds:NAME or tfds:NAME:SPLITS. docs/data.md."""
     output: Path | None = None
     """Folder for everything that the command writes; runs/COMMAND/NAME-OF-DATA if not given."""
