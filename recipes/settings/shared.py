@@ -65,8 +65,8 @@ class DataCommand(FolderCommand):
     """A command on images."""
 
     data: Positional[Path]
-    """Folder of images; for `zoo check`, `finetune`, `tune`, `rank` and `features` also a table (.csv, .tsv, .parquet), an archive (.zip,
-    .tar) or a data set, tfds:NAME or tfds:NAME:SPLITS. docs/data.md."""
+    """Folder of images; for `zoo check`, `finetune`, `tune`, `rank` and `features` also a table (.csv, .tsv, .parquet), an
+    archive (.zip, .tar) or a data set, tfds:NAME or tfds:NAME:SPLITS. docs/data.md."""
     output: Path | None = None
     """Folder for everything that the command writes; runs/COMMAND/NAME-OF-DATA if not given."""
     corrections: Path | None = field(default=None, kw_only=True)

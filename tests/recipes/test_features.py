@@ -23,30 +23,30 @@ def digits(tmp_path_factory):
     return few_digits(tmp_path_factory.mktemp("digits"), 45)
 
 
-@pytest.fixture(scope="module")
-def here(digits, tmp_path_factory):
-    """The cache of one machine, and what the command said."""
-    cache = tmp_path_factory.mktemp("here")
-    return cache, commands.zoo("features", digits, *FLAGS, ZOO_CACHE=str(cache))
-
-
 def files(cache: Path) -> dict[str, bytes]:
     """All that lies in a cache, but for what is known of files by their times."""
     paths = (path for path in cache.rglob("*") if path.is_file() and "contents" not in path.parts)
     return {str(path.relative_to(cache)): path.read_bytes() for path in paths}
 
 
+@pytest.fixture(scope="module")
+def here(digits, tmp_path_factory):
+    """The cache of one machine, what the command said, and what it left."""
+    cache = tmp_path_factory.mktemp("here")
+    return cache, commands.zoo("features", digits, *FLAGS, ZOO_CACHE=str(cache)), files(cache)
+
+
 @pytest.mark.slow
 def test_the_run_that_follows_computes_no_feature(digits, here, tmp_path):
-    cache, said = here
+    cache, said, before = here
     assert said.poll() == 0 and re.search(r"in the cache; \d+ views were computed now", said.stdout)
-    before = files(cache)
     again = commands.zoo("features", digits, *FLAGS, ZOO_CACHE=str(cache))
     assert "all of it was there already" in again.stdout
     (step,) = commands.said_next(again.stdout)
     run = commands.zoo(*step, "--strategy", "small", "--output", tmp_path / "run", ZOO_CACHE=str(cache))
     assert run.poll() == 0 and "lenet5 up to" not in run.stderr  # no line of progress of a pass
-    assert {name for name in files(cache) if name.startswith("features")} == {n for n in before if n.startswith("features")}
+    after = files(cache)
+    assert {name for name in after if name.startswith("features")} == {name for name in before if name.startswith("features")}
 
 
 def family(pid: int) -> dict[int, str]:
@@ -82,7 +82,7 @@ def test_a_cluster_with_a_killed_actor_keeps_what_one_machine_keeps(digits, here
     os.kill(at_work()[0], signal.SIGKILL)
     others = family(run.pid)
     assert run.wait(300) == 0, run.stderr
-    assert files(cache) == files(here[0])
+    assert files(cache) == here[2]
     assert "Traceback" not in run.stderr and not re.search(r"(?i)\bray\b|warning|dashboard", run.stderr + run.stdout)
     assert not [pid for pid, line in others.items() if "ray" in line and Path(f"/proc/{pid}").exists()]  # nothing is left
 
