@@ -1,8 +1,7 @@
 """A penalty towards the pretrained start, on any built model. Plain L2 and L1 penalties are `zoo.regularize`."""
 
-from collections.abc import Callable
-
 import keras
+import numpy as np
 from keras import ops
 
 from callbacks.state import snapshot
@@ -32,11 +31,32 @@ def l2_sp(model: keras.Model, start: float, head: float, new: str = "predictions
     for layer, kernel, attribute in found:
         setattr(layer, attribute, None)
         if id(kernel) in new_kernels:
-            kernel.regularizer = keras.regularizers.L2(head / 2)
+            kernel.regularizer = _penalty(kernel, head / 2)
         else:
-            kernel.regularizer = _towards(ops.convert_to_tensor(snapshot(kernel)), start / 2) if start else None
+            kernel.regularizer = _penalty(kernel, start / 2, snapshot(kernel)) if start else None
 
 
-def _towards(start: keras.KerasTensor, factor: float) -> Callable:
-    """Make a penalty on the way from `start`."""
-    return lambda kernel: factor * ops.sum(ops.square(kernel - ops.cast(start, kernel.dtype)))
+class _Penalty:
+    """A penalty on the way of a kernel from `start`, or on its size: factor · Σ (w - start)².
+
+    Its numbers are variables: a step that TensorFlow has traced follows them.
+    """
+
+    def __init__(self, factor: float, start: np.ndarray | None):
+        self.factor = keras.Variable(factor, trainable=False, dtype="float32")
+        self.start = None if start is None else keras.Variable(start, trainable=False)
+
+    def __call__(self, kernel: keras.KerasTensor) -> keras.KerasTensor:
+        way = kernel if self.start is None else kernel - ops.cast(self.start, kernel.dtype)
+        return ops.cast(self.factor, kernel.dtype) * ops.sum(ops.square(way))
+
+
+def _penalty(kernel: keras.Variable, factor: float, start: np.ndarray | None = None) -> _Penalty:
+    """Make a penalty, or give the kernel's own other numbers, if it has one of that kind."""
+    own = kernel.regularizer
+    if not isinstance(own, _Penalty) or (own.start is None) != (start is None):
+        return _Penalty(factor, start)
+    own.factor.assign(factor)
+    if start is not None:
+        own.start.assign(start)
+    return own

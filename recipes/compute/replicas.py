@@ -6,7 +6,7 @@ its loss is the mean over all of its pictures, so that training goes where it wo
 
 import contextlib
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from recipes.errors import UserError
@@ -46,33 +46,59 @@ def count(asked: str, batch_size: int) -> int:
 
 
 @contextlib.contextmanager
-def spread(model: "keras.Model", devices: int) -> Iterator["keras.Model"]:
-    """Give what trains in a model's place: itself on one device, else a copy that lies on all of them.
+def spread(
+    model: "keras.Model", devices: int, compile_it: Callable[["keras.Model"], None] = lambda model: None
+) -> Iterator["keras.Model"]:
+    """Give what is fitted in a model's place: itself on one device, else a copy that lies on all of them.
 
-    The copy is to be compiled and fitted in the block, at whose end the model gets its weights; not if the block fails.
+    At the end of the block the model gets the copy's weights; not if the block fails.
 
     Args:
         model: frozen, and with its penalties, as it is to be trained.
+        compile_it: compiles what it is given.
     """
     if devices == 1:
+        compile_it(model)
         yield model
         return
-    with _scope(devices):
-        copy = _copied(model)
+    making, fitting = _scopes(devices)
+    with fitting:
+        with making:
+            copy = _copied(model)
+            compile_it(copy)
         yield copy
         values = [_value(variable) for variable in copy.variables]
-    for variable, value in zip(model.variables, values, strict=True):
-        variable.assign(value)
+    _assign(model, values)
 
 
-def _scope(devices: int) -> Any:
-    """Have variables that are made in the block lie on the first so many devices."""
+@contextlib.contextmanager
+def alone(model: "keras.Model", fitted: "keras.Model") -> Iterator[None]:
+    """Have a model compute by itself in the block, with the weights of what is fitted in its place."""
+    import keras
+
+    if model is fitted:
+        yield
+        return
+    _assign(model, [_value(variable) for variable in fitted.variables])
+    distribution = keras.distribution.distribution()
+    keras.distribution.set_distribution(None)
+    try:
+        yield
+    finally:
+        keras.distribution.set_distribution(distribution)
+
+
+def _scopes(devices: int) -> tuple[Any, Any]:
+    """Have variables lie on the first so many devices: those that are made in the first, and what is fitted in the second.
+
+    TensorFlow asks when variables are made, and a model keeps to it; JAX asks in every step where data belong.
+    """
     import keras
 
     names = _names()[:devices]
     if keras.backend.backend() == "jax":
-        return keras.distribution.DataParallel(devices=names).scope()
-    return _mirrored(tuple(names)).scope()
+        return contextlib.nullcontext(), keras.distribution.DataParallel(devices=names).scope()
+    return _mirrored(tuple(names)).scope(), contextlib.nullcontext()
 
 
 @functools.cache
@@ -96,6 +122,12 @@ def _copied(model: "keras.Model") -> "keras.Model":
             if isinstance(layer, keras.layers.BatchNormalization):
                 layer.synchronized = True
     return copy
+
+
+def _assign(model: "keras.Model", values: Sequence[Any]) -> None:
+    """Give all variables of a model their values, seeds among them."""
+    for variable, value in zip(model.variables, values, strict=True):
+        variable.assign(value)
 
 
 def _value(variable: "keras.Variable") -> Any:

@@ -16,6 +16,7 @@ from recipes.report.opening import opening
 from recipes.report.page import page
 from recipes.report.suspects import suspects
 from recipes.report.thumbnails import thumbnail
+from recipes.report.trials import trials
 
 MAX_LEFT_OUT = 100
 
@@ -52,6 +53,7 @@ def render(
             *((f"{name}, mean over crops", row) for name, row in (result.get("metrics_ten_crop") or {}).items()),
         ],
         charts=learning(history, result),
+        trials=trials(result),
         measures=measures,
         suspects=suspects(result, picture),
         augmented=[[_titled(cell) for cell in (row, *row["versions"])] for row in augmented],

@@ -46,7 +46,7 @@ class Recipe(TransferCommand):
     """What batch norm does in fine-tuning: inference, all stays as pretrained; affine, scale and offset learn; adapt, the
     statistics follow the data."""
     budget: str | None = None
-    """Time for the whole run, such as 90s, 10m or 1h; as long as it takes if not given."""
+    """Time for the whole run, such as 90s, 10m or 1h, which also says how much auto tries; as long as it takes if not given."""
     augment: Literal["auto", "none", "crops", "alexnet", "modern"] = "auto"
     """What training pictures go through: auto, by the strategy; none, the central crop alone, as strategy small does; crops,
     random crops and mirrored ones, or, for a head alone, four fixed views; alexnet, its paper's, and ten crops in

@@ -1,6 +1,7 @@
 """The choice of a strategy by the evidence."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 
 import keras
@@ -27,12 +28,25 @@ LARGE_IMAGES = 10_000
 MEDIUM_IMAGES = 1_000
 # A smaller class could not be divided for a trial.
 MIN_CLASS_IMAGES = 4
+# A trial trains for this share of its strategy's epochs, and is looked at after that share of its own.
+TRIAL_SHARE = 1 / 3
+RUNG_SHARE = 1 / 4
+# What the head alone has right, and how many it has wrong, where no costlier strategy is tried: with fewer wrong no sign test
+# could call another better.
+ENOUGH_ACCURACY = 0.95
+MIN_WRONG = 5
 # More activations are computed in every epoch instead of being kept on the disk.
 MAX_CACHED_BYTES = 8e9
 
 
-def chosen_strategy(recipe: Recipe, model: keras.Model, data: Dataset, evidence: Evidence) -> Strategy:
+def chosen_strategy(
+    recipe: Recipe, model: keras.Model, data: Dataset, evidence: Evidence, begun: Mapping[str, tuple[Phase, int]] | None = None
+) -> Strategy:
     """Choose the strategy, with the recipe's own epochs, learning rate and batch norm, if it gives any.
+
+    Args:
+        begun: by the names of strategies, the phases of their trials and how many images each trained on; the strategy that is
+            chosen goes on from its own.
 
     Raises:
         UserError: what the recipe asks of training cannot be had, or the strategy trains nothing.
@@ -60,9 +74,14 @@ def chosen_strategy(recipe: Recipe, model: keras.Model, data: Dataset, evidence:
             augment=phase.augment or uncached,
         )
 
+    strategy = replace(strategy, phases=tuple(map(with_settings, strategy.phases)))
+    if strategy.name in (begun or {}):
+        strategy = continued(strategy, *begun[strategy.name], evidence)
     try:
-        return within_budget(replace(strategy, phases=tuple(map(with_settings, strategy.phases))), evidence)
+        return within_budget(strategy, evidence)
     except ValueError as error:
+        if recipe.strategy == "auto" and not any(asked.values()):  # trials took longer than was foreseen
+            return small(zoo.stages(model), evidence, f"{strategy.reason}; but {str(error)[0].lower()}{str(error)[1:]}")
         raise UserError(f"{error}: give a longer --budget than {recipe.budget}, or a cheaper --strategy.") from error
 
 
@@ -116,7 +135,7 @@ def auto(stages: Sequence[str], evidence: Evidence, from_images: bool = False) -
     if evidence.images >= LARGE_IMAGES and evidence.fits(STEPS / 4):
         name = "large"
         why = f"{evidence.images:,} training images are {LARGE_IMAGES:,} or more, enough to train every layer"
-    elif evidence.trials:
+    elif any(not trial.is_ended for trial in evidence.trials):
         taken, why = _by_trials(evidence)
         strategy = STRATEGIES[taken.strategy](stages, evidence, f"{why}; {_in_words(evidence)}")
         return interpolated(strategy, taken.interpolation)
@@ -135,21 +154,70 @@ def interpolated(strategy: Strategy, share: float) -> Strategy:
     return replace(strategy, phases=tuple(replace(phase, interpolation=share) for phase in strategy.phases))
 
 
+def trial_of(strategy: Strategy) -> Strategy:
+    """Shorten a strategy to its trial: a third of its epochs, all of the way, on pictures of which others are held out."""
+    shorter = (
+        replace(phase, name="trial", epochs=math.ceil(TRIAL_SHARE * phase.epochs), interpolation=1.0, holds_out=True)
+        for phase in strategy.phases
+    )
+    return replace(strategy, phases=tuple(shorter))
+
+
+def continued(strategy: Strategy, begun: Phase, images: int, evidence: Evidence) -> Strategy:
+    """Let a strategy of one phase go on from the trial `begun`, which trained on so many images.
+
+    With the trial's steps it takes as many as without: a cosine cycle after another (SGDR: Loshchilov & Hutter 2016,
+    arXiv:1608.03983, section 3), the second, longer one on all training images.
+    """
+    (phase,) = strategy.phases
+    each = math.ceil(evidence.images / evidence.batch_size)
+    done = begun.epochs * math.ceil(images / evidence.batch_size)
+    return replace(strategy, phases=(begun, replace(phase, epochs=max(1, round(phase.epochs - done / each)))))
+
+
 def next_to_try(evidence: Evidence, from_images: bool = False) -> str | None:
     """Name the strategy to try next; None: enough is known.
 
-    That `medium` does worse than `small` says nothing of `large`, which alone sees augmented pictures. A trial that has all
-    held-out pictures right ends the search: a costlier one could not be seen to be better.
+    That `medium` does worse than `small` says nothing of `large`, which alone sees augmented pictures. Nothing follows a trial
+    that has nearly all held-out pictures right: a costlier one could not be seen to be better. A budget must have time for a
+    quarter of `large` before anything is tried, and for all of it before that is.
     """
     tried = {trial.strategy for trial in evidence.trials}
     order = ["medium", "large"] if from_images else ["small", "medium", "large"]
+    if not evidence.fits(STEPS):
+        order.remove("large")
     if not evidence.pretrained or evidence.images >= LARGE_IMAGES:
         return None
-    if evidence.fewest < MIN_CLASS_IMAGES or not evidence.fits(1.5 * STEPS):
+    if evidence.fewest < MIN_CLASS_IMAGES or not evidence.fits(STEPS / 4):
         return None
-    if any(trial.accuracy == 1 for trial in evidence.trials):
+    if any(_is_enough(trial) for trial in evidence.trials):
         return None
     return order[len(tried)] if len(tried) < len(order) else None
+
+
+def _is_enough(trial: Trial) -> bool:
+    """Whether a trial has so many pictures right that no other could be seen to do better."""
+    return trial.accuracy >= ENOUGH_ACCURACY and round((1 - trial.accuracy) * trial.images) < MIN_WRONG
+
+
+def can_win(rung: Sequence[Trial], rivals: Sequence[Trial], differs: bool) -> bool:
+    """Whether a trial that has gone a part of its epochs may still be the one that is taken.
+
+    Successive halving (Jamieson & Talwalkar 2015, arXiv:1502.07943) gives the worse half of all candidates up at a rung. Here
+    one is given up if no share of its way lowers the loss, not even the first quarter; or if it would not reach the loss of
+    another though it gained as fast to its end as so far, which is more than training does. In another domain, where more must
+    change, the standard error is granted.
+
+    Args:
+        rung: the trial's, at each share of its way, 0 among them.
+        rivals: those that have come to their ends.
+    """
+    start = next(trial for trial in rung if trial.interpolation == 0)
+    best = min((trial for trial in rung if trial is not start), key=lambda trial: trial.loss)
+    granted = max(best.error, start.error) if differs else 0.0
+    gain = start.loss - best.loss
+    expected = start.loss - max(gain, 0.0) / RUNG_SHARE
+    return gain + granted > 0 and all(expected - rival.loss < granted for rival in rivals)
 
 
 def _by_trials(evidence: Evidence) -> tuple[Trial, str]:
@@ -159,10 +227,12 @@ def _by_trials(evidence: Evidence) -> tuple[Trial, str]:
     of another domain, it is the deepest and farthest that is behind the best by less than the standard error: few pictures
     judge a trial, and the probes say that more must change.
     """
-    found, best = evidence.trials, min(evidence.trials, key=lambda trial: trial.loss)
-    names = dict.fromkeys(trial.strategy for trial in found)
-    least = [min((trial for trial in found if trial.strategy == name), key=lambda trial: trial.loss) for name in names]
-    words = ", ".join(f"{trial.strategy} {trial.loss:.3f} ({percent(trial.accuracy)}{_way(trial)})" for trial in least)
+    found = [trial for trial in evidence.trials if not trial.is_ended]
+    best, least = min(found, key=lambda trial: trial.loss), bests(found)
+    words = ", ".join(
+        f"{trial.strategy} {trial.loss:.3f} ({percent(trial.accuracy)}{_way(trial)}{', ended early' if trial.is_ended else ''})"
+        for trial in bests(evidence.trials)
+    )
     why = f"tried on {best.images:,} training images held out, the tempered log-loss (and accuracy) was {words}"
     if not evidence.differs:
         taken = next(trial for trial in least if best.loss >= (1 - MIN_GAIN) * trial.loss)
@@ -172,6 +242,12 @@ def _by_trials(evidence: Evidence) -> tuple[Trial, str]:
     if taken is not best:
         why += f"; {taken.strategy}{_way(taken)} is taken: it is behind by less than the standard error"
     return taken, why
+
+
+def bests(trials: Sequence[Trial]) -> list[Trial]:
+    """Take the trial of each strategy at the share of its way where its loss was least, in their order."""
+    names = dict.fromkeys(trial.strategy for trial in trials)
+    return [min((trial for trial in trials if trial.strategy == name), key=lambda trial: trial.loss) for name in names]
 
 
 def _way(trial: Trial) -> str:
@@ -196,10 +272,12 @@ def _in_words(evidence: Evidence) -> str:
 def within_budget(strategy: Strategy, evidence: Evidence) -> Strategy:
     """Cut the epochs to what fits in the budget, by the rate of training everything from images; the phases in proportion.
 
+    A trial, which has been trained already, stays as it was.
+
     Raises:
         ValueError: not even one epoch of each phase fits, in a sentence.
     """
-    phases = [phase for phase in strategy.phases if phase.augment]
+    phases = [phase for phase in strategy.phases if _takes_time(phase)]
     if evidence.budget is None or not phases:
         return strategy
     each = evidence.images / evidence.training
@@ -207,5 +285,10 @@ def within_budget(strategy: Strategy, evidence: Evidence) -> Strategy:
         left = max(0, evidence.budget)
         raise ValueError(f"One epoch of strategy {strategy.name} takes about {least:.0f} s, and {left:.0f} s are left for it")
     share = min(1, evidence.budget / each / sum(phase.epochs for phase in phases))
-    shorter = (replace(p, epochs=max(1, int(share * p.epochs))) if p.augment else p for p in strategy.phases)
+    shorter = (replace(p, epochs=max(1, int(share * p.epochs))) if _takes_time(p) else p for p in strategy.phases)
     return replace(strategy, phases=tuple(shorter))
+
+
+def _takes_time(phase: Phase) -> bool:
+    """Whether a phase has yet to train from images."""
+    return phase.augment and not phase.holds_out

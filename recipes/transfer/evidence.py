@@ -22,9 +22,10 @@ class Probe:
 class Trial:
     """How a strategy did with a third of its epochs on three quarters of the training part, judged on the last quarter.
 
-    Of a small folder several divisions judge it together. `images` are those that judged, `loss` is that of
-    `recipes.evaluation.calibration.tempered`, `error` the standard error of its distance to the first trial's, and
-    `interpolation` the share of the way that it went, one of `recipes.transfer.choice.INTERPOLATIONS`.
+    `images` are those that judged, `loss` is that of `recipes.evaluation.calibration.tempered`, `error` the standard error of
+    its distance to the first trial's, and `interpolation` the share of the way that it went, one of
+    `recipes.transfer.choice.INTERPOLATIONS`. Of the `planned` epochs it trained `epochs`: fewer where it could not win.
+    `seconds` are those of the whole trial, all shares together.
     """
 
     strategy: str
@@ -33,6 +34,14 @@ class Trial:
     accuracy: float
     error: float
     interpolation: float = 1.0
+    epochs: int = 0
+    planned: int = 0
+    seconds: float = 0.0
+
+    @property
+    def is_ended(self) -> bool:
+        """Whether it was ended before it had trained all of its epochs."""
+        return self.epochs < self.planned
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from recipes.transfer import kept_heads, logistic, training
 from recipes.transfer.combined import widths
 from recipes.transfer.head_trainer import HeadTrainer
 from recipes.transfer.logistic import OutOfFold
+from recipes.transfer.steps import compile_whole
 from recipes.transfer.strategies import Phase
 from recipes.transfer.view_features import ViewFeatures, as_views, standardization
 from zoo.heads import COSINE, SCALE, standardize
@@ -207,7 +208,7 @@ def _stepped(
 
         batches = Batches(read, labels[images], BATCH_SIZE, seed, weights=weights[images])
         optimizer = get_optimizer("adam", warmup_cosine(LEARNING_RATE, len(batches) * epochs))
-        training.compile_whole(part, optimizer, labels, task)
+        compile_whole(part, optimizer, labels, task)
         recorder = training.History(Phase("head", epochs, LEARNING_RATE, "pre_logits", augment=False), len(batches))
         part.fit(batches, epochs=epochs, verbose=0, shuffle=False, callbacks=[recorder])
         return recorder.rows

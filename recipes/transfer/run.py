@@ -13,6 +13,7 @@ import numpy as np
 import zoo
 from callbacks.averaging import interpolate
 from callbacks.penalties import l2_sp
+from callbacks.state import snapshot
 from recipes.compute import engines, replicas
 from recipes.data import augment, dataset, views
 from recipes.data.batches import Batches, Reader, from_features
@@ -40,6 +41,8 @@ from zoo.progress import Progress
 
 # Called with a row of history, and the folders of the states so far.
 Report = Callable[[dict, Sequence[Path]], None]
+# From the epochs of a phase that are done, and the weights before all phases, to whether training goes on.
+Watch = Callable[[int, Sequence[np.ndarray]], bool]
 
 
 def prepare(recipe: Recipe, clock: Clock | None = None, passing: Passing = here) -> Prepared:
@@ -90,39 +93,57 @@ def _check_task(recipe: Recipe, task: Task) -> None:
 
 
 def fit(
-    prepared: Prepared, strategy: Strategy, deadline: float = math.inf, report: Report = lambda row, states: None
+    prepared: Prepared,
+    strategy: Strategy,
+    deadline: float = math.inf,
+    report: Report = lambda row, states: None,
+    watch: Watch | None = None,
 ) -> Fitted:
     """Fit the head on frozen features, then train the strategy's phases.
 
+    The head is fitted to the pictures that the first phase trains on. A phase that was trained before, in a trial or before a
+    kill, is not trained again: its state is taken up.
+
     Args:
         deadline: of time.monotonic(), when training ends at the latest.
+        watch: asked after every epoch but a phase's last.
 
     Raises:
         UserError: training has diverged, or a cache or state cannot be written.
     """
     clock, shown = Clock(), _shown_views(prepared, strategy)
+    first = _part_of(prepared, strategy.phases[0]) if strategy.phases else prepared
     rows: dict[Cut, Rows] = {}
     fitted = Fitted(strategy, None, seconds=clock.seconds)
     if strategy.head_first:
         with clock.step("features"):
-            rows = _features(prepared, strategy, shown)
+            rows = _features(first, strategy, shown)
         with clock.step("head"):
-            head = _fit_head(prepared, rows[prepared.head_cut], shown)
+            head = _fit_head(first, rows[prepared.head_cut], shown)
         fitted = replace(fitted, head=head, history=tuple(head.history))
         if not head.mirrored:
             shown = [view for view in shown if not view.mirrored]
     zoo.freeze(prepared.model, strategy.freeze_until)
-    for phase in strategy.phases:
+    for number, phase in enumerate(strategy.phases):
         with clock.step(phase.name):
-            trainer = _PhaseTrainer(prepared, fitted, phase, shown)
-            fitted = trainer.train(None if phase.augment else rows.get(Cut(phase.freeze_until)), deadline, report)
+            goes_on = number > 0 and strategy.phases[number - 1].holds_out
+            trainer = _PhaseTrainer(_part_of(prepared, phase), fitted, phase, shown, goes_on)
+            if goes_on and not phase.augment:
+                rows = _features(prepared, strategy, shown)
+            fitted = trainer.train(None if phase.augment else rows[Cut(phase.freeze_until)], deadline, report, watch)
     return fitted
+
+
+def _part_of(prepared: Prepared, phase: Phase) -> Prepared:
+    """Take the pictures that a phase trains on: all of the training part, or of a trial the inner ones."""
+    return prepared.inside() if phase.holds_out else prepared
 
 
 def frozen_features(prepared: Prepared, strategy: Strategy, passing: Passing = here) -> Rows:
     """Compute what the untrained network says of every picture, `(images, features)`, in the one pass that `fit` needs."""
     if strategy.head_first:
-        _features(prepared, strategy, _shown_views(prepared, strategy), passing)
+        first = _part_of(prepared, strategy.phases[0]) if strategy.phases else prepared
+        _features(first, strategy, _shown_views(prepared, strategy), passing)
     recipe = prepared.recipe
     return center_features(prepared.model, prepared.head_cut, prepared.data, recipe.batch_size, recipe.engine)
 
@@ -186,23 +207,26 @@ def sample_weights(recipe: Recipe, data: Dataset, images: np.ndarray) -> np.ndar
 class _PhaseTrainer:
     """Trains one phase, from images or from the activations that are kept before its first trained layer.
 
-    `fitted` is what the phases before have given.
+    `prepared` has the pictures that it trains on, `fitted` is what the phases before have given. One that `goes_on` from its
+    trial keeps to the penalties of that, which hold the weights to the pretrained ones.
     """
 
     prepared: Prepared
     fitted: Fitted
     phase: Phase
     shown: list[View]
+    goes_on: bool = False
 
-    def train(self, rows: Rows | None, deadline: float, report: Report) -> Fitted:
+    def train(self, rows: Rows | None, deadline: float, report: Report, watch: Watch | None) -> Fitted:
         """Train the phase, and add what that gave to what was fitted before."""
         recipe, data, model = self.prepared.recipe, self.prepared.data, self.prepared.model
         part = training.prepare(model, self.phase, math.ceil(len(data.part("train")) / recipe.batch_size))
-        if head := self.fitted.head:  # without the penalty that it was solved with it would grow
+        if (head := self.fitted.head) and not self.goes_on:  # without the penalty that it was solved with it would grow
             l2_sp(part, self.phase.hold, head.decay, COSINE if recipe.head == "cosine" else CLASSIFIER)
         batches, held_out = self._from_images() if self.phase.augment else self._from_activations(rows)
         state = self._state_folder()
-        states, start = (*self.fitted.states, state), model.get_weights()
+        states, start = (*self.fitted.states, state), self.fitted.start or tuple(model.get_weights())
+        asked = watch and (lambda epoch: watch(epoch, start))
         history = training.train(
             part,
             self.phase,
@@ -213,6 +237,7 @@ class _PhaseTrainer:
             lambda row: report(row, states),
             model,
             data.task,
+            asked,
             self._devices,
         )
         if self.phase.interpolation < 1:
@@ -222,7 +247,7 @@ class _PhaseTrainer:
             self.fitted,
             history=(*self.fitted.history, *history),
             states=states,
-            start=tuple(start),
+            start=start,
             augmented=batches if augmented else self.fitted.augmented,
         )
 
@@ -319,13 +344,27 @@ def ten_crop(prepared: Prepared, fitted: Fitted) -> np.ndarray:
 
 
 def again(prepared: Prepared, strategy: Strategy, data: Dataset, seed: int) -> tuple[np.ndarray, tuple[Path, ...]]:
-    """Run a recipe once more, with other parts and another seed; gives the probabilities of all pictures, and the states."""
+    """Run a recipe once more, with other parts and another seed; gives the probabilities of all pictures, and the states.
+
+    A strategy that trains the network borrows the run's own, whose training step is compiled, and gives it back as it was.
+    """
     recipe = replace(prepared.recipe, seed=seed)
     keras.utils.set_random_seed(seed)
-    if strategy.phases:
-        model = new_head(recipe, backbone(recipe), data)
-    else:  # the network itself has not been trained
-        model = new_head(recipe, prepared.model, data, pooling="average")
-    other = Prepared(recipe, data, model)
-    fitted = fit(other, strategy)
-    return probabilities(other, strategy), fitted.states
+    if not strategy.phases:  # the network itself has not been trained
+        other = Prepared(recipe, data, new_head(recipe, prepared.model, data, pooling="average"))
+        states = fit(other, strategy).states
+        return probabilities(other, strategy), states
+    fresh, lent = new_head(recipe, backbone(recipe), data), prepared.model
+    before = [snapshot(variable) for variable in lent.variables]
+    _assign(lent, [snapshot(variable) for variable in fresh.variables])
+    other = Prepared(recipe, data, lent)
+    states = fit(other, strategy).states
+    guess = probabilities(other, strategy)
+    _assign(lent, before)
+    return guess, states
+
+
+def _assign(model: keras.Model, values: Sequence[np.ndarray]) -> None:
+    """Give all variables of a model their values, seeds among them."""
+    for variable, value in zip(model.variables, values, strict=True):
+        variable.assign(value)

@@ -7,7 +7,7 @@ import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import keras
@@ -87,6 +87,10 @@ class Prepared:
         """Name what training pictures go through."""
         return strategy.augment if self.recipe.augment == "auto" else self.recipe.augment
 
+    def inside(self) -> "Prepared":
+        """Take the training part alone, with a quarter of it as "test", which nobody looks at while a trial trains."""
+        return replace(self, data=self.data.inner(self.recipe.seed, "test"))
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -107,7 +111,7 @@ class Choice:
 class Fitted:
     """What fitting the head and training the phases gave, beside the model's weights.
 
-    `history` has a row an epoch. `start` are the weights with which the last phase began, `augmented` the last batches whose
+    `history` has a row an epoch. `start` are the weights with which the first phase began, `augmented` the last batches whose
     pictures were augmented.
     """
 

@@ -5,32 +5,31 @@ import sys
 import time
 import warnings
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import keras
-import numpy as np
 
 import zoo
 from callbacks.averaging import WeightAveraging
 from callbacks.checkpoint import TrainingState
-from callbacks.learning_rate import warmup_cosine
-from callbacks.optimizers import LayerwiseRates, decayed_rates, get_optimizer
 from callbacks.state import Stateful
-from recipes.compute.compiling import jit
-from recipes.compute.replicas import spread
+from recipes.compute.replicas import alone, spread
 from recipes.compute.versions import versions
 from recipes.data.batches import Batches
 from recipes.errors import UserError, refuse_shortage, shown
 from recipes.evaluation.tasks import MULTI_CLASS, Task
 from recipes.transfer import batch_norm
 from recipes.transfer.features import fingerprint, graph
+from recipes.transfer.steps import compile_step, part_of
 from recipes.transfer.strategies import Phase
 from zoo.files import cache_folder
 from zoo.progress import Progress
 
 # Each looks at the validation part, and leaves a state.
 CHECKS_PER_PHASE = 20
+# From the number of epochs that are done to whether training goes on; the weights are as they were when it returns.
+Watch = Callable[[int], bool]
 
 
 def prepare(model: keras.Model, phase: Phase, steps: int) -> keras.Model:
@@ -40,7 +39,7 @@ def prepare(model: keras.Model, phase: Phase, steps: int) -> keras.Model:
     """
     zoo.freeze(model, phase.freeze_until)
     batch_norm.apply(model, phase.batch_norm, steps)
-    return model if phase.augment else zoo.split(model, phase.freeze_until)[1]
+    return part_of(model, phase)
 
 
 def train(
@@ -53,6 +52,7 @@ def train(
     report: Callable[[dict], None] = lambda row: None,
     whole: keras.Model | None = None,
     task: Task = MULTI_CLASS,
+    watch: Watch | None = None,
     devices: int = 1,
 ) -> list[dict]:
     """Fit a prepared part of the `whole` model, or all of it; return a row of history an epoch.
@@ -66,6 +66,7 @@ def train(
         folder: where the state lies.
         deadline: when training ends at the latest, as time.monotonic() counts.
         report: gets each row at once; of a training that goes on, the earlier rows again.
+        watch: asked after every epoch but the last whether training goes on.
         devices: among how many each batch is divided, as `recipes.compute.replicas` has them.
 
     Raises:
@@ -77,8 +78,8 @@ def train(
     state = _state(folder, [recorder, *averaging], every)
     batches.begin(state.initial_epoch)
     try:
-        with spread(part, devices) as trained:
-            compile_whole(trained, _optimizer(phase, len(batches) * phase.epochs, whole or part), batches.labels, task)
+        compile_it = partial(compile_step, phase=phase, batches=batches, whole=whole or part, task=task)
+        with spread(part, devices, compile_it) as trained:
             trained.fit(
                 batches,
                 validation_data=validation,
@@ -87,31 +88,11 @@ def train(
                 verbose=0,
                 shuffle=False,
                 initial_epoch=state.initial_epoch,
-                callbacks=[Unfilled(batches), *state.callbacks],
+                callbacks=[Unfilled(batches), *state.callbacks, *([_Watching(watch, phase.epochs, part)] if watch else [])],
             )
     except OSError as error:
         raise UserError(f"The state of the training: {shown(error)} Or set ZOO_CACHE to one.") from error
     return recorder.rows
-
-
-def compile_whole(part: keras.Model, optimizer: keras.optimizers.Optimizer, labels: np.ndarray, task: Task) -> None:
-    """Compile a part, and make the variables of its optimiser and metrics at once, not in the first step.
-
-    A step that makes variables is traced twice by TensorFlow, which takes longer than a short training.
-    """
-    accuracy = Counted(getattr(keras.metrics, task.accuracy_metric(labels)), "accuracy")
-    part.compile(optimizer, task.loss(labels), weighted_metrics=[accuracy], jit_compile=jit())
-    optimizer.build(part.trainable_variables)
-    part.compute_metrics(None, labels[:1], np.zeros((1, *part.output_shape[1:]), "float32"))
-    part.reset_metrics()
-
-
-class Counted(keras.metrics.MeanMetricWrapper):
-    """Averages over samples, each of which counts once whatever its weight; those without one only fill up a batch."""
-
-    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
-        """Add a batch: `(batch, ...)` of truth and of answers, and weights `(batch,)`, or None."""
-        return super().update_state(y_true, y_pred, None if sample_weight is None else keras.ops.sign(sample_weight))
 
 
 class Unfilled(keras.callbacks.Callback):
@@ -135,14 +116,6 @@ class Unfilled(keras.callbacks.Callback):
         logs["loss"] = (earlier * before + last * size) / (before + size)
 
 
-def _optimizer(phase: Phase, steps: int, model: keras.Model) -> keras.optimizers.Optimizer:
-    """Make the phase's optimiser for so many steps, with rates that differ by the model's stages if it asks for that."""
-    optimizer = get_optimizer(phase.optimizer, warmup_cosine(phase.learning_rate, steps), phase.weight_decay)
-    if phase.layer_decay == 1:
-        return optimizer
-    return LayerwiseRates(optimizer, decayed_rates(model, zoo.stages(model), phase.layer_decay))
-
-
 def _state(folder: Path, callbacks: list[Stateful], every: int) -> TrainingState:
     """Take up the state in the folder, or begin one; says which is damaged. Raises UserError for one that cannot be read."""
     try:
@@ -162,6 +135,24 @@ def _state(folder: Path, callbacks: list[Stateful], every: int) -> TrainingState
 def state_folder(model: keras.Model, *depends: object) -> Path:
     """Name the folder of the state of a training that begins with the model's weights and depends on nothing else."""
     return cache_folder("training") / fingerprint(model, depends, graph(model), versions())
+
+
+class _Watching(Stateful):
+    """Ends the training when the one who watches says so, after any epoch but the last."""
+
+    def __init__(self, watch: Watch, epochs: int, part: keras.Model):
+        super().__init__()
+        self._watch, self._epochs, self._part = watch, epochs, part
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        """Ask, with the variables up to date."""
+        model = self.sync()
+        if epoch + 1 == self._epochs:
+            return
+        with alone(self._part, model):
+            goes_on = self._watch(epoch + 1)
+        if not goes_on:
+            model.stop_training = True
 
 
 class History(Stateful):

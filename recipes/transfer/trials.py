@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -11,39 +11,52 @@ import numpy as np
 
 import zoo
 from callbacks.averaging import interpolate
+from recipes.compute.compiling import Call, compiled
 from recipes.console import percent, say
 from recipes.data.dataset import Dataset
+from recipes.data.images import center
 from recipes.data.views import VIEWS
 from recipes.errors import UserError
 from recipes.evaluation.calibration import tempered
 from recipes.evaluation.intervals import standard_error
 from recipes.settings.finetune import Recipe
 from recipes.settings.shared import seconds
-from recipes.transfer.choice import INTERPOLATIONS, chosen_strategy, needs_images, next_to_try
+from recipes.transfer.choice import (
+    INTERPOLATIONS,
+    RUNG_SHARE,
+    can_win,
+    chosen_strategy,
+    needs_images,
+    next_to_try,
+    trial_of,
+)
 from recipes.transfer.combined import parts_of
 from recipes.transfer.evidence import Evidence, Trial
+from recipes.transfer.features import Cut, center_features
 from recipes.transfer.logistic import OutOfFold
 from recipes.transfer.probes import forward_rates, measure
 from recipes.transfer.run import fit, probabilities
 from recipes.transfer.state import Choice, Prepared
-from recipes.transfer.strategies import STRATEGIES
+from recipes.transfer.strategies import STRATEGIES, Phase, Strategy
 
 # Kept of a budget for the start of Python before, and for writing model and report behind.
 CLOSING_SECONDS = 20.0
-MIN_HELD_OUT = 50
-MAX_DIVISIONS = 3
+# Pictures whose pixels are in memory at once when a trial is judged.
+CHUNK = 256
 
 
 @dataclass(frozen=True)
 class Tried:
     """What trials have shown: the evidence with them, their states, and what each said of what it had held out.
 
-    The answers go by the names of strategies and the shares of their way.
+    The answers go by the names of strategies and the shares of their way. `begun` are the phases of trials, by the names of
+    strategies, and how many images each trained on.
     """
 
     evidence: Evidence
     states: tuple[Path, ...] = ()
     answers: dict[tuple[str, float], OutOfFold] = field(default_factory=dict)
+    begun: dict[str, tuple[Phase, int]] = field(default_factory=dict)
 
 
 def choose(prepared: Prepared, start: float) -> Choice:
@@ -64,7 +77,7 @@ def choose(prepared: Prepared, start: float) -> Choice:
         evidence = tried.evidence
     if evidence.budget is not None:
         evidence = replace(evidence, budget=deadline - time.monotonic())
-    strategy = chosen_strategy(recipe, model, data, evidence)
+    strategy = chosen_strategy(recipe, model, data, evidence, tried.begun)
     share = strategy.phases[-1].interpolation if strategy.phases else 1.0
     return Choice(evidence, strategy, deadline, tried.states, tried.answers.get((strategy.name, share)))
 
@@ -114,66 +127,125 @@ def _passes_once(recipe: Recipe, model: keras.Model, evidence: Evidence) -> bool
 
 def try_strategies(prepared: Prepared, evidence: Evidence, deadline: float) -> Tried:
     """Try strategies inside the training part until enough is known to choose one; the model is as it was afterwards."""
-    recipe, from_images = prepared.recipe, needs_images(prepared.recipe)
-    parts, first, states, answers = _divisions(prepared.data, recipe.seed, evidence), None, [], {}
-    images = np.concatenate([part.part("test") for part in parts])
-    truth = np.concatenate([part.labels[part.part("test")] for part in parts])
-    own = [part.weights_of(part.part("test")) for part in parts]
-    weights = None if any(each is None for each in own) else np.concatenate(own)
-    while len(truth) and (name := next_to_try(evidence, from_images)):
-        began = time.monotonic()
-        tried = [_try(replace(prepared, data=part), name, evidence, deadline) for part in parts]
-        states += [state for _, left in tried for state in left]
-        for share in tried[0][0]:
-            guess = np.concatenate([guesses[share] for guesses, _ in tried])
-            answers[name, share] = OutOfFold(images, guess)
-            losses = tempered(truth, guess, weights)
-            first = losses if first is None else first
-            loss, right = (float(np.average(of, weights=weights)) for of in (losses, guess.argmax(axis=1) == truth))
-            trial = Trial(name, len(truth), loss, right, standard_error(first - losses, weights), share)
-            evidence = replace(evidence, trials=(*evidence.trials, trial))
-        say(_in_words(evidence.trials[-len(tried[0][0]) :], time.monotonic() - began))
-    return Tried(evidence, tuple(states), answers)
+    race, from_images = _Race(prepared, deadline), needs_images(prepared.recipe)
+    while len(race.images) and (name := next_to_try(evidence, from_images)):
+        found = race.run(name, evidence)
+        evidence = replace(evidence, trials=(*evidence.trials, *found))
+        say(_in_words(found))
+    return Tried(evidence, tuple(race.states), race.answers, race.begun)
 
 
-def _in_words(tried: Sequence[Trial], taken: float) -> str:
-    """Say in a line what a strategy reached inside the training part, at the best share of its way, and the seconds it took."""
+def _in_words(tried: Sequence[Trial]) -> str:
+    """Say in a line what a strategy reached inside the training part, at the best share of its way, and what that cost."""
     best = min(tried, key=lambda trial: trial.loss)
     way = f", {percent(best.interpolation, 0)} of the way" if best.interpolation < 1 else ""
+    ended = f"ended after {best.epochs:,} of {best.planned:,} epochs, " if best.is_ended else ""
     return (
         f"trial of {best.strategy}{way}: loss {best.loss:.4f}, accuracy {percent(best.accuracy)} on {best.images:,} training "
-        f"images held out, {taken:.0f} s"
+        f"images held out, {ended}{best.seconds:.1f} s"
     )
 
 
-def _divisions(data: Dataset, seed: int, evidence: Evidence) -> list[Dataset]:
-    """Divide the training part, a small one several times: a quarter is "test", which nobody looks at while training."""
-    first = data.inner(seed, "test")
-    judges, count = len(first.part("test")), 1
-    if 0 < judges < MIN_HELD_OUT and evidence.budget is None:
-        count = min(MAX_DIVISIONS, math.ceil(MIN_HELD_OUT / judges))
-    return [first, *(data.inner(seed + i, "test") for i in range(1, count))]
+class _Race:
+    """Strategies that are tried against each other: each is trained on the same pictures, and judged by the same others.
 
-
-def _try(
-    prepared: Prepared, name: str, evidence: Evidence, deadline: float
-) -> tuple[dict[float, np.ndarray], tuple[Path, ...]]:
-    """Train a strategy for a third of its epochs.
-
-    Returns:
-        The probabilities of the test part at each share of the way, and the folders of the states.
+    `images` are those that judge, indices in the training part; `states`, `answers` and `begun` are as `Tried` has them.
     """
-    model, data = prepared.model, prepared.data
-    start, held_out, guesses = model.get_weights(), data.part("test"), {}
-    evidence = replace(evidence, images=len(data.part("train")), budget=None)
-    strategy = chosen_strategy(replace(prepared.recipe, strategy=name), model, data, evidence)
-    shorter = tuple(replace(p, epochs=math.ceil(p.epochs / 3), interpolation=1.0) for p in strategy.phases)
-    strategy = replace(strategy, phases=shorter)
-    fitted = fit(prepared, strategy, deadline)
-    end = model.get_weights()
-    for share in INTERPOLATIONS if shorter else (1.0,):
-        if shorter:
-            interpolate(model, fitted.start, end, share)
-        guesses[share] = probabilities(prepared, strategy, held_out)
-    model.set_weights(start)
-    return guesses, fitted.states
+
+    def __init__(self, prepared: Prepared, deadline: float):
+        self._prepared, self._inside, self._deadline = prepared, prepared.inside(), deadline
+        data = self._inside.data
+        self.images = data.part("test")
+        self._truth, self._weights = data.labels[self.images], data.weights_of(self.images)
+        self._first: np.ndarray | None = None
+        self.states: list[Path] = []
+        self.answers: dict[tuple[str, float], OutOfFold] = {}
+        self.begun: dict[str, tuple[Phase, int]] = {}
+
+    def run(self, name: str, evidence: Evidence) -> list[Trial]:
+        """Train a strategy's trial, judge it at each share of its way, and put the model's weights back."""
+        began, model, data = time.monotonic(), self._prepared.model, self._inside.data
+        before, inner = model.get_weights(), data.part("train")
+        recipe = replace(self._prepared.recipe, strategy=name)
+        planned = replace(evidence, images=len(inner), budget=None)
+        strategy = trial_of(chosen_strategy(recipe, model, data, planned))
+        if strategy.phases:
+            (phase,) = strategy.phases
+            guesses, epochs = self._train(strategy, phase, evidence)
+            self.begun[name] = phase, len(inner)
+        else:
+            fit(self._inside, strategy, self._deadline)
+            guesses, epochs, phase = {1.0: probabilities(self._inside, strategy, self.images)}, 0, None
+        model.set_weights(before)
+        self.answers |= {(name, share): OutOfFold(self.images, guess) for share, guess in guesses.items()}
+        self._first = self._losses(next(iter(guesses.values()))) if self._first is None else self._first
+        seconds, all_epochs = time.monotonic() - began, phase.epochs if phase else 0
+        return [replace(trial, epochs=epochs, planned=all_epochs, seconds=seconds) for trial in self._judged(name, guesses)]
+
+    def _train(self, strategy: Strategy, phase: Phase, evidence: Evidence) -> tuple[dict[float, np.ndarray], int]:
+        """Train as long as the trial may still win; give what it says at each share of its way, and the epochs that it took."""
+        rung, judge = math.ceil(RUNG_SHARE * phase.epochs), _Judge(self._inside, phase, self.images)
+
+        def may_win(epoch: int, start: Sequence[np.ndarray]) -> bool:
+            if epoch != rung or not evidence.trials:
+                return True
+            rivals = [trial for trial in evidence.trials if not trial.is_ended]
+            return can_win(self._judged(strategy.name, judge(start, (0.0, *INTERPOLATIONS))), rivals, evidence.differs)
+
+        fitted = fit(self._prepared, strategy, self._deadline, watch=may_win)
+        self.states += fitted.states
+        return judge(fitted.start, INTERPOLATIONS), sum(row["phase"] == phase.name for row in fitted.history)
+
+    def _judged(self, name: str, guesses: Mapping[float, np.ndarray]) -> list[Trial]:
+        """Judge a strategy by its answers at each share of its way."""
+        found = []
+        for share, guess in guesses.items():
+            losses = self._losses(guess)
+            loss, right = (float(np.average(of, weights=self._weights)) for of in (losses, guess.argmax(axis=1) == self._truth))
+            error = standard_error(self._first - losses, self._weights)
+            found.append(Trial(name, len(self._truth), loss, right, error, share))
+        return found
+
+    def _losses(self, guess: np.ndarray) -> np.ndarray:
+        """Compute the losses by which trials are compared, of each picture that judges."""
+        return tempered(self._truth, guess, self._weights)
+
+
+class _Judge:
+    """Asks a network that a phase trains about pictures, at each share of its way.
+
+    It is compiled once for all shares and rungs, and reads what is frozen from the cache.
+
+    Args:
+        images: indices of pictures.
+    """
+
+    def __init__(self, prepared: Prepared, phase: Phase, images: np.ndarray):
+        self._prepared, self._phase, self._images = prepared, phase, images
+        self._call: Call | None = None
+
+    def __call__(self, start: Sequence[np.ndarray], shares: Sequence[float]) -> dict[float, np.ndarray]:
+        """Give the probabilities `(images, classes)` at shares of the way from `start` to the weights as they are."""
+        model = self._prepared.model
+        end, guesses = model.get_weights(), {}
+        self._call = self._call or compiled(self._part())
+        for share in shares:
+            interpolate(model, start, end, share)
+            guesses[share] = np.concatenate([self._call(rows)[0] for rows in self._inputs()])
+        model.set_weights(end)
+        return guesses
+
+    def _part(self) -> keras.Model:
+        """Take what the phase trains, as a network of its own: what is asked of it changes nothing in one that is trained."""
+        model = self._prepared.model
+        part = model if self._phase.augment else zoo.split(model, self._phase.freeze_until)[1]
+        return keras.Model(part.inputs, part.outputs)
+
+    def _inputs(self) -> Iterator[np.ndarray]:
+        """Give the inputs of some pictures after those of others, as evaluation sees them."""
+        data, recipe = self._prepared.data, self._prepared.recipe
+        if not self._phase.augment:
+            kept = center_features(self._prepared.model, Cut(self._phase.freeze_until), data, recipe.batch_size, recipe.engine)
+        for begin in range(0, len(self._images), CHUNK):
+            images = self._images[begin : begin + CHUNK]
+            yield center(data.pixels[images], data.framing) if self._phase.augment else kept[images]

@@ -15,7 +15,7 @@ from recipes.data.batches import Batches
 from recipes.errors import UserError
 from recipes.settings.finetune import Recipe
 from recipes.transfer import batch_norm, logistic, strategies, training
-from recipes.transfer.choice import auto, next_to_try, within_budget
+from recipes.transfer.choice import auto, can_win, continued, next_to_try, trial_of, within_budget
 from recipes.transfer.evidence import Evidence, Probe, Trial
 from recipes.transfer.strategies import Phase
 
@@ -107,7 +107,7 @@ class TestAuto:
         strategy = auto(STAGES, replace(FACTS, images=20_000, budget=30.0))
         assert strategy.name == "small" and "30 s are too short" in strategy.reason
 
-    def test_all_three_are_tried_unless_one_has_everything_right(self):
+    def test_all_three_are_tried_unless_one_has_nearly_everything_right(self):
         def after(**losses):
             return next_to_try(replace(FACTS, trials=tried(**losses)))
 
@@ -118,11 +118,57 @@ class TestAuto:
         assert next_to_try(replace(FACTS, trials=perfect)) is None
         assert auto(STAGES, replace(FACTS, trials=perfect)).name == "small"
 
+    @pytest.mark.parametrize(
+        "images, right, following",
+        [(61, 58, None), (61, 57, "medium"), (12, 12, None), (12, 11, "medium"), (400, 396, None), (400, 395, "medium")],
+    )
+    def test_enough_is_95_percent_right_and_fewer_than_five_wrong(self, images, right, following):
+        trial = Trial("small", images, 0.1, right / images, 0.0)
+        assert next_to_try(replace(FACTS, trials=(trial,))) == following
+
     def test_nothing_is_tried_where_it_cannot_be_or_need_not(self):
-        for change in ({"fewest": 3}, {"pretrained": False}, {"images": 10_000}, {"budget": 200.0}):
+        for change in ({"fewest": 3}, {"pretrained": False}, {"images": 10_000}, {"budget": 39.0}):
             assert next_to_try(replace(FACTS, **change)) is None
-        assert next_to_try(replace(FACTS, budget=250.0)) == "small"  # 750 steps take 240 s
         assert next_to_try(FACTS, from_images=True) == "medium"
+
+    def test_a_budget_says_how_much_is_tried(self):
+        """500 steps of 32 at 100 images/s take 160 s."""
+        head, both = tried(small=0.4), tried(small=0.4, medium=0.39)
+        for budget, following in ((41.0, ("medium", None)), (159.0, ("medium", None)), (161.0, ("medium", "large"))):
+            assert tuple(next_to_try(replace(FACTS, budget=budget, trials=trials)) for trials in (head, both)) == following
+
+    @pytest.mark.parametrize(
+        "rung, rivals, differs, may",
+        [
+            ({0.0: 0.40, 0.25: 0.39, 1.0: 0.6}, {"small": 0.40}, False, True),  # a quarter of the way leads downhill
+            ({0.0: 0.40, 0.25: 0.41, 1.0: 0.6}, {"small": 0.42}, False, False),
+            ({0.0: 0.40, 0.25: 0.41, 1.0: 0.6}, {"small": 0.40}, True, True),  # uphill by less than the error of 0.02
+            ({0.0: 0.40, 0.25: 0.43, 1.0: 0.6}, {"small": 0.40}, True, False),
+            ({0.0: 0.44, 0.25: 0.42}, {"small": 0.37}, False, True),  # four times as far, it would have 0.36
+            ({0.0: 0.44, 0.25: 0.42}, {"small": 0.35}, False, False),
+            ({0.0: 0.44, 0.25: 0.42}, {"small": 0.35}, True, True),  # 0.36 is behind by less than the error
+            ({0.0: 0.40, 0.25: 0.37}, {"small": 0.40, "medium": 0.29}, False, True),
+            ({0.0: 0.40, 0.25: 0.37}, {"small": 0.40, "medium": 0.27}, False, False),
+        ],
+    )
+    def test_what_can_no_more_win_is_known_at_the_rung(self, rung, rivals, differs, may):
+        assert can_win(tried(large=rung), tried(**rivals), differs) == may
+
+    def test_what_was_ended_is_not_taken_however_well_it_did(self):
+        ended = replace(tried(large=0.1)[0], epochs=7, planned=28)
+        strategy = auto(STAGES, replace(FACTS, trials=(*tried(small=0.4), ended)))
+        assert strategy.name == "small" and "large 0.100 (80.0 %, 100 % of the way, ended early)" in strategy.reason
+        assert auto(STAGES, replace(FACTS, trials=(ended,))).name == "small"  # as where nothing could be tried
+
+    def test_what_goes_on_from_its_trial_takes_as_many_steps_as_without(self):
+        large = strategies.large(STAGES, FACTS, "")  # 63 epochs of 8 steps
+        (begun,) = trial_of(strategies.large(STAGES, replace(FACTS, images=183), "")).phases  # 28 of 84 epochs of 6 steps
+        assert (begun.epochs, begun.interpolation, begun.holds_out) == (28, 1.0, True)
+        first, rest = continued(large, begun, 183, FACTS).phases
+        assert first is begun and not rest.holds_out and rest.epochs == 42  # 168 and 336 steps, of 504
+        assert rest == replace(large.phases[0], epochs=42)
+        shortened = within_budget(continued(large, begun, 183, FACTS), replace(FACTS, budget=25.0)).phases
+        assert [phase.epochs for phase in shortened] == [28, 10]  # what is done is done
 
     def test_a_budget_shortens_the_phases_that_train_from_images_or_says_that_none_fits(self):
         large = strategies.large(STAGES, FACTS, "")  # 63 epochs of 2.44 s
