@@ -68,7 +68,7 @@ def spread(
             compile_it(copy)
         yield copy
         values = [_value(variable) for variable in copy.variables]
-    _assign(model, values)
+    assign(model, values)
 
 
 @contextlib.contextmanager
@@ -79,7 +79,7 @@ def alone(model: "keras.Model", fitted: "keras.Model") -> Iterator[None]:
     if model is fitted:
         yield
         return
-    _assign(model, [_value(variable) for variable in fitted.variables])
+    assign(model, [_value(variable) for variable in fitted.variables])
     distribution = keras.distribution.distribution()
     keras.distribution.set_distribution(None)
     try:
@@ -124,7 +124,7 @@ def _copied(model: "keras.Model") -> "keras.Model":
     return copy
 
 
-def _assign(model: "keras.Model", values: Sequence[Any]) -> None:
+def assign(model: "keras.Model", values: Sequence[Any]) -> None:
     """Give all variables of a model their values, seeds among them."""
     for variable, value in zip(model.variables, values, strict=True):
         variable.assign(value)

@@ -13,7 +13,6 @@ import numpy as np
 import zoo
 from callbacks.averaging import interpolate
 from callbacks.penalties import l2_sp
-from callbacks.state import snapshot
 from recipes.compute import engines, replicas
 from recipes.data import augment, dataset, views
 from recipes.data.batches import Batches, Reader, from_features
@@ -341,30 +340,3 @@ def ten_crop(prepared: Prepared, fitted: Fitted) -> np.ndarray:
             guesses = features.forward(engine, data, samples, progress)[0]
         means[held_out] = guesses.reshape(len(held_out), len(shown), -1).mean(axis=1)
     return means
-
-
-def again(prepared: Prepared, strategy: Strategy, data: Dataset, seed: int) -> tuple[np.ndarray, tuple[Path, ...]]:
-    """Run a recipe once more, with other parts and another seed; gives the probabilities of all pictures, and the states.
-
-    A strategy that trains the network borrows the run's own, whose training step is compiled, and gives it back as it was.
-    """
-    recipe = replace(prepared.recipe, seed=seed)
-    keras.utils.set_random_seed(seed)
-    if not strategy.phases:  # the network itself has not been trained
-        other = Prepared(recipe, data, new_head(recipe, prepared.model, data, pooling="average"))
-        states = fit(other, strategy).states
-        return probabilities(other, strategy), states
-    fresh, lent = new_head(recipe, backbone(recipe), data), prepared.model
-    before = [snapshot(variable) for variable in lent.variables]
-    _assign(lent, [snapshot(variable) for variable in fresh.variables])
-    other = Prepared(recipe, data, lent)
-    states = fit(other, strategy).states
-    guess = probabilities(other, strategy)
-    _assign(lent, before)
-    return guess, states
-
-
-def _assign(model: keras.Model, values: Sequence[np.ndarray]) -> None:
-    """Give all variables of a model their values, seeds among them."""
-    for variable, value in zip(model.variables, values, strict=True):
-        variable.assign(value)

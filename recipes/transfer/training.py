@@ -5,7 +5,6 @@ import sys
 import time
 import warnings
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import keras
@@ -78,8 +77,7 @@ def train(
     state = _state(folder, [recorder, *averaging], every)
     batches.begin(state.initial_epoch)
     try:
-        compile_it = partial(compile_step, phase=phase, batches=batches, whole=whole or part, task=task)
-        with spread(part, devices, compile_it) as trained:
+        with spread(part, devices, lambda it: compile_step(it, phase, batches, whole or part, task)) as trained:
             trained.fit(
                 batches,
                 validation_data=validation,
@@ -88,7 +86,7 @@ def train(
                 verbose=0,
                 shuffle=False,
                 initial_epoch=state.initial_epoch,
-                callbacks=[Unfilled(batches), *state.callbacks, *([_Watching(watch, phase.epochs, part)] if watch else [])],
+                callbacks=[Unfilled(batches), *state.callbacks, _Watching(watch, phase.epochs, part)],
             )
     except OSError as error:
         raise UserError(f"The state of the training: {shown(error)} Or set ZOO_CACHE to one.") from error
@@ -140,15 +138,15 @@ def state_folder(model: keras.Model, *depends: object) -> Path:
 class _Watching(Stateful):
     """Ends the training when the one who watches says so, after any epoch but the last."""
 
-    def __init__(self, watch: Watch, epochs: int, part: keras.Model):
+    def __init__(self, watch: Watch | None, epochs: int, part: keras.Model):
         super().__init__()
         self._watch, self._epochs, self._part = watch, epochs, part
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Ask, with the variables up to date."""
-        model = self.sync()
-        if epoch + 1 == self._epochs:
+        if self._watch is None or epoch + 1 == self._epochs:
             return
+        model = self.sync()
         with alone(self._part, model):
             goes_on = self._watch(epoch + 1)
         if not goes_on:
