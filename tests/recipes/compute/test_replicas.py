@@ -12,8 +12,9 @@ from recipes.data.batches import Batches
 from recipes.errors import UserError
 from recipes.settings.finetune import Recipe
 
-# In a process of its own, with two devices: 23 pictures in batches of 8 leave 7 for the last, which is filled up to 8; 16 pictures fill every batch, so that the statistics of batch norm are those of one device, too. With these
-# the training is interrupted, and goes on.
+# In a process of its own, with two devices: 23 pictures in batches of 8 leave 7 for the last, which is filled up to 8; 16
+# pictures fill every batch, so that the statistics of batch norm are those of one device, too. With these the training is
+# interrupted, and goes on.
 TWO_DEVICES = """
 import json, sys, tempfile, keras, numpy as np
 from pathlib import Path
