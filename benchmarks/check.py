@@ -92,7 +92,7 @@ def training() -> dict[str, float]:
     from callbacks.optimizers import LayerwiseRates, decayed_rates
     from recipes.evaluation.tasks import MULTI_CLASS
     from recipes.transfer import batch_norm
-    from recipes.transfer.training import compile_whole
+    from recipes.transfer.steps import compile_whole
 
     def model() -> keras.Model:
         return zoo.mobilenet(alpha=0.25, input_shape=(SIZE, SIZE, 3), num_classes=CLASSES, weights=None)

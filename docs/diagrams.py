@@ -245,6 +245,13 @@ def workers(root: Path) -> Figure:
     return flow([["worker on machine 1", "worker on machine 2", "worker on machine 3", "..."], shared], box_width=25.0)
 
 
+def cluster(root: Path) -> Figure:
+    """Draw the way of pictures through the actors of a cluster, and back."""
+    here = "this machine reads\nand cuts pictures:\nparts of 8 batches"
+    actors = ["an actor: the network", "an actor, killed:\nbegun again, and its\npart computed again", "an actor: the network"]
+    return flow([[here], actors, ["this machine keeps\nwhat comes back, in\norder: its cache"]], box_width=20.0)
+
+
 def weights(root: Path) -> Figure:
     """Draw what is decided when weights are read."""
     given = ['a tag: "imagenet"', "a file: .h5, .keras,\n.safetensors, .pth", "a run's model.keras"]
@@ -324,6 +331,7 @@ DIAGRAMS: dict[str, Callable[[Path], Figure]] = {
         floors,
         sources,
         workers,
+        cluster,
         weights,
         export,
         frozen_pass,

@@ -61,6 +61,12 @@ COMMANDS = {
         "recipes.check", "check.Checking", "what is wrong with the pictures, before they are used", keras=False, resumes=True
     ),
     "rank": Command("recipes.rank", "rank.Ranking", "which backbone for your pictures, from one pass each", resumes=True),
+    "features": Command(
+        "recipes.features",
+        "features.Features",
+        "what a frozen network gives, beforehand or by a cluster",
+        resumes=True,
+    ),
     "predict": Command("recipes.predict", "predict.Prediction", "class names and probabilities of images"),
     "export": Command(
         "recipes.export",

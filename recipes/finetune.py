@@ -29,7 +29,8 @@ from recipes.tracking.trackers import FOLDER, Trackers, require, run_scores, run
 from recipes.transfer import confidence, repeats, results, summary
 from recipes.transfer.backbone_choice import AUTO, chosen
 from recipes.transfer.judged_labels import judged
-from recipes.transfer.run import again, evaluate, fit, prepare, with_crops
+from recipes.transfer.repeating import again
+from recipes.transfer.run import evaluate, fit, prepare, with_crops
 from recipes.transfer.state import Choice, Clock, Outcome, Prepared
 from recipes.transfer.trials import choose
 

@@ -125,7 +125,7 @@ def _try_all(search: Search, study: Study, oracle: SharedOracle, scope: Scope) -
             trackers.scores({f"best {name}": value for name, value in record.result.items()})
 
     devices = gpus()
-    count = settings.workers or max(1, len(devices))
+    count = settings.workers or (max(1, len(devices)) if settings.devices == "1" else 1)
     with Board(settings.trials, study.records):
         if count > 1:
             storage = settings.storage or str(study_storage(settings).resolve())

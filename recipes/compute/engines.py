@@ -61,6 +61,15 @@ class Engine:
     batch_size: int
     run: Pass
 
+    def outputs(self, pixels: np.ndarray) -> list[np.ndarray]:
+        """Pass a batch, `(pictures, height, width, channels)`, that may be smaller: each output is `(pictures, ...)`.
+
+        It is filled up with its own first picture: another size would compile the graph again.
+        """
+        missing = self.batch_size - len(pixels)
+        full = np.concatenate([pixels, np.repeat(pixels[:1], missing, axis=0)]) if missing else pixels
+        return [output[: len(pixels)] for output in self.run(full)]
+
 
 def planned(engine: EngineName, model: "keras.Model") -> str:
     """Name the engine that a setting asks for on this machine, as far as that is known before it is built.

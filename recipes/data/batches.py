@@ -23,6 +23,9 @@ class Batches(keras.utils.PyDataset):
         threads: how many read ahead of the training; 0: none.
         weights: `(samples,)`, how much each one's loss counts.
         sampling: let the weights say how often a sample is drawn, instead.
+        multiple: of which the size of every batch is one. A last batch is filled up with its first sample, of weight 0; the
+            others weigh so much more that its mean of weighted losses is what it was.
+        measured: what is filled up is measured, not trained on: all weigh alike, so that the mean over the epoch is.
     """
 
     def __init__(
@@ -35,10 +38,13 @@ class Batches(keras.utils.PyDataset):
         threads: int = 0,
         weights: np.ndarray | None = None,
         sampling: bool = False,
+        multiple: int = 1,
+        measured: bool = False,
     ):
         super().__init__()
         self._read, self.labels, self._batch_size, self._seed, self._mix = read, labels, batch_size, seed, mix
         self._weights, self._shares = (None, weights / weights.sum()) if sampling else (weights, None)
+        self._multiple, self._measured = multiple, measured
         # Not Keras' `workers`: on JAX and PyTorch, `fit` takes their first batch to build the model and never trains on it.
         self._threads, self._pool = threads, ThreadPoolExecutor(threads) if threads else None
         self.begin(0)
@@ -71,7 +77,24 @@ class Batches(keras.utils.PyDataset):
         # Each batch has its own generator: a thread that works ahead cannot change what another batch draws.
         generator = np.random.default_rng((self._seed, self._epoch, batch))
         inputs, labels = self.draw(samples, generator)
-        return (inputs, labels) if self._weights is None else (inputs, labels, self._weights[samples])
+        weights = None if self._weights is None else self._weights[samples]
+        if self._multiple > 1:
+            return self._filled(inputs, labels, np.ones(len(samples)) if weights is None else weights)
+        return (inputs, labels) if weights is None else (inputs, labels, weights)
+
+    def _filled(self, inputs: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Fill a batch up to the multiple; its mean, or that over the epoch, of weighted losses stays what it was."""
+        size, added = len(labels), -len(labels) % self._multiple
+        all_samples = len(self.labels)
+        more = 1 + (-all_samples % self._multiple) / all_samples if self._measured else 1 + added / size
+        places = np.concatenate([np.arange(size), np.zeros(added, int)])
+        return inputs[places], labels[places], np.concatenate([weights * more, np.zeros(added)]).astype("float32")
+
+    @property
+    def last(self) -> tuple[int, int]:
+        """The size of the last batch, before and after it was filled up."""
+        size = len(self.labels) - (len(self) - 1) * self._batch_size
+        return size, size + -size % self._multiple
 
     def draw(self, samples: np.ndarray, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Read the inputs and labels of some samples, mixed if the batches are."""

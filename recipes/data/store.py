@@ -93,6 +93,12 @@ class Rows:
         """Choose some of the rows, in another order, without reading them."""
         return Rows(self._shards, self._places[indices])
 
+    def __reduce__(self) -> tuple:
+        """Go to another process without the shards of others' rows."""
+        used, numbers = np.unique(self._places[:, 0], return_inverse=True)
+        places = np.stack([numbers, self._places[:, 1]], axis=1)
+        return Rows, ([self._shards[shard] for shard in used], places)
+
 
 class SideBySide(Rows):
     """Vectors of several stores, those of a row one behind the other."""

@@ -7,16 +7,12 @@ methods of both.
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from recipes.console import percent
 from recipes.evaluation import metrics
 from recipes.evaluation.folds import grouped_folds
-
-if TYPE_CHECKING:
-    import keras
 
 LABEL_SEPARATOR = ";"
 
@@ -90,8 +86,8 @@ class Task(ABC):
         """Name Keras' loss for labels, which may have been mixed."""
 
     @abstractmethod
-    def accuracy_metric(self) -> "str | keras.Metric":
-        """Give Keras' metric that is logged as "accuracy"."""
+    def accuracy_metric(self, labels: np.ndarray) -> str:
+        """Name Keras' function, for labels which may have been mixed, whose mean is logged as "accuracy"."""
 
     @abstractmethod
     def measures(self, counts: Sequence[int]) -> tuple[dict[str, str], str]:
@@ -174,8 +170,8 @@ class MultiClass(Task):
     def loss(self, labels: np.ndarray) -> str:
         return "categorical_crossentropy" if labels.ndim > 1 else "sparse_categorical_crossentropy"
 
-    def accuracy_metric(self) -> str:
-        return "accuracy"
+    def accuracy_metric(self, labels: np.ndarray) -> str:
+        return "categorical_accuracy" if labels.ndim > 1 else "sparse_categorical_accuracy"
 
     def measures(self, counts: Sequence[int]) -> tuple[dict[str, str], str]:
         return metrics.measures(counts)
@@ -252,10 +248,8 @@ class MultiLabel(Task):
     def loss(self, labels: np.ndarray) -> str:
         return "binary_crossentropy"
 
-    def accuracy_metric(self) -> "keras.Metric":
-        import keras
-
-        return keras.metrics.BinaryAccuracy(name="accuracy")
+    def accuracy_metric(self, labels: np.ndarray) -> str:
+        return "binary_accuracy"
 
     def measures(self, counts: Sequence[int]) -> tuple[dict[str, str], str]:
         return metrics.LABEL_MEASURES, "pictures may have several labels"

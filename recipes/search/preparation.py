@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 import zoo
+from recipes.compute import replicas
 from recipes.console import say
 from recipes.data import decoding
 from recipes.data.dataset import Dataset, prepare
@@ -89,6 +90,7 @@ def prepare_search(settings: Tuning, found: Listing, clock: Clock) -> Search:
         UserError: --model, --weights or --disk cannot be used.
     """
     recipe = base_recipe(settings)
+    replicas.count(recipe.devices, recipe.batch_size)
     with clock.step("building"):
         body = backbone(recipe)
     frame = framing(body)

@@ -25,7 +25,7 @@ GROUPS = {
     "search": ("scope", "tuner", "trials", "workers", "storage", "study", "keep", "disk"),
     "training": (
         *("strategy", "budget", "epochs", "learning_rate", "optimizer", "batch_size", "batch_norm", "augment", "mirror"),
-        *("balance", "precision"),
+        *("balance", "precision", "devices"),
     ),
     "head": ("head", "pooling"),
     "evaluation": ("validation", "test", "keep_leaks", "seeds", "folds"),

@@ -38,6 +38,8 @@ EngineName = Literal["auto", "keras", "openvino"]
 PrecisionName = Literal["auto", "float32", "mixed"]
 # Flags of those who watch a run, on whom it does not depend.
 TRACKERS = ("tensorboard", "mlflow", "wandb")
+# What --devices takes in place of a number.
+ALL_DEVICES = "all"
 # Where everything is written if no place is given.
 RUNS = Path("runs")
 
@@ -64,8 +66,8 @@ class DataCommand(FolderCommand):
     """A command on images."""
 
     data: Positional[Path]
-    """Folder of images; for `zoo check`, `finetune`, `tune` and `rank` also a table (.csv, .tsv, .parquet), an archive (.zip,
-    .tar) or a data set, tfds:NAME or tfds:NAME:SPLITS. docs/data.md."""
+    """Folder of images; for `zoo check`, `finetune`, `tune`, `rank` and `features` also a table (.csv, .tsv, .parquet), an
+    archive (.zip, .tar) or a data set, tfds:NAME or tfds:NAME:SPLITS. docs/data.md."""
     output: Path | None = None
     """Folder for everything that the command writes; runs/COMMAND/NAME-OF-DATA if not given."""
     corrections: Path | None = field(default=None, kw_only=True)
@@ -121,8 +123,8 @@ class SourceCommand(BatchCommand):
 
 
 @dataclass(frozen=True)
-class TransferCommand(SourceCommand):
-    """A command that takes a pretrained network to new pictures."""
+class BackboneCommand(SourceCommand):
+    """A command that shows pictures, divided into parts, to a pretrained network."""
 
     model: Backbones = "efficientnet_lite0"
     weights: str | None = None
@@ -140,6 +142,22 @@ class TransferCommand(SourceCommand):
     keep_leaks: FlagCreatePairsOff[bool] = field(default=False, kw_only=True)
     """Measure pictures of DATA's val/ and test/ that are exact copies of training pictures, too; they are left out if not
     given."""
+
+    def __post_init__(self):
+        super().__post_init__()
+        check_positive(self, "image_size", "alpha")
+        shares = (self.validation, self.test)
+        if not (all(0 <= share < 1 for share in shares) and sum(shares) < 1):
+            raise UserError(f"--validation and --test must be shares that leave something to train on, found {shares}.")
+
+
+@dataclass(frozen=True)
+class TransferCommand(BackboneCommand):
+    """A command that takes a pretrained network to new pictures."""
+
+    devices: str = field(default="1", kw_only=True)
+    """Devices of this machine that a network is trained on, each with its share of every batch: a number, or all. A network
+    of which the head alone is trained needs one."""
     tensorboard: FlagCreatePairsOff[bool] = field(default=False, kw_only=True)
     """Write epochs, settings and scores for TensorBoard, in tensorboard/ of the output folder; of a search, each trial's."""
     mlflow: FlagCreatePairsOff[bool] = field(default=False, kw_only=True)
@@ -149,10 +167,7 @@ class TransferCommand(SourceCommand):
 
     def __post_init__(self):
         super().__post_init__()
-        check_positive(self, "image_size", "alpha")
-        shares = (self.validation, self.test)
-        if not (all(0 <= share < 1 for share in shares) and sum(shares) < 1):
-            raise UserError(f"--validation and --test must be shares that leave something to train on, found {shares}.")
+        check_devices(self.devices, self.batch_size)
 
 
 def name_of(data: Path) -> str:
@@ -170,6 +185,23 @@ def check_positive(settings: object, *names: str) -> None:
         value = getattr(settings, name)
         if value is not None and not value > 0:
             raise UserError(f"--{name.replace('_', '-')} must be positive, found {value}.")
+
+
+def check_devices(devices: str, batch_size: int) -> None:
+    """Refuse what is no number of devices, or one among which a batch cannot be divided.
+
+    Raises:
+        UserError: saying what can be.
+    """
+    if devices == ALL_DEVICES:
+        return
+    if not re.fullmatch("[1-9][0-9]{0,3}", devices):
+        raise UserError(f"--devices must be a whole number from 1 on, or {ALL_DEVICES}, found {devices!r}.")
+    if batch_size % int(devices):
+        raise UserError(
+            f"--batch-size {batch_size} cannot be divided among {devices} devices: give a multiple of {devices}, such as "
+            f"{-(-batch_size // int(devices)) * int(devices)}."
+        )
 
 
 def check_pattern(groups: str | None) -> None:

@@ -52,6 +52,13 @@ class Tuning(TransferCommand):
         if self.weights == "none":
             raise UserError("A search needs a pretrained network: leave out --weights none, or give a tag or a file.")
         check_positive(self, "trials", "epochs", "workers", "keep")
+        if self.devices != "1" and self.scope == "heads":
+            raise UserError(
+                f"--devices {self.devices} has nothing to act on: --scope heads trains heads alone. Give --scope finetune, or "
+                "leave it out."
+            )
+        if self.devices != "1" and (self.workers or 1) > 1:
+            raise UserError("--devices and --workers both divide the machine: give one of them.")
         size(self.disk)
 
     @property

@@ -24,7 +24,7 @@ from recipes.settings.finetune import Recipe
 from recipes.settings.shared import EngineName
 from recipes.transfer.combined import parts_of
 from recipes.transfer.features import Cut, key_of, label, lacking, stores_of, up_to, vector_cut
-from recipes.transfer.passes import Shown, counted, keep, passed
+from recipes.transfer.passes import Passing, Shown, counted, here, keep
 from recipes.transfer.strategies import probed
 from zoo.progress import Progress
 
@@ -43,18 +43,26 @@ class Ahead:
     Args:
         cuts: where they are taken; without any, nothing is done.
         count: pictures that may be announced, at most.
+        passing: in this process, or on a cluster, which begins when all have been announced.
 
     Raises:
         UserError: on leaving the block, if the cache cannot be written, or the engine cannot be had.
     """
 
     def __init__(
-        self, model: keras.Model, cuts: Sequence[Cut], framing: Framing, count: int, batch_size: int, engine: EngineName
+        self,
+        model: keras.Model,
+        cuts: Sequence[Cut],
+        framing: Framing,
+        count: int,
+        batch_size: int,
+        engine: EngineName,
+        passing: Passing = here,
     ):
         self._networks, self._cuts, self._framing = parts_of(model) or (model,), cuts, framing
         # Built here, since in another thread Keras would name its operations anew, as others in the network are called.
         self._bodies = [up_to(network, cuts) for network in self._networks if cuts]
-        self._batch_size, self._engine = batch_size, engine
+        self._batch_size, self._engine, self._passing = batch_size, engine, passing
         self._announced: list[tuple[Sequence[str], Rows]] = []
         self._changed, self._is_complete, self._is_cancelled = threading.Condition(), False, False
         self._found = self._asked = self._computed = 0  # pictures that the cache had, those that it lacked, those done
@@ -111,11 +119,11 @@ class Ahead:
         first = next(todo, None)
         if first is None:
             return
-        made = engines.build(body, self._batch_size, engine)
-        if made.name != name:  # it was planned, and cannot compute this network
+        way = self._passing(body, self._batch_size, engine)
+        if way.name != name:  # it was planned, and cannot compute this network
             self._pass(network, body, engines.KERAS)
         else:
-            keep(stores, counted(passed(made, self._framing, itertools.chain([first], todo)), self._count))
+            keep(stores, counted(way.passed(self._framing, itertools.chain([first], todo)), self._count))
 
     def _lacking(self, stores: Sequence[Store]) -> Iterator[Shown]:
         """Give the pictures that a store lacks."""

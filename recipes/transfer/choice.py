@@ -91,7 +91,7 @@ def unused_flags(recipe: Recipe, strategy: Strategy, augment: str) -> list[str]:
     Args:
         augment: what training pictures go through.
     """
-    unused = [] if strategy.phases else ["epochs", "learning_rate", "optimizer", "precision"]
+    unused = [] if strategy.phases else ["epochs", "learning_rate", "optimizer", "precision", "devices"]
     if augment == "none" and recipe.mirror == "yes":
         unused.append("mirror")
     defaults = {field.name: field.default for field in fields(recipe)}

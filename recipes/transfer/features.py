@@ -24,7 +24,7 @@ from recipes.data.key_index import digests_of
 from recipes.data.store import KEYS_AT_ONCE, Rows, SideBySide, Store
 from recipes.data.views import CENTER, View
 from recipes.transfer.combined import parts_of
-from recipes.transfer.passes import Shown, counted, keep, passed
+from recipes.transfer.passes import Passing, Shown, counted, here, keep, passed
 from zoo.files import cache_folder
 from zoo.progress import Progress
 from zoo.weights.forms import layers_of
@@ -79,6 +79,7 @@ def extract(
     batch_size: int,
     rates: list[float] | None = None,
     engine: EngineName = "auto",
+    passing: Passing = here,
 ) -> dict[Cut, Rows]:
     """Compute the features of each sample at each cut, `(samples, ...)`, float32, in one pass.
 
@@ -86,12 +87,13 @@ def extract(
 
     Args:
         rates: gets the images per second of each batch that was computed; nothing of several backbones.
+        passing: in this process, or on a cluster.
 
     Raises:
         UserError: the cache cannot be written or has too little room, or the engine cannot be had.
     """
     if parts := parts_of(model):
-        found = [extract(part, cuts, data, samples, batch_size, engine=engine) for part in parts]
+        found = [extract(part, cuts, data, samples, batch_size, engine=engine, passing=passing) for part in parts]
         return {cut: SideBySide([rows[cut] for rows in found]) for cut in cuts}
     name = engines.planned(engine, model)
     stores = stores_of(model, cuts, data.framing, name)
@@ -103,13 +105,13 @@ def extract(
     if todo := int(is_lacking.sum()):
         for store in stores:
             store.require_room(todo)
-        made = engines.build(up_to(model, cuts), batch_size, engine)
-        if made.name != name:  # it was planned, and cannot compute this network
-            return extract(model, cuts, data, samples, batch_size, rates, engines.KERAS)
+        way = passing(up_to(model, cuts), batch_size, engine)
+        if way.name != name:  # it was planned, and cannot compute this network
+            return extract(model, cuts, data, samples, batch_size, rates, engines.KERAS, passing)
         pictures = (Shown(data.pixels, *at, key) for at, key in compress(zip(samples, keys(), strict=True), is_lacking))
         with Progress(label(model, cuts), len(samples), "views") as progress:
             progress.skip(len(samples) - todo)
-            keep(stores, counted(passed(made, data.framing, pictures), progress.advance, rates))
+            keep(stores, counted(way.passed(data.framing, pictures), progress.advance, rates))
     return {cut: store.rows(keys()) for cut, store in zip(cuts, stores, strict=True)}
 
 

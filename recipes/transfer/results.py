@@ -6,7 +6,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from recipes.compute import engines, precision
+from recipes.compute import engines, precision, replicas
 from recipes.compute.energy import Meter
 from recipes.compute.machine import machine, speed
 from recipes.compute.versions import versions
@@ -129,6 +129,7 @@ def as_dict(outcome: Outcome, clock: Clock) -> dict:
         "suspects_reason": outcome.judged.reason,
         "engine": _engine(outcome.prepared),
         "precision": precision.chosen(recipe.precision) if outcome.fitted.strategy.phases else precision.FLOAT32,
+        "devices": replicas.count(recipe.devices, recipe.batch_size) if outcome.fitted.strategy.phases else 1,
         "versions": versions(),
         "seed": recipe.seed,
     }

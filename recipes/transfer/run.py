@@ -13,8 +13,7 @@ import numpy as np
 import zoo
 from callbacks.averaging import interpolate
 from callbacks.penalties import l2_sp
-from callbacks.state import snapshot
-from recipes.compute import engines, precision
+from recipes.compute import engines, precision, replicas
 from recipes.data import augment, dataset, views
 from recipes.data.batches import Batches, Reader, from_features
 from recipes.data.dataset import Dataset
@@ -31,6 +30,7 @@ from recipes.transfer.answers import answers, referred
 from recipes.transfer.backbone import backbone, framing, new_head
 from recipes.transfer.features import Cut, Samples, center_features
 from recipes.transfer.heads import FittedHead
+from recipes.transfer.passes import Passing, here
 from recipes.transfer.state import Clock, Evaluated, Fitted, Prepared, head_cut
 from recipes.transfer.strategies import Phase, Strategy
 from recipes.transfer.view_features import ViewFeatures
@@ -44,11 +44,12 @@ Report = Callable[[dict, Sequence[Path]], None]
 Watch = Callable[[int, Sequence[np.ndarray]], bool]
 
 
-def prepare(recipe: Recipe, clock: Clock | None = None) -> Prepared:
+def prepare(recipe: Recipe, clock: Clock | None = None, passing: Passing = here) -> Prepared:
     """Read and divide the pictures, and build the network with an untrained head.
 
     Args:
         clock: counts the steps "reading", "building" and "features".
+        passing: in this process, or on a cluster.
 
     Raises:
         UserError: data or weights cannot be used.
@@ -56,6 +57,7 @@ def prepare(recipe: Recipe, clock: Clock | None = None) -> Prepared:
     clock = clock or Clock()
     keras.utils.set_random_seed(recipe.seed)  # so that a network without weights is the same, whatever was drawn before
     combined.check(recipe)
+    replicas.count(recipe.devices, recipe.batch_size)
     # First of all: no weights need be fetched for a folder that is not there.
     with clock.step("reading"):
         listing = scan(recipe)
@@ -69,7 +71,8 @@ def prepare(recipe: Recipe, clock: Clock | None = None) -> Prepared:
         cuts = cuts_ahead(recipe, model, head_cut(recipe, model), listing.task)
     with ExitStack() as stack:
         with clock.step("reading"):
-            ahead = stack.enter_context(Ahead(model, cuts, framing(body), len(listing.files), recipe.batch_size, recipe.engine))
+            pictures = framing(body), len(listing.files)
+            ahead = stack.enter_context(Ahead(model, cuts, *pictures, recipe.batch_size, recipe.engine, passing))
             shares = recipe.validation, recipe.test
             data = dataset.prepare(listing, framing(body), *shares, recipe.seed, recipe.keep_leaks, ahead.add)
             batch_norm.check(recipe.batch_norm, len(data.part("train")), recipe.batch_size)
@@ -135,11 +138,11 @@ def _part_of(prepared: Prepared, phase: Phase) -> Prepared:
     return prepared.inside() if phase.holds_out else prepared
 
 
-def frozen_features(prepared: Prepared, strategy: Strategy) -> Rows:
+def frozen_features(prepared: Prepared, strategy: Strategy, passing: Passing = here) -> Rows:
     """Compute what the untrained network says of every picture, `(images, features)`, in the one pass that `fit` needs."""
     if strategy.head_first:
         first = _part_of(prepared, strategy.phases[0]) if strategy.phases else prepared
-        _features(first, strategy, _shown_views(prepared, strategy))
+        _features(first, strategy, _shown_views(prepared, strategy), passing)
     recipe = prepared.recipe
     return center_features(prepared.model, prepared.head_cut, prepared.data, recipe.batch_size, recipe.engine)
 
@@ -151,7 +154,7 @@ def _shown_views(prepared: Prepared, strategy: Strategy) -> list[View]:
     return views.visible(prepared.data.framing, prepared.recipe.mirror != "no")
 
 
-def _features(prepared: Prepared, strategy: Strategy, shown: list[View]) -> dict[Cut, Rows]:
+def _features(prepared: Prepared, strategy: Strategy, shown: list[View], passing: Passing = here) -> dict[Cut, Rows]:
     """Compute the head's features, and the activations that phases begin with.
 
     First come the shown views of what is trained on, a view after the other, and then the center of every picture.
@@ -160,7 +163,7 @@ def _features(prepared: Prepared, strategy: Strategy, shown: list[View]) -> dict
     cuts = [prepared.head_cut, *(Cut(phase.freeze_until) for phase in strategy.phases if not phase.augment)]
     others = np.flatnonzero(data.splits != "train") if CENTER in shown else np.arange(len(data.paths))
     samples, recipe = Samples([*((view, train) for view in shown), (CENTER, others)]), prepared.recipe
-    return features.extract(prepared.model, cuts, data, samples, recipe.batch_size, engine=recipe.engine)
+    return features.extract(prepared.model, cuts, data, samples, recipe.batch_size, engine=recipe.engine, passing=passing)
 
 
 def _fit_head(prepared: Prepared, rows: Rows, shown: list[View]) -> FittedHead:
@@ -235,6 +238,7 @@ class _PhaseTrainer:
             data.task,
             asked,
             precision.chosen(recipe.precision),
+            self._devices,
         )
         if self.phase.interpolation < 1:
             interpolate(model, start, model.get_weights(), self.phase.interpolation)
@@ -246,6 +250,11 @@ class _PhaseTrainer:
             start=start,
             augmented=batches if augmented else self.fitted.augmented,
         )
+
+    @property
+    def _devices(self) -> int:
+        """The number of devices that each batch is divided among."""
+        return replicas.count(self.prepared.recipe.devices, self.prepared.recipe.batch_size)
 
     @property
     def _augmentation(self) -> str:
@@ -280,11 +289,12 @@ class _PhaseTrainer:
         """Make batches to train on, weighed or sampled as --balance asks, and those held out; None if there are none."""
         recipe, (data, train, validation) = self.prepared.recipe, self._parts()
         weights, sampling = sample_weights(recipe, data, train), recipe.balance == "sampling"
-        batches = Batches(read, labels[train], recipe.batch_size, recipe.seed, mix, threads, weights, sampling)
+        batches = Batches(read, labels[train], recipe.batch_size, recipe.seed, mix, threads, weights, sampling, self._devices)
         if not len(validation):
             return batches, None
         own = data.weights_of(validation)
-        return batches, Batches(read_held_out, labels[validation], recipe.batch_size, recipe.seed, weights=own)
+        options = {"weights": own, "multiple": self._devices, "measured": True}
+        return batches, Batches(read_held_out, labels[validation], recipe.batch_size, recipe.seed, **options)
 
     def _state_folder(self) -> Path:
         """Name the folder by all that the phase depends on: the pictures themselves, not where they lie."""
@@ -331,30 +341,3 @@ def ten_crop(prepared: Prepared, fitted: Fitted) -> np.ndarray:
             guesses = features.forward(engine, data, samples, progress)[0]
         means[held_out] = guesses.reshape(len(held_out), len(shown), -1).mean(axis=1)
     return means
-
-
-def again(prepared: Prepared, strategy: Strategy, data: Dataset, seed: int) -> tuple[np.ndarray, tuple[Path, ...]]:
-    """Run a recipe once more, with other parts and another seed; gives the probabilities of all pictures, and the states.
-
-    A strategy that trains the network borrows the run's own, whose training step is compiled, and gives it back as it was.
-    """
-    recipe = replace(prepared.recipe, seed=seed)
-    keras.utils.set_random_seed(seed)
-    if not strategy.phases:  # the network itself has not been trained
-        other = Prepared(recipe, data, new_head(recipe, prepared.model, data, pooling="average"))
-        states = fit(other, strategy).states
-        return probabilities(other, strategy), states
-    fresh, lent = new_head(recipe, backbone(recipe), data), prepared.model
-    before = [snapshot(variable) for variable in lent.variables]
-    _assign(lent, [snapshot(variable) for variable in fresh.variables])
-    other = Prepared(recipe, data, lent)
-    states = fit(other, strategy).states
-    guess = probabilities(other, strategy)
-    _assign(lent, before)
-    return guess, states
-
-
-def _assign(model: keras.Model, values: Sequence[np.ndarray]) -> None:
-    """Give all variables of a model their values, seeds among them."""
-    for variable, value in zip(model.variables, values, strict=True):
-        variable.assign(value)

@@ -5,6 +5,7 @@ therefore a variable that the traced step reads: the schedule's numbers, the opt
 """
 
 from dataclasses import dataclass
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import keras
@@ -90,10 +91,19 @@ def compile_whole(part: keras.Model, optimizer: keras.optimizers.Optimizer, labe
 
     A step that makes variables is traced twice by TensorFlow, which takes longer than a short training.
     """
-    part.compile(optimizer, task.loss(labels), metrics=[task.accuracy_metric()], jit_compile=jit())
+    accuracy = Counted(getattr(keras.metrics, task.accuracy_metric(labels)), "accuracy")
+    part.compile(optimizer, task.loss(labels), weighted_metrics=[accuracy], jit_compile=jit())
     optimizer.build(part.trainable_variables)
     part.compute_metrics(None, labels[:1], np.zeros((1, *part.output_shape[1:]), "float32"))
     part.reset_metrics()
+
+
+class Counted(keras.metrics.MeanMetricWrapper):
+    """Averages over samples, each of which counts once whatever its weight; those without one only fill up a batch."""
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+        """Add a batch: `(batch, ...)` of truth and of answers, and weights `(batch,)`, or None."""
+        return super().update_state(y_true, y_pred, None if sample_weight is None else keras.ops.sign(sample_weight))
 
 
 def _optimizer(

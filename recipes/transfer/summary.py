@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from recipes.compute import replicas
 from recipes.console import percent, with_interval
 from recipes.data.dataset import Dataset
 from recipes.data.division import SPLITS
@@ -37,6 +38,9 @@ def plan(prepared: Prepared, strategy: Strategy) -> str:
             lines.append(
                 f"Its trial is not repeated: {begun.epochs:,} epochs are done, {rest.epochs:,} on all training images follow."
             )
+    if strategy.phases and (devices := replicas.count(prepared.recipe.devices, prepared.recipe.batch_size)) > 1:
+        share = prepared.recipe.batch_size // devices
+        lines.append(f"Trained on {devices} devices, each with {share} pictures of every batch.")
     if unused := unused_flags(prepared.recipe, strategy, prepared.augmentation(strategy)):
         why = "sees no augmented pictures" if strategy.phases else "trains the head alone, on features computed once"
         lines.append(f"{', '.join(unused)}: not used, because the training {why}.")

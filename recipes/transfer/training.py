@@ -15,6 +15,7 @@ from callbacks.checkpoint import TrainingState
 from callbacks.state import Stateful
 from recipes.compute.folding import foldable, folded
 from recipes.compute.precision import FLOAT32, computed
+from recipes.compute.replicas import alone, spread
 from recipes.compute.versions import versions
 from recipes.data.batches import Batches
 from recipes.errors import UserError, refuse_shortage, shown
@@ -54,6 +55,7 @@ def train(
     task: Task = MULTI_CLASS,
     watch: Watch | None = None,
     precision: str = FLOAT32,
+    devices: int = 1,
 ) -> list[dict]:
     """Fit a prepared part of the `whole` model, or all of it; return a row of history an epoch.
 
@@ -68,19 +70,23 @@ def train(
         report: gets each row at once; of a training that goes on, the earlier rows again.
         watch: asked after every epoch but the last whether training goes on.
         precision: of what layers compute, as `precision.chosen` gives it.
+        devices: among how many each batch is divided, as `recipes.compute.replicas` has them.
 
     Raises:
         UserError: the loss became NaN or infinite; the folder cannot be read or written.
     """
-    compile_step(part, phase, batches, whole or part, task, precision)
     recorder = History(phase, len(batches), deadline, report)
     averaging = [WeightAveraging(phase.average_best, monitor="loss")] if phase.average_best else []
     every = max(1, phase.epochs // CHECKS_PER_PHASE)
     state = _state(folder, [recorder, *averaging], every)
     batches.begin(state.initial_epoch)
     try:
-        with computed(part, precision), folded(foldable(part, in_training=True)):
-            part.fit(
+        with (
+            spread(part, devices, lambda it: compile_step(it, phase, batches, whole or part, task, precision)) as trained,
+            computed(trained, precision),
+            folded(foldable(trained, in_training=True)),
+        ):
+            trained.fit(
                 batches,
                 validation_data=validation,
                 validation_freq=list(range(phase.epochs, 0, -every)),
@@ -88,11 +94,32 @@ def train(
                 verbose=0,
                 shuffle=False,
                 initial_epoch=state.initial_epoch,
-                callbacks=[*state.callbacks, _Watching(watch, phase.epochs)] if watch else state.callbacks,
+                callbacks=[Unfilled(batches), *state.callbacks, _Watching(watch, phase.epochs, part)],
             )
     except OSError as error:
         raise UserError(f"The state of the training: {shown(error)} Or set ZOO_CACHE to one.") from error
     return recorder.rows
+
+
+class Unfilled(keras.callbacks.Callback):
+    """Counts an epoch's last batch in the logged loss as large as it was before it was filled up; comes before who reads it."""
+
+    def __init__(self, batches: Batches):
+        super().__init__()
+        self._batches, self._means = batches, [0.0, 0.0]  # over the batches before the last, and over all
+
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        """Note the mean so far."""
+        self._means, self._last = [self._means[1], logs["loss"]], batch
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        """Put the loss right, if the epoch came to its end."""
+        size, filled = self._batches.last
+        if size == filled or self._last < len(self._batches) - 1:
+            return
+        before, (earlier, whole) = len(self._batches.labels) - size, map(float, self._means)
+        last = (whole * (before + filled) - earlier * before) / filled
+        logs["loss"] = (earlier * before + last * size) / (before + size)
 
 
 def _state(folder: Path, callbacks: list[Stateful], every: int) -> TrainingState:
@@ -119,14 +146,18 @@ def state_folder(model: keras.Model, *depends: object) -> Path:
 class _Watching(Stateful):
     """Ends the training when the one who watches says so, after any epoch but the last."""
 
-    def __init__(self, watch: Watch, epochs: int):
+    def __init__(self, watch: Watch | None, epochs: int, part: keras.Model):
         super().__init__()
-        self._watch, self._epochs = watch, epochs
+        self._watch, self._epochs, self._part = watch, epochs, part
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Ask, with the variables up to date."""
+        if self._watch is None or epoch + 1 == self._epochs:
+            return
         model = self.sync()
-        if epoch + 1 < self._epochs and not self._watch(epoch + 1):
+        with alone(self._part, model):
+            goes_on = self._watch(epoch + 1)
+        if not goes_on:
             model.stop_training = True
 
 

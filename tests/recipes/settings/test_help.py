@@ -36,7 +36,7 @@ def entries(text):
 @pytest.mark.parametrize("name", cli.COMMANDS)
 def test_every_flag_is_there_with_its_default_in_words(name, page):
     shown, kind = entries(page(name, "--help")), cli.COMMANDS[name].load_settings()
-    hidden = {"tuned", "fine_tuning"} | ({"batch_size", "engine"} if name == "evaluate" else set())
+    hidden = {"tuned", "fine_tuning"} | {"evaluate": {"batch_size", "engine"}, "features": {"output"}}.get(name, set())
     for field in dataclasses.fields(kind):
         if field.name in hidden:
             continue

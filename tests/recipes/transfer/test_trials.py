@@ -13,7 +13,8 @@ from recipes.settings.finetune import Recipe
 from recipes.transfer import trials
 from recipes.transfer.choice import chosen_strategy
 from recipes.transfer.evidence import Evidence, Trial
-from recipes.transfer.run import again, fit, prepare
+from recipes.transfer.repeating import again
+from recipes.transfer.run import fit, prepare
 from recipes.transfer.state import Prepared
 from recipes.transfer.trials import choose
 
