@@ -35,7 +35,7 @@ LOCAL = "local"
 READERS = 2
 CONNECT_SECONDS = 5.0
 # What Ray is told by its environment. It listens to this machine alone where it is begun here, sends no report of its use,
-# and keeps what its own programs say, of actors that have died among it, in its logs.
+# and keeps what its own programs say, of actors that have died among it, off the screen.
 SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_BACKEND_LOG_LEVEL": "fatal",
