@@ -3,11 +3,13 @@
     python benchmarks/active_learning.py ../shared --output runs/active_learning              # docs/label.md
 
 2,000 pictures of CIFAR-10 (200 of each class, drawn by the seed) have labels that nobody has looked at. 100 of them, drawn at
-random, are looked at first, then 50 at a time: as `zoo label` chooses, at random, by the smallest margin alone, or by BADGE
-(Ash et al. 2020, arXiv:1906.03671: k-means++ on the gradients of the last layer, which are the features times what the
-probabilities lack of the guess). After each batch the head that chooses is solved again; now and then a head whose penalty
-is chosen inside what is labelled is tested on 2,000 pictures of test/, by which no run chooses anything. Three seeds draw pool
-and first pictures, the same for all ways. The same command goes on where it was cut off.
+random, are looked at first, then 20 at a time: as `zoo label` chooses, at random, or by BADGE (Ash et al. 2020,
+arXiv:1906.03671: k-means++ on the gradients of the last layer, which are the features times what the probabilities lack of the
+guess). After each batch the head that chooses is solved again; now and then a head whose penalty is chosen inside what is
+labelled is tested on all 10,000 pictures of test/, by which no run chooses anything. The seeds draw pool and first pictures,
+the same for all ways. The same command goes on where it was cut off.
+
+With --develop the judges are 10,000 pictures of train/ outside the pool: for choosing a way without a look at test/.
 """
 
 import argparse
@@ -27,12 +29,13 @@ from recipes.console import say
 from recipes.evaluation.tasks import MULTI_CLASS
 from recipes.runs.journal import Experiment
 from recipes.transfer import logistic
-from recipes.transfer.acquisition import QuickHead, least_sure, margins, quick_head
-from zoo.files import write_json
+from recipes.transfer.acquisition import least_sure, margins, quick_head
+from zoo.files import replacing, write_json
 
 EACH = 200  # pictures of a class in the pool
 CLASSES = 10
-FIRST, BATCH = 100, 50
+FIRST, BATCH = 100, 20
+JUDGES = 10_000
 TESTED = (100, 200, 400, 600, 800, 1_000, 1_300)
 # Fewer than `logistic` tries, and one of its five folds: all of them take an hour more.
 PENALTIES = np.array([1, 0.3, 0.1, 0.03])
@@ -47,6 +50,7 @@ class Settings:
     size: int | None
     weights: str
     seeds: tuple[int, int]
+    develop: bool
 
     @property
     def folder(self) -> Path:
@@ -66,7 +70,17 @@ class Pool:
 @cache
 def pool(settings: Settings, seed: int) -> Pool:
     """The pictures of a seed, passed through the frozen network once."""
-    import strategies  # here, since it brings Keras, which what follows does not need
+    kept = settings.output / f"features-{seed}.npz"
+    if not kept.exists():
+        found = _extracted(settings, seed)
+        with replacing(kept) as new, open(new, "wb") as file:
+            np.savez(file, **vars(found))
+    with np.load(kept) as arrays:
+        return Pool(**arrays)
+
+
+def _extracted(settings: Settings, seed: int) -> Pool:
+    import strategies  # here, since it brings Keras, which nothing else needs
 
     import zoo
     from recipes.compute import runtime
@@ -77,7 +91,7 @@ def pool(settings: Settings, seed: int) -> Pool:
     from recipes.transfer.backbone import framing
 
     runtime.start(0)
-    folder = strategies.folder(f"cifar-{EACH}", settings.shared, seed, False, settings.output / "data")
+    folder = strategies.folder(f"cifar-{EACH}", settings.shared, seed, settings.develop, settings.output / "data", JUDGES)
     own = {"alpha": settings.alpha, "input_shape": settings.size and (settings.size, settings.size, 3)}
     given = {name: value for name, value in own.items() if value}
     model = zoo.new_head(zoo.get_model(settings.model, num_classes=0, weights=settings.weights, **given), CLASSES)
@@ -89,28 +103,29 @@ def pool(settings: Settings, seed: int) -> Pool:
 
 
 # -------------------------------------------------------------------------------------------------------- ways to choose
-Choice = Callable[[Pool, QuickHead, np.ndarray, np.random.Generator], np.ndarray]
+Choice = Callable[[Pool, np.ndarray, np.ndarray, np.random.Generator], np.ndarray]
 
 
-def at_random(pool: Pool, head: QuickHead, left: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+def answers(pool: Pool, labelled: np.ndarray, left: np.ndarray) -> np.ndarray:
+    """Let a head that has learnt what is labelled answer for what is left: probabilities `(pictures, classes)`."""
+    head = quick_head(pool.features[labelled], pool.labels[labelled], CLASSES, MULTI_CLASS)
+    return head.probabilities(pool.features[left])
+
+
+def at_random(pool: Pool, labelled: np.ndarray, left: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     """Choose a batch by lot."""
     return generator.permutation(left)[:BATCH]
 
 
-def by_margin(pool: Pool, head: QuickHead, left: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """Choose the batch of which the head is least sure, however alike its pictures are."""
-    return left[np.argsort(margins(MULTI_CLASS, head.probabilities(pool.features[left])), kind="stable")[:BATCH]]
+def as_label(pool: Pool, labelled: np.ndarray, left: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """Choose a batch as `zoo label` does: the least sure, and one of those that are nearly the same."""
+    sure = margins(MULTI_CLASS, answers(pool, labelled, left))
+    return left[least_sure(sure, pool.features[left], BATCH)[:BATCH]]
 
 
-def as_label(pool: Pool, head: QuickHead, left: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """Choose a batch as `zoo label` does: unlike pictures of which the head is least sure."""
-    features = pool.features[left]
-    return left[least_sure(margins(MULTI_CLASS, head.probabilities(features)), features, BATCH)[:BATCH]]
-
-
-def by_badge(pool: Pool, head: QuickHead, left: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+def by_badge(pool: Pool, labelled: np.ndarray, left: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     """Choose a batch by k-means++ on gradients, which are features (x) (probabilities - guess): never written out."""
-    x, p = pool.features[left].astype("float64"), head.probabilities(pool.features[left]).astype("float64")
+    x, p = pool.features[left].astype("float64"), answers(pool, labelled, left).astype("float64")
     g = p - np.eye(CLASSES)[p.argmax(axis=1)]
     norms = (x**2).sum(axis=1) * (g**2).sum(axis=1)
     chosen = [int(norms.argmax())]
@@ -124,7 +139,7 @@ def by_badge(pool: Pool, head: QuickHead, left: np.ndarray, generator: np.random
     return left[chosen]
 
 
-WAYS: dict[str, Choice] = {"random": at_random, "least sure": as_label, "badge": by_badge, "margin alone": by_margin}
+WAYS: dict[str, Choice] = {"random": at_random, "least sure": as_label, "badge": by_badge}
 
 
 # ------------------------------------------------------------------------------------------------------------ measurement
@@ -157,8 +172,7 @@ def curve(settings: Settings, way: str, seed: int) -> dict[str, float]:
             found[str(len(labelled))] = accuracy(data, labelled, seed)
         if len(labelled) >= TESTED[-1]:
             return found
-        head = quick_head(data.features[labelled], data.labels[labelled], CLASSES, MULTI_CLASS)
-        chosen = WAYS[way](data, head, left, generator)
+        chosen = WAYS[way](data, labelled, left, generator)
         labelled, left = np.concatenate([labelled, chosen]), np.setdiff1d(left, chosen)
 
 
@@ -174,6 +188,31 @@ def summary(values: list[float]) -> dict:
     return {"mean": float(np.mean(values)), "half": float(half), "values": values}
 
 
+def compared(one: dict, other: dict) -> dict:
+    """Summarise what one summary has more than another, seed by seed."""
+    return summary(list(np.subtract(one["values"], other["values"])))
+
+
+def draw(found: dict[str, dict[str, dict]], path: Path) -> None:
+    """Draw the curves of random choice and of `zoo label`, each with its interval, beside all labels."""
+    from matplotlib.figure import Figure
+
+    figure = Figure((7.6, 4.2), layout="constrained")
+    plot = figure.subplots()
+    for way, color in (("least sure", "#1f6feb"), ("random", "#8b6508")):
+        labels = np.array(list(map(int, found[way])))
+        mean, half = (100 * np.array([one[key] for one in found[way].values()]) for key in ("mean", "half"))
+        plot.plot(labels, mean, "o-", color=color, label={"random": "at random"}.get(way, f"{way} first"))
+        plot.fill_between(labels, mean - half, mean + half, color=color, alpha=0.15, linewidth=0)
+    ((count, every),) = found["all"].items()
+    plot.axhline(100 * every["mean"], color="#555555", linestyle="--", label=f"all {int(count):,} labels")
+    plot.set(xlabel="labels", ylabel="accuracy in %")
+    plot.legend(loc="lower right", frameon=False)
+    plot.grid(alpha=0.3)
+    with replacing(path) as new:
+        figure.savefig(new, format="svg", metadata={"Date": None})
+
+
 def main() -> None:
     """Measure, and write what was found."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -183,13 +222,14 @@ def main() -> None:
     parser.add_argument("--alpha", type=float)
     parser.add_argument("--size", type=int)
     parser.add_argument("--weights", default="imagenet")
-    parser.add_argument("--seeds", type=int, nargs=2, default=(0, 3))
+    parser.add_argument("--seeds", type=int, nargs=2, default=(3, 6))
+    parser.add_argument("--develop", action="store_true")
     given = vars(parser.parse_args())
     settings = Settings(**given | {"seeds": tuple(given["seeds"])})
     experiment, found, seeds = Experiment(settings), {}, range(*settings.seeds)
-    whole = [experiment.once(f"all, seed {seed}", partial(everything, settings, seed)) for seed in seeds]
+    whole = [experiment.once(f"all, seed {seed}", partial(everything, settings, seed), but=("seeds",)) for seed in seeds]
     for way in WAYS:
-        curves = [experiment.once(f"{way}, seed {seed}", partial(curve, settings, way, seed)) for seed in seeds]
+        curves = [experiment.once(f"{way}, seed {seed}", partial(curve, settings, way, seed), but=("seeds",)) for seed in seeds]
         found[way] = {count: summary([one[count] for one in curves]) for count in curves[0] if count.isdecimal()}
     count = next(iter(whole[0]))
     found["all"] = {count: summary([one[count] for one in whole])}
@@ -201,7 +241,12 @@ def main() -> None:
             | {way: f"{100 * one['mean']:.1f} ± {100 * one['half']:.1f}" for way, one in cells.items() if one}
         )
         say(json.dumps(rows[-1], ensure_ascii=False))
+    for way in WAYS:
+        found[f"{way}, lacking"] = lacking = {labels: compared(one, found["all"][count]) for labels, one in found[way].items()}
+        words = [f"{labels} labels {100 * one['mean']:+.1f} ± {100 * one['half']:.1f}" for labels, one in lacking.items()]
+        say(f"{way}, points beside all {count} labels, on the same seeds: {', '.join(words)}")
     write_json(settings.output / "curves.json", found)
+    draw(found, settings.output / "active-learning.svg")
     experiment.finish([{"labels": row["labels"]} | {way: row.get(way, "") for way in (*WAYS, "all")} for row in rows])
 
 

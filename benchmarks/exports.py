@@ -13,9 +13,9 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import keras
 import numpy as np
-from helpers import randomize
+from families import MEMBERS
+from varied import varied
 
 from recipes.compute.runtime import silenced, start
 from recipes.data.images import Framing, center, read
@@ -26,14 +26,6 @@ from recipes.formats.network import Network
 from recipes.formats.table import FORMS
 
 PICTURES, CLASSES = 100, 10
-SEEN = 16  # pictures whose statistics batch norms get
-# The smallest member of each family.
-MEMBERS = """
-    lenet5 alexnet vgg11 inception_v1 inception_v3 resnet18 resnet50v2 resnet20 squeezenet1_1 densenet121 xception mobilenet
-    mobilenet_v2 mobilenet_v3_small mobilenet_v4_conv_small efficientnet_b0 efficientnet_v2_b0 efficientnet_lite0
-    regnet_x_400mf regnet_y_400mf convnext_atto convnext_v2_atto vit_ti_16 deit3_s_16 dinov2_s_14_reg swin_tiny hgnetv2_b0
-    tiny_vit_5m
-""".split()
 
 
 def main() -> None:
@@ -63,42 +55,16 @@ def rows(name: str, forms: Sequence[str], paths: list[Path]) -> Iterator[str]:
     import zoo
 
     model = zoo.get_model(name, num_classes=CLASSES, weights=None)
-    is_sum = any(isinstance(layer, keras.layers.Add) for layer in model.layers)
-    randomize(model, gain=0.5 if is_sum else 1.0)
     size, channels = model.input_shape[1], model.input_shape[3]
     framing = Framing(size, size, channels)
     pixels = [center(read(path, framing)[0], framing) for path in paths]
-    before = spread(model, np.stack(pixels))
+    before = varied(model, np.stack(pixels))
     for form in forms:
         try:
             found = measured(Network(model, framing), form, pixels, before)
             yield f"| `{name}` | {form} | {found.difference:.1e} | {found.same} of {found.clear} |"
         except Exception as error:  # converters raise almost anything, and the next network has nothing to do with it
             yield f"| `{name}` | {form} | {' '.join(str(error).split())[:300] or type(error).__name__} | |"
-
-
-def spread(model: keras.Model, pixels: np.ndarray) -> np.ndarray:
-    """Make random weights answer unlike pictures `(batch, height, width, channels)` unlike; give the answers.
-
-    Random networks answer nearly the same to all pictures, and a conversion that lost the picture would answer as well. So
-    batch norms get the statistics of pictures, and a dense classifier is scaled and shifted.
-    """
-    model.compile(jit_compile=False)  # which takes longer than a hundred pictures
-    norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
-    for norm in norms:
-        norm.momentum = 0.0
-    if norms:
-        model(pixels[:SEEN].astype("float32"), training=True)
-    found = model.predict(pixels, batch_size=16, verbose=0)
-    layer = model.get_layer("predictions")
-    if not isinstance(layer, keras.layers.Dense):
-        return found
-    logits = np.log(np.maximum(found, 1e-30))
-    logits -= logits.mean(axis=1, keepdims=True)
-    scale = 1 / logits.std(axis=0).mean()
-    layer.kernel.assign(layer.kernel * scale)
-    layer.bias.assign((layer.bias - logits.mean(axis=0)) * scale)
-    return model.predict(pixels, batch_size=16, verbose=0)
 
 
 def measured(network: Network, form: str, pixels: list[np.ndarray], before: np.ndarray) -> agreement.Agreement:

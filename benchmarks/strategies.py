@@ -68,13 +68,13 @@ class Settings:
         return self.output
 
 
-def folder(name: str, shared: Path, seed: int, inner: bool, root: Path) -> Path:
-    """The folder of pictures with train/ and test/, made once."""
+def folder(name: str, shared: Path, seed: int, inner: bool, root: Path, most: int = TEST) -> Path:
+    """The folder of pictures with train/ and test/, of `most` pictures at most, made once."""
     made = root / f"{name}{'-inner' if inner else ''}-{seed}"
     if not made.exists():
         new = made.with_suffix(".new")
         shutil.rmtree(new, ignore_errors=True)
-        for part, label, file, content in _pictures(name, shared, np.random.default_rng(seed), inner):
+        for part, label, file, content in _pictures(name, shared, np.random.default_rng(seed), inner, most):
             path = new / part / label / file
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
@@ -82,7 +82,9 @@ def folder(name: str, shared: Path, seed: int, inner: bool, root: Path) -> Path:
     return made
 
 
-def _pictures(name: str, shared: Path, generator: np.random.Generator, inner: bool) -> Iterator[tuple[str, str, str, bytes]]:
+def _pictures(
+    name: str, shared: Path, generator: np.random.Generator, inner: bool, most: int
+) -> Iterator[tuple[str, str, str, bytes]]:
     """(part, class, file name, content) of every picture."""
     kind, _, count = name.partition("-")
     if kind == "hymenoptera":
@@ -111,9 +113,9 @@ def _pictures(name: str, shared: Path, generator: np.random.Generator, inner: bo
     if inner and kind in ("kinds", "rotation"):  # what the real test will see is never looked at
         chosen, rest = _divide(chosen, {k: round(0.7 * n) for k, n in per_class.items()}, generator, kind == "rotation")
     test = held_out or {key: files[key] for key in rest}
-    if len(test) > TEST:
+    if len(test) > most:
         keys = list(test)
-        test = {keys[i]: test[keys[i]] for i in sorted(np.random.default_rng(0).permutation(len(keys))[:TEST])}
+        test = {keys[i]: test[keys[i]] for i in sorted(np.random.default_rng(0).permutation(len(keys))[:most])}
     for part, keys in {"train": dict.fromkeys(chosen), "test": test}.items():
         for i, key in enumerate(keys):
             source = Path(str(key[0] if isinstance(key, tuple) else key))

@@ -257,18 +257,18 @@ def weights(root: Path) -> Figure:
 
 def export(root: Path) -> Figure:
     """Draw that each exported network is asked by its own runtime, and compared with the run, before it is kept."""
-    files = ["model.onnx", "model.tflite", "saved_model", "model.xml"]
-    runtimes = ["ONNX Runtime", "LiteRT", "TensorFlow", "OpenVINO"]
+    files = ["model.onnx", "model.tflite", "saved_model", "model.xml", "index.html"]
+    runtimes = ["ONNX Runtime", "LiteRT", "TensorFlow", "OpenVINO", "ONNX Runtime"]
     figure, axes = canvas(7.6, 2.6)
     box(axes, 1, 10, 14, 6, "a run:\nmodel.keras")
     box(axes, 60, 7.5, 15, 11, "the run's answers\nto its pictures?\nThen it is kept", "#e6f2ea")
     for i, (file, runtime) in enumerate(zip(files, runtimes, strict=True)):
-        y = 20 - 6.2 * i
-        box(axes, 21, y, 13, 4.8, file)
-        box(axes, 40, y, 14, 4.8, runtime, "#fdf0e2")
-        arrow(axes, (15, 13), (21, y + 2.4))
-        arrow(axes, (34, y + 2.4), (40, y + 2.4))
-        arrow(axes, (54, y + 2.4), (60, 13))
+        y = 21.4 - 5.1 * i
+        box(axes, 21, y, 13, 4.2, file)
+        box(axes, 40, y, 14, 4.2, runtime, "#fdf0e2")
+        arrow(axes, (15, 13), (21, y + 2.1))
+        arrow(axes, (34, y + 2.1), (40, y + 2.1))
+        arrow(axes, (54, y + 2.1), (60, 13))
     return figure
 
 

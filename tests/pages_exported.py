@@ -99,7 +99,9 @@ def colors_network(framing: Framing, classes: int) -> "onnx.ModelProto":
     return model
 
 
-def write_page(folder: Path, network: "onnx.ModelProto", framing: Framing, threshold: float, limit: float) -> Path:
+def write_page(
+    folder: Path, network: "onnx.ModelProto", framing: Framing, threshold: float, limit: float, precision: str = "float32"
+) -> Path:
     """Write a page around a network; `threshold` is that of unknown pictures, `limit` of all sets but the last class's."""
     folder.mkdir()
     facts = {
@@ -113,6 +115,6 @@ def write_page(folder: Path, network: "onnx.ModelProto", framing: Framing, thres
     sets = {coverage: [limit] * (len(CLASSES) - 1) + [None] for coverage in ("0.8", "0.9", "0.95", "0.99")}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(onnx_form, "built", lambda *_: network)
-        job = Job("float32", facts, np.empty(0), Page("insects & more", True, sets, None))
+        job = Job(precision, facts, np.empty(0), Page("insects & more", True, sets, None))
         html_form.write(Network(None, framing), folder, job)
     return folder / html_form.FILE

@@ -4,6 +4,7 @@ tests/zoo/test_keras_private.py tells which of them a new version of Keras has m
 """
 
 import contextlib
+import os
 import random
 import sys
 from collections.abc import Iterator, Mapping
@@ -88,15 +89,33 @@ def without_values() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def values_later() -> Iterator[None]:
-    """Let models built inside the block have variables without values, to which `give_value` and `draw_values` give them."""
+def values_later() -> Iterator[keras.StatelessScope]:
+    """Let models built inside the block have variables without values, to which `give_value` and `draw_values` give them.
+
+    The scope that it yields has the values that were assigned in the block.
+    """
     collected = "uninitialized_variables"
     before = list(global_state.get_global_attribute(collected, []))
     try:
-        with keras.StatelessScope(initialize_variables=False):
-            yield
+        with keras.StatelessScope(initialize_variables=False) as scope:
+            yield scope
     finally:
         global_state.set_global_attribute(collected, before)  # or the next scope would give the variables their values
+
+
+def load_model(path: str | os.PathLike) -> keras.Model:
+    """Load a saved model, without what it was compiled with, as Keras does, but its initialisers never run.
+
+    JAX compiles an initialiser for every shape, only for a file's values to take the place of what they draw.
+    """
+    with values_later() as scope:
+        model = keras.models.load_model(path, compile=False)
+    for variable in model.variables:
+        value = scope.get_current_value(variable)
+        if value is not None:
+            give_value(variable, keras.ops.convert_to_numpy(value))
+    draw_values(model)
+    return model
 
 
 def give_value(variable: keras.Variable, value: np.ndarray) -> None:

@@ -44,14 +44,21 @@ def plainly() -> Iterator[None]:
     """Have Keras trace every layer into the one graph, of operations that all forms have.
 
     Around a grouped convolution it makes a function that XLA compiles, which converters leave as a call that no other runtime
-    knows ("StatefulPartitionedCall"); and antialiased resizing is an operation of TensorFlow's alone ("ScaleAndTranslate").
+    knows ("StatefulPartitionedCall"); antialiased resizing is an operation of TensorFlow's alone ("ScaleAndTranslate"); and
+    of an `Einsum` that scales, LiteRT's converter makes a matrix product that fits nothing ("BatchMatMulV2").
     """
     import tensorflow as tf
 
     def same(function: Callable | None = None, *_: object, **__: object) -> Callable:
         return function or (lambda inner: inner)
 
-    original = tf.image.resize
+    original, einsum = tf.image.resize, tf.einsum
+
+    def scaled(equation: str, *inputs: Any, **more: Any) -> Any:
+        given, found = equation.split("->") if "->" in equation else (equation, "")
+        first, _, second = given.partition(",")
+        is_scale = len(inputs) == 2 and first == found and bool(second) and found.endswith(second)
+        return inputs[0] * inputs[1] if is_scale else einsum(equation, *inputs, **more)
 
     def resized(images: Any, size: tuple[int, int], method: str = "bilinear", antialias: bool = False, **more: Any) -> Any:
         if not antialias or method != "bilinear" or images.shape.rank != 4 or None in images.shape[1:3]:
@@ -60,7 +67,11 @@ def plainly() -> Iterator[None]:
         planes = tf.transpose(tf.cast(images, "float32"), (0, 3, 1, 2))
         return tf.transpose(tf.matmul(down, tf.matmul(planes, across, transpose_b=True)), (0, 2, 3, 1))
 
-    with mock.patch.object(tf, "function", same), mock.patch.object(tf.image, "resize", resized):
+    with (
+        mock.patch.object(tf, "function", same),
+        mock.patch.object(tf, "einsum", scaled),
+        mock.patch.object(tf.image, "resize", resized),
+    ):
         yield
 
 

@@ -36,11 +36,13 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
 
-from recipes.data import depth, jpeg
+from recipes.data import depth, jpeg, libtiff
 from recipes.data.appearance import Appearance, appearance_of
 from recipes.data.profiles import to_srgb
 from recipes.data.signatures import what_it_is
 from recipes.errors import ImageError, LargeImageError, refuse_shortage
+
+libtiff.silence()
 
 DECODER_VERSION = 2
 MAX_PIXELS = 50_000_000

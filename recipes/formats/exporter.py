@@ -81,7 +81,7 @@ class Exporter:
 
         say(f"{form.name}: being written, and run on {len(self.judged):,} pictures.")
         replace_folder(folder, fill)
-        say(f"{folder / form.file}: {measured['says']}")
+        say(f"{shown(folder / form.file)}: {measured['says']}")
         return measured
 
     def _measured(self, form: Form, folder: Path) -> dict:

@@ -17,7 +17,7 @@ from recipes.data.images import MAX_ASPECT, MAX_PIXELS, MAX_UNNOTED_ENLARGEMENT,
 from recipes.errors import UserError
 from recipes.evaluation.occlusion import HIDDEN_SHARE
 from recipes.formats import browser_runtime, onnx_form, resizing
-from recipes.formats.form import Form, Job
+from recipes.formats.form import QUANTIZED, Form, Job
 from recipes.formats.network import Network
 from recipes.report import overlays, scripted
 from zoo.disk import in_bytes
@@ -85,7 +85,7 @@ def _facts(job: Job, framing: Framing) -> dict:
         "framing": job.facts["framing"] | limits | {"columns_may_come_first": resizing.COLUMNS_MAY_COME_FIRST},
         "max_pixels": MAX_PIXELS,
         "unknown_threshold": job.facts["unknown_threshold"],
-        "sets": job.page.sets,
+        "sets": None if job.precision in QUANTIZED else job.page.sets,  # they were learnt from other probabilities
         "hidden_share": HIDDEN_SHARE,
         "heat": {"colors": colors, "opacity": overlays.OPACITY, "min_pixels": overlays.MIN_PIXELS},
     }

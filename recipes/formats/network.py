@@ -80,16 +80,22 @@ class Network:
         return frozen(self.answers, self.signature())
 
     def single(self) -> Any:
-        """Trace the network for one picture, its weights constants and its outputs named, as a concrete function."""
+        """Trace the network for one picture, its outputs named, as a concrete function that reads its weights."""
         import tensorflow as tf
 
-        signature = self.signature(batch=1)
-        function = frozen(self.answers, signature)
-
         def named(image: "tf.Tensor") -> dict[str, "tf.Tensor"]:
-            return dict(zip(self.outputs, tf.nest.flatten(function(image)), strict=True))
+            found = self.answers(image)
+            return {name: found[name] for name in self.outputs}
 
-        return tf.function(named, [signature], autograph=False).get_concrete_function()
+        return tf.function(named, [self.signature(batch=1)], autograph=False).get_concrete_function()
+
+    def weights(self) -> "tf.Module":
+        """Hold the weights as variables of TensorFlow's, by which its converters find what a function reads."""
+        import tensorflow as tf
+
+        found = tf.Module()
+        found.variables_read = [variable.value for variable in self.model.variables]
+        return found
 
     def only_framing(self) -> Any:
         """Trace what frames pictures, alone: from "image" to "framed"."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from recipes.formats.form import Form, Job
-from recipes.formats.network import FEATURES, FRAMED, INPUT, SCORE, Network
+from recipes.formats.network import FEATURES, FRAMED, INPUT, OUTPUT, SCORE, Network
 
 if TYPE_CHECKING:
     import onnx
@@ -37,7 +37,7 @@ def built(network: Network, folder: Path, job: Job) -> "onnx.ModelProto":
     """Make the model of ONNX's, with the facts as its metadata; `folder` holds what is needed on the way."""
     import onnx
 
-    model = _folded(converted(network.only_model(), network.parts), folder)
+    model = _tidied(_folded(converted(network.only_model(), network.parts), folder))
     if job.precision == "float16":
         model = _halved(model)
     if job.precision == "int8":
@@ -48,6 +48,7 @@ def built(network: Network, folder: Path, job: Job) -> "onnx.ModelProto":
     if network.any_size:
         parts = {"framing": converted(network.only_framing(), (FRAMED,)), "network": model}
         model = _joined(parts, FRAMED, network.outputs)
+    model = _tidied(model)
     model.producer_name = "keras-transfer-zoo"
     onnx.helper.set_model_props(model, {name: _text(value) for name, value in job.facts.items()})
     onnx.checker.check_model(model)
@@ -144,12 +145,16 @@ def _folded(model: "onnx.ModelProto", folder: Path) -> "onnx.ModelProto":
         options.optimized_model_filepath = str(after)
         options.log_severity_level = 3
         onnxruntime.InferenceSession(before, options, providers=["CPUExecutionProvider"])
-        found = onnx.load(after)
-    used = {node.domain for node in found.graph.node}
-    kept = [each for each in found.opset_import if each.domain in used]
-    del found.opset_import[:]
-    found.opset_import.extend(kept)
-    return found
+        return onnx.load(after)
+
+
+def _tidied(model: "onnx.ModelProto") -> "onnx.ModelProto":
+    """Leave each set of operations that is used, once: twice, as joining leaves it, ONNX Runtime's own tools refuse it."""
+    used = {node.domain for node in model.graph.node}
+    kept = {each.domain: each for each in model.opset_import if each.domain in used}
+    del model.opset_import[:]
+    model.opset_import.extend(kept.values())
+    return model
 
 
 def _halved(model: "onnx.ModelProto") -> "onnx.ModelProto":
@@ -177,6 +182,8 @@ def _quantized(model: "onnx.ModelProto", folder: Path, calibration: np.ndarray) 
             picture = next(self._pictures, None)
             return None if picture is None else {INPUT: picture[None]}
 
+    # In 256 steps, classes that are not alike would be: what gives probabilities does so in float32.
+    exact = [node.name for node in model.graph.node if OUTPUT in node.output]
     with tempfile.TemporaryDirectory(dir=folder) as place:
         before, after = Path(place, "before.onnx"), Path(place, "after.onnx")
         onnx.save(model, before)
@@ -188,6 +195,7 @@ def _quantized(model: "onnx.ModelProto", folder: Path, calibration: np.ndarray) 
             per_channel=True,
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
+            nodes_to_exclude=exact,
         )
         return onnx.load(after)
 

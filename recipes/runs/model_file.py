@@ -137,7 +137,7 @@ def read(folder: Path) -> Classifier:
     Raises:
         UserError: there is no run, or its model is damaged, or has been changed into one that cannot predict.
     """
-    import keras
+    from zoo import keras_private
 
     path = recover(folder) / "model.keras"
     if not path.exists():
@@ -150,7 +150,7 @@ def read(folder: Path) -> Classifier:
             classes, framing = (json.loads(archives.content(archive, name)) for name in ("classes.json", "framing.json"))
             sure = archives.content(archive, CONFIDENCE) if CONFIDENCE in archive.namelist() else None
             hdf5.require_bounded(archive)
-        model = keras.models.load_model(path, compile=False)
+        model = keras_private.load_model(path)
         classifier = _fitted_together(model, classes, framing)
         if sure:
             classifier = replace(classifier, confidence=Confidence.from_dict(json.loads(sure), len(classifier.classes)))

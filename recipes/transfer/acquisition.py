@@ -1,13 +1,11 @@
 """Which pictures to label next: those of which a head is least sure, and a head that has learnt from the labels so far.
 
 How sure it is, the margin between the two likeliest classes says (Scheffer, Decomain, Wrobel 2001, "Active Hidden Markov
-Models for Information Extraction"). Of the least sure, no two that are alike come together, after Zhdanov 2019 ("Diverse
-mini-batch Active Learning", arXiv:1901.05954). On frozen features a head is solved in moments, so that the order can
-follow the labels. benchmarks/active_learning.py compares this with random choice and with others; docs/label.md has the
-numbers.
+Models for Information Extraction"). Of pictures that are nearly the same, one comes in a batch: its label says what the others
+are. On frozen features a head is solved in moments, so that the order can follow the labels. benchmarks/active_learning.py
+compares this with random choice and with others; docs/label.md has the numbers.
 """
 
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +18,8 @@ from recipes.transfer import logistic
 PENALTY = 1e-1
 # Of so many times the pictures of a batch, the least sure ones, a batch is chosen.
 CHOICE = 5
+# Pictures that are nearer to one another than this share of the usual distance are nearly the same.
+NEAR = 0.5
 
 
 @dataclass(frozen=True)
@@ -74,10 +74,9 @@ def margins(task: Task, probabilities: np.ndarray) -> np.ndarray:
 
 
 def least_sure(sure: np.ndarray, features: np.ndarray, batch: int) -> np.ndarray:
-    """Order all pictures for a person who labels: a batch of unlike ones, then the others, each the least sure first.
+    """Order all pictures for a person who labels: a batch of which no two are nearly the same, then the others.
 
-    The least sure are divided into as many groups of alike pictures as the batch has places, by k-means on features in which
-    the less sure weigh more, and the one in the middle of each group is in the batch.
+    Either part begins with the least sure.
 
     Args:
         sure: `(pictures,)`, how sure a head is of each.
@@ -88,12 +87,20 @@ def least_sure(sure: np.ndarray, features: np.ndarray, batch: int) -> np.ndarray
     candidates = order[: CHOICE * batch]
     if len(candidates) <= batch:
         return order
-    from sklearn.cluster import KMeans  # not at the top: it takes half a second
+    distances = _distances(features[candidates])
+    limit = NEAR * np.median(distances[np.triu_indices_from(distances, 1)])
+    chosen: list[int] = []
+    for i, near in enumerate(distances):
+        if (near[chosen] > limit).all():
+            chosen.append(i)
+        if len(chosen) == batch:
+            break
+    first = candidates[chosen]
+    return np.concatenate([first, order[~np.isin(order, first)]])
 
-    weights = sure.max() - sure[candidates] + 1e-6
-    with warnings.catch_warnings(action="ignore"):  # copies may leave fewer groups than asked for
-        groups = KMeans(batch, n_init=1, max_iter=30, random_state=0).fit(features[candidates], sample_weight=weights)
-    distances = groups.transform(features[candidates])[np.arange(len(candidates)), groups.labels_]
-    inside_each = [(groups.labels_ == group).nonzero()[0] for group in np.unique(groups.labels_)]
-    chosen = candidates[np.sort([inside[distances[inside].argmin()] for inside in inside_each])]
-    return np.concatenate([chosen, order[~np.isin(order, chosen)]])
+
+def _distances(features: np.ndarray) -> np.ndarray:
+    """Measure the distance between each two of some pictures' features `(pictures, features)`: `(pictures, pictures)`."""
+    squares = np.square(features, dtype="float64").sum(axis=1)
+    products = features.astype("float64") @ features.T.astype("float64")
+    return np.sqrt(np.maximum(squares[:, None] + squares - 2 * products, 0))

@@ -118,3 +118,31 @@ def test_variables_get_their_values_later():
     keras_private.give_value(model.layers[0].kernel, given + 1)
     assert np.array_equal(model.layers[0].kernel, given + 1)
     assert model.predict_on_batch(np.ones((4, 3))).shape == (4, 1)
+
+
+@keras.saving.register_keras_serializable("tests")
+class Counted(keras.initializers.GlorotUniform):
+    """An initialiser that counts how often it draws."""
+
+    calls = 0
+
+    def __call__(self, *arguments, **named):
+        Counted.calls += 1
+        return super().__call__(*arguments, **named)
+
+
+def test_a_saved_model_is_loaded_without_drawing(tmp_path):
+    layers = keras.layers
+    body = [layers.Dense(4, kernel_initializer=Counted()), layers.BatchNormalization(), layers.Dropout(0.5)]
+    model = keras.Sequential([keras.Input((3,)), *body, layers.Dense(2, kernel_initializer=Counted())])
+    for number, variable in enumerate(model.weights):
+        variable.assign(keras.ops.full(variable.shape, number + 1, variable.dtype))
+    model.save(tmp_path / "model.keras")
+    Counted.calls = 0
+    loaded = keras_private.load_model(tmp_path / "model.keras")
+    assert Counted.calls == 0
+    for one, other in zip(model.weights, loaded.weights, strict=True):
+        assert np.array_equal(*map(keras.ops.convert_to_numpy, (one, other)))
+    x = np.arange(12, dtype="float32").reshape(4, 3)
+    assert np.array_equal(model.predict_on_batch(x), loaded.predict_on_batch(x))
+    assert len(loaded.variables) == len(model.variables) and len(loaded.trainable_variables) == len(model.trainable_variables)

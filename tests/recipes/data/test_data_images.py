@@ -304,3 +304,22 @@ def test_only_regular_files_are_opened(tmp_path):
     for name, expected in {"pipe.jpg": "regular", ".": "regular", "dangling.jpg": "No such file"}.items():
         with pytest.raises(ImageError, match=expected):
             read_bytes(tmp_path / name)
+
+
+@pytest.mark.fault(
+    "Pictures",
+    "a TIFF whose compressed pixels are damaged",
+    "it is refused in a sentence, and nothing else is said",
+    "libtiff writes lines of its own on the standard error, in the middle of what a server or a command says",
+)
+def test_libtiff_writes_nothing_of_its_own(capfd):
+    for compression in ("tiff_adobe_deflate", "tiff_lzw", "group4"):
+        image = picture().convert("1" if compression == "group4" else "RGB")
+        data = bytearray(encoded(image, "TIFF", compression=compression))
+        middle = len(data) // 3
+        data[middle : middle + 20] = bytes(range(90, 110))
+        if compression != "group4":  # of whose damage Pillow makes something
+            assert "damaged" in reason(bytes(data))
+        else:
+            decode(bytes(data), RGB)
+    assert capfd.readouterr() == ("", "")

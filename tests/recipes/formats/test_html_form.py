@@ -113,6 +113,13 @@ def by_runtime():
     return answer
 
 
+@pytest.mark.parametrize("precision, has_sets", [("float32", True), ("float16", True), ("int8", False)])
+def test_sets_are_offered_where_the_probabilities_are_those_they_were_learnt_from(precision, has_sets, tmp_path, monkeypatch):
+    monkeypatch.setenv("npm_config_registry", registry())
+    page = write_page(tmp_path / "page", colors_network(FRAMING, 4), FRAMING, THRESHOLD, LIMIT, precision)
+    assert ('"sets": null' not in page.read_text("utf-8")) == has_sets
+
+
 def test_files_of_all_kinds_and_sizes_are_seen_and_answered_as_by_zoo_predict(chromium, page, by_runtime):
     files = readable()
     tab = ready(chromium, page)

@@ -14,13 +14,14 @@ def test_margins_and_their_order_by_hand():
     assert margins(MULTI_LABEL, labels) == pytest.approx([0.6, 0.1, 0])
 
 
-def test_the_middle_of_each_group_of_alike_pictures_comes_first():
+def test_of_pictures_that_are_nearly_the_same_the_least_sure_comes_first():
     sure = np.array([0.3, 0.1, 0.12, 0.2, 0.9])
     features = np.array([[5, 5], [0, 0], [0, 0.1], [0.1, 0], [9, 9]], "float32")
-    # By hand: of two groups, one about the origin and one far from it, the one in the middle; then the others.
+    # By hand: half of the median of the ten distances is 3.5, so that of the three about the origin one is in the batch.
     assert least_sure(sure, features, 2).tolist() == [1, 0, 2, 3, 4]
     assert least_sure(sure, features, 5).tolist() == [1, 2, 3, 0, 4]
     assert least_sure(sure, np.ones((5, 2)), 2).tolist() == [1, 2, 3, 0, 4], "copies"
+    assert least_sure(sure, np.eye(5), 2).tolist() == [1, 2, 3, 0, 4], "unlike ones come as they are sure"
 
 
 def test_the_quick_head_is_scikit_learns():
