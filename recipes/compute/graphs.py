@@ -45,7 +45,8 @@ def plainly() -> Iterator[None]:
 
     Around a grouped convolution it makes a function that XLA compiles, which converters leave as a call that no other runtime
     knows ("StatefulPartitionedCall"); antialiased resizing is an operation of TensorFlow's alone ("ScaleAndTranslate"); and
-    of an `Einsum` that scales, LiteRT's converter makes a matrix product that fits nothing ("BatchMatMulV2").
+    of an `Einsum` that scales, LiteRT's converter makes a matrix product that fits nothing ("BatchMatMulV2"). A swish has a
+    gradient of its own, which no SavedModel takes, and without one LiteRT's converter leaves the signature out.
     """
     import tensorflow as tf
 
@@ -70,6 +71,7 @@ def plainly() -> Iterator[None]:
     with (
         mock.patch.object(tf, "function", same),
         mock.patch.object(tf, "einsum", scaled),
+        mock.patch.object(tf.nn, "silu", lambda features, beta=1.0: features * tf.sigmoid(beta * features)),
         mock.patch.object(tf.image, "resize", resized),
     ):
         yield
