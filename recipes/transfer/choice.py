@@ -204,9 +204,9 @@ def can_win(rung: Sequence[Trial], rivals: Sequence[Trial], differs: bool) -> bo
     """Whether a trial that has gone a part of its epochs may still be the one that is taken.
 
     Successive halving (Jamieson & Talwalkar 2015, arXiv:1502.07943) gives the worse half of all candidates up at a rung. Here
-    one is given up if no share of its way lowers the loss, not even the first quarter; or if it would not reach the loss of
-    another though it gained as fast to its end as so far, which is more than training does. In another domain, where more must
-    change, the standard error is granted.
+    one is given up if no share of its way lowers the loss, not even the first quarter; or if it would not be taken though its
+    gain grew with the square root of its steps, which four times the steps double. In another domain, where more must change,
+    the standard error is granted.
 
     Args:
         rung: the trial's, at each share of its way, 0 among them.
@@ -216,8 +216,9 @@ def can_win(rung: Sequence[Trial], rivals: Sequence[Trial], differs: bool) -> bo
     best = min((trial for trial in rung if trial is not start), key=lambda trial: trial.loss)
     granted = max(best.error, start.error) if differs else 0.0
     gain = start.loss - best.loss
-    expected = start.loss - max(gain, 0.0) / RUNG_SHARE
-    return gain + granted > 0 and all(expected - rival.loss < granted for rival in rivals)
+    expected = start.loss - max(gain, 0.0) / math.sqrt(RUNG_SHARE)
+    needed = 0.0 if differs else MIN_GAIN
+    return gain + granted > 0 and all(expected < (1 - needed) * rival.loss + granted for rival in rivals)
 
 
 def _by_trials(evidence: Evidence) -> tuple[Trial, str]:
