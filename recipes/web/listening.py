@@ -1,6 +1,7 @@
 """How a command listens: its address, the token that others need, and a server that answers what it has taken, then ends."""
 
 import importlib.util
+import logging
 import os
 import secrets
 import signal
@@ -82,6 +83,7 @@ def serve(app: object, listener: socket.socket) -> bool:
 
     from recipes.web.connection import Connection
 
+    logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # what is wrong with a form its sender is told
     config = uvicorn.Config(
         app,
         loop="asyncio",
