@@ -34,12 +34,14 @@ def chosen(precision: PrecisionName) -> str:
 def computed(model: "Model", precision: str) -> Iterator[None]:
     """Let a functional model compute with these numbers in whatever is traced inside the block.
 
-    Its last layers, behind which probabilities come out, and what scales its pixels, stay in float32.
+    Its last layers, behind which probabilities come out, and what scales its pixels, stay in float32. A block inside one of
+    mixed numbers may ask for float32.
     """
-    layers = [] if precision == FLOAT32 else _between(model)
+    policy = POLICY if precision == MIXED else FLOAT32
+    layers = [layer for layer in _between(model) if layer.dtype_policy.name != policy]
     policies = [layer.dtype_policy for layer in layers]
     for layer in layers:
-        layer.dtype_policy = POLICY
+        layer.dtype_policy = policy
     try:
         yield
     finally:

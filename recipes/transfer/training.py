@@ -151,11 +151,11 @@ class _Watching(Stateful):
         self._watch, self._epochs, self._part = watch, epochs, part
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        """Ask, with the variables up to date."""
+        """Ask, with the variables up to date, and with numbers that Keras may keep what it traces of."""
         if self._watch is None or epoch + 1 == self._epochs:
             return
         model = self.sync()
-        with alone(self._part, model):
+        with alone(self._part, model), computed(self._part, FLOAT32):
             goes_on = self._watch(epoch + 1)
         if not goes_on:
             model.stop_training = True

@@ -24,6 +24,9 @@ def test_layers_compute_in_bfloat16_and_everything_else_stays_float32(name):
         assert set(found[:first]) == {"float32"} and set(found[first:-1]) == {"bfloat16"} and found[-1] == "float32"
         model.compile(keras.optimizers.SGD(1e-3), "sparse_categorical_crossentropy", jit_compile=False)
         mixed = model.train_on_batch(x, y)
+        with precision.computed(model, precision.FLOAT32):  # what is asked between two epochs
+            assert {layer.compute_dtype for layer in model.layers} == {"float32"}
+        assert [layer.compute_dtype for layer in model.layers] == found
     assert mixed != plain and mixed == pytest.approx(plain, rel=0.05)
     assert {layer.compute_dtype for layer in model.layers} == {variable.dtype for variable in model.variables} == {"float32"}
     after = model.predict_on_batch(x)
