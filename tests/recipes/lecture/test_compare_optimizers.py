@@ -21,7 +21,7 @@ from recipes.runs.journal import Experiment
 from recipes.settings.finetune import Recipe
 from recipes.settings.lecture import CompareOptimizers
 from recipes.settings.shared import Optimizer
-from recipes.transfer import training
+from recipes.transfer import steps
 from recipes.transfer.backbone import backbone, framing
 from recipes.transfer.choice import chosen_strategy
 from recipes.transfer.trials import known_evidence
@@ -220,7 +220,7 @@ class TestFinetune:
 
     def test_it_is_what_trains(self, digits, tmp_path, monkeypatch):
         used = []
-        monkeypatch.setattr(training, "get_optimizer", lambda name, *rate: used.append(name) or OPTIMIZERS[name](rate[0]))
+        monkeypatch.setattr(steps, "get_optimizer", lambda name, *rate: used.append(name) or OPTIMIZERS[name](rate[0]))
         code = cli.main(
             [
                 "finetune",
