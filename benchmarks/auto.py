@@ -16,7 +16,6 @@ import resource
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 
 import strategies
@@ -25,15 +24,6 @@ from recipes.console import say
 from recipes.runs.journal import Experiment
 
 HERE = Path(__file__).resolve().parents[1]
-
-
-@dataclass(frozen=True)
-class Settings:
-    output: Path
-
-    @property
-    def folder(self) -> Path:
-        return self.output
 
 
 def processor_seconds() -> float:
@@ -94,7 +84,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--against", type=Path, help="another checkout")
     settings = parser.parse_args()
-    experiment, rows = Experiment(Settings(settings.output)), []
+    experiment, rows = Experiment(strategies.Settings(settings.output, inner=False)), []
     for name in settings.folders:
         data = strategies.folder(name, settings.shared, settings.seed, False, settings.output / "data")
         for backbone in settings.backbones:

@@ -90,6 +90,7 @@ def training() -> dict[str, float]:
 
     import zoo
     from callbacks.optimizers import LayerwiseRates, decayed_rates
+    from recipes.compute.folding import foldable, folded
     from recipes.evaluation.tasks import MULTI_CLASS
     from recipes.transfer import batch_norm
     from recipes.transfer.steps import compile_whole
@@ -109,7 +110,9 @@ def training() -> dict[str, float]:
         for _ in range(10):
             network.train_on_batch(pixels, labels)
 
-    steps(ours), steps(plain)  # compiled
+    with folded(foldable(ours, in_training=True)):  # as a phase has it while its step is traced
+        steps(ours)
+    steps(plain)  # compiled, like the other
     return {"training step of large / Keras'": processor(lambda: steps(ours)) / processor(lambda: steps(plain))}
 
 
