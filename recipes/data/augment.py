@@ -11,8 +11,9 @@
   arXiv:1512.00567, section 7).
 
 A step is a function `(pixels, generator) → pixels` of a batch, `(pictures, height, width, channels)`; mixing takes and
-returns labels too. All that is random comes from the batch's own generator, so threads change nothing. Keras' layers are
-used where they do what their paper says at a bearable price; which do not, and what was measured: docs/decisions.md.
+returns labels too. All that is random comes from the batch's own generator, so threads change nothing. A layer of
+Keras is used where it does what its paper says, at a bearable price and whatever the threads; what was measured of each:
+docs/decisions.md.
 """
 
 import math
@@ -189,10 +190,11 @@ def mix_and_smooth(pixels: np.ndarray, labels: np.ndarray, generator: np.random.
 
 
 def mixup(pixels: np.ndarray, labels: np.ndarray, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Make each picture and its label a weighted mean of themselves and another's, by Keras' layer."""
-    layer = keras.layers.MixUp(MIXUP_BETA, seed=_seed(generator))
-    mixed = layer({"images": pixels, "labels": labels}, training=True)
-    return keras.ops.convert_to_numpy(mixed["images"]), keras.ops.convert_to_numpy(mixed["labels"])
+    """Make each picture and its label a weighted mean of themselves and another's: section 2 of the paper, a weight each."""
+    others = generator.permutation(len(pixels))
+    share = generator.beta(MIXUP_BETA, MIXUP_BETA, (len(pixels), 1)).astype("float32")
+    mixed = share[..., None, None] * pixels + (1 - share[..., None, None]) * pixels[others]
+    return mixed, share * labels + (1 - share) * labels[others]
 
 
 def cutmix(pixels: np.ndarray, labels: np.ndarray, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

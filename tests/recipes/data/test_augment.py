@@ -255,6 +255,17 @@ def test_the_same_seed_gives_the_same_bytes_whatever_the_threads(name):
     assert drawn(batches_of(name, seed=1), [0, 1, 2]) != one
 
 
+def test_mixing_is_the_same_on_many_threads_at_once():
+    """Random numbers that threads share would be drawn in the order of threads."""
+    pictures, labels = pixels(8, 16, 16, 3), np.eye(8, dtype="float32")
+
+    def mixed(seed):
+        return b"".join(part.tobytes() for part in augment.mix_and_smooth(pictures, labels, np.random.default_rng(seed)))
+
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(mixed, range(200))) == [mixed(seed) for seed in range(200)]
+
+
 @pytest.mark.parametrize("name", ["alexnet", "modern"])
 @pytest.mark.slow
 def test_training_ends_with_the_same_weights_whatever_the_threads(name, tmp_path):
@@ -443,7 +454,7 @@ import keras
 import test_augment as t
 t.test_the_same_seed_gives_the_same_bytes_whatever_the_threads("modern")
 t.test_training_ends_with_the_same_weights_whatever_the_threads("modern", pathlib.Path(sys.argv[1]))
-t.TestMixing().test_mixups_labels_are_the_weights_of_the_pixels()
+t.test_mixing_is_the_same_on_many_threads_at_once()
 print(keras.backend.backend())
 """
     printed = python(
