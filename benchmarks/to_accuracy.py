@@ -29,6 +29,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import processors
+
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 BEGAN = time.monotonic()  # before what the tools need is imported, which counts
@@ -47,16 +49,11 @@ class Clock:
 
     def look(self, epoch: int, accuracy: Callable[[], float]) -> None:
         """Print a row of what was reached, and when."""
-        wall, cpu = time.monotonic(), _processor(resource.RUSAGE_SELF)
+        wall, cpu = time.monotonic(), processors.seconds(resource.RUSAGE_SELF)
         row = {"epoch": epoch, "seconds": wall - BEGAN - self.looking, "processor seconds": cpu - self.looking_cpu}
         print(json.dumps(row | {"accuracy": accuracy()}), flush=True)
         self.looking += time.monotonic() - wall
-        self.looking_cpu += _processor(resource.RUSAGE_SELF) - cpu
-
-
-def _processor(whose: int) -> float:
-    used = resource.getrusage(whose)
-    return used.ru_utime + used.ru_stime
+        self.looking_cpu += processors.seconds(resource.RUSAGE_SELF) - cpu
 
 
 def body():
@@ -172,12 +169,12 @@ def this(folder: Path) -> list[dict]:
 
 def timed(command: list[str], environment: dict[str, str]) -> tuple[float, float, str]:
     """Seconds on the clock, of the processors, and what was printed."""
-    start, before = time.monotonic(), _processor(resource.RUSAGE_CHILDREN)
+    start, before = time.monotonic(), processors.seconds()
     root = Path(__file__).parents[1]
     done = subprocess.run(command, capture_output=True, text=True, cwd=root, env=os.environ | environment)
     if done.returncode:
         sys.exit(f"{command[1:4]}: {done.stderr[-2_000:] or done.stdout[-2_000:]}")
-    return time.monotonic() - start, _processor(resource.RUSAGE_CHILDREN) - before, done.stdout
+    return time.monotonic() - start, processors.seconds() - before, done.stdout
 
 
 def rows_of(tool: str, folder: Path, epochs: int | None) -> list[dict]:
