@@ -23,9 +23,9 @@ OUTSIDE = (
 )
 LONG = "A picture longer than {aspect}:1 loses its ends"
 FRAMED = (
-    "resize its short side to {resize} pixels as Pillow does ({interpolation}, antialiased, rounded to whole numbers), its long "
-    "side in proportion, to the nearest whole number; cut the {size} x {size} pixels of its centre, from (side - {size}) // 2 "
-    "on, and give them as float32 from 0 to 255. " + LONG + " before that."
+    "resize its short side to {resize} pixels as Pillow does ({interpolation}, antialiased, rounded to whole numbers), its "
+    "long side in proportion, to the nearest whole number; cut the {size} x {size} pixels of its centre, from "
+    "(side - {size}) // 2 on, and give them as float32 from 0 to 255. " + LONG + " before that."
 )
 ANY_SIZE = "give it whole, as uint8: resizing and cropping are in the network. " + LONG + "."
 
