@@ -30,7 +30,7 @@ from recipes.formats import card, pictures, resizing
 from recipes.formats.exporter import Exporter, Shown
 from recipes.formats.facts import set_limits
 from recipes.formats.form import QUANTIZED, Form, Page
-from recipes.formats.pictures import HELD_OUT, MAX_PICTURES, Picture, Row
+from recipes.formats.pictures import HELD_OUT, MAX_PICTURES, Picture
 from recipes.formats.table import FORMS
 from recipes.predict import Tally, expand, say_rest
 from recipes.runs import model_file
@@ -200,7 +200,7 @@ def _judged_on(settings: Exporting, classifier: Classifier) -> Shown:
         UserError: they are not where they were.
     """
     known = pictures.rows(settings.run)
-    train, held_out = [row for row in known if row.split == "train"], _held_out(known)
+    train, held_out = [row for row in known if row.split == "train"], pictures.held_out(known, MIN_HELD_OUT)
     calibration = pictures.read(pictures.spread(train, CALIBRATED_BY), classifier.framing, False)
     judged = pictures.read(pictures.spread(held_out, MAX_HELD_OUT), classifier.framing, settings.any_size)
     if len(calibration) < MIN_CALIBRATED_BY or len(judged) < MIN_HELD_OUT:
@@ -214,9 +214,3 @@ def _judged_on(settings: Exporting, classifier: Classifier) -> Shown:
             has = f"{len(calibration)} and {len(judged)} are where they were: bring the folder back"
         raise UserError(f"{needs}, and {has}, or give --precision float16.")
     return Shown((), "", np.stack([one.framed for one in calibration]).astype("float32"), judged)
-
-
-def _held_out(known: Sequence[Row]) -> list[Row]:
-    """Choose the pictures that accuracy is measured on: of the test part, and of both parts where that has too few."""
-    test, validation = ([row for row in known if row.split == part] for part in HELD_OUT)
-    return test if len(test) >= MIN_HELD_OUT else [*test, *validation]

@@ -6,6 +6,8 @@ import json
 import re
 import shutil
 import zipfile
+from collections import Counter
+from pathlib import Path
 
 import browser
 import commands
@@ -19,6 +21,7 @@ from recipes import cli
 from recipes.evaluation.tasks import MULTI_CLASS, MULTI_LABEL
 from recipes.formats.agreement import compare
 from recipes.formats.answering import RUNTIMES
+from recipes.formats.pictures import Row, held_out
 from recipes.formats.table import FORMS
 from zoo.files import occupied
 
@@ -228,7 +231,22 @@ def test_without_the_pictures_others_are_taken_and_it_is_said(made, tmp_path):
     assert done.poll() == 0 and "crops of two photographs" in done.stderr
     done = commands.zoo(*given, "--images", made / "data")
     assert done.poll() == 0 and not done.stderr and "pictures of --images" in done.stdout
-    assert "needs 10 training pictures" in commands.refused(*given, "--precision", "int8")
+    assert "are where they were: bring the folder back" in commands.refused(*given, "--precision", "int8")
+    lines = (tmp_path / "run" / "files.csv").read_text().splitlines(keepends=True)
+    kept = [line for line in lines if ",test," not in line and ",validation," not in line]
+    held = [line for line in lines if ",validation," in line][:7]
+    (tmp_path / "run" / "files.csv").write_text("".join(kept + held))
+    assert f"it has {len(kept) - 1} and 7: train on more" in commands.refused(*given, "--precision", "int8")
+
+
+def test_accuracy_is_measured_on_both_parts_where_the_test_part_is_small():
+    def parts(test, validation):
+        found = [Row(Path(), part, "", "") for part in ["train"] + ["validation"] * validation + ["test"] * test]
+        return Counter(row.split for row in held_out(found, 20))
+
+    assert parts(20, 30) == {"test": 20}
+    assert parts(19, 30) == {"test": 19, "validation": 30}
+    assert parts(0, 30) == {"validation": 30}
 
 
 def test_what_cannot_be_is_refused_in_a_sentence(made, tmp_path):
