@@ -27,9 +27,9 @@ from recipes.data.images import Framing
 from recipes.data.sources.own import mark, refuse_foreign
 from recipes.errors import ImageError, UserError, shown
 from recipes.formats import card, pictures, resizing
-from recipes.formats.exporter import Exporter, Shown
+from recipes.formats.exporter import Exporter, Shown, check_place
 from recipes.formats.facts import set_limits
-from recipes.formats.form import QUANTIZED, Form, Page
+from recipes.formats.form import Form, Page
 from recipes.formats.pictures import HELD_OUT, MAX_PICTURES, Picture
 from recipes.formats.table import FORMS
 from recipes.predict import Tally, expand, say_rest
@@ -37,7 +37,7 @@ from recipes.runs import model_file
 from recipes.runs.answers import Answer
 from recipes.runs.folder import held, recover
 from recipes.runs.model_file import Classifier
-from recipes.settings.export import Exporting
+from recipes.settings.export import QUANTIZED, Exporting
 from recipes.transfer.grad_cam import GradCam
 from zoo.disk import WriteError, in_bytes
 from zoo.files import write_text
@@ -59,6 +59,8 @@ def run(settings: Exporting) -> Path:
     for form in chosen:
         form.require(settings.precision, settings.any_size, having)
     _check_output(settings)
+    for form in chosen:
+        check_place(settings, form)
     classifier = model_file.read(settings.run)
     for flag in [*["--any-size"] * settings.any_size, *(f"--to {form.name}" for form in chosen if form.frames_pictures)]:
         resizing.check(classifier.framing, flag)

@@ -38,9 +38,8 @@ def facts(run: Path, classifier: Classifier, any_size: bool, known: Known | None
         unknown_is: says what the score is, or why there is none.
     """
     path = recover(run) / "model.keras"
-    framing, sure, result = classifier.framing, classifier.confidence, _result(run)
+    framing, sure, network = classifier.framing, classifier.confidence, _network(run)
     outside, framed, whole = preparation(framing)
-    network = result.get("model") or {}
     return {
         "schema": SCHEMA,
         "task": "one class a picture" if classifier.task.one_label else "any number of classes a picture, each over 0.5",
@@ -57,7 +56,7 @@ def facts(run: Path, classifier: Classifier, any_size: bool, known: Known | None
         "model": network.get("name"),
         "model_sha256": digests.noted(path) or sha256(path),
         "license": network.get("license"),
-        "citations": network.get("citations") or [],
+        "citations": network["citations"],
     }
 
 
@@ -81,10 +80,14 @@ def preparation(framing: Framing) -> tuple[str, str, str]:
     return outside, FRAMED.format(**asdict(framing), aspect=MAX_ASPECT), ANY_SIZE.format(aspect=MAX_ASPECT)
 
 
-def _result(run: Path) -> dict:
-    """Read what a run says of itself; {} where it says nothing."""
+def _network(run: Path) -> dict:
+    """Read what a run says of its network: texts by name, and its citations, a list of such; what it does not say is away."""
     try:
         found = json.loads((recover(run) / "result.json").read_text("utf-8"))
-        return found if isinstance(found, dict) else {}
-    except (OSError, ValueError):
-        return {}
+    except (OSError, ValueError, RecursionError):
+        found = None
+    said = found.get("model") if isinstance(found, dict) else None
+    said = said if isinstance(said, dict) else {}
+    citations = said.get("citations")
+    texts = {name: value for name, value in said.items() if isinstance(value, str)}
+    return texts | {"citations": [one for one in citations if isinstance(one, str)] if isinstance(citations, list) else []}

@@ -15,9 +15,6 @@ from recipes.formats.network import Network
 if TYPE_CHECKING:
     import keras
 
-# Precisions whose answers are others, so that what they cost in accuracy is measured.
-QUANTIZED = ("int8", "dynamic")
-
 
 @dataclass(frozen=True)
 class Page:
@@ -65,6 +62,7 @@ class Form:
         extra: the extra of this project that installs these; None where nothing is needed.
         precisions: those that it has, and for each whether pictures of any size are possible.
         write: writes the network into a folder.
+        beside: names of what is written beside the network's file.
         frames_pictures: whether what is written frames pictures of any size by itself, outside the network.
         fetch: brings what it needs from elsewhere, before anything is written; raises UserError where it is not to be had.
     """
@@ -75,6 +73,7 @@ class Form:
     extra: str | None
     precisions: Mapping[str, bool]
     write: Callable[[Network, Path, Job], object]
+    beside: tuple[str, ...] = ()
     frames_pictures: bool = False
     fetch: Callable[[], object] = lambda: None
 

@@ -63,7 +63,7 @@ def rows(run: Path) -> list[Row]:
         with open(place / "files.csv", newline="", encoding="utf-8", errors="surrogateescape") as file:
             found = [{name: from_cell(cell or "") for name, cell in row.items() if name} for row in csv.DictReader(file)]
         return [Row(root / row["path"], row["split"], row["label"], row["sha256"]) for row in found if row["split"]]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return []
 
 

@@ -12,6 +12,8 @@ from recipes.settings.sources import resolved
 
 FormatName = Literal["onnx", "litert", "saved_model", "openvino", "html"]
 Precision = Literal["float32", "float16", "int8", "dynamic"]
+# Those whose answers are others, so that what they cost in accuracy is measured.
+QUANTIZED = ("int8", "dynamic")
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,11 @@ class Exporting(FolderCommand):
             raise UserError("--to needs at least one form: onnx, litert, saved_model, openvino or html.")
         if not 0 <= self.loss <= 1:
             raise UserError(f"--loss must be a share from 0 to 1, found {self.loss}.")
+        if self.images and self.precision in QUANTIZED:
+            raise UserError(
+                f"--images has no labels, by which --precision {self.precision} is judged: leave it out, and held-out pictures "
+                "of the run are taken."
+            )
 
     @property
     def subject(self) -> str:

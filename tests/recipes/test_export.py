@@ -17,12 +17,14 @@ from helpers import ROOT, few_digits, pixels, python
 from pages_exported import asked, dropped, ready, registry
 from PIL import Image
 
-from recipes import cli
+from recipes import cli, export
+from recipes.errors import UserError
 from recipes.evaluation.tasks import MULTI_CLASS, MULTI_LABEL
 from recipes.formats.agreement import compare
 from recipes.formats.answering import RUNTIMES
 from recipes.formats.pictures import Row, held_out
 from recipes.formats.table import FORMS
+from recipes.settings.export import Exporting
 from zoo.files import occupied
 
 pytestmark = pytest.mark.slow
@@ -260,6 +262,24 @@ def test_what_cannot_be_is_refused_in_a_sentence(made, tmp_path):
     (tmp_path / "out").mkdir()
     with occupied(tmp_path / "out" / ".owner"):
         assert "is being written by process" in commands.refused("export", run, "--to", "saved_model", *out)
+
+
+def test_what_a_user_has_put_beside_a_network_is_not_replaced(tmp_path):
+    given = Exporting(tmp_path / "run", to=("saved_model",), output=tmp_path)
+    (tmp_path / ".zoo").touch()
+    (tmp_path / "saved_model").mkdir()
+    (mine := tmp_path / "saved_model" / "use.py").touch()
+    with pytest.raises(UserError, match=r"holds what no export wrote \(use\.py\)"):
+        export.run(given)
+    mine.unlink()
+    (tmp_path / "saved_model" / "export.json").touch()
+    with pytest.raises(UserError, match="no finished run"):  # so far it comes
+        export.run(given)
+
+
+def test_pictures_without_labels_judge_no_accuracy(tmp_path):
+    with pytest.raises(UserError, match="--images has no labels"):
+        Exporting(tmp_path, to=("onnx",), precision="int8", images=("more",))
 
 
 def test_answers_are_compared_by_probabilities_and_by_what_they_say():
