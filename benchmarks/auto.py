@@ -12,24 +12,18 @@ command goes on where one was cut off; other flags add to the same folder.
 import argparse
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
+import processors
 import strategies
 
 from recipes.console import say
 from recipes.runs.journal import Experiment
 
 HERE = Path(__file__).resolve().parents[1]
-
-
-def processor_seconds() -> float:
-    """Count those of all processes that have ended and were waited for."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
 
 
 def measure(code: Path, data: Path, backbone: str, strategy: str, seed: int, shared: Path) -> dict:
@@ -39,13 +33,13 @@ def measure(code: Path, data: Path, backbone: str, strategy: str, seed: int, sha
     flags += ["--alpha", str(alpha)] if alpha else []
     flags += ["--strategy", strategy, "--seed", str(seed), "--validation", "0"]
     with tempfile.TemporaryDirectory() as folder:
-        output, began = Path(folder) / "run", processor_seconds()
+        output, began = Path(folder) / "run", processors.seconds()
         words = [sys.executable, "-m", "recipes", "finetune", str(data.resolve()), *flags, "--output", str(output)]
         places = {"ZOO_CACHE": f"{folder}/cache", "PYTHONPATH": str(code)}
         subprocess.run(words, check=True, cwd=code, env=os.environ | places, stdout=subprocess.DEVNULL)
         result = json.loads((output / "result.json").read_text())
     return {
-        "processor seconds": processor_seconds() - began,
+        "processor seconds": processors.seconds() - began,
         "accuracy": result["metrics"]["test"]["accuracy"],
         "took": result["strategy"]["name"],
         "phases": result["strategy"]["phases"],

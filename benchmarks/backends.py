@@ -12,13 +12,14 @@ import argparse
 import importlib.util
 import json
 import os
-import resource
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
+
+import processors
 
 BACKENDS = ("tensorflow", "jax", "torch")
 PICTURE_KINDS = (".jpg", ".jpeg", ".png")
@@ -92,13 +93,12 @@ def show_runs(backend: str, options: argparse.Namespace) -> None:
             command = [sys.executable, "-m", "recipes", "finetune", str(data), "--output", f"{scratch}/{state}", *weights]
             command += ["--model", "mobilenet", "--alpha", "0.25", "--image-size", "128", "--strategy", options.strategy]
             command += ["--epochs", str(options.epochs)] if options.strategy != "small" else []
-            before = resource.getrusage(resource.RUSAGE_CHILDREN)
+            before = processors.seconds()
             environment = os.environ | {"KERAS_BACKEND": backend, "ZOO_CACHE": f"{scratch}/cache"}
             child = subprocess.run(command, env=environment, capture_output=True, text=True)
             if child.returncode:
                 sys.exit(f"{backend}: {child.stderr.strip() or child.stdout[-500:]}")
-            after = resource.getrusage(resource.RUSAGE_CHILDREN)
-            cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+            cpu = processors.seconds() - before
             seconds = json.loads(Path(scratch, state, "result.json").read_text())["seconds"]
             steps = ", ".join(f"{name} {taken:.1f}" for name, taken in seconds.items() if taken >= 0.1)
             print(f"{backend}, {state}: {cpu:.1f} s of processor; on the clock {steps}", flush=True)

@@ -4,27 +4,24 @@ python benchmarks/import_time.py
 """
 
 import os
-import resource
 import statistics
 import subprocess
 import sys
+
+import processors
 
 STATEMENTS = ("import keras", "from zoo import vgg16")
 
 
 def cpu_seconds(statement: str) -> float:
-    def used():
-        usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-        return usage.ru_utime + usage.ru_stime
-
-    before = used()
+    before = processors.seconds()
     subprocess.run(
         [sys.executable, "-c", statement],
         check=True,
         env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
         stderr=subprocess.DEVNULL,
     )
-    return used() - before
+    return processors.seconds() - before
 
 
 def main() -> None:

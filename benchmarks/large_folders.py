@@ -14,7 +14,6 @@ import contextlib
 import io
 import json
 import os
-import resource
 import shutil
 import subprocess
 import sys
@@ -25,6 +24,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import processors
 from PIL import Image
 
 from recipes import cli
@@ -120,7 +120,7 @@ def run_noted(notes: Path, words: list[str]) -> int:
 
 def watched(command: list[str], environment: dict[str, str]) -> dict[str, float]:
     """Run a command; gives its processor seconds, and the most open files that its first process had."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    before = processors.seconds()
     process, most = subprocess.Popen(command, env=environment), 0
     while process.poll() is None:
         with contextlib.suppress(OSError):  # it has just ended
@@ -128,9 +128,7 @@ def watched(command: list[str], environment: dict[str, str]) -> dict[str, float]
         time.sleep(LOOK_SECONDS)
     if process.returncode:
         sys.exit(f"{' '.join(command)} ended with status {process.returncode}")
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return {"descriptors": most, "processor_seconds": seconds}
+    return {"descriptors": most, "processor_seconds": processors.seconds() - before}
 
 
 def measure(place: Path, count: int, flags: list[str], warm: bool) -> dict:

@@ -17,6 +17,8 @@ import tempfile
 import time
 from pathlib import Path
 
+import processors
+
 from zoo.files import write_json
 
 ROOT = Path(__file__).parents[1]
@@ -43,9 +45,9 @@ def run(checkout: Path, way: str, data: Path, weights: Path | None) -> dict[str,
         command += ["--model", "mobilenet", "--alpha", "0.25", "--image-size", "128", "--output", f"{scratch}/run"]
         command += ["--weights", str(weights)] if weights else []
         environment = {"ZOO_CACHE": f"{scratch}/cache", "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONPATH": str(checkout)}
-        start, before = time.monotonic(), os.times()
+        start, before = time.monotonic(), processors.seconds()
         done = subprocess.run(command, cwd=checkout, capture_output=True, text=True, env=os.environ | environment)
-        total, after = time.monotonic() - start, os.times()
+        total, used = time.monotonic() - start, processors.seconds() - before
         if done.returncode:
             sys.exit(f"{checkout}, {way}: {done.stderr[-1_000:]}")
         steps = json.loads(Path(scratch, "run", "result.json").read_text())["seconds"]
@@ -54,8 +56,7 @@ def run(checkout: Path, way: str, data: Path, weights: Path | None) -> dict[str,
         if name not in ("total", "start"):
             found[next((group for group, names in COLOURS.items() if name in names), "training")] += taken
     found["start"] = total - sum(found.values())
-    processors = after.children_user + after.children_system - before.children_user - before.children_system
-    return found | {"total": total, "processor seconds": processors}
+    return found | {"total": total, "processor seconds": used}
 
 
 def draw(rows: dict[str, list[dict[str, float]]], file: Path) -> None:
