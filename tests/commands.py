@@ -251,6 +251,31 @@ def _become(descriptors: list[int], cwd: str, environment: dict[str, str]) -> No
     os.chdir(cwd)
 
 
+def keep_templates() -> None:
+    """Compile each template of a page once in this process, and not once a page: a tenth of the time of a small run."""
+    import jinja2
+
+    kept, compile_anew = {}, jinja2.Environment.compile
+
+    def compiled(self: jinja2.Environment, source: str, *names: str | None) -> object:
+        key = source, names, self.autoescape, self.trim_blocks, self.lstrip_blocks
+        if key not in kept:
+            kept[key] = compile_anew(self, source, *names)
+        return kept[key]
+
+    jinja2.Environment.compile = compiled
+
+
+def _compile_templates() -> None:
+    """Have the templates of all pages compiled, as a page of each is made of nothing."""
+    from recipes.report import page
+
+    folder = Path(page.__file__).parent
+    for path in folder.rglob("*.html"):
+        with contextlib.suppress(Exception):  # of what is made of nothing; the template has been compiled by then
+            page.page(path.relative_to(folder).as_posix())
+
+
 def _load_in_this_process() -> None:
     """Have the command look at its saved model itself: to start a process for it takes longer than most commands here.
 
@@ -283,5 +308,7 @@ if __name__ == "__main__":
             importlib.import_module(name)
     from recipes.cli import main
 
+    keep_templates()
+    _compile_templates()
     sys.argv[1:] = _serve(sys.argv[1])
     sys.exit(main())

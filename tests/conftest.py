@@ -21,6 +21,7 @@ def pytest_configure(config):
     folder = tempfile.TemporaryDirectory(prefix="zoo-cache-")
     config.add_cleanup(folder.cleanup)
     runtime.keep_memory()
+    commands.keep_templates()
     os.environ["ZOO_CACHE"] = folder.name
     os.environ.pop("ZOO_MIRROR", None)
 

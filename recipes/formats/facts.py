@@ -5,7 +5,7 @@ import math
 from dataclasses import asdict
 from pathlib import Path
 
-from recipes.data.images import Framing
+from recipes.data.images import MAX_ASPECT, Framing
 from recipes.evaluation.confidence import ROUNDING
 from recipes.formats.network import OUTPUT, SCORE
 from recipes.formats.unknown import Known
@@ -21,11 +21,13 @@ OUTSIDE = (
     "Before a picture is the network's: turn it upright by its EXIF orientation, convert its colours to sRGB, put transparent "
     "parts on white, and make it {colors}."
 )
+LONG = "A picture longer than {aspect}:1 loses its ends"
 FRAMED = (
-    "resize its short side to {resize} pixels as Pillow does ({interpolation}, antialiased, rounded to whole numbers), "
-    "cut the {size} x {size} pixels of its centre, and give them as float32 from 0 to 255."
+    "resize its short side to {resize} pixels as Pillow does ({interpolation}, antialiased, rounded to whole numbers), its "
+    "long side in proportion, to the nearest whole number; cut the {size} x {size} pixels of its centre, from "
+    "(side - {size}) // 2 on, and give them as float32 from 0 to 255. " + LONG + " before that."
 )
-ANY_SIZE = "give it whole, as uint8: resizing and cropping are in the network. A picture longer than 10:1 loses its ends."
+ANY_SIZE = "give it whole, as uint8: resizing and cropping are in the network. " + LONG + "."
 
 
 def facts(run: Path, classifier: Classifier, any_size: bool, known: Known | None, unknown_is: str) -> dict:
@@ -74,7 +76,8 @@ def set_limits(classifier: Classifier) -> dict[str, list[float | None]] | None:
 
 def preparation(framing: Framing) -> tuple[str, str, str]:
     """Say how a picture is prepared: what is never in the network, then what framed pictures, or whole ones, need."""
-    return OUTSIDE.format(colors="grey" if framing.channels == 1 else "RGB"), FRAMED.format(**asdict(framing)), ANY_SIZE
+    outside = OUTSIDE.format(colors="grey" if framing.channels == 1 else "RGB")
+    return outside, FRAMED.format(**asdict(framing), aspect=MAX_ASPECT), ANY_SIZE.format(aspect=MAX_ASPECT)
 
 
 def _network(run: Path) -> dict:

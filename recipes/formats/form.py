@@ -2,7 +2,7 @@
 
 import importlib.util
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -81,15 +81,19 @@ class Form:
         """Whether resizing is in the network, where pictures of any size are asked for."""
         return any_size and not self.frames_pictures
 
-    def require(self, precision: str, any_size: bool) -> None:
+    def require(self, precision: str, any_size: bool, having: Sequence[str]) -> None:
         """See that the form can be written here, before anything is.
+
+        Args:
+            having: names of the forms that have this precision.
 
         Raises:
             UserError: a package is not installed, or the form has no such precision.
         """
         if precision not in self.precisions:
             raise UserError(
-                f"--to {self.name} has no --precision {precision}: choose {' or '.join(self.precisions)}, or another form."
+                f"--to {self.name} has no --precision {precision}: choose {' or '.join(self.precisions)}, or of the forms that "
+                f"have it: {', '.join(having)}."
             )
         if any_size and not self.precisions[precision]:
             raise UserError(

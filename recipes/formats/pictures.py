@@ -67,6 +67,12 @@ def rows(run: Path) -> list[Row]:
         return []
 
 
+def held_out(found: Sequence[Row], least: int) -> list[Row]:
+    """Choose the rows that accuracy is measured on: the test part, or both held-out parts where that has fewer than `least`."""
+    test, validation = ([row for row in found if row.split == part] for part in HELD_OUT)
+    return test if len(test) >= least else [*test, *validation]
+
+
 def spread(found: Sequence[Row], most: int) -> list[Row]:
     """Draw at most so many rows, the same ones every time, in order."""
     chosen = np.random.default_rng(0).permutation(len(found))[:most]

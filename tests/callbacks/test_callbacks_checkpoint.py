@@ -20,7 +20,7 @@ from callbacks.checkpoint import TrainingState
 
 pytestmark = pytest.mark.slow
 
-EPOCHS = 40
+EPOCHS = 24
 
 
 class Cut(keras.callbacks.Callback):
@@ -280,7 +280,7 @@ def test_killed_at_five_random_moments(tmp_path, monkeypatch):
     moments, reached = random.Random(0), set()
     for kill in range(5):
         process, steps = start(killed)
-        for _ in range(moments.randrange(1, 30)):  # of 4 an epoch
+        for _ in range(moments.randrange(1, 14)):  # of 4 an epoch
             assert steps.poll(120) and steps.recv() == "training", f"the run was over before kill {kill}"
         time.sleep(moments.uniform(0.0, 0.05))
         assert process.is_alive(), f"the run was over before kill {kill}"

@@ -362,6 +362,7 @@ def test_repeats_with_the_same_seeds(tmp_path, capsys):
     assert compared(a, write_run(tmp_path / "c", LABELS, LABELS))["repeats"] == []
 
 
+@pytest.mark.slow
 def test_the_command_needs_no_keras(tmp_path):
     a, b = (write_run(tmp_path / name, LABELS, flipped(LABELS, i)) for i, name in enumerate("ab"))
     setup = "import sys; sys.modules['keras'] = sys.modules['tensorflow'] = None"

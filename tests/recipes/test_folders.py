@@ -72,6 +72,7 @@ def test_commands_in_the_folder_of_images(tmp_path):
     assert found[0] == found[1] and found[0][0] == ["cat", "dog"] and len(found[0][1]) == 12
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["finetune", "tune", "rank", "compare_optimizers", "compare_regularizers", "lenet_mnist"])
 def test_no_command_writes_among_the_pictures(command, tmp_path):
     data = draw_classes(tmp_path / "data", 6)
@@ -101,6 +102,7 @@ def predicted(command: commands.Command) -> dict[str, str]:
     return {path: guess.split()[0] for path, _, guess in (line.partition("  ") for line in command.stdout.splitlines())}
 
 
+@pytest.mark.slow
 @pytest.mark.fault(
     "Prediction",
     "a folder to predict on with linked folders, system files and a text file",
@@ -131,6 +133,7 @@ def test_predict_walks_as_training_does(trained, photos):
     }
 
 
+@pytest.mark.slow
 @pytest.mark.fault(
     "Prediction",
     "a file that was named itself is no picture, or is not there",
@@ -150,6 +153,7 @@ def test_what_was_named_itself_must_be_a_picture(trained, photos):
     )
 
 
+@pytest.mark.slow
 def test_predict_without_pictures(trained, tmp_path):
     assert f"`zoo predict {trained} IMAGE...`" in commands.refused("predict", trained)
     (tmp_path / "a.txt").write_text("no picture")
@@ -179,6 +183,7 @@ LEAKS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.fault(
     "Folders",
     "pictures of train/ that lie in val/ or test/, too, or of val/ in test/",
@@ -198,6 +203,7 @@ def test_leaks_are_not_measured(leaking, tmp_path):
     }
 
 
+@pytest.mark.slow
 def test_leaks_can_be_kept(leaking, tmp_path):
     command = commands.zoo("finetune", leaking, *QUICK, "--keep-leaks", "--output", tmp_path / "run")
     assert command.poll() == 0 and "results on them say nothing" in command.stdout, command.stderr

@@ -114,6 +114,7 @@ def test_what_a_hub_refuses_is_a_sentence(run, hub, fault, monkeypatch, tmp_path
     out = capsys.readouterr()
     assert not hub.files and TOKEN not in out.out + out.err and "hf_wrong" not in out.out + out.err
     said = {"token": "the token is wrong", "no token": "set HF_TOKEN", "unknown": "no such model"}
+    said["nobody"] = "look at the network"
     assert said.get(fault, "does not work") in out.err and len(re.findall("zoo: ", out.err)) == 1
     assert not list(tmp_path.rglob("runs/pull/*"))
 

@@ -76,9 +76,11 @@ def test_what_a_layer_sees_is_known_of_a_file_and_in_memory():
         pytest.param("mobilenet_v2", "torch", "h5", marks=slow),
         pytest.param("mobilenet_v2", "keras", "keras", marks=slow),
         pytest.param("mobilenet_v3_small", "timm", "keras", marks=slow),
-        pytest.param("efficientnet_b0", "torch", "keras", marks=slow),
         *[pytest.param("mobilenet_v3_small", "torch", kind, marks=DEEP) for kind in ("keras", "h5")],
-        *[pytest.param("efficientnet_b0", variant, "h5", marks=DEEP) for variant in ("keras", "torch")],
+        *[
+            pytest.param("efficientnet_b0", *case, marks=DEEP)
+            for case in (("torch", "keras"), ("torch", "h5"), ("keras", "h5"))
+        ],
     ],
 )
 def test_a_saved_model_comes_back_as_it_was(name, variant, kind, tmp_path):

@@ -16,7 +16,7 @@ from zoo import MODELS, analysis
 
 STOCHASTIC = [name for name in MODELS if name.startswith(DROP_PATH)]
 SMALLEST = [
-    ("alexnet", "torch"),
+    pytest.param("alexnet", "torch", marks=pytest.mark.deep),
     pytest.param("vgg11", "torch", marks=pytest.mark.deep),
     ("squeezenet1_1", "torch"),
     pytest.param("googlenet", "torch", marks=pytest.mark.deep),

@@ -79,6 +79,7 @@ def test_the_variable_is_looked_at_first(home, monkeypatch):
         configuration.check()
 
 
+@pytest.mark.slow
 def test_a_variable_that_ends_every_training_early_is_refused(home, monkeypatch):
     monkeypatch.setenv("KERAS_MAX_EPOCHS", "1")
     assert "KERAS_MAX_EPOCHS=1 would end every training early: unset it" in commands.refused("describe", "lenet5")

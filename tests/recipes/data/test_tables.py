@@ -401,6 +401,7 @@ def test_a_table_of_one_label_each_gives_what_class_folders_give(drawn, tmp_path
     assert "  dark " in predicted.stdout and "  light " in predicted.stdout  # of all classes: they exclude each other
 
 
+@pytest.mark.slow
 def test_a_separator_is_refused_by_the_command_and_nothing_is_lost(drawn, tmp_path):
     table = tmp_path / "labels.csv"
     cells = [("dark", "dark"), ("light", "light"), ("dark", "dark|light")]

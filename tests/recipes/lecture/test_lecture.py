@@ -1,17 +1,16 @@
 """docs/lecture.md: every file that it names exists and every command runs; and the lecture's numbers, against what is built."""
 
+import ast
 import dataclasses
 import os
 import re
 import shlex
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import ROOT, array
+from helpers import ROOT, array, python
 from house import SOURCES
 from PIL import Image
 
@@ -102,41 +101,38 @@ def test_commands(command, data, tmp_path, monkeypatch, capsys):
     assert cli.main([data.get(argument, argument) for argument in arguments]) == 0, capsys.readouterr().err
 
 
+# As `python -m recipes receptive_fields`, which says at its end what it has loaded.
+FIELDS = """
+import atexit, runpy, sys
+import recipes.lecture.inspect_kernels
+atexit.register(lambda: print("loaded", *sys.modules))
+sys.argv[1:] = ["receptive_fields"]
+runpy.run_module("recipes", run_name="__main__", alter_sys=True)
+"""
+
+
 @pytest.mark.slow
-def test_a_command_as_a_process_of_its_own(tmp_path):
+def test_a_look_at_an_architecture_is_a_process_of_its_own_and_loads_neither_training_nor_search(tmp_path):
     assert "zoo receptive_fields" in [command for _, _, command in ROWS]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(
-        [sys.executable, "-m", "recipes", "receptive_fields"], cwd=tmp_path, env=environment, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
+    said = python(FIELDS, cwd=tmp_path, PYTHONPATH=str(ROOT))
     names = {path.name for path in (tmp_path / "runs" / "receptive_fields" / "lenet5").iterdir()}
     assert {"worked_example.png", "stacks.png", "fields.png", "table.csv", "result.json"} <= names
-    assert "padding 0, stride 2: 2 × 2\n -2   3\n -2  -1\n" in done.stdout
-
-
-@pytest.mark.slow
-def test_commands_that_are_tests():
-    """All in one process, for the time that an import takes."""
-    commands = [shlex.split(command) for _, _, command in ROWS if not command.startswith("zoo ")]
-    assert {program for program, *_ in commands} == {"pytest"}
-    tests = [test for _, test in commands]
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "no:xdist", "-o", "addopts=", *tests], cwd=ROOT, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stdout
-    assert f"{len(tests)} passed" in done.stdout
-
-
-@pytest.mark.slow
-def test_a_look_at_an_architecture_loads_neither_training_nor_search():
-    code = "import sys, recipes.lecture.receptive_fields, recipes.lecture.inspect_kernels; print(*sys.modules, sep=chr(10))"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    loaded = set(done.stdout.split())
-    assert "recipes.lecture.fields" in loaded
+    assert "padding 0, stride 2: 2 × 2\n -2   3\n -2  -1\n" in said
+    loaded = set(said.splitlines()[-1].split())
+    assert {"recipes.lecture.fields", "recipes.lecture.receptive_fields", "recipes.lecture.inspect_kernels"} <= loaded
     above = ("recipes.transfer.training", "recipes.search", "recipes.finetune", "recipes.tune", "optuna", "keras_tuner")
     assert {name for name in loaded if name.startswith(above)} == set()
+
+
+def test_commands_that_are_tests():
+    """Each stands where the map says, and passes there with the others of its file: none is left to `make deep`."""
+    commands = [shlex.split(command) for _, _, command in ROWS if not command.startswith("zoo ")]
+    assert {program for program, *_ in commands} == {"pytest"}
+    for _, test in commands:
+        file, name = test.split("::")
+        functions = [node for node in ast.parse((ROOT / file).read_text("utf-8")).body if isinstance(node, ast.FunctionDef)]
+        (found,) = [function for function in functions if function.name == name]
+        assert not any("deep" in ast.unparse(mark) for mark in found.decorator_list), test
 
 
 # ---------------------------------------------------------------------------------------------- the lecture's numbers

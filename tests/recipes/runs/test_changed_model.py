@@ -99,6 +99,7 @@ def test_a_model_that_gives_no_probabilities_is_refused(end, tmp_path):
         model_file.read(tmp_path)
 
 
+@pytest.mark.slow
 def test_the_command_says_so_and_what_is_whole_is_read(saved, tmp_path):
     Image.fromarray(pixels(32, 32)).save(tmp_path / "a.png")
     write(tmp_path, members(saved).items())

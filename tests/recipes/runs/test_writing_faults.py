@@ -116,6 +116,7 @@ def test_a_folder_that_may_only_be_read(command, digits, tmp_path):
     assert f"--output {tmp_path}/fixed/run" in said and "cannot be written (Permission denied)" in said
 
 
+@pytest.mark.slow
 @pytest.mark.fault(
     "Runs",
     "standard output that is full or closed",
@@ -129,6 +130,7 @@ def test_a_full_standard_output(given):
     assert commands.zoo(*given, setup=OUTPUT_TO.format("/dev/full", 2)).poll() == 0
 
 
+@pytest.mark.slow
 def test_a_closed_standard_output():
     said = commands.refused("models", setup="import os, sys; os.close(1); sys.stdout = None")
     assert said == "zoo: The standard output is closed: give it a file, or /dev/null."

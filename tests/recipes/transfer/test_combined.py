@@ -10,7 +10,7 @@ import commands
 import keras
 import numpy as np
 import pytest
-from helpers import array, pixels, randomize
+from helpers import array, few_digits, pixels, randomize
 from PIL import Image
 
 import zoo
@@ -20,6 +20,7 @@ from recipes.settings.backbones import Written, each, read
 from recipes.settings.finetune import Recipe
 from recipes.settings.rank import Ranking
 from recipes.transfer import contenders
+from recipes.transfer.backbone import backbone
 from recipes.transfer.combined import combine, join, members, parts_of, widths
 from recipes.transfer.view_features import standardization
 from zoo.heads import new_head
@@ -109,7 +110,7 @@ def test_those_can_be_combined_that_are_another_and_see_the_same_channels():
     assert [recipe.model for recipe in found] == ["mobilenet", "mobilenet_v2"]
 
 
-PAIR = ("--model", "mobilenet:0.25:32+mobilenet_v2:0.35:48")
+PAIR = ("--model", "mobilenet:0.25:32+squeezenet1_1::48")
 
 
 @pytest.mark.parametrize(
@@ -155,23 +156,24 @@ def weights(tmp_path_factory) -> tuple[Path, Path]:
     """Files of random weights of the two networks of PAIR."""
     folder = tmp_path_factory.mktemp("weights")
     files = folder / "one.weights.h5", folder / "two.weights.h5"
-    for file, model in zip(files, (network(size=32), network(zoo.mobilenet_v2, 48, alpha=0.35)), strict=True):
+    second = randomize(zoo.squeezenet1_1(num_classes=0, input_shape=(48, 48, 3)))
+    for file, model in zip(files, (network(), second), strict=True):
         model.save_weights(file)
     return files
 
 
 @pytest.mark.slow
-def test_a_run_with_two_from_end_to_end(pictures, weights, tmp_path):
-    """The one file that is saved answers in plain Keras as was reported, and recipe.json repeats the run from anywhere."""
+def test_a_run_with_two_from_end_to_end(pictures, weights, tmp_path, monkeypatch):
+    """The one file that is saved answers in plain Keras as was reported, and recipe.json has the same network from anywhere."""
     flags = ("--weights", "+".join(file.name for file in weights), "--output", tmp_path / "run")
     assert commands.zoo("finetune", pictures, *PAIR, *flags, cwd=weights[0].parent).poll() == 0
     run = tmp_path / "run"
     model = json.loads((run / "result.json").read_text())["model"]
-    assert model["name"] == "mobilenet+mobilenet_v2" and model["weights"].endswith("two.weights.h5")
-    assert [(one["name"], one["pixels"]) for one in model["backbones"]] == [("mobilenet", 32), ("mobilenet_v2", 48)]
-    assert model["trainable"] == 2 * (256 + 1280 + 1)
+    assert model["name"] == "mobilenet+squeezenet1_1" and model["weights"].endswith("two.weights.h5")
+    assert [(one["name"], one["pixels"]) for one in model["backbones"]] == [("mobilenet", 32), ("squeezenet1_1", 48)]
+    assert model["trainable"] == 2 * (256 + 512 + 1)
     with zipfile.ZipFile(run / "model.keras") as archive:
-        assert json.loads(archive.read("origin.json"))["model"] == "mobilenet+mobilenet_v2"
+        assert json.loads(archive.read("origin.json"))["model"] == "mobilenet+squeezenet1_1"
     with open(run / "files.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     plain = keras.models.load_model(run / "model.keras")
@@ -181,11 +183,9 @@ def test_a_run_with_two_from_end_to_end(pictures, weights, tmp_path):
     said = commands.zoo("predict", run, *(pictures / row["path"] for row in rows), "--top", "1").stdout
     for row, line in zip(rows, said.splitlines(), strict=True):
         assert float(line.split()[-1]) == pytest.approx(float(row["probability"]), abs=2e-3)
-    elsewhere = tmp_path / "elsewhere"
-    elsewhere.mkdir()
-    again = ("finetune", "--recipe", run / "recipe.json", "--output", tmp_path / "again")
-    assert commands.zoo(*again, cwd=elsewhere).poll() == 0
-    assert (tmp_path / "again" / "files.csv").read_bytes() == (run / "files.csv").read_bytes()
+    monkeypatch.chdir(tmp_path)
+    again = backbone(Recipe.load(run / "recipe.json"))
+    assert np.array_equal(array(again(x)), array(zoo.split(plain, "pre_logits")[0](x)))
 
 
 @pytest.mark.slow
@@ -198,23 +198,44 @@ def test_heads_are_searched_on_the_features_of_two(pictures, weights, tmp_path):
 
 @pytest.mark.slow
 def test_rank_names_the_pair_its_cost_and_how_to_have_it(pictures, weights, tmp_path):
-    given = tuple(f"{name}={file}" for name, file in zip(PAIR[1].split("+"), weights, strict=True))
+    given = tuple(f"{name}={file}" for name, file in zip(("mobilenet:0.25:32", "squeezenet1_1"), weights, strict=True))
     rank.run(Ranking(pictures, tmp_path, weights=given, models="lenet5", batch_size=8))  # which sees one channel
     result = json.loads((tmp_path / "result.json").read_text())
     rows = {row["candidate"]: row for row in result["table"]}
     (pair, flags), (sentence,) = *result["flags"].items(), result["together"]
     alone = [rows[name] for name in pair.split(" + ")]
-    assert {"mobilenet 0.25 32", "mobilenet_v2 0.35 48"} == set(pair.split(" + "))
+    assert {"mobilenet 0.25 32", "squeezenet1_1"} == set(pair.split(" + "))
     assert rows[pair]["MB"] == pytest.approx(sum(row["MB"] for row in alone))
     assert 1 / rows[pair]["images/s"] == pytest.approx(sum(1 / row["images/s"] for row in alone))
     assert sentence.startswith(f"The best pair is {pair}: ") and "times the time of" in sentence
     assert sentence.endswith(f"`zoo finetune` takes it as --model {flags['model']} --weights {flags['weights']}.")
     found = members(replace(Recipe(pictures), **flags))
-    assert {(one.model, one.weights) for one in found} == {(text.split(":")[0], text.split("=")[1]) for text in given}
+    assert {(one.model, one.weights) for one in found} == {
+        ("mobilenet", str(weights[0])),
+        ("squeezenet1_1", str(weights[1])),
+    }
 
 
 @pytest.mark.slow
+def test_auto_takes_what_knows_the_pictures_and_writes_it_down(tmp_path):
+    """Of the two on a machine: LeNet-5, which was trained on such digits, and the one that is installed with the project."""
+    two = """
+from recipes.transfer import candidates
+here = candidates.is_local
+candidates.is_local = lambda entry: here(entry) and entry.model in ("efficientnet_lite0", "lenet5")
+"""
+    digits = few_digits(tmp_path / "digits")
+    command = commands.zoo("finetune", digits, "--model", "auto", "--output", tmp_path / "run", setup=two)
+    assert command.poll() == 0
+    assert "efficientnet_lite0" in command.stdout and "--model auto takes lenet5: " in command.stdout
+    assert json.loads((tmp_path / "run" / "recipe.json").read_text())["model"] == "lenet5"
+    assert json.loads((tmp_path / "run" / "result.json").read_text())["model"]["name"] == "lenet5"
+
+
+@pytest.mark.slow
+@pytest.mark.deep
 def test_auto_takes_what_is_on_this_machine_and_writes_it_down(pictures, tmp_path):
+    """Of photographs, where several may be taken together."""
     command = commands.zoo("finetune", pictures, "--model", "auto", "--output", tmp_path / "run")
     assert command.poll() == 0
     model = json.loads((tmp_path / "run" / "recipe.json").read_text())["model"]

@@ -71,6 +71,7 @@ def test_derivatives_are_those_of_differences():
     assert slope == pytest.approx((up - down) / (2 * step), rel=0.02)
 
 
+@pytest.mark.slow
 def test_where_only_a_class_token_is_read_the_stage_before_is_taken():
     model, x = member("vit_ti_16"), pixels(2, 48, 48, 3)
     assert GradCam(model).stages == ("stage3",)
