@@ -205,8 +205,8 @@ def can_win(rung: Sequence[Trial], rivals: Sequence[Trial], differs: bool) -> bo
 
     Successive halving (Jamieson & Talwalkar 2015, arXiv:1502.07943) gives the worse half of all candidates up at a rung. Here
     one is given up if no share of its way lowers the loss, not even the first quarter; or if it would not be taken though its
-    gain grew with the square root of its steps, which four times the steps double. In another domain, where more must change,
-    the standard error is granted.
+    gain grew with the square root of its steps, which four times the steps double, and the few pictures that judge were wrong
+    by a standard error. In another domain, where more must change, that is granted to the gain itself, too.
 
     Args:
         rung: the trial's, at each share of its way, 0 among them.
@@ -214,11 +214,11 @@ def can_win(rung: Sequence[Trial], rivals: Sequence[Trial], differs: bool) -> bo
     """
     start = next(trial for trial in rung if trial.interpolation == 0)
     best = min((trial for trial in rung if trial is not start), key=lambda trial: trial.loss)
-    granted = max(best.error, start.error) if differs else 0.0
-    gain = start.loss - best.loss
-    expected = start.loss - max(gain, 0.0) / math.sqrt(RUNG_SHARE)
-    needed = 0.0 if differs else MIN_GAIN
-    return gain + granted > 0 and all(expected < (1 - needed) * rival.loss + granted for rival in rivals)
+    error, gain = max(best.error, start.error), start.loss - best.loss
+    if gain + (error if differs else 0.0) <= 0:
+        return False
+    expected = start.loss - max(gain, 0.0) / math.sqrt(RUNG_SHARE) - error
+    return all(expected < (1 - (0.0 if differs else MIN_GAIN)) * rival.loss for rival in rivals)
 
 
 def _by_trials(evidence: Evidence) -> tuple[Trial, str]:
