@@ -283,7 +283,10 @@ def test_bad_arguments_are_one_sentence(arguments, sentence, clean, tmp_path):
 @pytest.mark.parametrize("is_near", [False, True])
 def test_a_leak_of_a_tenth_changes_no_accuracy(is_near, shared, tmp_path):
     source, root = shared / "data" / "hymenoptera", tmp_path / "photos"
-    shutil.copytree(source, root)
+    for path in sorted(source.glob("*/*/*.jpg"))[::2]:
+        there = root / path.relative_to(source)
+        there.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, there)
     weights = shared / "weights" / "mobilenet_0.25_128_imagenet_uint8_dequantized.h5"
     given = ["--model", "mobilenet", "--alpha", "0.25", "--image-size", "128", "--weights", weights, "--strategy", "small"]
 
@@ -293,7 +296,7 @@ def test_a_leak_of_a_tenth_changes_no_accuracy(is_near, shared, tmp_path):
         return json.loads((tmp_path / name / "result.json").read_text())
 
     before = measured("before")
-    leaked = [path for label in ("ants", "bees") for path in sorted((root / "train" / label).iterdir())[5:14]][:16]
+    leaked = [path for label in ("ants", "bees") for path in sorted((root / "train" / label).iterdir())[5:9]]
     for path in leaked:
         there = root / "val" / path.parent.name / f"leak-{path.name}"
         if is_near:
@@ -307,6 +310,6 @@ def test_a_leak_of_a_tenth_changes_no_accuracy(is_near, shared, tmp_path):
         f"leak-{path.name}" for path in leaked
     )
     after = measured("after")
-    assert after["metrics"] == before["metrics"] and after["counts"]["left_out"] - before["counts"]["left_out"] == 16
+    assert after["metrics"] == before["metrics"] and after["counts"]["left_out"] - before["counts"]["left_out"] == 8
     (sentence,) = [one for one in after["findings"] if "of which an earlier part holds" in one]
-    assert "16 of validation" in sentence
+    assert "8 of validation" in sentence

@@ -175,6 +175,7 @@ def test_another_combination(row, data, tmp_path, zoo_command):
     try_combination(row, data, tmp_path / "run", zoo_command)
 
 
+@pytest.mark.slow
 @pytest.mark.fault(
     "Runs",
     "two settings of `zoo finetune` that cannot be had together",
@@ -280,7 +281,7 @@ def test_combinations_without_tensorflow(backend, data, tmp_path):
     (tmp_path / "sitecustomize.py").write_text(WITHOUT_TENSORFLOW)
     rows = [next(row for row in FIRST if row["strategy"] == name) for name in (("small",) if backend == "jax" else ("medium",))]
     words = [flags(row, data, tmp_path / f"run{i}") for i, row in enumerate(rows)]
-    search = ["tune", str(data / "sixty"), "--model", "lenet5", "--trials", "4", "--tuner", "random"]
+    search = ["tune", str(data / "sixty"), "--model", "lenet5", "--trials", "2", "--tuner", "random"]
     words.append([*search, "--epochs", "1", "--output", str(tmp_path / "tune")])  # the winner's head is of one epoch
     environment = {"KERAS_BACKEND": backend, "PYTHONPATH": os.pathsep.join(map(str, (tmp_path, ROOT, ROOT / "tests")))}
     out = python(ONE_AFTER_ANOTHER, json.dumps(words), cwd=tmp_path, **environment)
@@ -288,5 +289,5 @@ def test_combinations_without_tensorflow(backend, data, tmp_path):
     for i, row in enumerate(rows):
         check(row, tmp_path / f"run{i}", words[i])
     result = json.loads((tmp_path / "tune" / "result.json").read_text())
-    assert result["counts"]["done"] == 4 and result["winner"]["metrics"]["test"]["images"] == 12
+    assert result["counts"]["done"] == 2 and result["winner"]["metrics"]["test"]["images"] == 12
     assert (tmp_path / "tune" / "best" / "report.html").stat().st_size

@@ -7,11 +7,9 @@ import os
 import re
 import runpy
 import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
+import commands
 import keras
 import keras_tuner
 import numpy as np
@@ -395,11 +393,18 @@ GUARDmain()
 """
 
 
-def script(folder, *arguments, guard='if __name__ == "__main__": ', **how):
+def script(folder, *arguments, guard='if __name__ == "__main__": ') -> commands.Command:
+    """Start the script as Python does, in a process that has Keras already; the workers that it starts have not."""
     (folder / "script.py").write_text(SCRIPT.replace("GUARD", guard))
-    words = [sys.executable, "script.py", *map(str, arguments)]
-    env = os.environ | {"PYTHONPATH": str(ROOT)}
-    return subprocess.Popen(words, cwd=folder, env=env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, **how)
+    words = [str(folder / "script.py"), *map(str, arguments)]
+    setup = f"import runpy, sys\nsys.argv = {words}\nrunpy.run_path(sys.argv[0], run_name='__main__')\nsys.exit()"
+    return commands.start(cwd=folder, setup=setup, PYTHONPATH=str(ROOT))
+
+
+def said(command: commands.Command) -> str:
+    """What a script has said when it has ended well."""
+    assert command.wait(300) == 0, command.stderr
+    return command.stdout
 
 
 @pytest.mark.slow
@@ -411,26 +416,22 @@ def script(folder, *arguments, guard='if __name__ == "__main__": ', **how):
 )
 def test_a_killed_search_goes_on(tmp_path):
     first = script(tmp_path, 4, 1, 2)  # hangs in the second trial
-    end = time.monotonic() + 300
-    while not (tmp_path / "log").exists() or (tmp_path / "log").read_text().count("begin") < 2:
-        assert time.monotonic() < end and first.poll() is None
-        time.sleep(0.05)
-    first.send_signal(signal.SIGKILL)
-    first.communicate()
-    out, _ = script(tmp_path, 4, 1, 0).communicate()
-    assert out.splitlines()[-1] == "done done done done 1 2 1 1 2"
+    first.wait_until(lambda _: (tmp_path / "log").exists() and (tmp_path / "log").read_text().count("begin") == 2)
+    first.signal(signal.SIGKILL)
+    assert first.wait() == -signal.SIGKILL
+    assert said(script(tmp_path, 4, 1, 0)).splitlines()[-1] == "done done done done 1 2 1 1 2"
 
 
 @pytest.mark.slow
 def test_workers_share_a_search(tmp_path):
-    out, _ = script(tmp_path, 4, 2, 1).communicate()  # the first waits for the second to begin
+    out = said(script(tmp_path, 4, 2, 1))  # the first waits for the second to begin
     assert out.splitlines()[-1] == "done done done done 1 1 1 1 2"
     assert not (tmp_path / "out" / ".job.pickle").exists()
 
 
 @pytest.mark.slow
 def test_a_script_without_a_guard_is_told_so(tmp_path):
-    out, _ = script(tmp_path, 2, 2, 0, guard="").communicate()
+    out = said(script(tmp_path, 2, 2, 0, guard=""))
     assert "worker 1 ended with status 2: tune_hypermodel(workers=...) was called while a worker imported the script" in out
     assert out.splitlines()[-1] == "done done 1 1 1"  # by the process that began it
 

@@ -92,10 +92,10 @@ def test_the_form_is_asked_for_and_kept(pictures, torch_form, tmp_path):
     assert not run.exists()
     assert commands.zoo(*words, "--variant", "torch").poll() == 0
     assert json.loads((run / "recipe.json").read_text())["variant"] == "torch"
-    again = tmp_path / "again"
-    assert commands.zoo("finetune", "--recipe", run / "recipe.json", "--output", again).poll() == 0
-    assert result(again)["model"]["variant"] == "torch"
-    np.testing.assert_array_equal(pre_logits(keras.models.load_model(again / "model.keras")), pre_logits(torch_form))
+    again = backbone(Recipe.load(run / "recipe.json"))
+    assert result(run)["model"]["variant"] == again.origin.variant == "torch"
+    np.testing.assert_array_equal(array(again(X)), pre_logits(torch_form))
+    np.testing.assert_array_equal(pre_logits(keras.models.load_model(run / "model.keras")), pre_logits(torch_form))
 
     notes = {}
     for more in ((), ("--variant", "torch")):
