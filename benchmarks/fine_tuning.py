@@ -10,27 +10,32 @@ which take turns:
 - `large`: the same with Adam, a rate for each stage and the hold on what is pretrained, as `--strategy large` has them;
 - `crops`: the same, from a store of pictures on the disk, cropped and mirrored, by the threads that `finetune` reads with;
 - `mixed`: `zoo` with `--precision mixed`;
-- `torch`: torchvision's network, eager, its norms in `eval`, all cores.
+- `torch`: torchvision's network, eager, its norms in `eval`, all cores;
+- `torch, channels last`: the same in that format of memory.
 
-Printed are core-seconds a step, the median of the rounds, which others on the machine disturb less than they do the clock, and
-the clock's seconds. With `--profile`: where the time of TensorFlow's operations goes, of `keras` and `zoo`.
+Each side has a process of its own, for PyTorch's threads spin where they wait for a core. Printed are core-seconds a step,
+the median of the rounds, which others on the machine disturb less than they do the clock, and the clock's seconds. With
+`--profile`: where the time of TensorFlow's operations goes, of `keras` and `zoo`.
 """
 
 import argparse
 import collections
 import contextlib
+import multiprocessing
 import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Callable
+from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[1]), str(Path(__file__).resolve().parents[1] / "tests")]
 CLASSES = 5
-SIDES = ("keras", "zoo", "large", "crops", "mixed", "torch")
+SIDES = ("keras", "zoo", "large", "crops", "mixed", "torch", "torch, channels last")
 
 
 def network(name: str):
@@ -89,8 +94,8 @@ def keras_side(side: str, name: str, given: argparse.Namespace, place: Path) -> 
     return train
 
 
-def torch_side(name: str, given: argparse.Namespace) -> Callable[[], None]:
-    """Make the same of PyTorch."""
+def torch_side(side: str, name: str, given: argparse.Namespace) -> Callable[[], None]:
+    """Make the same of PyTorch. Raises ImportError where that is not installed."""
     import torch
     from parity import torchvision
 
@@ -103,6 +108,8 @@ def torch_side(name: str, given: argparse.Namespace) -> Callable[[], None]:
             layer.weight.requires_grad = layer.bias.requires_grad = False
     size = 299 if name == "inception_v3" else 224
     pixels, labels = torch.rand(given.batch, 3, size, size), torch.randint(0, CLASSES, (given.batch,))
+    if side == "torch, channels last":
+        model, pixels = (it.to(memory_format=torch.channels_last) for it in (model, pixels))
     optimizer = torch.optim.SGD([weight for weight in model.parameters() if weight.requires_grad], 1e-3)
 
     def train() -> None:
@@ -137,39 +144,69 @@ def profiled(train: Callable[[], None], steps: int) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--models", default="mobilenet_v2,resnet50")
-    parser.add_argument("--sides", default=",".join(SIDES))
+    parser.add_argument("--sides", nargs="+", choices=SIDES)
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--steps", type=int, default=3)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--profile", action="store_true")
     given = parser.parse_args()
-    from recipes.compute import runtime
-
-    runtime.start(0)
     with tempfile.TemporaryDirectory() as place:
         for name in given.models.split(","):
             measure(name, given, Path(place))
 
 
+def serve(side: str, name: str, given: argparse.Namespace, place: Path, orders: Connection) -> None:
+    """Train whenever told to, in a process of its own: answers with core-seconds and seconds a step, or with a profile."""
+    if side.startswith("torch"):
+        try:
+            train = torch_side(side, name, given)
+        except ImportError:
+            return
+    else:
+        from recipes.compute import runtime
+
+        runtime.start(0)
+        train = keras_side(side, name, given, place)
+    train()  # which compiles
+    orders.send("ready")
+    while order := orders.recv():
+        start = time.process_time(), time.monotonic()
+        if order == "profile":
+            orders.send(profiled(train, given.steps))
+            continue
+        train()
+        orders.send(((time.process_time() - start[0]) / given.steps, (time.monotonic() - start[1]) / given.steps))
+
+
 def measure(name: str, given: argparse.Namespace, place: Path) -> None:
     """Measure one network on all sides in turns, and print a line for each."""
-    sides: dict[str, Callable[[], None]] = {}
-    for side in given.sides.split(","):
-        with contextlib.suppress(ImportError):
-            sides[side] = torch_side(name, given) if side == "torch" else keras_side(side, name, given, place)
-            sides[side]()  # which compiles
+    sides: dict[str, Connection] = {}
+    for side in given.sides or SIDES:
+        own, others = multiprocessing.Pipe()
+        work = (side, name, given, place, others)
+        multiprocessing.get_context("spawn").Process(target=serve, args=work, daemon=True).start()
+        others.close()
+        with contextlib.suppress(EOFError):  # it is not installed
+            own.recv()
+            sides[side] = own
     found: dict[str, list[tuple[float, float]]] = {side: [] for side in sides}
     for _ in range(given.rounds):
-        for side, train in sides.items():
-            start = time.process_time(), time.monotonic()
-            train()
-            found[side].append(((time.process_time() - start[0]) / given.steps, (time.monotonic() - start[1]) / given.steps))
+        for side, orders in sides.items():
+            found[side].append(ask(orders, "train"))
             print(name, side, [round(value, 2) for value in found[side][-1]], flush=True)
     for side, rounds in found.items():
         cores, clock = (statistics.median(column) for column in zip(*rounds, strict=True))
         print(f"{name}, {side}: {cores:.2f} core-seconds a step, {clock:.2f} s", flush=True)
         if given.profile and side in ("keras", "zoo"):
-            print("  ", profiled(sides[side], given.steps), flush=True)
+            print("  ", ask(sides[side], "profile"), flush=True)
+    for orders in sides.values():
+        orders.send(None)
+
+
+def ask(orders: Connection, what: str) -> Any:
+    """Send an order, and wait for the answer."""
+    orders.send(what)
+    return orders.recv()
 
 
 if __name__ == "__main__":

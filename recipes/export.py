@@ -27,9 +27,9 @@ from recipes.data.images import Framing
 from recipes.data.sources.own import mark, refuse_foreign
 from recipes.errors import ImageError, UserError, shown
 from recipes.formats import card, pictures, resizing
-from recipes.formats.exporter import Exporter, Shown
+from recipes.formats.exporter import Exporter, Shown, check_place
 from recipes.formats.facts import set_limits
-from recipes.formats.form import QUANTIZED, Form, Page
+from recipes.formats.form import Form, Page
 from recipes.formats.pictures import HELD_OUT, MAX_PICTURES, Picture
 from recipes.formats.table import FORMS
 from recipes.predict import Tally, expand, say_rest
@@ -37,7 +37,7 @@ from recipes.runs import model_file
 from recipes.runs.answers import Answer
 from recipes.runs.folder import held, recover
 from recipes.runs.model_file import Classifier
-from recipes.settings.export import Exporting
+from recipes.settings.export import QUANTIZED, Exporting
 from recipes.transfer.grad_cam import GradCam
 from zoo.disk import WriteError, in_bytes
 from zoo.files import write_text
@@ -55,9 +55,12 @@ def run(settings: Exporting) -> Path:
         UserError: no such run, a package is missing, or a form is not kept, which the others do not mind.
     """
     chosen = [FORMS[name] for name in dict.fromkeys(settings.to)]
+    having = [name for name, form in FORMS.items() if settings.precision in form.precisions]
     for form in chosen:
-        form.require(settings.precision, settings.any_size)
+        form.require(settings.precision, settings.any_size, having)
     _check_output(settings)
+    for form in chosen:
+        check_place(settings, form)
     classifier = model_file.read(settings.run)
     for flag in [*["--any-size"] * settings.any_size, *(f"--to {form.name}" for form in chosen if form.frames_pictures)]:
         resizing.check(classifier.framing, flag)
@@ -199,14 +202,17 @@ def _judged_on(settings: Exporting, classifier: Classifier) -> Shown:
         UserError: they are not where they were.
     """
     known = pictures.rows(settings.run)
-    parts = [[row for row in known if row.split == part] for part in ("train", *HELD_OUT)]
-    train, held_out = parts[0], next(filter(None, parts[1:]), [])
+    train, held_out = [row for row in known if row.split == "train"], pictures.held_out(known, MIN_HELD_OUT)
     calibration = pictures.read(pictures.spread(train, CALIBRATED_BY), classifier.framing, False)
     judged = pictures.read(pictures.spread(held_out, MAX_HELD_OUT), classifier.framing, settings.any_size)
     if len(calibration) < MIN_CALIBRATED_BY or len(judged) < MIN_HELD_OUT:
-        raise UserError(
+        needs = (
             f"--precision {settings.precision} needs {MIN_CALIBRATED_BY} training pictures of the run and {MIN_HELD_OUT} "
-            f"held-out ones, and {len(calibration)} and {len(judged)} are where they were: bring the folder back, or give "
-            "--precision float16."
+            "held-out ones"
         )
+        if len(train) < MIN_CALIBRATED_BY or len(held_out) < MIN_HELD_OUT:
+            has = f"it has {len(train)} and {len(held_out)}: train on more pictures"
+        else:
+            has = f"{len(calibration)} and {len(judged)} are where they were: bring the folder back"
+        raise UserError(f"{needs}, and {has}, or give --precision float16.")
     return Shown((), "", np.stack([one.framed for one in calibration]).astype("float32"), judged)

@@ -72,7 +72,7 @@ def _check_table(settings: Labelling, table: CorrectionsFile, pictures: Pool) ->
 
 def _say_plan(settings: Labelling, pictures: Pool, table: CorrectionsFile, has_reference: bool) -> None:
     """Say what there is to label, and what was labelled before."""
-    warn_of_left_out(pictures.listing.root, pictures.left_out)
+    warn_of_left_out(pictures.listing.root, pictures.left_out, table="")
     done = len(table.wishes)
     labelled = sum(bool(file.label) for file in pictures.files)
     of_these = f", {labelled:,} of them with a label" if labelled else ""

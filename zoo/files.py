@@ -170,6 +170,8 @@ def replace_folder(path: str | os.PathLike, fill: Callable[[Path], object]) -> P
         flush(place.parent)
     finally:
         shutil.rmtree(new, ignore_errors=True)
+        if aside.exists() and not place.exists():  # ended between the two renames
+            os.rename(aside, place)
         shutil.rmtree(aside, ignore_errors=True)
     return place
 

@@ -16,6 +16,7 @@ from recipes.data.look import FRAMING, look, near_groups
 from recipes.data.sources.listing import File, Listing
 from recipes.data.store import Rows
 from recipes.errors import shown, some
+from recipes.evaluation.paired_verdict import counted
 from recipes.evaluation.tasks import MULTI_CLASS, Task
 
 HELD_OUT_SHARE = 0.25
@@ -186,14 +187,15 @@ def training_files(folder: Listing, validation: float, test: float, seed: int, k
     return [file for file, part in zip(division.files, splits, strict=True) if part == "train"]
 
 
-def warn_of_left_out(root: Path, left_out: list[tuple[str, str]]) -> None:
-    """Print which files are left out, those for one reason in one line."""
+def warn_of_left_out(root: Path, left_out: list[tuple[str, str]], table: str = "files.csv") -> None:
+    """Print which files are left out, those for one reason in one line; `table` is the file that names all, "" for none."""
+    where = f", see {table}" if table else ""
     by_reason: dict[str, list[tuple[str, str]]] = {}
     for path, reason in left_out:
         by_reason.setdefault(notes.NUMBER.sub("#", reason), []).append((path, reason))
     for those in list(by_reason.values())[:MAX_REASONS]:
         (path, reason), more = those[0], len(those) - 1
-        others = f", and so are {more:,} more files, see files.csv" if more else ""
+        others = f", and so {'is' if more == 1 else 'are'} {counted(more, 'more file')}{where}" if more else ""
         print(f"warning: {shown(root / path)} {reason}: left out{others}.", file=sys.stderr)
     if len(by_reason) > MAX_REASONS:
-        print("warning: and others for other reasons, see files.csv.", file=sys.stderr)
+        print(f"warning: and others for other reasons{where}.", file=sys.stderr)

@@ -1,5 +1,6 @@
 """Writes a network in a form, looks at what was written, and keeps it if that answers as the network does."""
 
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -10,19 +11,20 @@ import numpy as np
 from recipes.compute.machine import machine
 from recipes.compute.runtime import silenced
 from recipes.console import percent, say
-from recipes.errors import UserError, shown
+from recipes.data.sources.own import IGNORED
+from recipes.errors import UserError, shown, some
 from recipes.formats import agreement, unknown
 from recipes.formats.agreement import LIMITS, Agreement, Answers
 from recipes.formats.facts import facts
-from recipes.formats.form import QUANTIZED, Form, Job, Page
+from recipes.formats.form import Form, Job, Page
 from recipes.formats.network import SCORE, Network
 from recipes.formats.pictures import Picture
 from recipes.runs.model_file import Classifier
-from recipes.settings.export import Exporting
+from recipes.settings.export import QUANTIZED, Exporting
 from zoo.files import replace_folder, write_json
 
 SCHEMA = 1
-NAME = "export.json"
+NAME, CLASSES, FRAMING = "export.json", "classes.json", "framing.json"
 MAX_REASON = 300
 
 
@@ -39,6 +41,29 @@ class Shown:
     source: str
     calibration: np.ndarray
     held_out: Sequence[Picture] = ()
+
+
+def place(settings: Exporting, form: Form) -> Path:
+    """Name the folder of a form."""
+    parts = [form.name, *[settings.precision] * (settings.precision != "float32")]
+    return settings.folder / "-".join(parts + ["any-size"] * form.resizes_inside(settings.any_size))
+
+
+def check_place(settings: Exporting, form: Form) -> None:
+    """Refuse, with a UserError, to replace what no export wrote, such as a program of the user's beside a network."""
+    folder = place(settings, form)
+    own = {NAME, CLASSES, FRAMING, form.file, *form.beside, *IGNORED}
+    try:
+        foreign = sorted(set(os.listdir(folder)) - own)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise UserError(f"{shown(folder)} cannot be replaced ({error.strerror}): move it, or give another --output.") from error
+    if foreign:
+        raise UserError(
+            f"{shown(folder)} holds what no export wrote ({some(foreign, 2)}), and would be replaced: move that, or give "
+            "another --output."
+        )
 
 
 class Exporter:
@@ -60,9 +85,8 @@ class Exporter:
             UserError: it cannot be written or run, or answers otherwise.
         """
         measured = {}
-        name = "-".join([form.name] + [self.settings.precision] * (self.settings.precision != "float32"))
         any_size = form.resizes_inside(self.settings.any_size)
-        folder, told = self.settings.folder / (f"{name}-any-size" if any_size else name), self.facts[any_size]
+        folder, told = place(self.settings, form), self.facts[any_size]
 
         def fill(new: Path) -> None:
             job = Job(self.settings.precision, told, self.shown.calibration, self.page)
@@ -75,8 +99,8 @@ class Exporter:
                 reason = " ".join(str(error).split())[:MAX_REASON] or type(error).__name__
                 raise UserError(f"The network cannot be written as {form.name}: {shown(reason)}") from error
             measured.update(self._measured(form, new))
-            write_json(new / "classes.json", told["classes"])
-            write_json(new / "framing.json", told["framing"])
+            write_json(new / CLASSES, told["classes"])
+            write_json(new / FRAMING, told["framing"])
             write_json(new / NAME, {"schema": SCHEMA, "recipe": "export"} | measured | {"facts": told})
 
         say(f"{form.name}: being written, and run on {len(self.judged):,} pictures.")

@@ -5,7 +5,7 @@ import math
 from dataclasses import asdict
 from pathlib import Path
 
-from recipes.data.images import Framing
+from recipes.data.images import MAX_ASPECT, Framing
 from recipes.evaluation.confidence import ROUNDING
 from recipes.formats.network import OUTPUT, SCORE
 from recipes.formats.unknown import Known
@@ -21,11 +21,13 @@ OUTSIDE = (
     "Before a picture is the network's: turn it upright by its EXIF orientation, convert its colours to sRGB, put transparent "
     "parts on white, and make it {colors}."
 )
+LONG = "A picture longer than {aspect}:1 loses its ends"
 FRAMED = (
-    "resize its short side to {resize} pixels as Pillow does ({interpolation}, antialiased, rounded to whole numbers), "
-    "cut the {size} x {size} pixels of its centre, and give them as float32 from 0 to 255."
+    "resize its short side to {resize} pixels as Pillow does ({interpolation}, antialiased, rounded to whole numbers), its "
+    "long side in proportion, to the nearest whole number; cut the {size} x {size} pixels of its centre, from "
+    "(side - {size}) // 2 on, and give them as float32 from 0 to 255. " + LONG + " before that."
 )
-ANY_SIZE = "give it whole, as uint8: resizing and cropping are in the network. A picture longer than 10:1 loses its ends."
+ANY_SIZE = "give it whole, as uint8: resizing and cropping are in the network. " + LONG + "."
 
 
 def facts(run: Path, classifier: Classifier, any_size: bool, known: Known | None, unknown_is: str) -> dict:
@@ -36,9 +38,8 @@ def facts(run: Path, classifier: Classifier, any_size: bool, known: Known | None
         unknown_is: says what the score is, or why there is none.
     """
     path = recover(run) / "model.keras"
-    framing, sure, result = classifier.framing, classifier.confidence, _result(run)
+    framing, sure, network = classifier.framing, classifier.confidence, _network(run)
     outside, framed, whole = preparation(framing)
-    network = result.get("model") or {}
     return {
         "schema": SCHEMA,
         "task": "one class a picture" if classifier.task.one_label else "any number of classes a picture, each over 0.5",
@@ -55,7 +56,7 @@ def facts(run: Path, classifier: Classifier, any_size: bool, known: Known | None
         "model": network.get("name"),
         "model_sha256": digests.noted(path) or sha256(path),
         "license": network.get("license"),
-        "citations": network.get("citations") or [],
+        "citations": network["citations"],
     }
 
 
@@ -75,13 +76,18 @@ def set_limits(classifier: Classifier) -> dict[str, list[float | None]] | None:
 
 def preparation(framing: Framing) -> tuple[str, str, str]:
     """Say how a picture is prepared: what is never in the network, then what framed pictures, or whole ones, need."""
-    return OUTSIDE.format(colors="grey" if framing.channels == 1 else "RGB"), FRAMED.format(**asdict(framing)), ANY_SIZE
+    outside = OUTSIDE.format(colors="grey" if framing.channels == 1 else "RGB")
+    return outside, FRAMED.format(**asdict(framing), aspect=MAX_ASPECT), ANY_SIZE.format(aspect=MAX_ASPECT)
 
 
-def _result(run: Path) -> dict:
-    """Read what a run says of itself; {} where it says nothing."""
+def _network(run: Path) -> dict:
+    """Read what a run says of its network: texts by name, and its citations, a list of such; what it does not say is away."""
     try:
         found = json.loads((recover(run) / "result.json").read_text("utf-8"))
-        return found if isinstance(found, dict) else {}
-    except (OSError, ValueError):
-        return {}
+    except (OSError, ValueError, RecursionError):
+        found = None
+    said = found.get("model") if isinstance(found, dict) else None
+    said = said if isinstance(said, dict) else {}
+    citations = said.get("citations")
+    texts = {name: value for name, value in said.items() if isinstance(value, str)}
+    return texts | {"citations": [one for one in citations if isinstance(one, str)] if isinstance(citations, list) else []}

@@ -2,7 +2,7 @@
 
 import importlib.util
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,9 +14,6 @@ from recipes.formats.network import Network
 
 if TYPE_CHECKING:
     import keras
-
-# Precisions whose answers are others, so that what they cost in accuracy is measured.
-QUANTIZED = ("int8", "dynamic")
 
 
 @dataclass(frozen=True)
@@ -65,6 +62,7 @@ class Form:
         extra: the extra of this project that installs these; None where nothing is needed.
         precisions: those that it has, and for each whether pictures of any size are possible.
         write: writes the network into a folder.
+        beside: names of what is written beside the network's file.
         frames_pictures: whether what is written frames pictures of any size by itself, outside the network.
         fetch: brings what it needs from elsewhere, before anything is written; raises UserError where it is not to be had.
     """
@@ -75,6 +73,7 @@ class Form:
     extra: str | None
     precisions: Mapping[str, bool]
     write: Callable[[Network, Path, Job], object]
+    beside: tuple[str, ...] = ()
     frames_pictures: bool = False
     fetch: Callable[[], object] = lambda: None
 
@@ -82,15 +81,19 @@ class Form:
         """Whether resizing is in the network, where pictures of any size are asked for."""
         return any_size and not self.frames_pictures
 
-    def require(self, precision: str, any_size: bool) -> None:
+    def require(self, precision: str, any_size: bool, having: Sequence[str]) -> None:
         """See that the form can be written here, before anything is.
+
+        Args:
+            having: names of the forms that have this precision.
 
         Raises:
             UserError: a package is not installed, or the form has no such precision.
         """
         if precision not in self.precisions:
             raise UserError(
-                f"--to {self.name} has no --precision {precision}: choose {' or '.join(self.precisions)}, or another form."
+                f"--to {self.name} has no --precision {precision}: choose {' or '.join(self.precisions)}, or of the forms that "
+                f"have it: {', '.join(having)}."
             )
         if any_size and not self.precisions[precision]:
             raise UserError(

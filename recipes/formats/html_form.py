@@ -17,9 +17,10 @@ from recipes.data.images import MAX_ASPECT, MAX_PIXELS, MAX_UNNOTED_ENLARGEMENT,
 from recipes.errors import UserError
 from recipes.evaluation.occlusion import HIDDEN_SHARE
 from recipes.formats import browser_runtime, onnx_form, resizing
-from recipes.formats.form import QUANTIZED, Form, Job
+from recipes.formats.form import Form, Job
 from recipes.formats.network import Network
 from recipes.report import overlays, scripted
+from recipes.settings.export import QUANTIZED
 from zoo.disk import in_bytes
 
 FILE, NOTICES = "index.html", "ThirdPartyNotices.txt"
@@ -108,6 +109,7 @@ HTML = Form(
     "onnx",
     {name: True for name in onnx_form.ONNX.precisions},
     write,
+    beside=(NOTICES,),
     frames_pictures=True,
     fetch=browser_runtime.fetch,
 )

@@ -7,7 +7,7 @@ from pathlib import Path
 from recipes.formats.form import Form, Job
 from recipes.formats.network import INPUT, Network
 
-FILE = "model.xml"
+FILE, WEIGHTS = "model.xml", "model.bin"
 NOTE = (
     "Load it with INFERENCE_PRECISION_HINT=f32: where a processor can, OpenVINO computes in bfloat16 else, and answers differ."
 )
@@ -30,4 +30,6 @@ def write(network: Network, folder: Path, job: Job) -> None:
         openvino.save_model(model, folder / FILE, compress_to_fp16=job.precision == "float16")
 
 
-OPENVINO = Form("openvino", FILE, {"openvino": "openvino"}, "openvino", {"float32": True, "float16": True}, write)
+OPENVINO = Form(
+    "openvino", FILE, {"openvino": "openvino"}, "openvino", {"float32": True, "float16": True}, write, beside=(WEIGHTS,)
+)

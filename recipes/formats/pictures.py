@@ -63,8 +63,14 @@ def rows(run: Path) -> list[Row]:
         with open(place / "files.csv", newline="", encoding="utf-8", errors="surrogateescape") as file:
             found = [{name: from_cell(cell or "") for name, cell in row.items() if name} for row in csv.DictReader(file)]
         return [Row(root / row["path"], row["split"], row["label"], row["sha256"]) for row in found if row["split"]]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return []
+
+
+def held_out(found: Sequence[Row], least: int) -> list[Row]:
+    """Choose the rows that accuracy is measured on: the test part, or both held-out parts where that has fewer than `least`."""
+    test, validation = ([row for row in found if row.split == part] for part in HELD_OUT)
+    return test if len(test) >= least else [*test, *validation]
 
 
 def spread(found: Sequence[Row], most: int) -> list[Row]:

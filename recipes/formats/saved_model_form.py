@@ -11,14 +11,16 @@ FACTS = "assets.extra/facts.json"
 
 
 def write(network: Network, folder: Path, job: Job) -> None:
-    """Write the folder `saved_model`, with the one signature "serving_default"."""
-    import keras
+    """Write the folder `saved_model`, with the one signature "serving_default".
 
-    archive = keras.export.ExportArchive()
-    archive.track(network.model)
-    archive.add_endpoint("serving_default", lambda image: network.answers(image), input_signature=[network.signature()])
-    archive.write_out(folder / FILE, verbose=False)
-    (folder / FILE / FACTS).parent.mkdir()
+    By TensorFlow itself: Keras' `ExportArchive` writes every weight twice.
+    """
+    import tensorflow as tf
+
+    held = network.weights()
+    function = tf.function(network.answers, [network.signature()], autograph=False)
+    tf.saved_model.save(held, folder / FILE, signatures={"serving_default": function.get_concrete_function()})
+    (folder / FILE / FACTS).parent.mkdir(exist_ok=True)
     write_json(folder / FILE / FACTS, job.facts)
 
 

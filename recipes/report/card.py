@@ -17,6 +17,26 @@ from recipes.report.sharing import shortener
 MAX_CLASSES = 50
 MARKDOWN = re.compile(r"([\\`*_\[\]|~$#])")
 CODE_FENCE = "```"
+# What needs nothing of this project: tests/recipes/test_finetune.py runs it.
+ALONE = """import json
+import zipfile
+import keras
+import numpy as np
+from PIL import Image, ImageOps
+
+model = keras.saving.load_model("model.keras")
+with zipfile.ZipFile("model.keras") as archive:
+    classes, framing = (json.loads(archive.read(name)) for name in ("classes.json", "framing.json"))
+resize, size = framing["resize"], framing["size"]
+image = ImageOps.exif_transpose(Image.open("new.jpg")).convert("{mode}")
+sides = [max(resize, round(side * resize / min(image.size))) for side in image.size]
+left, top = ((side - size) // 2 for side in sides)
+image = image.resize(sides, Image.Resampling[framing["interpolation"].upper()])
+image = image.crop((left, top, left + size, top + size))
+pixels = np.atleast_3d(np.float32(image))[None]  # (1, height, width, channels), 0 to 255
+probabilities = model.predict(pixels, verbose=0)[0]
+print(dict(zip(classes, probabilities.tolist())))
+"""
 
 
 def card(result: Mapping) -> str:
@@ -101,10 +121,8 @@ def _use(result: Mapping) -> str:
             "## Use",
             "From a folder with these files, with the project installed (`zoo pull` makes one):",
             f"{CODE_FENCE}sh\nzoo predict FOLDER PICTURE...\n{CODE_FENCE}",
-            "With Keras alone; normalisation is in the model, and its probabilities are in the order of `classes.json`, "
-            "which `model.keras`, a zip file, holds:",
-            f'{CODE_FENCE}python\nimport keras\n\nmodel = keras.saving.load_model("model.keras")\n'
-            f"probabilities = model.predict(pixels)  # (batch, {size}, {size}, {frame['channels']}), 0 to 255\n{CODE_FENCE}",
+            "With Keras and Pillow alone; normalisation is in the model, and `model.keras`, a zip file, has the rest:",
+            f"{CODE_FENCE}python\n{ALONE.format(mode='RGB' if frame['channels'] == 3 else 'L')}{CODE_FENCE}",
             f"It takes {channels} from 0 to 255. A picture is turned as its EXIF says, its short side is resized to "
             f"{frame['resize']} pixels ({frame['interpolation']}), and the middle {size} x {size} are cut out. {task}",
         ]

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
 REFUSED = (401, 403)
 NOT_FOUND = 404
+# What HTTP libraries of the client's, of which each of its versions has another, call an error of the connection.
+TRANSPORT = "TransportError"
+# What the client and those who use it raise at answers that are not what a hub says.
+FOREIGN_ANSWERS = (AttributeError, LookupError, TypeError, ValueError)
 
 
 def client() -> "HfApi":
@@ -51,9 +55,13 @@ def sentences(api: "HfApi", repository: str, then: str) -> Iterator[None]:
             reason = "the token is wrong, or may not do this: set HF_TOKEN to one that may, or use `hf auth login`"
         elif status == NOT_FOUND:
             reason = "there is no such model, or only those with a token may see it: look at the name, or set HF_TOKEN"
+        elif status is None and isinstance(error, FOREIGN_ANSWERS):
+            reason = "what answers there is no model hub, or speaks otherwise: look at HF_ENDPOINT"
         else:
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
             reason = reason.replace(api.token, "…") if api.token else reason
+            if status is None and any(kind.__name__ == TRANSPORT for kind in type(error).__mro__):
+                reason += ": look at the network, and at HF_ENDPOINT"
         raise UserError(f"{shown(where)} does not work ({shown(reason)}). {then}") from error
 
 

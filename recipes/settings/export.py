@@ -12,6 +12,8 @@ from recipes.settings.sources import resolved
 
 FormatName = Literal["onnx", "litert", "saved_model", "openvino", "html"]
 Precision = Literal["float32", "float16", "int8", "dynamic"]
+# Those whose answers are others, so that what they cost in accuracy is measured.
+QUANTIZED = ("int8", "dynamic")
 
 
 @dataclass(frozen=True)
@@ -32,8 +34,9 @@ class Exporting(FolderCommand):
     any_size: FlagCreatePairsOff[bool] = field(default=False, kw_only=True)
     """Take pictures of any size, uint8: resizing and cropping are in the network, as `zoo predict` does them."""
     precision: Precision = field(default="float32", kw_only=True)
-    """What numbers the network computes with: float32; float16, of half the size; int8, of a quarter, with ranges from training
-    pictures; dynamic, int8 weights alone. Of int8 and dynamic the accuracy on held-out pictures is measured."""
+    """What numbers the network computes with: float32; float16, of half the size, in all forms but saved_model; int8, of a
+    quarter, with ranges from training pictures, in onnx, litert and html; dynamic, int8 weights alone, in litert. Of int8 and
+    dynamic the accuracy on held-out pictures is measured."""
     loss: float = field(default=0.01, kw_only=True)
     """Accuracy that int8 and dynamic may lose on held-out pictures, as a share; what loses more is not kept."""
     images: tuple[str, ...] = field(default=(), kw_only=True)
@@ -46,6 +49,11 @@ class Exporting(FolderCommand):
             raise UserError("--to needs at least one form: onnx, litert, saved_model, openvino or html.")
         if not 0 <= self.loss <= 1:
             raise UserError(f"--loss must be a share from 0 to 1, found {self.loss}.")
+        if self.images and self.precision in QUANTIZED:
+            raise UserError(
+                f"--images has no labels, by which --precision {self.precision} is judged: leave it out, and held-out pictures "
+                "of the run are taken."
+            )
 
     @property
     def subject(self) -> str:

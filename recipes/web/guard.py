@@ -11,7 +11,6 @@ import contextlib
 import hmac
 import time
 from collections.abc import Callable, Collection
-from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
@@ -100,7 +99,7 @@ def _from_elsewhere(headers: Headers) -> bool:
     if "sec-fetch-site" in headers:
         return headers["sec-fetch-site"] not in ("none", "same-origin")
     origin = headers.get("origin")
-    return origin is not None and urlsplit(origin).netloc.lower() != headers.get("host", "").lower()
+    return origin is not None and origin.partition("://")[2].lower() != headers.get("host", "").lower()
 
 
 class Body:

@@ -3,21 +3,28 @@
 import csv
 import importlib.util
 import json
+import re
 import shutil
+import zipfile
+from collections import Counter
+from pathlib import Path
 
 import browser
 import commands
 import numpy as np
 import pytest
-from helpers import few_digits, pixels
+from helpers import ROOT, few_digits, pixels, python
 from pages_exported import asked, dropped, ready, registry
 from PIL import Image
 
-from recipes import cli
+from recipes import cli, export
+from recipes.errors import UserError
 from recipes.evaluation.tasks import MULTI_CLASS, MULTI_LABEL
 from recipes.formats.agreement import compare
 from recipes.formats.answering import RUNTIMES
+from recipes.formats.pictures import Row, held_out
 from recipes.formats.table import FORMS
+from recipes.settings.export import Exporting
 from zoo.files import occupied
 
 pytestmark = pytest.mark.slow
@@ -53,46 +60,72 @@ def predicted(made, paths):
     return shares, np.array([row["unknown"] == "true" for row in rows])
 
 
+def line(shares, is_unknown):
+    """What the code of docs/export.md prints of an answer of classes "0", "1" and "2"."""
+    return f"{shares.argmax()} {shares.max():.4f} {'unknown' if is_unknown else ''}"
+
+
+def documented(made, forms, suffix):
+    """Run the code of docs/export.md on `new.png` in the folder, and give what it prints for each form, a line each."""
+    page = (ROOT / "docs" / "export.md").read_text(encoding="utf-8")
+    section = re.search(r"^## From your own program\n(.*?)^## ", page, re.M | re.S)[1]
+    given, framed, *asked, read = re.findall(r"```python\n(.*?)```", section, re.S)
+    assert [name for name in FORMS if any(f"photos/{name}-any-size/" in one for one in asked)] == [*FORMS][:-1]
+    lines = [given, *[framed] * (not suffix)]
+    for name in forms:
+        lines += [one for one in asked if f"photos/{name}-any-size/" in one] + [read]
+    code = "".join(lines).replace("-any-size/", f"{suffix}/").replace("new.jpg", "new.png")
+    return python(code, cwd=made, TF_CPP_MIN_LOG_LEVEL="3").splitlines()
+
+
 @needs_onnx
 def test_onnx_answers_as_predict_prints_and_says_what_it_was_compared_on(made):
     import onnxruntime
 
-    done = commands.zoo("export", made / "run", "--to", "onnx", "saved_model", "--output", made / "plain")
+    plain = made / "runs" / "export" / "photos"
+    done = commands.zoo("export", made / "run", "--to", "onnx", "saved_model", "--output", plain)
     assert done.poll() == 0 and not done.stderr, done.stderr
-    session = onnxruntime.InferenceSession(made / "plain" / "onnx" / "model.onnx")
+    session = onnxruntime.InferenceSession(plain / "onnx" / "model.onnx")
     facts = session.get_modelmeta().custom_metadata_map
-    framing = json.loads((made / "plain" / "onnx" / "framing.json").read_text())
+    framing = json.loads((plain / "onnx" / "framing.json").read_text())
     assert json.loads(facts["framing"]) == framing and framing["size"] == framing["resize"] == 32
-    classes = json.loads((made / "plain" / "onnx" / "classes.json").read_text())
+    classes = json.loads((plain / "onnx" / "classes.json").read_text())
     assert classes == json.loads(facts["classes"]) == ["0", "1", "2"]
     assert "EXIF" in facts["input"]
     paths = pictures(made)
     for number in range(6):  # what is no digit
         Image.fromarray(pixels(32, 32, seed=number)).save(made / f"noise{number}.png")
         paths.append(made / f"noise{number}.png")
-    shown = [np.array(Image.open(path).convert("L").resize((32, 32), Image.Resampling.BILINEAR)) for path in paths]
+    Image.open(paths[0]).resize((90, 47)).save(made / "new.png")
+    paths.append(made / "new.png")
+    shown = [np.array(Image.open(path).convert("L").resize((32, 32), Image.Resampling.BILINEAR)) for path in paths[:-1]]
     found, scores = session.run(None, {"image": np.stack(shown)[..., None].astype("float32")})
-    expected, is_unknown = predicted(made, paths)
+    (*expected, new), (*is_unknown, new_is_unknown) = predicted(made, paths)
+    assert documented(made, ("onnx", "saved_model"), "") == [line(new, new_is_unknown)] * 2
+    is_unknown, paths = np.array(is_unknown), paths[:-1]
     np.testing.assert_allclose(found, expected, atol=1e-5)
     assert [output.name for output in session.get_outputs()] == ["probabilities", "unknown_score"]
     assert scores.shape == (len(paths),) and is_unknown.any() and not is_unknown.all()
     assert np.array_equal(scores > float(facts["unknown_threshold"]), is_unknown)
     assert "third nearest" in facts["unknown_is"]
     for form in ("onnx", "saved_model"):
-        values = json.loads((made / "plain" / form / "export.json").read_text())
+        values = json.loads((plain / form / "export.json").read_text())
         assert values["compared_on"] == "held-out pictures of the run"
         agreed, told = values["agreement"], values["unknown_score"]
         assert told["difference"] < 1e-4 and told["same"] == told["clear"] > 0
         assert agreed["difference"] < 1e-3 and agreed["same"] == agreed["clear"] > 0
         assert values["bytes"] > 0 and values["seconds"] > 0 and values["keras_seconds"] > 0
         assert form in done.stdout and f"{agreed['difference']:.2g}" in done.stdout
+    (weights,) = (plain / "saved_model" / "saved_model" / "variables").glob("variables.data*")
+    assert weights.stat().st_size < 1.2 * zipfile.ZipFile(made / "run" / "model.keras").getinfo("model.weights.h5").file_size
 
 
 @needs_onnx
 def test_pictures_of_any_size_answer_as_predict_prints(made, tmp_path):
     modules = {"onnx": "onnxruntime", "litert": "ai_edge_litert", "openvino": "openvino"}
     forms = [form for form, module in modules.items() if importlib.util.find_spec(module)]
-    given = ["export", made / "run", "--to", *forms, "--any-size", "--output", tmp_path / "out"]
+    out = tmp_path / "runs" / "export" / "photos"
+    given = ["export", made / "run", "--to", *forms, "--any-size", "--output", out]
     done = commands.zoo(*given, is_fresh=True, KERAS_BACKEND="torch")  # whatever the user computes on otherwise
     assert done.poll() == 0 and not done.stderr, done.stderr
     source, paths = Image.open(pictures(made)[0]).convert("L"), []
@@ -102,13 +135,15 @@ def test_pictures_of_any_size_answer_as_predict_prints(made, tmp_path):
         source.resize(size).save(tmp_path / f"{number}.png")
         paths.append(tmp_path / f"{number}.png")
     expected, is_unknown = predicted(made, paths)
-    threshold = json.loads((tmp_path / "out" / "onnx-any-size" / "export.json").read_text())["facts"]["unknown_threshold"]
+    threshold = json.loads((out / "onnx-any-size" / "export.json").read_text())["facts"]["unknown_threshold"]
     for form in forms:
-        ask = RUNTIMES[form](str(tmp_path / "out" / f"{form}-any-size" / FORMS[form].file))
+        ask = RUNTIMES[form](str(out / f"{form}-any-size" / FORMS[form].file))
         found = [ask(np.array(Image.open(path))[None, ..., None]) for path in paths]
         atol = 2e-3 if form == "openvino" else 1e-5  # a grey level differs here and there in OpenVINO's
         np.testing.assert_allclose(np.concatenate([answer for answer, _ in found]), expected, atol=atol, err_msg=form)
         assert np.array_equal(np.concatenate([score for _, score in found]) > threshold, is_unknown), form
+    paths[1].rename(tmp_path / "new.png")
+    assert documented(tmp_path, forms, "-any-size") == [line(expected[1], is_unknown[1])] * len(forms)
 
 
 @needs_onnx
@@ -198,7 +233,22 @@ def test_without_the_pictures_others_are_taken_and_it_is_said(made, tmp_path):
     assert done.poll() == 0 and "crops of two photographs" in done.stderr
     done = commands.zoo(*given, "--images", made / "data")
     assert done.poll() == 0 and not done.stderr and "pictures of --images" in done.stdout
-    assert "needs 10 training pictures" in commands.refused(*given, "--precision", "int8")
+    assert "are where they were: bring the folder back" in commands.refused(*given, "--precision", "int8")
+    lines = (tmp_path / "run" / "files.csv").read_text().splitlines(keepends=True)
+    kept = [line for line in lines if ",test," not in line and ",validation," not in line]
+    held = [line for line in lines if ",validation," in line][:7]
+    (tmp_path / "run" / "files.csv").write_text("".join(kept + held))
+    assert f"it has {len(kept) - 1} and 7: train on more" in commands.refused(*given, "--precision", "int8")
+
+
+def test_accuracy_is_measured_on_both_parts_where_the_test_part_is_small():
+    def parts(test, validation):
+        found = [Row(Path(), part, "", "") for part in ["train"] + ["validation"] * validation + ["test"] * test]
+        return Counter(row.split for row in held_out(found, 20))
+
+    assert parts(20, 30) == {"test": 20}
+    assert parts(19, 30) == {"test": 19, "validation": 30}
+    assert parts(0, 30) == {"validation": 30}
 
 
 def test_what_cannot_be_is_refused_in_a_sentence(made, tmp_path):
@@ -212,6 +262,24 @@ def test_what_cannot_be_is_refused_in_a_sentence(made, tmp_path):
     (tmp_path / "out").mkdir()
     with occupied(tmp_path / "out" / ".owner"):
         assert "is being written by process" in commands.refused("export", run, "--to", "saved_model", *out)
+
+
+def test_what_a_user_has_put_beside_a_network_is_not_replaced(tmp_path):
+    given = Exporting(tmp_path / "run", to=("saved_model",), output=tmp_path)
+    (tmp_path / ".zoo").touch()
+    (tmp_path / "saved_model").mkdir()
+    (mine := tmp_path / "saved_model" / "use.py").touch()
+    with pytest.raises(UserError, match=r"holds what no export wrote \(use\.py\)"):
+        export.run(given)
+    mine.unlink()
+    (tmp_path / "saved_model" / "export.json").touch()
+    with pytest.raises(UserError, match="no finished run"):  # so far it comes
+        export.run(given)
+
+
+def test_pictures_without_labels_judge_no_accuracy(tmp_path):
+    with pytest.raises(UserError, match="--images has no labels"):
+        Exporting(tmp_path, to=("onnx",), precision="int8", images=("more",))
 
 
 def test_answers_are_compared_by_probabilities_and_by_what_they_say():

@@ -137,12 +137,15 @@ rows = [r for r in csv.DictReader(open(f"{run}/files.csv")) if r["split"] == "te
 x = np.stack([np.asarray(Image.open(f"{data}/{r['path']}").convert("L"))[..., None] for r in rows])
 guess = model.predict(x, verbose=0).argmax(1)
 print(json.dumps([classes, float(np.mean([classes[g] == r["label"] for g, r in zip(guess, rows)]))]))
+code = open(f"{run}/MODEL_CARD.md").read().split("```python\\n")[1].split("```")[0]
+exec(code.replace("new.jpg", f"{data}/{rows[0]['path']}").replace("model.keras", f"{run}/model.keras"))
+print(json.dumps([float(rows[0]["probability"]), float(probabilities[classes.index(rows[0]["prediction"])])]))
 """
     done = subprocess.run(
         [sys.executable, "-c", script, output, digits], capture_output=True, text=True, cwd=tmp_path, check=True
     )
-    classes, accuracy = json.loads(done.stdout.splitlines()[-1])
-    assert classes == result["classes"]
+    (classes, accuracy), _, (stated, told) = map(json.loads, done.stdout.replace("'", '"').splitlines()[-3:])
+    assert classes == result["classes"] and told == pytest.approx(stated, abs=1e-5), "by the code of the model's card"
     assert accuracy == pytest.approx(result["metrics"]["test"]["accuracy"])
 
 

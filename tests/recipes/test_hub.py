@@ -114,8 +114,24 @@ def test_what_a_hub_refuses_is_a_sentence(run, hub, fault, monkeypatch, tmp_path
     out = capsys.readouterr()
     assert not hub.files and TOKEN not in out.out + out.err and "hf_wrong" not in out.out + out.err
     said = {"token": "the token is wrong", "no token": "set HF_TOKEN", "unknown": "no such model"}
+    said["nobody"] = "look at the network"
     assert said.get(fault, "does not work") in out.err and len(re.findall("zoo: ", out.err)) == 1
     assert not list(tmp_path.rglob("runs/pull/*"))
+
+
+@pytest.mark.fault(
+    "Runs",
+    "what answers in place of a model hub answers otherwise: pages, or other JSON",
+    "one sentence, status 2, without what the client raised",
+    "a proxy, or a wrong HF_ENDPOINT, answers to anything",
+)
+@pytest.mark.parametrize("answer", ["<html>log in</html>", "[1]", '{"id": null, "siblings": [{"rfilename": null}]}'])
+@pytest.mark.parametrize("command", ["push", "pull"])
+def test_what_is_no_hub_is_said_to_be_none(run, hub, command, answer, monkeypatch, capsys):
+    for method in ("do_GET", "do_POST"):
+        monkeypatch.setattr(f"hub_server.Handler.{method}", lambda self: (self.body(), self.reply(body=answer.encode())))
+    assert cli.main(["push", str(run), "ada/leaves"] if command == "push" else ["pull", "ada/leaves"]) == 2
+    assert "is no model hub" in (err := capsys.readouterr().err) and err.count("\n") == 1
 
 
 @pytest.mark.fault(

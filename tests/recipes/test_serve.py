@@ -142,6 +142,7 @@ def test_an_explanation_has_a_map_and_training_pictures_without_their_folders(se
         ("POST", "/predict", b"x", {"Content-Length": "9" * 15, "Expect": "100-continue"}, 413, "more than 1,000,000 bytes"),
         ("GET", "/models", None, {"Origin": "http://evil.example"}, 403, "other sites"),
         ("GET", "/models", None, {"Origin": "null"}, 403, "other sites"),
+        ("GET", "/models", None, {"Origin": "http://["}, 403, "other sites"),
         ("GET", "/models", None, {"Host": "evil.example"}, 421, "localhost"),
         ("GET", "/models", None, {"Sec-Fetch-Site": "cross-site"}, 403, "other sites"),
     ],

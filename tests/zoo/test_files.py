@@ -12,7 +12,7 @@ from helpers import unprivileged
 
 from zoo import files
 from zoo.disk import WriteError, in_bytes, require_room, room
-from zoo.files import as_cell, from_cell, write_csv, write_json
+from zoo.files import as_cell, from_cell, replace_folder, write_csv, write_json
 
 
 def test_sizes_are_said_in_three_digits_and_never_as_nothing():
@@ -65,6 +65,20 @@ def test_what_cannot_be_written_names_the_file_and_leaves_the_old_one(tmp_path):
     tmp_path.chmod(0o755)
     with pytest.raises(WriteError, match=f"it needs .* or more, and {in_bytes(room(tmp_path))} are free"):
         require_room(tmp_path / "b", 2 * room(tmp_path))
+
+
+def test_a_folder_that_cannot_be_replaced_stays(tmp_path, monkeypatch):
+    def refused(old, new, rename=os.rename):
+        if new == tmp_path / "kept" and not (old / "old").exists():
+            raise OSError(errno.EACCES, "no")
+        rename(old, new)
+
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "kept" / "old").touch()
+    monkeypatch.setattr(os, "rename", refused)
+    with pytest.raises(WriteError):
+        replace_folder(tmp_path / "kept", lambda new: (new / "new").touch())
+    assert [path.relative_to(tmp_path) for path in tmp_path.rglob("*")] == [Path("kept"), Path("kept", "old")]
 
 
 def test_words_of_hdf5_are_understood():

@@ -132,7 +132,7 @@ def corrected(listing: Listing, corrections: Corrections, is_learnt: bool = True
     for file in listing.files:
         rows = {row.action: row for row in corrections.rows.get(file.path, ())}
         if LEAVE_OUT in rows:
-            left_out.append((file.path, f"is left out by {shown(corrections.file.name)}"))
+            left_out.append((file.path, f"has the action {LEAVE_OUT} in {shown(corrections.file.name)}"))
             continue
         if RELABEL in rows:
             file = replace(file, label=_label(rows[RELABEL], listing))

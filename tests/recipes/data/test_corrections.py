@@ -146,7 +146,7 @@ def test_pictures_without_labels_get_those_of_corrections(tmp_path, place):
     assert [(f.path, f.label) for f in listing.files] == [(f"{place}a.jpg", "cat"), (f"{place}b.jpg", "dog")]
     assert listing.classes == ("cat", "dog") and listing.task.one_label
     reasons = dict(listing.left_out)
-    assert reasons[f"{place}c.jpg"] == "is left out by corrections.csv"
+    assert reasons[f"{place}c.jpg"] == "has the action leave out in corrections.csv"
     assert {path for path, reason in reasons.items() if reason == "has no label"} == {f"{place}{x}.jpg" for x in "def"}
     several = chosen(folder, *rows[:2], f"{place}e.jpg,relabel,dog;cat", f"{place}f.jpg,relabel,")
     assert [f.label for f in several.files] == [("cat",), ("dog",), ("cat", "dog"), ()] and not several.task.one_label

@@ -1,9 +1,11 @@
 """Findings that are equal are one line."""
 
+from pathlib import Path
+
 import pytest
 from PIL import Image
 
-from recipes.data.dataset import prepare
+from recipes.data.dataset import prepare, warn_of_left_out
 from recipes.data.images import Framing
 from recipes.data.notes import grouped
 from recipes.data.sources.folder import scan_folder
@@ -50,3 +52,12 @@ def test_small_pictures_are_one_finding(tmp_path):
         "12 pictures, 0/0.png, 0/1.png and 10 more: short side of only 20 to 25 px: enlarged to 256."
     ]
     assert sorted(set(data.notes.values())) == [f"short side of only {20 + i} px: enlarged to 256" for i in range(6)]
+
+
+def test_what_is_left_out_names_a_table_only_where_there_is_one(capsys):
+    empty = [(f"{i}.png", f"is empty ({i} bytes)") for i in range(2)]
+    warn_of_left_out(Path("photos"), empty)
+    warn_of_left_out(Path("photos"), empty * 2, table="")
+    first, second = capsys.readouterr().err.splitlines()
+    assert first == "warning: photos/0.png is empty (0 bytes): left out, and so is 1 more file, see files.csv."
+    assert second == "warning: photos/0.png is empty (0 bytes): left out, and so are 3 more files."
