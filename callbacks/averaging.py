@@ -1,7 +1,8 @@
 """Means of weights, often better than each of them: of a run's best epochs, and of a network before and after fine-tuning."""
 
+import contextlib
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import keras
 import numpy as np
@@ -77,6 +78,22 @@ class WeightAveraging(Stateful):
 
     def on_train_end(self, logs: dict | None = None) -> None:
         self.sync()
+        self._give_mean()
+
+    @contextlib.contextmanager
+    def averaged(self) -> Iterator[None]:
+        """Give the model, for the block, the weights that it would have if the fit ended here."""
+        self.sync()
+        before = [snapshot(variable) for variable in self._variables]
+        self._give_mean()
+        try:
+            yield
+        finally:
+            for variable, value in zip(self._variables, before, strict=True):
+                variable.assign(value)
+
+    def _give_mean(self) -> None:
+        """Assign the mean of the best epochs' weights, if there has been an epoch."""
         for variable, values in zip(self._variables, zip(*self.weights, strict=True), strict=bool(self.weights)):
             _assign(variable, sum(value / len(values) for value in values))
 

@@ -204,9 +204,9 @@ def can_win(rung: Sequence[Trial], rivals: Sequence[Trial], differs: bool) -> bo
     """Whether a trial that has gone a part of its epochs may still be the one that is taken.
 
     Successive halving (Jamieson & Talwalkar 2015, arXiv:1502.07943) gives the worse half of all candidates up at a rung. Here
-    one is given up if no share of its way lowers the loss; or if it would not be taken though its gain grew with the square
-    root of its steps, which four times the steps double. A standard error is granted, for few pictures judge, and at a quarter
-    of its way the learning rate is at its height.
+    one is given up if no share of its way lowers the loss, not even the first quarter; or if it would not be taken though its
+    gain grew with the square root of its steps, which four times the steps double. In another domain, where more must change,
+    the standard error is granted.
 
     Args:
         rung: the trial's, at each share of its way, 0 among them.
@@ -214,10 +214,11 @@ def can_win(rung: Sequence[Trial], rivals: Sequence[Trial], differs: bool) -> bo
     """
     start = next(trial for trial in rung if trial.interpolation == 0)
     best = min((trial for trial in rung if trial is not start), key=lambda trial: trial.loss)
-    error, gain = max(best.error, start.error), start.loss - best.loss
-    expected = start.loss - max(gain, 0.0) / math.sqrt(RUNG_SHARE) - error
+    granted = max(best.error, start.error) if differs else 0.0
+    gain = start.loss - best.loss
+    expected = start.loss - max(gain, 0.0) / math.sqrt(RUNG_SHARE)
     needed = 0.0 if differs else MIN_GAIN
-    return gain + error > 0 and all(expected < (1 - needed) * rival.loss for rival in rivals)
+    return gain + granted > 0 and all(expected < (1 - needed) * rival.loss + granted for rival in rivals)
 
 
 def _by_trials(evidence: Evidence) -> tuple[Trial, str]:

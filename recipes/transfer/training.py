@@ -1,10 +1,11 @@
 """One phase of training by gradient descent: freeze, compile, fit, in this order and nowhere else."""
 
+import contextlib
 import math
 import sys
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import keras
@@ -68,7 +69,7 @@ def train(
         folder: where the state lies.
         deadline: when training ends at the latest, as time.monotonic() counts.
         report: gets each row at once; of a training that goes on, the earlier rows again.
-        watch: asked after every epoch but the last whether training goes on.
+        watch: asked after every epoch but the last whether training goes on, with the weights that it would end with.
         precision: of what layers compute, as `precision.chosen` gives it.
         devices: among how many each batch is divided, as `recipes.compute.replicas` has them.
 
@@ -94,7 +95,7 @@ def train(
                 verbose=0,
                 shuffle=False,
                 initial_epoch=state.initial_epoch,
-                callbacks=[Unfilled(batches), *state.callbacks, _Watching(watch, phase.epochs, part)],
+                callbacks=[Unfilled(batches), *state.callbacks, _Watching(watch, phase.epochs, part, averaging)],
             )
     except OSError as error:
         raise UserError(f"The state of the training: {shown(error)} Or set ZOO_CACHE to one.") from error
@@ -146,16 +147,20 @@ def state_folder(model: keras.Model, *depends: object) -> Path:
 class _Watching(Stateful):
     """Ends the training when the one who watches says so, after any epoch but the last."""
 
-    def __init__(self, watch: Watch | None, epochs: int, part: keras.Model):
+    def __init__(self, watch: Watch | None, epochs: int, part: keras.Model, averaging: Sequence[WeightAveraging]):
         super().__init__()
-        self._watch, self._epochs, self._part = watch, epochs, part
+        self._watch, self._epochs, self._part, self._averaging = watch, epochs, part, averaging
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        """Ask, with the variables up to date, and with numbers that Keras may keep what it traces of."""
+        """Ask, with the weights that training would end with here, and with numbers that Keras may keep what it traces of."""
         if self._watch is None or epoch + 1 == self._epochs:
             return
         model = self.sync()
-        with alone(self._part, model), computed(self._part, FLOAT32):
+        with contextlib.ExitStack() as stack:
+            for one in self._averaging:
+                stack.enter_context(one.averaged())
+            stack.enter_context(alone(self._part, model))
+            stack.enter_context(computed(self._part, FLOAT32))
             goes_on = self._watch(epoch + 1)
         if not goes_on:
             model.stop_training = True

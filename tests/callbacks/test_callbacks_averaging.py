@@ -33,6 +33,21 @@ def test_without_any_number_the_weights_stay():
     assert run(WeightAveraging(2), [float("nan")] * 3) == 2
 
 
+def test_in_the_block_the_model_has_what_it_would_end_with_and_its_own_weights_after_it():
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, use_bias=False)])
+    averaging = WeightAveraging(2)
+    averaging.set_model(model)
+    averaging.on_train_begin()
+    with averaging.averaged():
+        pass  # before the first epoch there is nothing to average
+    for epoch, value in enumerate([5.0, 1.0, 4.0, 2.0]):
+        model.set_weights([np.full((1, 1), epoch)])
+        averaging.on_epoch_end(epoch, {"val_loss": value})
+        with averaging.averaged():
+            assert float(model.get_weights()[0][0, 0]) == (0, 0.5, 1.5, 2)[epoch]
+        assert float(model.get_weights()[0][0, 0]) == epoch
+
+
 @pytest.mark.slow
 def test_inside_a_fit():
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, use_bias=False, kernel_initializer="ones")])

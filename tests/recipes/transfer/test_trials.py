@@ -50,8 +50,12 @@ def prepared(data: Path, cache: Path, monkeypatch, **settings) -> Prepared:
 
 @pytest.mark.slow
 def test_a_trial_that_cannot_win_ends_early_and_the_choice_is_the_one_without(mixed, tmp_path, monkeypatch, capsys):
-    """Adam's steps of 0.1 ruin a network: the head alone wins, whether they are ended or not."""
-    given = {"epochs": 24, "learning_rate": 0.1}
+    """Adam's steps of 0.1 ruin a network: the head alone wins, whether they are ended or not.
+
+    A trial is judged at its rung by what it ends with there: by the mean of its best epochs.
+    """
+    given, rungs, judge = {"epochs": 24, "learning_rate": 0.1}, [], trials.can_win
+    monkeypatch.setattr(trials, "can_win", lambda rung, *others: rungs.extend(rung[1:]) or judge(rung, *others))
     ended = choose(prepared(mixed, tmp_path / "ended", monkeypatch, **given), 0.0)
     said = capsys.readouterr().out
     monkeypatch.setattr(trials, "can_win", lambda *_: True)
@@ -61,6 +65,8 @@ def test_a_trial_that_cannot_win_ends_early_and_the_choice_is_the_one_without(mi
         took = {trial.strategy: (trial.epochs, trial.planned) for trial in found.evidence.trials}
         assert took == {"small": (0, 0), "medium": (epochs, 8), "large": (epochs, 8)}
     assert "large" in said and "ended after 2 of 8 epochs" in said and ended.strategy.reason.count(", ended early") == 2
+    looked = [trial.loss for trial in ended.evidence.trials if trial.strategy != "small"]
+    assert [trial.loss for trial in rungs] == pytest.approx(looked, abs=1e-5) and len(looked) == 8
     heads = [next(trial for trial in found.evidence.trials if trial.strategy == "small") for found in (ended, whole)]
     assert heads[0].loss == heads[1].loss and all(trial.seconds > 0 for trial in ended.evidence.trials)
 
