@@ -72,7 +72,7 @@ def lives(pid: int) -> bool:
         return False
 
 
-@pytest.mark.slow
+@pytest.mark.deep
 @pytest.mark.fault(
     "Runs",
     "an actor of a cluster is killed while it computes features",
