@@ -144,7 +144,7 @@ def profiled(train: Callable[[], None], steps: int) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--models", default="mobilenet_v2,resnet50")
-    parser.add_argument("--sides", nargs="+", choices=SIDES)
+    parser.add_argument("--sides", nargs="+", choices=SIDES, default=SIDES)
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--steps", type=int, default=3)
     parser.add_argument("--rounds", type=int, default=3)
@@ -181,7 +181,7 @@ def serve(side: str, name: str, given: argparse.Namespace, place: Path, orders: 
 def measure(name: str, given: argparse.Namespace, place: Path) -> None:
     """Measure one network on all sides in turns, and print a line for each."""
     sides: dict[str, Connection] = {}
-    for side in given.sides or SIDES:
+    for side in given.sides:
         own, others = multiprocessing.Pipe()
         work = (side, name, given, place, others)
         multiprocessing.get_context("spawn").Process(target=serve, args=work, daemon=True).start()

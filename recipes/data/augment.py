@@ -179,7 +179,8 @@ OPERATIONS: tuple[Callable[[Image.Image, float], Image.Image], ...] = (
 
 def random_erasing(pixels: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     """Erase a rectangle of some pictures, by Keras' layer: a new one for each batch, since the seed belongs to the batch."""
-    layer = keras.layers.RandomErasing((ERASING_SHARE, ERASING_SHARE), fill_value=ERASING_FILL, seed=_seed(generator))
+    seed = int(generator.integers(2**31))
+    layer = keras.layers.RandomErasing((ERASING_SHARE, ERASING_SHARE), fill_value=ERASING_FILL, seed=seed)
     return keras.ops.convert_to_numpy(layer(pixels, training=True))
 
 
@@ -219,8 +220,3 @@ def smooth(labels: np.ndarray) -> np.ndarray:
     `CategoricalCrossentropy(label_smoothing=...)` does it inside the loss, and would smooth the validation's labels, too.
     """
     return (1 - LABEL_SMOOTHING) * labels + np.float32(LABEL_SMOOTHING / labels.shape[-1])
-
-
-def _seed(generator: np.random.Generator) -> int:
-    """Draw a seed for a layer of Keras."""
-    return int(generator.integers(2**31))
