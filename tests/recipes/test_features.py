@@ -72,7 +72,7 @@ def lives(pid: int) -> bool:
         return False
 
 
-@pytest.mark.deep
+@pytest.mark.slow
 @pytest.mark.fault(
     "Runs",
     "an actor of a cluster is killed while it computes features",
