@@ -87,7 +87,8 @@ def test_a_cluster_with_a_killed_actor_keeps_what_one_machine_keeps(digits, here
     def at_work() -> list[int]:
         return [pid for pid, line in family(run.pid).items() if "_Holder" in line and ".submit" in line]
 
-    run.wait_until(lambda _: len(at_work()) == 2)
+    # One is enough: whichever begins first imports Keras before it computes, and may be done before the other has begun.
+    run.wait_until(lambda _: at_work())
     os.kill(at_work()[0], signal.SIGKILL)
     others = family(run.pid)
     assert run.wait(300) == 0, run.stderr
