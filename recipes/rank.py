@@ -39,6 +39,7 @@ from recipes.errors import UserError, shown
 from recipes.evaluation.verdict import Contender, verdict
 from recipes.report.ranking import accuracy_and_speed
 from recipes.runs.journal import Experiment
+from recipes.settings.backbones import read
 from recipes.settings.finetune import Recipe
 from recipes.settings.rank import Ranking
 from recipes.settings.shared import seconds
@@ -132,19 +133,20 @@ def _matching(pattern: str) -> list[Entry]:
 
 
 def _candidate_from_file(settings: Ranking, text: str, variant: str | None, preprocessing: str | None) -> Recipe:
-    """Read MODEL=FILE, MODEL:ALPHA=FILE or MODEL:ALPHA:PIXELS=FILE."""
-    model, _, file = text.partition("=")
-    name, *numbers = model.split(":")
+    """Read MODEL=FILE, with the model as `zoo finetune --model` takes it."""
+    name, _, file = text.partition("=")
     try:
-        alpha, size = (float(numbers[0]) if numbers else None), (int(numbers[1]) if numbers[1:] else None)
+        model = read(name)
     except ValueError:
         file = ""
-    if not file or numbers[2:]:
-        raise UserError(f"--weights takes MODEL=FILE, MODEL:ALPHA=FILE or MODEL:ALPHA:PIXELS=FILE, found {shown(text)!r}.")
-    builder_options(name, alpha)
-    return Recipe(
-        settings.data, model=name, weights=file, alpha=alpha, variant=variant, preprocessing=preprocessing, image_size=size
-    )
+    if not file:
+        raise UserError(
+            "--weights takes MODEL=FILE, MODEL:ALPHA=FILE, MODEL:ALPHA:PIXELS=FILE or MODEL::PIXELS=FILE, found "
+            f"{shown(text)!r}."
+        )
+    builder_options(model.model, model.alpha)
+    how = {"alpha": model.alpha, "variant": variant, "preprocessing": preprocessing, "image_size": model.image_size}
+    return Recipe(settings.data, model=model.model, weights=file, **how)
 
 
 def sampled(settings: Ranking) -> Listing:

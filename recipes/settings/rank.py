@@ -25,8 +25,8 @@ class Ranking(SourceCommand):
     """Models by a shell pattern, such as 'resnet*', fetched if need be: each one's first weights that allow commercial use.
     Those that are on this machine if not given."""
     weights: tuple[str, ...] = ()
-    """Files of weights, as MODEL=FILE, MODEL:ALPHA=FILE or MODEL:ALPHA:PIXELS=FILE, such as mobilenet:0.25:128=FILE;
-    none if not given."""
+    """Files of weights, as MODEL=FILE, MODEL:ALPHA=FILE, MODEL:ALPHA:PIXELS=FILE or MODEL::PIXELS=FILE, such as
+    mobilenet:0.25:128=FILE; none if not given."""
     variant: tuple[str, ...] = ()
     """Form of the network of the files of --weights, such as keras or torch: one for all, or one for each; that of the
     weights if not given."""

@@ -164,10 +164,17 @@ def test_what_forbids_commercial_use_is_no_candidate_by_itself(digits, monkeypat
         rank.candidates(Ranking(digits, models="vgg16"), pictures)
 
 
+def test_a_file_is_named_with_its_model_as_everywhere(digits):
+    given = Ranking(digits, weights=("mobilenet:0.25:128=a=b.h5", "squeezenet1_1::48=c.h5", "lenet5=d.h5"))
+    found = [(r.model, r.weights, r.alpha, r.image_size) for r in rank.candidates(given, rank.sampled(given))]
+    assert found[:2] == [("mobilenet", "a=b.h5", 0.25, 128), ("squeezenet1_1", "c.h5", None, 48)]
+    assert found[2] == ("lenet5", "d.h5", None, None)
+
+
 @pytest.mark.parametrize(
     "flags, sentence",
     [
-        (["--weights", "lenet5"], "--weights takes MODEL=FILE, MODEL:ALPHA=FILE or MODEL:ALPHA:PIXELS=FILE, found 'lenet5'"),
+        (["--weights", "lenet5"], "MODEL:ALPHA:PIXELS=FILE or MODEL::PIXELS=FILE, found 'lenet5'"),
         (["--weights", "mobilenet:wide=x.h5"], "--weights takes MODEL=FILE"),
         (["--weights", "lenet=x.h5"], "There is no model 'lenet'"),
         (["--models", "alexnet9*"], "--models 'alexnet9*' matches no model with published weights"),
