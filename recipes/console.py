@@ -17,6 +17,11 @@ def percent(share: float, digits: int = 1) -> str:
     return f"{100 * share:.{digits}f} %"
 
 
+def quantity(number: int, word: str) -> str:
+    """Write a number of things, one or many."""
+    return f"{number:,} {word}" if number == 1 else f"{number:,} {word}{'es' if word.endswith('s') else 's'}"
+
+
 def with_interval(share: float, interval: Sequence[float] | None) -> str:
     """Write a share in percent, and its interval (low, high) behind it, where it has one."""
     return percent(share) + (f" ({percent(interval[0])} to {percent(interval[1])})" if interval else "")

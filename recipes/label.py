@@ -16,13 +16,12 @@ import sys
 from contextlib import ExitStack
 from pathlib import Path
 
-from recipes.console import say, suggest
+from recipes.console import quantity, say, suggest
 from recipes.data.dataset import warn_of_left_out
 from recipes.data.sources.chosen import to_label
 from recipes.data.sources.corrections_file import CorrectionsFile
 from recipes.data.sources.own import check_output, mark
 from recipes.errors import UserError, shown
-from recipes.evaluation.paired_verdict import counted
 from recipes.runs import model_file, reference
 from recipes.runs.folder import held
 from recipes.settings.label import Labelling
@@ -76,7 +75,7 @@ def _say_plan(settings: Labelling, pictures: Pool, table: CorrectionsFile, has_r
     done = len(table.wishes)
     labelled = sum(bool(file.label) for file in pictures.files)
     of_these = f", {labelled:,} of them with a label" if labelled else ""
-    say(f"{shown(settings.data)}: {counted(len(pictures.files), 'picture')}{of_these}; {done:,} done before.")
+    say(f"{shown(settings.data)}: {quantity(len(pictures.files), 'picture')}{of_these}; {done:,} done before.")
     if not has_reference:
         print(
             f"note: {shown(settings.run)} has no reference.npz, the features of its training pictures: the order stays as the "
@@ -87,6 +86,6 @@ def _say_plan(settings: Labelling, pictures: Pool, table: CorrectionsFile, has_r
 
 def _tell(settings: Labelling, table: CorrectionsFile) -> None:
     """Say how many labels there are, where they lie, and what to do with them."""
-    say(f"{counted(len(table.wishes), 'picture')} done: {shown(table.place)}")
+    say(f"{quantity(len(table.wishes), 'picture')} done: {shown(table.place)}")
     if table.wishes:
         suggest({"train with these labels": ["zoo", "finetune", settings.data, "--corrections", table.place]})

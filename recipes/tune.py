@@ -39,7 +39,7 @@ from recipes.search.folder import check_table, entered, gets_results, mark_finis
 from recipes.search.loop import run_trials
 from recipes.search.oracle import SharedOracle, make_oracle
 from recipes.search.preparation import Search, prepare_search
-from recipes.search.records import TrialRecord, counted
+from recipes.search.records import TrialRecord, states_in_words
 from recipes.search.results import Results, write_table
 from recipes.search.scopes import Scope, over_fine_tunings, over_heads
 from recipes.search.storage import locate, used
@@ -87,7 +87,7 @@ def run(settings: Tuning) -> Path:
         if is_home:
             _finish(search, study, scope, clock)
         else:
-            say(f"{counted(study.records())}. Table, report and winner: {study.home['where']}")
+            say(f"{states_in_words(study.records())}. Table, report and winner: {study.home['where']}")
     return settings.folder
 
 
@@ -107,7 +107,7 @@ def _plan(search: Search, study: Study) -> str:
         f"{settings.model}: {what}.",
         *other_sizes(search.model),
         f"search {study.name!r}: {settings.trials} trials by {settings.tuner}, of at most {settings.epochs} epochs; "
-        f"{counted(study.records())} so far.",
+        f"{states_in_words(study.records())} so far.",
     ]
     return "\n".join(lines)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from recipes.console import quantity
 from recipes.data import notes, split
 from recipes.data.decoding import Announce, Decoded, decode_all
 from recipes.data.division import Division, divide, leaking, missing_parts, told
@@ -16,7 +17,6 @@ from recipes.data.look import FRAMING, look, near_groups
 from recipes.data.sources.listing import File, Listing
 from recipes.data.store import Rows
 from recipes.errors import shown, some
-from recipes.evaluation.paired_verdict import counted
 from recipes.evaluation.tasks import MULTI_CLASS, Task
 
 HELD_OUT_SHARE = 0.25
@@ -195,7 +195,7 @@ def warn_of_left_out(root: Path, left_out: list[tuple[str, str]], table: str = "
         by_reason.setdefault(notes.NUMBER.sub("#", reason), []).append((path, reason))
     for those in list(by_reason.values())[:MAX_REASONS]:
         (path, reason), more = those[0], len(those) - 1
-        others = f", and so {'is' if more == 1 else 'are'} {counted(more, 'more file')}{where}" if more else ""
+        others = f", and so {'is' if more == 1 else 'are'} {quantity(more, 'more file')}{where}" if more else ""
         print(f"warning: {shown(root / path)} {reason}: left out{others}.", file=sys.stderr)
     if len(by_reason) > MAX_REASONS:
         print(f"warning: and others for other reasons{where}.", file=sys.stderr)

@@ -1,6 +1,6 @@
 """Sentences on how two classifiers differ on the same pictures, which claim no more than these pictures show."""
 
-from recipes.console import percent
+from recipes.console import percent, quantity
 from recipes.errors import some
 from recipes.evaluation.metrics import LABEL_MEASURES, MEASURES
 
@@ -17,7 +17,7 @@ def paired_verdict(row: dict, lead: str, images: int, which: str) -> str:
         which: which these are, such as "of the test part".
     """
     found, first, second = row["measures"][lead], row["baseline"], row["run"]
-    what, where, chance = NAMES[lead], f"the same {counted(images, 'picture')} {which}", _chance(row)
+    what, where, chance = NAMES[lead], f"the same {quantity(images, 'picture')} {which}", _chance(row)
     shares, interval = [percent(value) for value in found["values"]], found["interval"]
     if found["difference"] < 0:
         interval = interval and [-interval[1], -interval[0]]
@@ -46,11 +46,6 @@ def _chance(row: dict) -> str:
 def points(difference: float, sign: str = "") -> str:
     """Write a difference of shares in percentage points, with a plus if `sign` is "+"; what rounds to 0 has no minus."""
     return f"{round(100 * difference, 1) + 0.0:{sign}.1f}"
-
-
-def counted(number: int, word: str) -> str:
-    """Write a number of things, one or many."""
-    return f"{number:,} {word}" if number == 1 else f"{number:,} {word}{'es' if word.endswith('s') else 's'}"
 
 
 def p_text(p: float) -> str:
@@ -82,9 +77,9 @@ def class_sentence(row: dict) -> str:
     """Say on which classes a difference is shown, from a difference, a value of comparison.json."""
     shown = [found for found in row["classes"] if found["outcome"] != "not shown"]
     count = len(row["classes"])
-    tried = f"after correction for {counted(count * row['runs_adjusted'], 'test')}"
+    tried = f"after correction for {quantity(count * row['runs_adjusted'], 'test')}"
     if not shown:
-        return f"No difference is shown on any of the {counted(count, 'class')} by itself, {tried}."
+        return f"No difference is shown on any of the {quantity(count, 'class')} by itself, {tried}."
     sides = {"better": row["run"], "worse": row["baseline"]}
     parts = [
         f"{name} is better on {some([found['name'] for found in shown if found['outcome'] == outcome])}"

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse import csr_array
 
+from recipes.console import quantity
 from recipes.data.split import united
 from recipes.errors import UserError, shown, some
-from recipes.evaluation.paired_verdict import counted
 from recipes.runs.finished import EVALUATED, Answer, Finished
 
 # The most trustworthy first. What a run has trained on says nothing.
@@ -192,7 +192,7 @@ def _groups(answers: Sequence[Sequence[Answer]], names: Sequence[str]) -> tuple[
     _, numbers = np.unique(units, return_inverse=True)
     if (count := int(numbers.max()) + 1) < len(digests):
         findings.append(
-            f"The {len(digests):,} pictures are {counted(count, 'group')} (near-duplicates, copies, and what --groups names): "
+            f"The {len(digests):,} pictures are {quantity(count, 'group')} (near-duplicates, copies, and what --groups names): "
             "a group counts once where chance is computed."
         )
     return numbers, findings

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from recipes.console import percent, say
 from recipes.errors import shown
 from recipes.search.patience import trying_once
-from recipes.search.records import TrialRecord, counted, ranked
+from recipes.search.records import TrialRecord, ranked, states_in_words
 from zoo.progress import Progress, clock
 
 if TYPE_CHECKING:
@@ -118,12 +118,12 @@ def headline(records: Sequence[TrialRecord], total: int, ended_before: int, seco
     """Say how the search stands, how fast it goes and how long it will take, from what has ended in these seconds."""
     left, new = total - count_ended(records), count_ended(records) - ended_before
     pace = f"  {new / seconds:.2f} trials/s  {clock(left * seconds / new)} left" if new and left else ""
-    return f"{counted(records)} of {total}{pace}"
+    return f"{states_in_words(records)} of {total}{pace}"
 
 
 def standing(records: Sequence[TrialRecord], scores: Scores = scores_of) -> str:
     """Say in one line how the search stands."""
-    parts = [counted(records)]
+    parts = [states_in_words(records)]
     for one in ranked(records)[:1]:
         reached = [f"{name} {value}" for name, value in scores(one).items() if name != "epoch"]
         parts.append(", ".join([f"best: trial {one.number}", *reached]))

@@ -14,7 +14,7 @@ from recipes.runs.folder import SCHEMA, escaped
 from recipes.search import plots, results
 from recipes.search.board import described
 from recipes.search.hypermodel_search import FeatureSet, HypermodelSearch
-from recipes.search.records import TrialRecord, counted, ranked
+from recipes.search.records import TrialRecord, ranked, states_in_words
 from recipes.search.report import MAX_FAILURES, MAX_TRIALS
 from recipes.search.study import Study
 from zoo.files import write_json, write_text
@@ -56,7 +56,7 @@ class Results:
             scores=self._metrics(trials),
             trials=[trial.as_dict() for trial in ranked(trials)[:MAX_TRIALS]],
             names=plots.varied(trials),
-            counted=counted(trials),
+            counted=states_in_words(trials),
             charts=plots.as_charts(figures, trials, shares, loss),
             min_trials=plots.MIN_TRIALS,
             failures=[trial.as_dict() | {"described": described(trial.values)} for trial in failures[:MAX_FAILURES]],

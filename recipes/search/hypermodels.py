@@ -33,7 +33,7 @@ from recipes.search.folder import check_table, entered, gets_results, mark_finis
 from recipes.search.hypermodel_results import Results
 from recipes.search.hypermodel_search import Build, FeatureSet, HypermodelSearch
 from recipes.search.hypermodel_tuner import HypermodelLoop, check_model, claim_search, make_tuner
-from recipes.search.records import TrialRecord, counted, ranked
+from recipes.search.records import TrialRecord, ranked, states_in_words
 from recipes.search.storage import locate, used
 from recipes.search.study import Study, open_study
 from recipes.settings.tune import Tuning
@@ -178,7 +178,7 @@ def run(search: HypermodelSearch) -> Tuned:
             results.write(study, features, time.monotonic() - start)
             mark_finished(study)
         else:
-            say(f"{counted(study.records())}. Table and report: {study.home['where']}")
+            say(f"{states_in_words(study.records())}. Table and report: {study.home['where']}")
         return _tuned(settings.folder, tuner, study, models)
 
 

@@ -81,7 +81,7 @@ def ranked(records: Sequence[TrialRecord]) -> list[TrialRecord]:
     return sorted((one for one in records if one.state == "done"), key=lambda one: (one.loss, one.number))
 
 
-def counted(records: Sequence[TrialRecord]) -> str:
+def states_in_words(records: Sequence[TrialRecord]) -> str:
     """Say how many trials are in which state: "12 done, 2 running, 1 failed"."""
     counts = Counter(one.state for one in records)
     return ", ".join(f"{counts[state]} {state}" for state in STATES if counts[state] or state == "done")

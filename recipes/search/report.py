@@ -10,7 +10,7 @@ from recipes.report.page import page
 from recipes.report.suspects import suspects
 from recipes.search.board import described
 from recipes.search.plots import MIN_TRIALS, as_charts, varied
-from recipes.search.records import TrialRecord, counted, ranked
+from recipes.search.records import TrialRecord, ranked, states_in_words
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -44,7 +44,7 @@ def render(
         trials=[trial.as_dict() for trial in trials[:MAX_TRIALS]],
         names=names,
         same=same,
-        counted=counted(records),
+        counted=states_in_words(records),
         suspects=suspects(result, picture),
         charts=as_charts(figures, records, result["importance"]),
         min_trials=MIN_TRIALS,

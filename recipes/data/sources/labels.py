@@ -22,7 +22,7 @@ from recipes.data.sources.listing import PARTS, SPLITS, File, Listing, plain
 from recipes.data.sources.places import Places
 from recipes.data.sources.separators import find_separator, is_wrapped
 from recipes.data.sources.table import Table, read_table
-from recipes.data.sources.votes import Row, counted
+from recipes.data.sources.votes import Row, count_votes
 from recipes.errors import UserError, shown, some
 from recipes.evaluation.tasks import LABEL_SEPARATOR, MULTI_CLASS, MULTI_LABEL
 
@@ -59,7 +59,7 @@ def scan_labels(
     places = Places(root)
     rows, left_out, findings = _rows(table, columns, places), [], []
     if columns.annotator is not None:
-        votes = counted(table, rows)
+        votes = count_votes(table, rows)
         rows, left_out, findings = votes.rows, votes.left_out, votes.findings
     counts = Counter(label for row in rows for label in row.labels)
     classes = tuple(sorted(columns.classes or counts))

@@ -37,7 +37,7 @@ class Votes:
     findings: list[str]
 
 
-def counted(table: Table, rows: Sequence[Row]) -> Votes:
+def count_votes(table: Table, rows: Sequence[Row]) -> Votes:
     """Count the votes on each picture.
 
     Raises:
