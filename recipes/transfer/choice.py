@@ -150,12 +150,8 @@ def auto(stages: Sequence[str], evidence: Evidence, from_images: bool = False) -
 
 
 def interpolated(strategy: Strategy, share: float) -> Strategy:
-    """Let every phase of a strategy go only that share of its way, and no farther than the strategy does by itself.
-
-    A trial has a quarter of the steps: the end of its way is nearer to the beginning than that of the whole training.
-    """
-    phases = (replace(phase, interpolation=min(share, phase.interpolation)) for phase in strategy.phases)
-    return replace(strategy, phases=tuple(phases))
+    """Let every phase of a strategy go only that share of its way."""
+    return replace(strategy, phases=tuple(replace(phase, interpolation=share) for phase in strategy.phases))
 
 
 def trial_of(strategy: Strategy) -> Strategy:

@@ -73,12 +73,12 @@ class TestAuto:
         [
             ({"small": 0.40, "medium": 0.45}, LIKE, "small", None),
             ({"small": 0.40, "medium": 0.30}, LIKE, "medium", 1.0),
-            ({"small": 0.40, "medium": 0.30, "large": 0.25}, LIKE, "large", 0.75),  # as far as it goes by itself
+            ({"small": 0.40, "medium": 0.30, "large": 0.25}, LIKE, "large", 1.0),
             ({"small": 0.40, "medium": 0.39, "large": 0.385}, LIKE, "small", None),  # which none is worth: 0.38 would be
             ({"small": 0.40, "medium": {0.25: 0.38, 1.0: 0.37}, "large": 0.36}, LIKE, "medium", 1.0),
             ({"small": 0.40, "medium": 0.36, "large": {0.25: 0.39, 0.5: 0.34, 0.75: 0.37, 1.0: 0.38}}, LIKE, "large", 0.5),
             ({"small": 0.40, "medium": 0.36, "large": {0.25: 0.39, 0.5: 0.35, 0.75: 0.36, 1.0: 0.38}}, UNLIKE, "large", 0.75),
-            ({"small": 0.40, "medium": 0.39, "large": 0.395}, UNLIKE, "large", 0.75),  # behind by less than the standard error
+            ({"small": 0.40, "medium": 0.39, "large": 0.395}, UNLIKE, "large", 1.0),  # behind by less than the standard error
             ({"small": 0.40, "medium": 0.39, "large": 0.450}, UNLIKE, "medium", 1.0),
         ],
     )
