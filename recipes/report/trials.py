@@ -17,7 +17,6 @@ def trials(result: dict) -> list[dict]:
         | {
             "is_taken": trial["strategy"] == strategy["name"],
             "is_ended": trial.get("epochs", 0) < trial.get("planned", 0),
-            "goes_on": trial["strategy"] == strategy["name"] and any(p.get("holds_out") for p in strategy["phases"]),
         }
         for trial in best.values()
     ]

@@ -1,7 +1,7 @@
 """The choice of a strategy by the evidence."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import fields, replace
 
 import keras
@@ -18,6 +18,8 @@ from recipes.transfer.combined import parts_of
 from recipes.transfer.evidence import Evidence, Trial
 from recipes.transfer.strategies import STEPS, STRATEGIES, Phase, Strategy, scratch, small, tuned
 
+# What `auto` chooses among, the cheapest first.
+COSTS = ("small", "medium", "large")
 # The share of its loss by which a costlier strategy must be better than a cheaper one.
 MIN_GAIN = 0.05
 # A trial compares these shares of the way to the trained weights.
@@ -29,8 +31,8 @@ MEDIUM_IMAGES = 1_000
 # A smaller class could not be divided for a trial.
 MIN_CLASS_IMAGES = 4
 # A trial trains for this share of its strategy's epochs, and is looked at after that share of its own.
-TRIAL_SHARE = 1 / 3
-RUNG_SHARE = 1 / 4
+TRIAL_SHARE = 1 / 5
+RUNG_SHARE = 1 / 2
 # What the head alone has right, and how many it has wrong, where no costlier strategy is tried: with fewer wrong no sign test
 # could call another better.
 ENOUGH_ACCURACY = 0.95
@@ -39,14 +41,8 @@ MIN_WRONG = 5
 MAX_CACHED_BYTES = 8e9
 
 
-def chosen_strategy(
-    recipe: Recipe, model: keras.Model, data: Dataset, evidence: Evidence, begun: Mapping[str, tuple[Phase, int]] | None = None
-) -> Strategy:
+def chosen_strategy(recipe: Recipe, model: keras.Model, data: Dataset, evidence: Evidence) -> Strategy:
     """Choose the strategy, with the recipe's own epochs, learning rate and batch norm, if it gives any.
-
-    Args:
-        begun: by the names of strategies, the phases of their trials and how many images each trained on; the strategy that is
-            chosen goes on from its own.
 
     Raises:
         UserError: what the recipe asks of training cannot be had, or the strategy trains nothing.
@@ -75,8 +71,6 @@ def chosen_strategy(
         )
 
     strategy = replace(strategy, phases=tuple(map(with_settings, strategy.phases)))
-    if strategy.name in (begun or {}):
-        strategy = continued(strategy, *begun[strategy.name], evidence)
     try:
         return within_budget(strategy, evidence)
     except ValueError as error:
@@ -150,49 +144,47 @@ def auto(stages: Sequence[str], evidence: Evidence, from_images: bool = False) -
 
 
 def interpolated(strategy: Strategy, share: float) -> Strategy:
-    """Let every phase of a strategy go only that share of its way."""
-    return replace(strategy, phases=tuple(replace(phase, interpolation=share) for phase in strategy.phases))
+    """Let every phase of a strategy go only that share of its way, and no farther than the strategy does by itself.
+
+    A trial has a fifth of the steps: the end of its way is nearer to the beginning than that of the whole training.
+    """
+    phases = (replace(phase, interpolation=min(share, phase.interpolation)) for phase in strategy.phases)
+    return replace(strategy, phases=tuple(phases))
 
 
 def trial_of(strategy: Strategy) -> Strategy:
-    """Shorten a strategy to its trial: a third of its epochs, all of the way, on pictures of which others are held out."""
+    """Shorten a strategy to its trial: a fifth of its epochs, and all of the way."""
     shorter = (
-        replace(phase, name="trial", epochs=math.ceil(TRIAL_SHARE * phase.epochs), interpolation=1.0, holds_out=True)
+        replace(phase, name="trial", epochs=math.ceil(TRIAL_SHARE * phase.epochs), interpolation=1.0)
         for phase in strategy.phases
     )
     return replace(strategy, phases=tuple(shorter))
 
 
-def continued(strategy: Strategy, begun: Phase, images: int, evidence: Evidence) -> Strategy:
-    """Let a strategy of one phase go on from the trial `begun`, which trained on so many images.
-
-    With the trial's steps it takes as many as without: a cosine cycle after another (SGDR: Loshchilov & Hutter 2016,
-    arXiv:1608.03983, section 3), the second, longer one on all training images.
-    """
-    (phase,) = strategy.phases
-    each = math.ceil(evidence.images / evidence.batch_size)
-    done = begun.epochs * math.ceil(images / evidence.batch_size)
-    return replace(strategy, phases=(begun, replace(phase, epochs=max(1, round(phase.epochs - done / each)))))
-
-
 def next_to_try(evidence: Evidence, from_images: bool = False) -> str | None:
     """Name the strategy to try next; None: enough is known.
 
-    That `medium` does worse than `small` says nothing of `large`, which alone sees augmented pictures. Nothing follows a trial
-    that has nearly all held-out pictures right: a costlier one could not be seen to be better. A budget must have time for a
-    quarter of `large` before anything is tried, and for all of it before that is.
+    Nothing follows a trial that has nearly all held-out pictures right: a costlier one could not be seen to be better. `medium`
+    is tried where `large` is not clearly better than the head alone. A budget must have time for a quarter of `large` before
+    anything is tried, and for all of it before that is.
     """
     tried = {trial.strategy for trial in evidence.trials}
-    order = ["medium", "large"] if from_images else ["small", "medium", "large"]
+    order = ["large", "medium"] if from_images else ["small", "large", "medium"]
     if not evidence.fits(STEPS):
         order.remove("large")
     if not evidence.pretrained or evidence.images >= LARGE_IMAGES:
         return None
     if evidence.fewest < MIN_CLASS_IMAGES or not evidence.fits(STEPS / 4):
         return None
-    if any(_is_enough(trial) for trial in evidence.trials):
+    if any(_is_enough(trial) for trial in evidence.trials) or _is_clear(evidence.trials):
         return None
     return order[len(tried)] if len(tried) < len(order) else None
+
+
+def _is_clear(trials: Sequence[Trial]) -> bool:
+    """Whether `large` has lowered the loss of `small` so far that it would be taken without a third trial."""
+    losses = {trial.strategy: trial.loss for trial in bests([trial for trial in trials if not trial.is_ended])}
+    return losses.keys() == {"small", "large"} and losses["large"] < (1 - MIN_GAIN) * losses["small"]
 
 
 def _is_enough(trial: Trial) -> bool:
@@ -205,8 +197,7 @@ def can_win(rung: Sequence[Trial], rivals: Sequence[Trial], differs: bool) -> bo
 
     Successive halving (Jamieson & Talwalkar 2015, arXiv:1502.07943) gives the worse half of all candidates up at a rung. Here
     one is given up if no share of its way lowers the loss, not even the first quarter; or if it would not be taken though its
-    gain grew with the square root of its steps, which four times the steps double. In another domain, where more must change,
-    the standard error is granted.
+    gain grew with the square root of its steps. In another domain, where more must change, the standard error is granted.
 
     Args:
         rung: the trial's, at each share of its way, 0 among them.
@@ -217,8 +208,14 @@ def can_win(rung: Sequence[Trial], rivals: Sequence[Trial], differs: bool) -> bo
     granted = max(best.error, start.error) if differs else 0.0
     gain = start.loss - best.loss
     expected = start.loss - max(gain, 0.0) / math.sqrt(RUNG_SHARE)
-    needed = 0.0 if differs else MIN_GAIN
-    return gain + granted > 0 and all(expected < (1 - needed) * rival.loss + granted for rival in rivals)
+
+    def needed(rival: Trial) -> float:
+        if differs:
+            return rival.loss + granted
+        is_cheaper = COSTS.index(rival.strategy) < COSTS.index(best.strategy)
+        return (1 - MIN_GAIN) * rival.loss if is_cheaper else rival.loss / (1 - MIN_GAIN)
+
+    return gain + granted > 0 and all(expected < needed(rival) for rival in rivals)
 
 
 def _by_trials(evidence: Evidence) -> tuple[Trial, str]:
@@ -228,7 +225,7 @@ def _by_trials(evidence: Evidence) -> tuple[Trial, str]:
     of another domain, it is the deepest and farthest that is behind the best by less than the standard error: few pictures
     judge a trial, and the probes say that more must change.
     """
-    found = [trial for trial in evidence.trials if not trial.is_ended]
+    found = [trial for name in COSTS for trial in evidence.trials if trial.strategy == name and not trial.is_ended]
     best, least = min(found, key=lambda trial: trial.loss), bests(found)
     words = ", ".join(
         f"{trial.strategy} {trial.loss:.3f} ({percent(trial.accuracy)}{_way(trial)}{', ended early' if trial.is_ended else ''})"
@@ -273,12 +270,10 @@ def _in_words(evidence: Evidence) -> str:
 def within_budget(strategy: Strategy, evidence: Evidence) -> Strategy:
     """Cut the epochs to what fits in the budget, by the rate of training everything from images; the phases in proportion.
 
-    A trial, which has been trained already, stays as it was.
-
     Raises:
         ValueError: not even one epoch of each phase fits, in a sentence.
     """
-    phases = [phase for phase in strategy.phases if _takes_time(phase)]
+    phases = [phase for phase in strategy.phases if phase.augment]
     if evidence.budget is None or not phases:
         return strategy
     each = evidence.images / evidence.training
@@ -286,10 +281,5 @@ def within_budget(strategy: Strategy, evidence: Evidence) -> Strategy:
         left = max(0, evidence.budget)
         raise ValueError(f"One epoch of strategy {strategy.name} takes about {least:.0f} s, and {left:.0f} s are left for it")
     share = min(1, evidence.budget / each / sum(phase.epochs for phase in phases))
-    shorter = (replace(p, epochs=max(1, int(share * p.epochs))) if _takes_time(p) else p for p in strategy.phases)
+    shorter = (replace(p, epochs=max(1, int(share * p.epochs))) if p.augment else p for p in strategy.phases)
     return replace(strategy, phases=tuple(shorter))
-
-
-def _takes_time(phase: Phase) -> bool:
-    """Whether a phase has yet to train from images."""
-    return phase.augment and not phase.holds_out

@@ -100,8 +100,7 @@ def fit(
 ) -> Fitted:
     """Fit the head on frozen features, then train the strategy's phases.
 
-    The head is fitted to the pictures that the first phase trains on. A phase that was trained before, in a trial or before a
-    kill, is not trained again: its state is taken up.
+    A phase that was trained before a kill is not trained again: its state is taken up.
 
     Args:
         deadline: of time.monotonic(), when training ends at the latest.
@@ -111,38 +110,28 @@ def fit(
         UserError: training has diverged, or a cache or state cannot be written.
     """
     clock, shown = Clock(), _shown_views(prepared, strategy)
-    first = _part_of(prepared, strategy.phases[0]) if strategy.phases else prepared
     rows: dict[Cut, Rows] = {}
     fitted = Fitted(strategy, None, seconds=clock.seconds)
     if strategy.head_first:
         with clock.step("features"):
-            rows = _features(first, strategy, shown)
+            rows = _features(prepared, strategy, shown)
         with clock.step("head"):
-            head = _fit_head(first, rows[prepared.head_cut], shown)
+            head = _fit_head(prepared, rows[prepared.head_cut], shown)
         fitted = replace(fitted, head=head, history=tuple(head.history))
         if not head.mirrored:
             shown = [view for view in shown if not view.mirrored]
     zoo.freeze(prepared.model, strategy.freeze_until)
-    for number, phase in enumerate(strategy.phases):
+    for phase in strategy.phases:
         with clock.step(phase.name):
-            goes_on = number > 0 and strategy.phases[number - 1].holds_out
-            trainer = _PhaseTrainer(_part_of(prepared, phase), fitted, phase, shown, goes_on)
-            if goes_on and not phase.augment:
-                rows = _features(prepared, strategy, shown)
+            trainer = _PhaseTrainer(prepared, fitted, phase, shown)
             fitted = trainer.train(None if phase.augment else rows[Cut(phase.freeze_until)], deadline, report, watch)
     return fitted
-
-
-def _part_of(prepared: Prepared, phase: Phase) -> Prepared:
-    """Take the pictures that a phase trains on: all of the training part, or of a trial the inner ones."""
-    return prepared.inside() if phase.holds_out else prepared
 
 
 def frozen_features(prepared: Prepared, strategy: Strategy, passing: Passing = here) -> Rows:
     """Compute what the untrained network says of every picture, `(images, features)`, in the one pass that `fit` needs."""
     if strategy.head_first:
-        first = _part_of(prepared, strategy.phases[0]) if strategy.phases else prepared
-        _features(first, strategy, _shown_views(prepared, strategy), passing)
+        _features(prepared, strategy, _shown_views(prepared, strategy), passing)
     recipe = prepared.recipe
     return center_features(prepared.model, prepared.head_cut, prepared.data, recipe.batch_size, recipe.engine)
 
@@ -206,21 +195,19 @@ def sample_weights(recipe: Recipe, data: Dataset, images: np.ndarray) -> np.ndar
 class _PhaseTrainer:
     """Trains one phase, from images or from the activations that are kept before its first trained layer.
 
-    `prepared` has the pictures that it trains on, `fitted` is what the phases before have given. One that `goes_on` from its
-    trial keeps to the penalties of that, which hold the weights to the pretrained ones.
+    `fitted` is what the phases before have given.
     """
 
     prepared: Prepared
     fitted: Fitted
     phase: Phase
     shown: list[View]
-    goes_on: bool = False
 
     def train(self, rows: Rows | None, deadline: float, report: Report, watch: Watch | None) -> Fitted:
         """Train the phase, and add what that gave to what was fitted before."""
         recipe, data, model = self.prepared.recipe, self.prepared.data, self.prepared.model
         part = training.prepare(model, self.phase, math.ceil(len(data.part("train")) / recipe.batch_size))
-        if (head := self.fitted.head) and not self.goes_on:  # without the penalty that it was solved with it would grow
+        if head := self.fitted.head:  # without the penalty that it was solved with it would grow
             l2_sp(part, self.phase.hold, head.decay, COSINE if recipe.head == "cosine" else CLASSIFIER)
         batches, held_out = self._from_images() if self.phase.augment else self._from_activations(rows)
         state = self._state_folder()

@@ -1,4 +1,4 @@
-"""The compiled training step of a phase, which TensorFlow traces once a run: trials, what goes on from them, and repeats.
+"""The compiled training step of a phase, which TensorFlow traces once a run: trials, what is taken, and repeats.
 
 To trace a step of MobileNetV2 takes as long as twenty of its steps. What differs between two trainings of the same part is
 therefore a variable that the traced step reads: the schedule's numbers, the optimiser's, and those of `callbacks.l2_sp`.

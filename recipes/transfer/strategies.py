@@ -35,8 +35,7 @@ class Phase:
     features kept at `freeze_until`. `batch_norm` is a policy of `recipes.transfer.batch_norm`; `layer_decay` the learning rate
     of each earlier stage relative to the next; `hold` the factor of `callbacks.l2_sp` on what is pretrained; a `weight_decay`
     of None the optimiser's own. The weights of the `average_best` epochs are averaged, 0: none. `interpolation` is the share
-    of the way from the weights before all phases to the last, see `callbacks.interpolate`. A phase that `holds_out` is a trial:
-    it trains on the inner part of the training pictures alone, so that the others can judge it.
+    of the way from the weights before all phases to the last, see `callbacks.interpolate`.
     """
 
     name: str
@@ -51,7 +50,6 @@ class Phase:
     weight_decay: float | None = None
     average_best: int = 0
     interpolation: float = 1.0
-    holds_out: bool = False
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -33,11 +32,6 @@ def plan(prepared: Prepared, strategy: Strategy) -> str:
     lines.append(f"{origin.name}: variant {origin.variant}, preprocessing {origin.preprocessing}.")
     lines += other_sizes(prepared.model)
     lines.append(f"{origin.name}, strategy {strategy.name} ({frozen}), because {strategy.reason}.")
-    for begun, rest in pairwise(strategy.phases):
-        if begun.holds_out:
-            lines.append(
-                f"Its trial is not repeated: {begun.epochs:,} epochs are done, {rest.epochs:,} on all training images follow."
-            )
     if strategy.phases and (devices := replicas.count(prepared.recipe.devices, prepared.recipe.batch_size)) > 1:
         share = prepared.recipe.batch_size // devices
         lines.append(f"Trained on {devices} devices, each with {share} pictures of every batch.")

@@ -49,14 +49,12 @@ CHUNK = 256
 class Tried:
     """What trials have shown: the evidence with them, their states, and what each said of what it had held out.
 
-    The answers go by the names of strategies and the shares of their way. `begun` are the phases of trials, by the names of
-    strategies, and how many images each trained on.
+    The answers go by the names of strategies and the shares of their way.
     """
 
     evidence: Evidence
     states: tuple[Path, ...] = ()
     answers: dict[tuple[str, float], OutOfFold] = field(default_factory=dict)
-    begun: dict[str, tuple[Phase, int]] = field(default_factory=dict)
 
 
 def choose(prepared: Prepared, start: float) -> Choice:
@@ -77,7 +75,7 @@ def choose(prepared: Prepared, start: float) -> Choice:
         evidence = tried.evidence
     if evidence.budget is not None:
         evidence = replace(evidence, budget=deadline - time.monotonic())
-    strategy = chosen_strategy(recipe, model, data, evidence, tried.begun)
+    strategy = chosen_strategy(recipe, model, data, evidence)
     share = strategy.phases[-1].interpolation if strategy.phases else 1.0
     return Choice(evidence, strategy, deadline, tried.states, tried.answers.get((strategy.name, share)))
 
@@ -132,7 +130,7 @@ def try_strategies(prepared: Prepared, evidence: Evidence, deadline: float) -> T
         found = race.run(name, evidence)
         evidence = replace(evidence, trials=(*evidence.trials, *found))
         say(_in_words(found))
-    return Tried(evidence, tuple(race.states), race.answers, race.begun)
+    return Tried(evidence, tuple(race.states), race.answers)
 
 
 def _in_words(tried: Sequence[Trial]) -> str:
@@ -149,7 +147,7 @@ def _in_words(tried: Sequence[Trial]) -> str:
 class _Race:
     """Strategies that are tried against each other: each is trained on the same pictures, and judged by the same others.
 
-    `images` are those that judge, indices in the training part; `states`, `answers` and `begun` are as `Tried` has them.
+    `images` are those that judge, indices in the training part; `states` and `answers` are as `Tried` has them.
     """
 
     def __init__(self, prepared: Prepared, deadline: float):
@@ -160,7 +158,6 @@ class _Race:
         self._first: np.ndarray | None = None
         self.states: list[Path] = []
         self.answers: dict[tuple[str, float], OutOfFold] = {}
-        self.begun: dict[str, tuple[Phase, int]] = {}
 
     def run(self, name: str, evidence: Evidence) -> list[Trial]:
         """Train a strategy's trial, judge it at each share of its way, and put the model's weights back."""
@@ -172,7 +169,6 @@ class _Race:
         if strategy.phases:
             (phase,) = strategy.phases
             guesses, epochs = self._train(strategy, phase, evidence)
-            self.begun[name] = phase, len(inner)
         else:
             fit(self._inside, strategy, self._deadline)
             guesses, epochs, phase = {1.0: probabilities(self._inside, strategy, self.images)}, 0, None
@@ -192,7 +188,7 @@ class _Race:
             rivals = [trial for trial in evidence.trials if not trial.is_ended]
             return can_win(self._judged(strategy.name, judge(start, (0.0, *INTERPOLATIONS))), rivals, evidence.differs)
 
-        fitted = fit(self._prepared, strategy, self._deadline, watch=may_win)
+        fitted = fit(self._inside, strategy, self._deadline, watch=may_win)
         self.states += fitted.states
         return judge(fitted.start, INTERPOLATIONS), sum(row["phase"] == phase.name for row in fitted.history)
 
