@@ -39,8 +39,8 @@ from recipes.transfer.run import fit, probabilities
 from recipes.transfer.state import Choice, Prepared
 from recipes.transfer.strategies import STEPS, STRATEGIES, Phase, Strategy
 
-# Kept of a budget for the start of Python before, and for writing model and report behind.
-CLOSING_SECONDS = 20.0
+# Kept of a budget for writing the model and the report, and for the process that loads the saved model.
+CLOSING_SECONDS = 15.0
 # Pictures whose pixels are in memory at once when a trial is judged.
 CHUNK = 256
 
