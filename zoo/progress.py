@@ -28,13 +28,16 @@ class Progress:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_):
-        if kind is None and not self._done:  # there was nothing to do
-            return
         if kind is None:
-            self._total = self._done  # what ended early needed no more
-            self._show(end="\n")
+            self.end()
         elif self._live:
             print(file=sys.stderr)
+
+    def end(self, note: str = "") -> None:
+        """Write the last line, unless there was nothing to do; what ended early needed no more, or the note says why."""
+        if self._done:
+            self._total = self._done
+            self._show("\n", note)
 
     def skip(self, count: int) -> None:
         """Count work that was found done: it is part of the total, not of the rate."""
@@ -65,7 +68,8 @@ class Progress:
         else:
             left = clock(seconds)
         done, total = (f"{n * self._scale:,.{1 if self._scale != 1 else 0}f}" for n in (self._done, self._total))
-        line = f"{self._label}  {done}/{total} {self._unit}  {rate * self._scale:,.1f}/s  {left}  {note}".rstrip()
+        speed = f"{rate * self._scale:,.1f}/s  {left}" if self._done > self._skipped else "done before"
+        line = f"{self._label}  {done}/{total} {self._unit}  {speed}  {note}".rstrip()
         start = ""
         if self._live:  # what would not fit into one line could not be written over
             start, line = "\r\x1b[K", line[: max(1, _columns() - 1)]

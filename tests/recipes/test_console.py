@@ -118,6 +118,12 @@ def test_a_log_has_the_last_line_of_progress_once(capsys, monkeypatch):
     assert [line.split()[1] for line in capsys.readouterr().err.splitlines()] == ["1/2", "2/2"]
 
 
+def test_progress_of_what_was_done_before_has_no_rate(capsys):
+    with Progress("trial of large", 168, "steps") as progress:
+        progress.skip(168)
+    assert capsys.readouterr().err == "trial of large  168/168 steps  done before\n"
+
+
 @pytest.mark.slow
 def test_what_a_run_says_comes_next_works_when_pasted(tmp_path):
     digits_folder(tmp_path / "my 'digits'", 6)
