@@ -29,6 +29,7 @@ from recipes.transfer.choice import (
     needs_images,
     next_to_try,
     trial_of,
+    way_of,
 )
 from recipes.transfer.combined import parts_of
 from recipes.transfer.evidence import Evidence, Trial
@@ -166,11 +167,10 @@ def try_strategies(prepared: Prepared, evidence: Evidence, deadline: float) -> T
 def _in_words(tried: Sequence[Trial]) -> str:
     """Say in a line what a strategy reached inside the training part, at the best share of its way, and what that cost."""
     best = min(tried, key=lambda trial: trial.loss)
-    way = f", {percent(best.interpolation, 0)} of the way" if best.interpolation < 1 else ""
     ended = f"ended after {best.epochs:,} of {best.planned:,} epochs, " if best.is_ended else ""
     return (
-        f"trial of {best.strategy}{way}: loss {best.loss:.4f}, accuracy {percent(best.accuracy)} on {best.images:,} training "
-        f"images held out, {ended}{best.seconds:.1f} s"
+        f"trial of {best.strategy}{way_of(best)}: loss {best.loss:.4f}, accuracy {percent(best.accuracy)} on {best.images:,} "
+        f"training images held out, {ended}{best.seconds:.1f} s"
     )
 
 

@@ -157,7 +157,7 @@ class TestAuto:
     def test_what_was_ended_is_not_taken_however_well_it_did(self):
         ended = replace(tried(large=0.1)[0], epochs=7, planned=28)
         strategy = auto(STAGES, replace(FACTS, trials=(*tried(small=0.4), ended)))
-        assert strategy.name == "small" and "large 0.100 (80.0 %, 100 % of the way, ended early)" in strategy.reason
+        assert strategy.name == "small" and "large 0.100 (80.0 %, ended early)" in strategy.reason
         assert auto(STAGES, replace(FACTS, trials=(ended,))).name == "small"  # as where nothing could be tried
 
     def test_what_goes_on_from_its_trial_takes_as_many_steps_as_without(self):

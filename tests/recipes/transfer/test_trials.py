@@ -89,7 +89,7 @@ def test_the_winner_goes_on_as_if_nobody_had_looked(mixed, tmp_path, monkeypatch
     for one, other in zip(tried.model.get_weights(), straight.model.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
     rows = [[{k: v for k, v in row.items() if k != "seconds"} for row in found.history] for found in (fitted, same)]
-    assert rows[0] == rows[1] and [row["phase"] for row in rows[0]] == ["trial"] * 2 + ["fine-tune"] * phases[1]
+    assert rows[0] == rows[1] and [row["phase"] for row in rows[0]] == [f"trial of {name}"] * 2 + ["fine-tune"] * phases[1]
 
 
 @pytest.mark.slow
