@@ -16,12 +16,17 @@ class Progress:
 
     >>> with Progress("features", total, "images") as progress:
     ...     progress.advance(32)
+
+    Args:
+        compiles: whether the first step compiles what the others run: it says nothing of the time that is left.
     """
 
-    def __init__(self, label: str, total: int, unit: str, scale: float = 1.0):
+    def __init__(self, label: str, total: int, unit: str, scale: float = 1.0, compiles: bool = False):
         self._label, self._total, self._unit, self._scale = label, total, unit, scale
         self._done = self._skipped = 0
         self._start = self._shown = time.monotonic()
+        self._awaits_first = compiles
+        self._from = self._start, 0  # from when, and how much done now, the time left is judged
         self._live = sys.stderr.isatty()
 
     def __enter__(self) -> "Progress":
@@ -54,6 +59,8 @@ class Progress:
             raise KeyboardInterrupt
         self._done += count
         now = time.monotonic()
+        if self._awaits_first and count:
+            self._awaits_first, self._from = False, (now, self._done - self._skipped)
         if self._done == self._total and not self._live:  # the last line of a log is written at the end
             return
         if now - self._shown >= (0.1 if self._live else 10):
@@ -61,10 +68,11 @@ class Progress:
             self._show("" if self._live else "\n", note)
 
     def _show(self, end: str, note: str = "") -> None:
-        seconds = max(time.monotonic() - self._start, 1e-9)
-        rate = (self._done - self._skipped) / seconds
-        if self._done < self._total and rate:
-            left = f"{clock((self._total - self._done) / rate)} left"
+        now, done = time.monotonic(), self._done - self._skipped
+        seconds = max(now - self._start, 1e-9)
+        rate, (since, before) = done / seconds, self._from
+        if self._done < self._total and done > before:
+            left = f"{clock((self._total - self._done) * (now - since) / (done - before))} left"
         else:
             left = clock(seconds)
         done, total = (f"{n * self._scale:,.{1 if self._scale != 1 else 0}f}" for n in (self._done, self._total))

@@ -136,7 +136,7 @@ def training_rate(model: keras.Model, data: Dataset, images: np.ndarray, batch_s
     pixels, labels = center(data.pixels[chosen], data.framing), data.labels[chosen]
     copy, seconds = keras.models.clone_model(model), []
     copy.compile("adam", "sparse_categorical_crossentropy", jit_compile=jit())
-    with Progress("speed of training", (1 + TIMED_BATCHES) * batch_size, "images") as progress:
+    with Progress("speed of training", (1 + TIMED_BATCHES) * batch_size, "images", compiles=True) as progress:
         for _ in range(1 + TIMED_BATCHES):
             start = time.monotonic()
             copy.train_on_batch(pixels, labels)

@@ -179,7 +179,7 @@ class History(Stateful):
         super().__init__()
         self.rows: list[dict] = []
         self._phase, self._steps, self._deadline, self._report = phase, steps, deadline, report
-        self._progress = Progress(phase.name, steps * phase.epochs, "steps")
+        self._progress = Progress(phase.name, steps * phase.epochs, "steps", compiles=True)
         self._note = ""
 
     def set_state(self, state: dict) -> None:
