@@ -112,7 +112,8 @@ def _asked_strategy(recipe: Recipe, stages: Sequence[str], evidence: Evidence, s
         return auto(stages, evidence, needs_images(recipe))
     if recipe.strategy == "tuned":
         return tuned(stages, evidence, "a search found it", recipe.fine_tuning, recipe.augment != "none")
-    return STRATEGIES[recipe.strategy](stages, evidence, "it was asked for")
+    reason = "a search found the head for it" if recipe.tuned else "it was asked for"
+    return STRATEGIES[recipe.strategy](stages, evidence, reason)
 
 
 def _cached_bytes(model: keras.Model, cut: str | None, data: Dataset) -> int:
