@@ -99,7 +99,8 @@ def _summary(prepared: Prepared, strategy: Strategy, views: int) -> str:
     """Say what is in the cache now."""
     data, name = prepared.data, prepared.model.origin.name
     made = f"{views:,} views were computed now" if views else "all of it was there already"
-    lines = [f"{name}: what strategy {strategy.name} needs of {len(data.paths):,} pictures is in the cache; {made}."]
+    needs = "auto needs in any case" if prepared.recipe.strategy == "auto" else f"{strategy.name} needs"
+    lines = [f"{name}: what strategy {needs} of {len(data.paths):,} pictures is in the cache; {made}."]
     if prepared.recipe.strategy == "auto" and strategy.name == "small" and data.task.one_label:
         lines.append(
             "Strategy auto tries medium as well, where small leaves something to gain: --strategy medium has its features "

@@ -59,11 +59,11 @@ def train(recipe: Recipe) -> Outcome:
     with writing(recipe.folder) as folder:
         if recipe.model == AUTO:
             with clock.step("backbone"):
-                recipe = chosen(recipe, clock.start)
+                recipe = chosen(recipe, clock.began)
         prepared = prepare(recipe, clock)
         with saved_check.stranger() as stranger:
             with clock.step("choice"):
-                choice = choose(prepared, clock.start)
+                choice = choose(prepared, clock.began)
             say(summary.plan(prepared, choice.strategy))
             values = run_settings(recipe.as_dict()) | {"chosen strategy": choice.strategy.name}
             with contextlib.ExitStack() as stack:

@@ -16,25 +16,33 @@ class Progress:
 
     >>> with Progress("features", total, "images") as progress:
     ...     progress.advance(32)
+
+    Args:
+        compiles: whether the first step compiles what the others run: it says nothing of the time that is left.
     """
 
-    def __init__(self, label: str, total: int, unit: str, scale: float = 1.0):
+    def __init__(self, label: str, total: int, unit: str, scale: float = 1.0, compiles: bool = False):
         self._label, self._total, self._unit, self._scale = label, total, unit, scale
         self._done = self._skipped = 0
         self._start = self._shown = time.monotonic()
+        self._awaits_first = compiles
+        self._from = self._start, 0  # from when, and how much done now, the time left is judged
         self._live = sys.stderr.isatty()
 
     def __enter__(self) -> "Progress":
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_):
-        if kind is None and not self._done:  # there was nothing to do
-            return
         if kind is None:
-            self._total = self._done  # what ended early needed no more
-            self._show(end="\n")
+            self.end()
         elif self._live:
             print(file=sys.stderr)
+
+    def end(self, note: str = "") -> None:
+        """Write the last line, unless there was nothing to do; what ended early needed no more, or the note says why."""
+        if self._done:
+            self._total = self._done
+            self._show("\n", note)
 
     def skip(self, count: int) -> None:
         """Count work that was found done: it is part of the total, not of the rate."""
@@ -51,6 +59,8 @@ class Progress:
             raise KeyboardInterrupt
         self._done += count
         now = time.monotonic()
+        if self._awaits_first and count:
+            self._awaits_first, self._from = False, (now, self._done - self._skipped)
         if self._done == self._total and not self._live:  # the last line of a log is written at the end
             return
         if now - self._shown >= (0.1 if self._live else 10):
@@ -58,14 +68,16 @@ class Progress:
             self._show("" if self._live else "\n", note)
 
     def _show(self, end: str, note: str = "") -> None:
-        seconds = max(time.monotonic() - self._start, 1e-9)
-        rate = (self._done - self._skipped) / seconds
-        if self._done < self._total and rate:
-            left = f"{clock((self._total - self._done) / rate)} left"
+        now, done = time.monotonic(), self._done - self._skipped
+        seconds = max(now - self._start, 1e-9)
+        rate, (since, before) = done / seconds, self._from
+        if self._done < self._total and done > before:
+            left = f"{clock((self._total - self._done) * (now - since) / (done - before))} left"
         else:
             left = clock(seconds)
         done, total = (f"{n * self._scale:,.{1 if self._scale != 1 else 0}f}" for n in (self._done, self._total))
-        line = f"{self._label}  {done}/{total} {self._unit}  {rate * self._scale:,.1f}/s  {left}  {note}".rstrip()
+        speed = f"{rate * self._scale:,.1f}/s  {left}" if self._done > self._skipped else "done before"
+        line = f"{self._label}  {done}/{total} {self._unit}  {speed}  {note}".rstrip()
         start = ""
         if self._live:  # what would not fit into one line could not be written over
             start, line = "\r\x1b[K", line[: max(1, _columns() - 1)]

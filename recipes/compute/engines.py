@@ -123,8 +123,8 @@ def _why_not() -> str:
     """Say why OpenVINO cannot be used, with the remedy; "" where it can."""
     import keras
 
-    if keras.backend.backend() != "tensorflow":
-        return f"networks reach it through TensorFlow, and Keras computes on {keras.backend.backend()}: set KERAS_BACKEND"
+    if (backend := keras.backend.backend()) != "tensorflow":
+        return f"networks reach it through TensorFlow, and Keras computes on {backend}: set KERAS_BACKEND=tensorflow"
     if not importlib.util.find_spec("openvino"):
         return "it is not installed: pip install 'keras-transfer-zoo[openvino]'"
     return "it is for processors, and there is a graphics card: hide that by CUDA_VISIBLE_DEVICES=''" if devices.gpus() else ""

@@ -36,9 +36,10 @@ def count(asked: str, batch_size: int) -> int:
     there = len(_names())
     found = there if asked == ALL_DEVICES else int(asked)
     if found > there:
-        what = "graphics cards" if _kind() == "GPU" else "devices and no graphics card"
+        what = "graphics card" if _kind() == "GPU" else "processor device"
+        few = f"{there} {what}{'s' * (there != 1)}{'' if _kind() == 'GPU' else ' and no graphics card'}"
         raise UserError(
-            f"--devices {asked} asks for more than there are: {keras.backend.backend()} sees {there} {what} here. Give "
+            f"--devices {asked} asks for more than there are: {keras.backend.backend()} sees {few} here. Give "
             f"--devices {there}, or leave it out."
         )
     check_devices(str(found), batch_size)

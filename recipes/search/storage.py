@@ -62,7 +62,7 @@ def locate(storage: str | Path) -> Place:
         beside = path.with_name(f"{path.name}.lock")
         return Place(f"sqlite:///file:{quote(str(path))}?uri=true", shown(path), lambda name: _file_lock(beside), path)
     if not storage.startswith("postgresql://"):
-        raise UserError(f"--storage takes a file or postgresql://user:password@host/database, found {shown(storage)!r}.")
+        raise UserError(f"--storage takes a file or postgresql://user@host/database, found {shown(storage)!r}.")
     url = sqlalchemy.make_url(storage)
     address = url.set(drivername="postgresql+psycopg2").render_as_string(hide_password=False)
     return Place(address, url.render_as_string(), functools.partial(_server_lock, address), None)

@@ -232,7 +232,7 @@ def open_study(storage: str | Path, name: str, identity: Mapping) -> Study:
     """Open the study of that name, made if there is none; any number of workers may do so at once.
 
     Args:
-        storage: a file, or the address of a PostgreSQL server: "postgresql://user:password@host/database".
+        storage: a file, or the address of a PostgreSQL server: "postgresql://user@host/database".
         identity: what must not change from one start to the next, JSON values by what they are called.
 
     Raises:

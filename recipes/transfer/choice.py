@@ -106,7 +106,8 @@ def _asked_strategy(recipe: Recipe, stages: Sequence[str], evidence: Evidence, s
         return auto(stages, evidence, needs_images(recipe))
     if recipe.strategy == "tuned":
         return tuned(stages, evidence, "a search found it", recipe.fine_tuning, recipe.augment != "none")
-    return STRATEGIES[recipe.strategy](stages, evidence, "it was asked for")
+    reason = "a search found the head for it" if recipe.tuned else "it was asked for"
+    return STRATEGIES[recipe.strategy](stages, evidence, reason)
 
 
 def _cached_bytes(model: keras.Model, cut: str | None, data: Dataset) -> int:
@@ -154,9 +155,9 @@ def interpolated(strategy: Strategy, share: float) -> Strategy:
 
 def trial_of(strategy: Strategy) -> Strategy:
     """Shorten a strategy to its trial: a fifth of its epochs, and all of the way."""
+    name = f"trial of {strategy.name}"
     shorter = (
-        replace(phase, name="trial", epochs=math.ceil(TRIAL_SHARE * phase.epochs), interpolation=1.0)
-        for phase in strategy.phases
+        replace(phase, name=name, epochs=math.ceil(TRIAL_SHARE * phase.epochs), interpolation=1.0) for phase in strategy.phases
     )
     return replace(strategy, phases=tuple(shorter))
 
@@ -228,17 +229,18 @@ def _by_trials(evidence: Evidence) -> tuple[Trial, str]:
     found = [trial for name in COSTS for trial in evidence.trials if trial.strategy == name and not trial.is_ended]
     best, least = min(found, key=lambda trial: trial.loss), bests(found)
     words = ", ".join(
-        f"{trial.strategy} {trial.loss:.3f} ({percent(trial.accuracy)}{_way(trial)}{', ended early' if trial.is_ended else ''})"
+        f"{trial.strategy} {trial.loss:.3f} ({percent(trial.accuracy)}{way_of(trial)}{ended})"
         for trial in bests(evidence.trials)
+        for ended in [", ended early" if trial.is_ended else ""]
     )
-    why = f"tried on {best.images:,} training images held out, the tempered log-loss (and accuracy) was {words}"
+    why = f"on {best.images:,} training images held out, the log-loss (and accuracy) of the trials was {words}"
     if not evidence.differs:
         taken = next(trial for trial in least if best.loss >= (1 - MIN_GAIN) * trial.loss)
         return taken, why if taken is best else f"{why}; {best.strategy} lowers it by less than {percent(MIN_GAIN, 0)}"
     # An error is that of the distance to the first trial, whose own is 0.
     taken = [trial for trial in found if trial is best or trial.loss - best.loss < max(trial.error, best.error)][-1]
     if taken is not best:
-        why += f"; {taken.strategy}{_way(taken)} is taken: it is behind by less than the standard error"
+        why += f"; {taken.strategy}{way_of(taken)} is taken: it is behind by less than the standard error"
     return taken, why
 
 
@@ -248,9 +250,9 @@ def bests(trials: Sequence[Trial]) -> list[Trial]:
     return [min((trial for trial in trials if trial.strategy == name), key=lambda trial: trial.loss) for name in names]
 
 
-def _way(trial: Trial) -> str:
+def way_of(trial: Trial) -> str:
     """Say how much of its way a trial went, where that was not all."""
-    return "" if trial.strategy == "small" else f", {percent(trial.interpolation, 0)} of the way"
+    return f", {percent(trial.interpolation, 0)} of the way" if trial.interpolation < 1 else ""
 
 
 def _in_words(evidence: Evidence) -> str:

@@ -48,10 +48,11 @@ class Trial:
 class Evidence:
     """What is known before a strategy is chosen, all of it from the training part; None and {}: not measured.
 
-    `fewest` are the images of the smallest class. `probes` are by stage, those of `strategies.probed`, from input to output;
-    `transferability`, of the features before the classifier, is better when higher. `forward` and `training` are images per
-    second, of a pass through the whole network from the cached pixels, and of training all of it; `budget` are the seconds
-    left for training. `trials` go from the cheapest and nearest to the deepest and farthest.
+    `fewest` are the images of the smallest class. `probes` are by stage, those of `strategies.probed`, from input to
+    output; `transferability`, of the features before the classifier, is better when higher. `forward` and `training` are
+    images per second, of a pass through the whole network from the cached pixels, and of training all of it, which is taken
+    for a share of `forward` where it was not timed; `budget` are the seconds left for training. `trials` go from the
+    cheapest and nearest to the deepest and farthest.
     """
 
     images: int

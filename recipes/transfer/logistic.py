@@ -225,7 +225,7 @@ def has_risen(losses: Sequence[float]) -> bool:
 
 
 def _some(images: np.ndarray, most: int) -> np.ndarray:
-    """Draw places in a list of pictures, in order, where there are more than so many."""
+    """Draw places in a list of pictures, in order, at most so many; all of them where there are no more."""
     count = len(images)
     return np.sort(np.random.default_rng(0).permutation(count)[:most]) if count > most else np.arange(count)
 

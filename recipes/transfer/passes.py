@@ -1,4 +1,8 @@
-"""One pass of pictures through an engine: read, cut, computed and kept, each in time for the next."""
+"""One pass of pictures through an engine: read, cut, computed and kept, each in time for the next.
+
+A `Passing`, which is `here` or, for a cluster, `on`, makes of a network a `Way`. That passes what is `Shown` and gives batches
+that are `Passed`; `counted` counts them for the progress, and `keep` writes their rows into the cache.
+"""
 
 import functools
 import time

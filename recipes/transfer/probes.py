@@ -35,6 +35,8 @@ MIN_CLASS_SAMPLE = 5
 BUDGET_SHARE = 0.1
 # A first batch, which compiles, is not counted.
 TIMED_BATCHES = 3
+# A training step, where it is not timed, is taken for so many passes: there, and twice as much back, and what goes with it.
+PASSES_A_STEP = 4
 
 
 def measure(
@@ -46,26 +48,25 @@ def measure(
     budget: float | None = None,
     engine: EngineName = "auto",
     is_timed: bool = True,
+    forward: float | None = None,
 ) -> Evidence:
     """Measure the evidence on the pictures `train`, by one pass of `model`, whose last stage is "pre_logits".
 
     Args:
         train: indices of pictures in `data`.
         budget: seconds; the sample is one that passes within a tenth of them, and training is timed. Without a budget a
-            training step is taken for four passes.
+            training step is taken for PASSES_A_STEP passes.
         is_timed: whether the speed is asked for, also where all features are in the cache already.
+        forward: images per second of a pass, as far as known; with a budget it must be.
     """
     rates: list[float] = []
-    most = MAX_SAMPLE
-    if budget:
-        rates = forward_rates(model, data, train, batch_size, engine)
-        most = min(MAX_SAMPLE, int(BUDGET_SHARE * budget * np.median(rates)))
+    most = min(MAX_SAMPLE, int(BUDGET_SHARE * budget * forward)) if budget else MAX_SAMPLE
     chosen = judged(data, train, seed, most)
     cuts = {name: vector_cut(model, name) for name in probed(zoo.stages(model))}
     rows = features.extract(model, list(cuts.values()), data, [(i, CENTER) for i in chosen], batch_size, rates, engine)
     # The first batch, which compiles, counts for nothing; where all was in the cache there is none.
-    rates = rates[1:] or (forward_rates(model, data, train, batch_size, engine) if is_timed else [])
-    forward = float(np.median(rates)) if rates else None
+    rates = rates[1:] or (forward_rates(model, data, train, batch_size, engine) if is_timed and not forward else [])
+    forward = float(np.median(rates)) if rates else forward
     labels = data.labels[chosen]
     vectors = {name: on_one_scale(rows[cut][:], widths(model)) for name, cut in cuts.items()}
     probes = {name: probe(found, labels, data.groups_of(chosen)) for name, found in vectors.items()}
@@ -77,7 +78,7 @@ def measure(
         probes=probes,
         transferability=logme(vectors["pre_logits"], labels),
         forward=forward,
-        training=training_rate(model, data, train, batch_size) if budget else forward and forward / 4,
+        training=training_rate(model, data, train, batch_size) if budget else forward and forward / PASSES_A_STEP,
         budget=budget,
     )
 
@@ -135,7 +136,7 @@ def training_rate(model: keras.Model, data: Dataset, images: np.ndarray, batch_s
     pixels, labels = center(data.pixels[chosen], data.framing), data.labels[chosen]
     copy, seconds = keras.models.clone_model(model), []
     copy.compile("adam", "sparse_categorical_crossentropy", jit_compile=jit())
-    with Progress("speed of training", (1 + TIMED_BATCHES) * batch_size, "images") as progress:
+    with Progress("speed of training", (1 + TIMED_BATCHES) * batch_size, "images", compiles=True) as progress:
         for _ in range(1 + TIMED_BATCHES):
             start = time.monotonic()
             copy.train_on_batch(pixels, labels)

@@ -56,6 +56,11 @@ class Clock:
             self.seconds[name] = self.seconds.get(name, 0.0) + more
 
     @property
+    def began(self) -> float:
+        """When the run began, its start included, as time.monotonic() counts: a budget is counted from there."""
+        return self.start - self.seconds.get("start", 0.0)
+
+    @property
     def total(self) -> float:
         """The seconds until now, those of the start among them."""
         return self.seconds.get("start", 0.0) + time.monotonic() - self.start

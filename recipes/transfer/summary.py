@@ -37,7 +37,7 @@ def plan(prepared: Prepared, strategy: Strategy) -> str:
         lines.append(f"Trained on {devices} devices, each with {share} pictures of every batch.")
     if unused := unused_flags(prepared.recipe, strategy, prepared.augmentation(strategy)):
         why = "sees no augmented pictures" if strategy.phases else "trains the head alone, on features computed once"
-        lines.append(f"{', '.join(unused)}: not used, because the training {why}.")
+        lines.append(f"{', '.join(unused)}: of no use here, because strategy {strategy.name} {why}.")
     return "\n".join(lines)
 
 

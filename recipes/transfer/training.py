@@ -179,7 +179,7 @@ class History(Stateful):
         super().__init__()
         self.rows: list[dict] = []
         self._phase, self._steps, self._deadline, self._report = phase, steps, deadline, report
-        self._progress = Progress(phase.name, steps * phase.epochs, "steps")
+        self._progress = Progress(phase.name, steps * phase.epochs, "steps", compiles=True)
         self._note = ""
 
     def set_state(self, state: dict) -> None:
@@ -221,5 +221,6 @@ class History(Stateful):
         self._note = f"epoch {epoch + 1}/{self._phase.epochs} loss {row['loss']:.4f}"
 
     def on_train_end(self, logs: dict | None = None) -> None:
-        """End the line of progress."""
-        self._progress.__exit__(None)
+        """End the line of progress; it says where training stopped, if that was before its last epoch."""
+        done, planned = len(self.rows), self._phase.epochs
+        self._progress.end(f"ended after {done:,} of {planned:,} epochs" if done < planned else "")

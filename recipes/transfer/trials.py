@@ -29,18 +29,19 @@ from recipes.transfer.choice import (
     needs_images,
     next_to_try,
     trial_of,
+    way_of,
 )
 from recipes.transfer.combined import parts_of
 from recipes.transfer.evidence import Evidence, Trial
 from recipes.transfer.features import Cut, center_features
 from recipes.transfer.logistic import OutOfFold
-from recipes.transfer.probes import forward_rates, measure
+from recipes.transfer.probes import PASSES_A_STEP, forward_rates, measure
 from recipes.transfer.run import fit, probabilities
 from recipes.transfer.state import Choice, Prepared
-from recipes.transfer.strategies import STRATEGIES, Phase, Strategy
+from recipes.transfer.strategies import STEPS, STRATEGIES, Phase, Strategy
 
-# Kept of a budget for the start of Python before, and for writing model and report behind.
-CLOSING_SECONDS = 20.0
+# Kept of a budget for writing the model and the report, and for the process that loads the saved model.
+CLOSING_SECONDS = 15.0
 # Pictures whose pixels are in memory at once when a trial is judged.
 CHUNK = 256
 
@@ -74,7 +75,7 @@ def choose(prepared: Prepared, start: float) -> Choice:
         tried = try_strategies(prepared, evidence, deadline)
         evidence = tried.evidence
     if evidence.budget is not None:
-        evidence = replace(evidence, budget=deadline - time.monotonic())
+        evidence = replace(evidence, budget=max(0.0, deadline - time.monotonic()))
     strategy = chosen_strategy(recipe, model, data, evidence)
     share = strategy.phases[-1].interpolation if strategy.phases else 1.0
     return Choice(evidence, strategy, deadline, tried.states, tried.answers.get((strategy.name, share)))
@@ -91,32 +92,60 @@ def known_evidence(recipe: Recipe, model: keras.Model, data: Dataset, start: flo
     if recipe.budget and not data.task.one_label:
         raise UserError("--budget cannot be kept with --labels: what it is kept by is measured on pictures with one label.")
     is_open = recipe.strategy == "auto" and not parts_of(model)
-    if not recipe.budget and not (is_open and pretrained and data.task.one_label):
+    given = model, data, data.part("train"), recipe.batch_size
+    if not recipe.budget:
+        if not (is_open and pretrained and data.task.one_label):
+            return evidence
+        measured = measure(*given, recipe.seed, engine=recipe.engine, is_timed=False)
+        return replace(measured, batch_size=recipe.batch_size, pretrained=pretrained)
+    # The pass is timed first, for seconds: where there is no time to train, nothing else need be known.
+    until, forward = start + seconds(recipe.budget), float(np.median(forward_rates(*given, recipe.engine)))
+    evidence = replace(evidence, forward=forward, training=forward / PASSES_A_STEP)
+    _require_time(recipe, model, data, evidence, start)
+    evidence = replace(evidence, budget=_left(recipe, model, data, evidence, until))
+    if not _may_train(recipe, model, evidence):
         return evidence
-    budget = seconds(recipe.budget) if recipe.budget else None
-    if parts_of(model):  # a head on their features is all that there can be: there is nothing to choose by probes
-        rates = forward_rates(model, data, data.part("train"), recipe.batch_size, recipe.engine)
-        evidence = replace(evidence, forward=float(np.median(rates)))
-    else:
-        train, is_timed = data.part("train"), budget is not None
-        measured = measure(model, data, train, recipe.batch_size, recipe.seed, budget, recipe.engine, is_timed)
-        evidence = replace(measured, batch_size=recipe.batch_size, pretrained=pretrained)
-    if budget is None:
-        return evidence
-    views = 0 if _passes_once(recipe, model, evidence) else len(VIEWS) * evidence.images
-    needed = CLOSING_SECONDS + (views + len(data.paths)) / evidence.forward
-    left = start + budget - time.monotonic() - needed
-    if left < 0:
+    measured = measure(*given, recipe.seed, until - start, recipe.engine, forward=forward)
+    evidence = replace(measured, batch_size=recipe.batch_size, pretrained=pretrained)
+    if not is_open:  # which takes the head alone where measuring has taken the time
+        _require_time(recipe, model, data, evidence, start)
+    return replace(evidence, budget=_left(recipe, model, data, evidence, until))
+
+
+def _require_time(recipe: Recipe, model: keras.Model, data: Dataset, evidence: Evidence, start: float) -> None:
+    """Refuse, with a UserError, a budget in which not even the cheapest that the recipe allows is done."""
+    cheapest = "small" if recipe.strategy == "auto" or parts_of(model) else recipe.strategy
+    least = time.monotonic() - start + _besides_training(recipe, model, data, evidence, cheapest)
+    if least > seconds(recipe.budget):
         raise UserError(
-            f"--budget {recipe.budget} is too short: reading {len(data.paths):,} images and passing them through the network "
-            f"takes about {time.monotonic() - start + needed:.0f} s. Give more time, fewer images or a smaller model."
+            f"--budget {recipe.budget} is too short: without any training the run takes about {least:.0f} s, to start, read "
+            f"{len(data.paths):,} images, pass them through the network, and write model and report. Give more time, fewer "
+            "images or a smaller model."
         )
-    return replace(evidence, budget=left)
 
 
-def _passes_once(recipe: Recipe, model: keras.Model, evidence: Evidence) -> bool:
-    """Say whether a strategy computes no features of several views: it has no solved head, or that alone, on one view."""
-    name = "small" if parts_of(model) else recipe.strategy
+def _left(recipe: Recipe, model: keras.Model, data: Dataset, evidence: Evidence, until: float) -> float:
+    """Estimate the seconds for training before a time of time.monotonic(); 0 where all of them go elsewhere."""
+    return max(0.0, until - time.monotonic() - _besides_training(recipe, model, data, evidence, recipe.strategy))
+
+
+def _besides_training(recipe: Recipe, model: keras.Model, data: Dataset, evidence: Evidence, name: str) -> float:
+    """Estimate the seconds that a strategy's features, the model and the report will take."""
+    views = 0 if _passes_once(recipe, model, evidence, name) else len(VIEWS) * evidence.images
+    return CLOSING_SECONDS + (views + len(data.paths)) / evidence.forward
+
+
+def _may_train(recipe: Recipe, model: keras.Model, evidence: Evidence) -> bool:
+    """Whether more than the head may be trained: `auto` leaves it at that where there is no time for a quarter of `large`."""
+    if parts_of(model) or recipe.strategy == "small":
+        return False
+    is_head_enough = recipe.strategy == "auto" and evidence.pretrained and not needs_images(recipe)
+    return not is_head_enough or evidence.fits(STEPS / 4)
+
+
+def _passes_once(recipe: Recipe, model: keras.Model, evidence: Evidence, name: str) -> bool:
+    """Whether a strategy computes no features of several views: it has no solved head, or that alone, on one view."""
+    name = "small" if parts_of(model) else name
     if name not in STRATEGIES:
         return False
     strategy = STRATEGIES[name](zoo.stages(model), evidence, "")
@@ -136,11 +165,10 @@ def try_strategies(prepared: Prepared, evidence: Evidence, deadline: float) -> T
 def _in_words(tried: Sequence[Trial]) -> str:
     """Say in a line what a strategy reached inside the training part, at the best share of its way, and what that cost."""
     best = min(tried, key=lambda trial: trial.loss)
-    way = f", {percent(best.interpolation, 0)} of the way" if best.interpolation < 1 else ""
     ended = f"ended after {best.epochs:,} of {best.planned:,} epochs, " if best.is_ended else ""
     return (
-        f"trial of {best.strategy}{way}: loss {best.loss:.4f}, accuracy {percent(best.accuracy)} on {best.images:,} training "
-        f"images held out, {ended}{best.seconds:.1f} s"
+        f"trial of {best.strategy}{way_of(best)}: loss {best.loss:.4f}, accuracy {percent(best.accuracy)} on {best.images:,} "
+        f"training images held out, {ended}{best.seconds:.1f} s"
     )
 
 

@@ -118,6 +118,24 @@ def test_a_log_has_the_last_line_of_progress_once(capsys, monkeypatch):
     assert [line.split()[1] for line in capsys.readouterr().err.splitlines()] == ["1/2", "2/2"]
 
 
+@pytest.mark.parametrize("compiles, left", [(False, "1:45 left"), (True, "0:33 left")])
+def test_a_first_step_that_compiles_says_nothing_of_the_time_left(compiles, left, capsys, monkeypatch):
+    """One step of 59 s, and then one of 11 s: three more take 33, and not three times 35."""
+    now = [0.0]
+    monkeypatch.setattr("zoo.progress.time.monotonic", lambda: now[0])
+    progress = Progress("fine-tune", 5, "steps", compiles=compiles)
+    for seconds in (59.0, 11.0):
+        now[0] += seconds
+        progress.advance()
+    assert left in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_progress_of_what_was_done_before_has_no_rate(capsys):
+    with Progress("trial of large", 168, "steps") as progress:
+        progress.skip(168)
+    assert capsys.readouterr().err == "trial of large  168/168 steps  done before\n"
+
+
 @pytest.mark.slow
 def test_what_a_run_says_comes_next_works_when_pasted(tmp_path):
     digits_folder(tmp_path / "my 'digits'", 6)

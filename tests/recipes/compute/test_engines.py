@@ -70,8 +70,8 @@ def test_other_backends_have_an_engine_of_their_own(backend, tmp_path):
     out = python(OTHER_BACKENDS, cwd=tmp_path, PYTHONPATH=path, KERAS_BACKEND=backend).splitlines()
     assert out[0] == "keras True"
     assert out[1] == (
-        f"--engine openvino: networks reach it through TensorFlow, and Keras computes on {backend}: set KERAS_BACKEND, or "
-        "leave --engine out."
+        f"--engine openvino: networks reach it through TensorFlow, and Keras computes on {backend}: set "
+        "KERAS_BACKEND=tensorflow, or leave --engine out."
     )
 
 

@@ -33,6 +33,7 @@ def test_steps_within_steps_are_counted_once_and_add_up(monkeypatch):
     now = iter(range(101, 200))
     monkeypatch.setattr(time, "monotonic", lambda: float(next(now)))  # each look at the clock takes a second
     clock = Clock(100.0, {"start": 5.0})
+    assert clock.began == 95.0  # from which a budget is counted
     with clock.step("outer"):  # 101
         with clock.step("inner"):  # 102 to 103
             pass

@@ -136,7 +136,7 @@ def test_a_batch_that_is_filled_up_has_the_mean_loss_that_it_had():
 def test_devices_that_cannot_be_had_are_refused(monkeypatch):
     assert replicas.count("1", 7) == 1  # on any backend
     assert replicas.count("all", 7) == 1
-    with pytest.raises(UserError, match=r"--devices 2 asks for more than there are: tensorflow sees 1 .*--devices 1, or"):
+    with pytest.raises(UserError, match=r"--devices 2 .*: tensorflow sees 1 processor device and no .*--devices 1, or"):
         replicas.count("2", 8)
     with pytest.raises(UserError, match="--batch-size 32 cannot be divided among 3 devices: give a multiple of 3, such as 33"):
         Recipe("photos", devices="3")

@@ -254,7 +254,7 @@ def test_a_damaged_file_is_set_aside_and_named(tmp_path, damage, capsys):
 @pytest.mark.parametrize(
     "address, sentence",
     [
-        ("mysql://host/db", "--storage takes a file or postgresql://user:password@host/database, found 'mysql://host/db'"),
+        ("mysql://host/db", "--storage takes a file or postgresql://user@host/database, found 'mysql://host/db'"),
         ("postgresql://me:secret@127.0.0.1:1/db", r"postgresql://me:\*\*\*@127.0.0.1:1/db cannot be used \(.*refused"),
     ],
 )

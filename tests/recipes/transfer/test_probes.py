@@ -86,12 +86,11 @@ def test_pictures_that_are_held_out_are_never_passed(facts, model, data, monkeyp
 
 
 def test_a_budget_shrinks_the_sample_and_training_is_timed(model, data, monkeypatch):
-    monkeypatch.setattr(probes, "forward_rates", lambda *_: [100.0, 100.0])
     monkeypatch.setattr(probes, "training_rate", lambda *_: 7.0)
     sizes = []
     probe = probes.probe
     monkeypatch.setattr(probes, "probe", lambda rows, labels, groups: sizes.append(len(labels)) or probe(rows, labels, groups))
-    found = probes.measure(model, data, data.part("train"), 16, seed=0, budget=6.0)
+    found = probes.measure(model, data, data.part("train"), 16, seed=0, budget=6.0, forward=100.0)
     assert sizes == [60, 60]  # a tenth of six seconds at 100 images/s
     assert (found.images, found.training, found.budget) == (80, 7.0, 6.0)
 

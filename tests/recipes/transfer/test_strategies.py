@@ -176,13 +176,13 @@ class TestAuto:
     def test_what_was_ended_is_not_taken_however_well_it_did(self):
         ended = replace(tried(large=0.1)[0], epochs=7, planned=28)
         strategy = auto(STAGES, replace(FACTS, trials=(*tried(small=0.4), ended)))
-        assert strategy.name == "small" and "large 0.100 (80.0 %, 100 % of the way, ended early)" in strategy.reason
+        assert strategy.name == "small" and "large 0.100 (80.0 %, ended early)" in strategy.reason
         assert auto(STAGES, replace(FACTS, trials=(ended,))).name == "small"  # as where nothing could be tried
 
     def test_a_trial_has_a_fifth_of_the_epochs_and_goes_all_of_the_way(self):
         (phase,) = strategies.large(STAGES, replace(FACTS, images=183), "").phases  # 84 epochs of 6 steps
         (shorter,) = trial_of(strategies.large(STAGES, replace(FACTS, images=183), "")).phases
-        assert shorter == replace(phase, name="trial", epochs=17, interpolation=1.0)
+        assert shorter == replace(phase, name="trial of large", epochs=17, interpolation=1.0)
 
     def test_a_budget_shortens_the_phases_that_train_from_images_or_says_that_none_fits(self):
         large = strategies.large(STAGES, FACTS, "")  # 63 epochs of 2.44 s

@@ -37,6 +37,14 @@ def test_each_epoch_has_its_own_order_and_a_seed_repeats_it():
     assert orders(0) == first and orders(1) != first
 
 
+def test_training_that_ends_early_says_where(capsys):
+    """The count alone, 6/6 steps, would look like all that was planned."""
+    recorder = training.History(replace(PHASE, name="trial of large", epochs=3), 6)
+    recorder.set_state({"rows": [{"epoch": 1}]})
+    recorder.on_train_end()
+    assert capsys.readouterr().err == "trial of large  6/6 steps  done before  ended after 1 of 3 epochs\n"
+
+
 @pytest.mark.slow
 def test_fit_sees_another_order_in_every_epoch_the_same_with_the_same_seed():
     """Through Keras itself, which reads ahead and looks at a batch or two before it begins."""

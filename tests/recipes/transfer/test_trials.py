@@ -1,5 +1,6 @@
 """Trials of `auto`: what ends early, and that nobody can tell by what is trained that anything was tried."""
 
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -117,6 +118,42 @@ def test_where_trials_have_taken_the_time_the_head_alone_is_trained(mixed, tmp_p
     assert strategy.name == "small" and "but one epoch of strategy large takes about 1 s, and 0 s are left" in strategy.reason
     with pytest.raises(UserError, match="give a longer --budget"):
         chosen_strategy(replace(made.recipe, strategy="large", budget="1s"), made.model, made.data, evidence)
+
+
+@pytest.mark.parametrize(
+    "strategy, budget, said",
+    [
+        ("auto", "10s", "--budget 10s is too short: without any training the run takes about 1"),
+        ("large", "10s", "--budget 10s is too short"),
+        ("small", "60s", ""),  # which has nothing to train
+        ("auto", "20s", ""),  # in which `large` could not be tried at 25 images a second
+    ],
+)
+def test_training_is_timed_only_where_there_may_be_time_for_it(mixed, tmp_path, monkeypatch, strategy, budget, said):
+    """To compile a training step takes longer than all else of a short run."""
+    made = prepared(mixed, tmp_path, monkeypatch, strategy=strategy, budget=budget)
+    monkeypatch.setattr(trials, "forward_rates", lambda *_: [100.0])
+    monkeypatch.setattr(trials, "measure", lambda *_, **__: pytest.fail("a training was timed"))
+    if said:
+        with pytest.raises(UserError, match=said):
+            choose(made, time.monotonic())
+        return
+    chosen = choose(made, time.monotonic()).strategy
+    assert chosen.name == "small" and ("too short to train more than the head" in chosen.reason) == (strategy == "auto")
+
+
+def test_auto_takes_the_head_where_measuring_has_taken_the_time(mixed, tmp_path, monkeypatch):
+    made = prepared(mixed, tmp_path, monkeypatch, budget="300s")
+    monkeypatch.setattr(trials, "forward_rates", lambda *_: [100.0])
+    began = time.monotonic()
+
+    def slow(*given, **named):
+        monkeypatch.setattr(trials.time, "monotonic", lambda: began + 290)
+        return Evidence(80, 10, 8, forward=100.0, training=10.0, budget=300.0)
+
+    monkeypatch.setattr(trials, "measure", slow)
+    chosen = choose(made, began).strategy
+    assert chosen.name == "small" and "0 s are too short to train more than the head" in chosen.reason
 
 
 class Killed(BaseException):

@@ -60,6 +60,7 @@ def test_the_saved_model_gives_the_stated_accuracy(finished, digits):
     right = np.mean([str(guess) == row["label"] for guess, row in zip(guesses, rows, strict=True)])
     assert right == pytest.approx(result["metrics"]["test"]["accuracy"]) and right > 0.4
     assert result["strategy"]["name"] == "small" and result["head"]["cut"] == "stage2"
+    assert result["strategy"]["reason"] == "a search found the head for it"  # nobody asked for the strategy
     assert result["head"]["epochs"] == len((finished / "history.csv").read_text().splitlines()) - 1
 
 
