@@ -22,6 +22,7 @@ from recipes.cli import run_as_module
 
 run_as_module(__name__)
 
+import contextlib
 import dataclasses
 import json
 from pathlib import Path
@@ -66,11 +67,14 @@ def run(settings: Tuning) -> Path:
         require_one(settings.model, "--scope finetune trains the network, and")
     with clock.step("reading"):
         found = scan_for_one_label(settings)
-    with entered(settings) as is_held, used(locate(study_storage(settings))):
-        fixed = {name: getattr(settings, name) for name in ("scope", "tuner", "model", "epochs", "seed")}
-        study = open_study(study_storage(settings), study_name(settings), fixed)
-        check_table(settings, len(study.records()))
-        is_home = is_held and gets_results(settings, study)
+    with contextlib.ExitStack() as stack:
+        with clock.step("study"):  # whose library takes a second to import
+            is_held = stack.enter_context(entered(settings))
+            stack.enter_context(used(locate(study_storage(settings))))
+            fixed = {name: getattr(settings, name) for name in ("scope", "tuner", "model", "epochs", "seed")}
+            study = open_study(study_storage(settings), study_name(settings), fixed)
+            check_table(settings, len(study.records()))
+            is_home = is_held and gets_results(settings, study)
         search = prepare_search(settings, found, clock)
         with clock.step("features"):
             study.claim(search.identity())

@@ -99,13 +99,14 @@ def prepare_search(settings: Tuning, found: Listing, clock: Clock) -> Search:
     # A worker's trained model, and two states of a training, of weights and the optimiser's two slots each, that a killed
     # trial goes on from.
     states = 28 * body.count_params() * (settings.workers or 1) if settings.scope == "finetune" else 0
-    disk = DiskBudget(
-        settings.folder,
-        size(settings.disk),
-        *_to_cache(settings, found, body, list(cuts.values()), views),
-        run=6 * body.count_params() + states,
-        logs=bytes_of_logs(settings.trials, settings.epochs),
-    )
+    with clock.step("reading"):  # of the files, for what is cached goes by their digests
+        disk = DiskBudget(
+            settings.folder,
+            size(settings.disk),
+            *_to_cache(settings, found, body, list(cuts.values()), views),
+            run=6 * body.count_params() + states,
+            logs=bytes_of_logs(settings.trials, settings.epochs),
+        )
     say(f"disk: at most {settings.disk} (--disk): {disk}; the rest for the {settings.keep} best models.")
     with clock.step("reading"):
         data = prepare(found, frame, settings.validation, settings.test, settings.seed, settings.keep_leaks)

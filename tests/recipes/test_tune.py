@@ -114,6 +114,9 @@ def test_what_a_search_leaves(finished):
     assert low <= float(best["accuracy"]) <= high and round(20 * float(best["accuracy"]), 3) % 1 == 0  # of 20 pictures
     winner = json.loads((finished.output / "best" / "result.json").read_text())
     assert result["winner"]["metrics"] == winner["metrics"] and winner["metrics"]["test"]["images"] == 20
+    total, *seconds = result["seconds"].values()
+    assert list(result["seconds"]) == "total reading study building features search report winner".split()
+    assert 0.98 * total <= sum(seconds) <= total, result["seconds"]
     text = (finished.output / "report.html").read_text()
     assert "accuracy of the winner on the test images" in text and not re.search(r"(src|href)=.(?!data:|#)", text)
     for name in ("loss_by_trial", "parallel_coordinates"):
