@@ -54,7 +54,7 @@ class Cluster:
     """A cluster that this process is connected to.
 
     Args:
-        actors: how many hold the network.
+        actors: how many hold the network, where there are as many parts.
         has_gpus: whether each has a graphics card; if not, a processor.
     """
 
@@ -82,7 +82,7 @@ class Cluster:
         data = data.map(_Reading(read), num_cpus=0, compute=ray.data.TaskPoolStrategy(size=READERS), label_selector=here).map(
             _Holder,
             fn_constructor_args=(ray.put(job),),
-            compute=ray.data.ActorPoolStrategy(size=self.actors),
+            compute=ray.data.ActorPoolStrategy(size=min(self.actors, len(items))),  # Ray warns of more
             **({"num_gpus": 1} if self.has_gpus else {"num_cpus": 1}),
         )
         try:

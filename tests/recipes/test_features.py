@@ -4,13 +4,17 @@ import contextlib
 import os
 import re
 import signal
+import sys
 import time
 from pathlib import Path
+from unittest.mock import MagicMock
 
 import commands
 import pytest
 from helpers import few_digits
 
+from recipes.compute.cluster import Cluster
+from recipes.compute.engines import Engine
 from recipes.errors import UserError
 from recipes.settings.features import Features
 
@@ -98,6 +102,14 @@ def test_a_cluster_with_a_killed_actor_keeps_what_one_machine_keeps(digits, here
     while left := [line for pid, line in others.items() if lives(pid)]:  # Ray's processes take a moment to end
         assert time.monotonic() < end, left
         time.sleep(0.1)
+
+
+def test_no_actor_is_begun_for_which_there_is_no_part(monkeypatch):
+    """Ray would warn of it, on the screen; the actor would import Keras and build the network in vain."""
+    ray = MagicMock()
+    monkeypatch.setitem(sys.modules, "ray", ray)
+    list(Cluster(actors=4, has_gpus=False).map("network", Engine("keras", 4, list), len, ["a", "b"]))
+    ray.data.ActorPoolStrategy.assert_called_once_with(size=2)
 
 
 def test_what_cannot_be_is_refused(tmp_path):
