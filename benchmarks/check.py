@@ -181,6 +181,8 @@ def main() -> int:
     parser.add_argument("--keep", action="store_true")
     parser.add_argument("--probe", choices=PROBES, help=argparse.SUPPRESS)  # the one that a child measures
     settings = parser.parse_args()
+    if settings.rounds < 1:  # of none it would be said that nothing is dearer
+        parser.error("--rounds must be 1 or more")
     if settings.probe:
         if settings.probe in ("engine", "training"):
             from recipes.compute import runtime

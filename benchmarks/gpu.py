@@ -48,6 +48,8 @@ def main() -> None:
     parser.add_argument("--heads", type=int, default=100, help="trained heads; 0: no heads at all")
     parser.add_argument("--measure", nargs=2, help=argparse.SUPPRESS)  # what a process of its own measures: side, network
     settings = parser.parse_args()
+    if min(settings.batch, settings.size, settings.repeats, settings.rounds) < 1 or settings.heads < 0:
+        parser.error("--batch, --size, --repeats and --rounds must be 1 or more, --heads 0 or more")
     if settings.measure:
         print(json.dumps(measured(*settings.measure, settings)))
         return

@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks import check
+from benchmarks import check, gpu
 
 
 @pytest.mark.parametrize(
@@ -17,3 +17,11 @@ from benchmarks import check
 )
 def test_what_moved_is_told_from_noise(kept, now, verdict):
     assert check.moved(kept, now) == verdict
+
+
+@pytest.mark.parametrize(("benchmark", "flag"), [(check, "--rounds"), (gpu, "--rounds"), (gpu, "--batch"), (gpu, "--repeats")])
+def test_nothing_is_concluded_from_no_rounds(benchmark, flag, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["benchmark", flag, "0"])
+    with pytest.raises(SystemExit) as ended:
+        benchmark.main()
+    assert ended.value.code == 2 and f"{flag}" in capsys.readouterr().err
