@@ -103,7 +103,7 @@ def _summary(prepared: Prepared, strategy: Strategy, views: int) -> str:
     lines = [f"{name}: what strategy {needs} of {len(data.paths):,} pictures is in the cache; {made}."]
     if prepared.recipe.strategy == "auto" and strategy.name == "small" and data.task.one_label:
         lines.append(
-            "Strategy auto tries medium as well, where small leaves something to gain: --strategy medium has its features "
+            "Strategy auto may try medium as well, where small leaves something to gain: --strategy medium has its features "
             "computed, too."
         )
     return "\n".join(lines)
