@@ -17,7 +17,7 @@ from recipes.web import connection
 
 PATIENCE = 0.5
 SECONDS = 30
-LARGE = b"x" * 12_000_000
+LARGE = b"x" * 30_000_000  # more than is read slowly below, however fast the machine
 HEAD = b"GET / HTTP/1.1\r\nHost: localhost\r\n"
 
 
