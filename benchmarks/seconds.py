@@ -90,6 +90,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--output", type=Path, default=Path("runs/seconds"))
     given = parser.parse_args()
+    given.output.mkdir(parents=True, exist_ok=True)
     weights = given.weights.resolve() if given.weights else None
     checkouts = ({"before": given.against.resolve()} if given.against else {}) | {"now": ROOT}
     rows: dict[str, list[dict[str, float]]] = {f"{way}, {age}": [] for way in given.ways for age in checkouts}
