@@ -26,7 +26,7 @@ WAYS = ("small", "medium", "large", "auto", "tune")
 # Names of steps in `result.json`, of any age, by the colour that they have in the picture; all others train the network.
 COLOURS = {
     "start": ("start", "backbone"),
-    "reading": ("reading",),
+    "reading": ("reading", "preparation"),
     "building": ("building",),
     "features": ("features",),
     "head": ("head", "labels"),
