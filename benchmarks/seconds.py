@@ -30,7 +30,7 @@ COLOURS = {
     "building": ("building",),
     "features": ("features",),
     "head": ("head", "labels"),
-    "trials": ("choice", "rehearsal", "trials", "search", "winner"),
+    "trials": ("choice", "rehearsal", "trials", "study", "search", "winner"),
     "training": (),
     "evaluation": ("evaluation", "confidence", "repeats", "measures"),
     "saving, report": ("saving", "report", "check"),
