@@ -124,6 +124,15 @@ def pytest_collection_finish():
     gc.set_threshold(200_000, 20, 100)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item, nextitem):
+    """Behind a file's last test, set aside what tests have left: Keras looks for garbage in every trial of a search."""
+    yield
+    if nextitem is None or nextitem.path != item.path:
+        gc.collect()
+        gc.freeze()
+
+
 class SharedStranger:
     """One process without this project for all runs of a session: to start one, as each command does, takes 8 s."""
 
