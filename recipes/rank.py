@@ -145,8 +145,15 @@ def _candidate_from_file(settings: Ranking, text: str, variant: str | None, prep
             f"{shown(text)!r}."
         )
     builder_options(model.model, model.alpha)
-    how = {"alpha": model.alpha, "variant": variant, "preprocessing": preprocessing, "image_size": model.image_size}
-    return Recipe(settings.data, model=model.model, weights=file, **how)
+    return Recipe(
+        settings.data,
+        model=model.model,
+        weights=file,
+        alpha=model.alpha,
+        variant=variant,
+        preprocessing=preprocessing,
+        image_size=model.image_size,
+    )
 
 
 def sampled(settings: Ranking) -> Listing:

@@ -107,8 +107,7 @@ def prepare_search(settings: Tuning, found: Listing, clock: Clock) -> Search:
             run=6 * body.count_params() + states,
             logs=bytes_of_logs(settings.trials, settings.epochs),
         )
-    say(f"disk: at most {settings.disk} (--disk): {disk}; the rest for the {settings.keep} best models.")
-    with clock.step("reading"):
+        say(f"disk: at most {settings.disk} (--disk): {disk}; the rest for the {settings.keep} best models.")
         data = prepare(found, frame, settings.validation, settings.test, settings.seed, settings.keep_leaks)
     train, held_out = data.part("train"), data.inner(settings.seed).part("validation")
     with clock.step("building"):

@@ -19,7 +19,7 @@ from recipes.transfer.evidence import Evidence, Trial
 from recipes.transfer.strategies import STEPS, STRATEGIES, Phase, Strategy, scratch, small, tuned
 
 # What `auto` chooses among, the cheapest first.
-COSTS = ("small", "medium", "large")
+BY_COST = ("small", "medium", "large")
 # The share of its loss by which a costlier strategy must be better than a cheaper one.
 MIN_GAIN = 0.05
 # A trial compares these shares of the way to the trained weights.
@@ -185,7 +185,7 @@ def next_to_try(evidence: Evidence, from_images: bool = False) -> str | None:
 def _is_clear(trials: Sequence[Trial]) -> bool:
     """Whether `large` has lowered the loss of `small` so far that it would be taken without a third trial."""
     losses = {trial.strategy: trial.loss for trial in bests([trial for trial in trials if not trial.is_ended])}
-    return losses.keys() == {"small", "large"} and losses["large"] < (1 - MIN_GAIN) * losses["small"]
+    return losses.keys() == {"small", "large"} and _is_worth(losses["large"], losses["small"])
 
 
 def _is_enough(trial: Trial) -> bool:
@@ -210,13 +210,19 @@ def can_win(rung: Sequence[Trial], rivals: Sequence[Trial], differs: bool) -> bo
     gain = start.loss - best.loss
     expected = start.loss - max(gain, 0.0) / math.sqrt(RUNG_SHARE)
 
-    def needed(rival: Trial) -> float:
+    def may_beat(rival: Trial) -> bool:
         if differs:
-            return rival.loss + granted
-        is_cheaper = COSTS.index(rival.strategy) < COSTS.index(best.strategy)
-        return (1 - MIN_GAIN) * rival.loss if is_cheaper else rival.loss / (1 - MIN_GAIN)
+            return expected < rival.loss + granted
+        if BY_COST.index(rival.strategy) < BY_COST.index(best.strategy):
+            return _is_worth(expected, rival.loss)
+        return not _is_worth(rival.loss, expected)
 
-    return gain + granted > 0 and all(expected < needed(rival) for rival in rivals)
+    return gain + granted > 0 and all(map(may_beat, rivals))
+
+
+def _is_worth(costlier: float, cheaper: float) -> bool:
+    """Whether the loss of a costlier strategy is so far below that of a cheaper one that it is taken."""
+    return costlier < (1 - MIN_GAIN) * cheaper
 
 
 def _by_trials(evidence: Evidence) -> tuple[Trial, str]:
@@ -226,7 +232,7 @@ def _by_trials(evidence: Evidence) -> tuple[Trial, str]:
     of another domain, it is the deepest and farthest that is behind the best by less than the standard error: few pictures
     judge a trial, and the probes say that more must change.
     """
-    found = [trial for name in COSTS for trial in evidence.trials if trial.strategy == name and not trial.is_ended]
+    found = [trial for name in BY_COST for trial in evidence.trials if trial.strategy == name and not trial.is_ended]
     best, least = min(found, key=lambda trial: trial.loss), bests(found)
     words = ", ".join(
         f"{trial.strategy} {trial.loss:.3f} ({percent(trial.accuracy)}{way_of(trial)}{ended})"
@@ -235,7 +241,7 @@ def _by_trials(evidence: Evidence) -> tuple[Trial, str]:
     )
     why = f"on {best.images:,} training images held out, the log-loss (and accuracy) of the trials was {words}"
     if not evidence.differs:
-        taken = next(trial for trial in least if best.loss >= (1 - MIN_GAIN) * trial.loss)
+        taken = next(trial for trial in least if not _is_worth(best.loss, trial.loss))
         return taken, why if taken is best else f"{why}; {best.strategy} lowers it by less than {percent(MIN_GAIN, 0)}"
     # An error is that of the distance to the first trial, whose own is 0.
     taken = [trial for trial in found if trial is best or trial.loss - best.loss < max(trial.error, best.error)][-1]

@@ -51,8 +51,8 @@ class Evidence:
     `fewest` are the images of the smallest class. `probes` are by stage, those of `strategies.probed`, from input to
     output; `transferability`, of the features before the classifier, is better when higher. `forward` and `training` are
     images per second, of a pass through the whole network from the cached pixels, and of training all of it, which is taken
-    for a share of `forward` where it was not timed; `budget` are the seconds left for training. `trials` go from the
-    cheapest and nearest to the deepest and farthest.
+    for a share of `forward` where it was not timed; `budget` are the seconds left for training. `trials` stand in
+    the order in which they were made, each strategy's from the nearest to the farthest.
     """
 
     images: int
